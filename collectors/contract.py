@@ -1,0 +1,167 @@
+"""What a collector is: the one seam between the world and the monitor.
+
+A collector owns its settings and its rhythm and turns what its source says into batches of facts.
+It never reaches up: what it must know of ours (targets, secrets, its last cursor, who a clue
+belongs to) is handed in with the context.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict
+
+from collectors.observation import Batch
+
+
+class Reason(enum.StrEnum):
+    """Why an answer is not known, or why something failed. Closed: log field, row value and label alike."""
+
+    TIMEOUT = "timeout"
+    NETWORK = "network"
+    SERVFAIL = "servfail"
+    REFUSED = "refused"
+    REWRITTEN = "rewritten"
+    CANARY_FAILED = "canary_failed"
+    DEAD = "dead"
+    KEY_MISSING = "key_missing"
+    BUDGET = "budget"
+    UNSUPPORTED_TARGET = "unsupported_target"
+    AUTH = "auth"
+    TLS = "tls"
+    QUOTA = "quota"
+    NOT_FOUND = "not_found"
+    MALFORMED = "malformed"
+    TOO_LARGE = "too_large"
+    UNVERIFIED = "unverified"
+    CONFIG = "config"
+    NO_DATA = "no_data"
+    STALE = "stale"
+    INSUFFICIENT = "insufficient"
+    INTERNAL = "internal"
+
+
+class CollectorError(Exception):
+    """A whole run failed for one known reason; `text` tells a person what to do next."""
+
+    def __init__(self, reason: Reason, text: str) -> None:
+        super().__init__(f"{reason}: {text}")
+        self.reason = reason
+        self.text = text
+
+
+class CollectorSettings(BaseModel):
+    """What every collector lets its user set; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = True
+    every: timedelta = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """One IMAP mailbox to read, with its secret already looked up.
+
+    `provider` names the source whose feedback loop ends here, None where many do.
+    """
+
+    name: str
+    host: str
+    username: str
+    password: str
+    port: int = 993
+    tls: str = "implicit"  # implicit | starttls | none
+    folder: str = "INBOX"
+    done_folder: str | None = None  # None: flag as seen instead of moving
+    parked_folder: str | None = None
+    provider: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Mailbox({self.name!r}, {self.username!r}@{self.host!r}:{self.port})"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An address or domain of ours to be asked about.
+
+    `kind` is ipv4, ipv6 or domain; `role` is what it does (`mta`, `web`), which policy lists are judged by.
+    """
+
+    name: str
+    kind: str
+    role: str = "mta"
+    customer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clues:
+    """What a report says of the mail it is about; any field may be missing."""
+
+    tokens: tuple[str, ...] = ()  # candidate identifiers: VERP parts, CFBL- and Feedback-ID
+    headers: Mapping[str, str] | None = None  # lower-case names of the reported mail
+    message_id: str | None = None
+    recipient: str | None = None
+    source_ip: str | None = None
+    domain: str | None = None
+    provider: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """Whose mail it was, and which clue said so (`how`; None when nothing matched)."""
+
+    customer: str | None = None
+    stream: str | None = None
+    campaign: str | None = None
+    recipient: str | None = None
+    ip: str | None = None
+    domain: str | None = None
+    provider: str | None = None
+    how: str | None = None
+
+
+class Context(Protocol):
+    """What the monitor hands to a collector for one run."""
+
+    def targets(self) -> Sequence[Target]: ...
+
+    def mailboxes(self, purpose: str) -> Sequence[Mailbox]: ...
+
+    def attribute(self, clues: Clues) -> Attribution: ...
+
+    def cursor(self, name: str) -> Mapping[str, Any] | None:
+        """The last cursor committed under this name by this collector."""
+
+    def secret(self, name: str) -> str:
+        """A named secret of the configuration; raises CollectorError(key_missing)."""
+
+    def stopping(self) -> bool:
+        """True when the run should end after the batch at hand."""
+
+
+@runtime_checkable
+class Collector(Protocol):
+    """One source. Building it never touches the network."""
+
+    name: ClassVar[str]
+    Settings: ClassVar[type[CollectorSettings]]
+    measures: ClassVar[frozenset[str]]
+
+    def __init__(self, settings: Any) -> None: ...
+
+    def collect(self, context: Context, now: datetime) -> Iterator[Batch]:
+        """Ask once; yield facts in batches. Raises CollectorError where nothing at all could be asked."""
+
+
+@runtime_checkable
+class Watcher(Protocol):
+    """A collector that can be told of news (IMAP IDLE) instead of waiting for its next turn."""
+
+    def watch(self, context: Context, stop: threading.Event) -> Iterator[None]:
+        """Block; yield each time there is something to collect; end when `stop` is set."""

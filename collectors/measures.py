@@ -1,0 +1,49 @@
+"""Every measure: what is counted or read, in which unit, how late it comes and how long it holds.
+
+`kind`: *count* — a delta at a time, adds up; *state* — holds until it changes; *gauge* — a sampled value.
+`lag` is how late the source tells; `max_age` is when a state or gauge is no longer believed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+Kind = Literal["count", "state", "gauge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    name: str
+    kind: Kind
+    unit: str
+    meaning: str
+    lag: timedelta = timedelta(0)
+    max_age: timedelta = timedelta(days=2)
+
+
+def _count(name: str, meaning: str, lag: timedelta = timedelta(0)) -> Measure:
+    return Measure(name, "count", "messages", meaning, lag)
+
+
+MEASURES: dict[str, Measure] = {
+    measure.name: measure
+    for measure in (
+        _count("delivered", "messages the mailbox provider took over (2xx)"),
+        _count("hard_bounce", "recipients refused for good (5xx, address-related)"),
+        _count("soft_bounce", "recipients given up for a temporary or non-address reason"),
+        _count("deferral", "attempts answered with 4xx"),
+        _count("block", "refusals for reputation or policy"),
+        _count("unsubscribe", "recipients who asked to be left out", timedelta(minutes=5)),
+        _count("complaint", "feedback reports of type abuse, dated by the mail complained of", timedelta(hours=6)),
+        _count("report", "feedback reports of any type, dated by receipt"),
+        _count("unattributed_report", "reports that match no mail of ours, dated by receipt"),
+        Measure("listing", "state", "1 listed, 0 not listed", "answer of a DNSBL about an IP or domain",
+                max_age=timedelta(hours=26)),
+        Measure("list_score", "gauge", "the list's own scale", "answer of a score list (Sender Score, Mailspike, DNSWL)",
+                max_age=timedelta(hours=26)),
+        Measure("canary", "state", "1 healthy, 0 failing", "whether a list answers its known test points rightly",
+                max_age=timedelta(hours=1)),
+    )
+}

@@ -1,0 +1,107 @@
+"""The waist: the few shapes through which every fact of the world passes into the store.
+
+An `Observation` is a number about a subject; a `Trace` is a fact about one message or recipient; a
+`Batch` is what is committed together. They say what was seen, never whether it is bad.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+
+class Subject(NamedTuple):
+    """What a number is about. Only the fields that apply are set; together they name one series."""
+
+    customer: str | None = None
+    stream: str | None = None
+    campaign: str | None = None
+    ip: str | None = None
+    domain: str | None = None
+    provider: str | None = None
+    dnsbl: str | None = None
+    collector: str | None = None
+
+    def __str__(self) -> str:
+        said = ", ".join(f"{name} {value}" for name, value in self._asdict().items() if value)
+        return said or "everything"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One number as it was seen. `value` None means asked and not known, with the reason why.
+
+    `at` is the time the fact is about (aware UTC). Counts are deltas and add up.
+    `detail` explains a state (return codes, text, TTL); it is kept with the newest value only.
+    """
+
+    measure: str
+    subject: Subject
+    at: datetime
+    value: float | None
+    reason: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.at.tzinfo is None:
+            raise ValueError(f"{self.measure}: at must carry a time zone")
+        if (self.value is None) != (self.reason is not None):
+            raise ValueError(f"{self.measure}: exactly one of value and reason is given")
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One fact about one message or recipient. The store keeps the recipient as a keyed hash only."""
+
+    kind: str  # complaint, bounce, deferral, block, delivery, unsubscribe, report
+    at: datetime
+    subject: Subject
+    recipient: str | None = None
+    message_id: str | None = None
+    category: str | None = None
+    status: str | None = None
+    reply_code: str | None = None
+    text: str | None = None
+    how: str | None = None  # which clue attributed it
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was received, as received; kept for a stated time."""
+
+    kind: str  # mail, body
+    at: datetime
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """Input that could not be understood: never dropped, never retried for ever."""
+
+    source: str  # where it was found: mailbox/folder/uid, file:line
+    reason: str
+    text: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is committed together. The same (`source`, `key`) is taken once, however often it is delivered.
+
+    `cursor` replaces the collector's cursor `cursor_name` in the same transaction.
+    `acknowledge` tells the source; it is called after the commit, also when the batch was a repeat.
+    """
+
+    source: str
+    key: str
+    at: datetime
+    observations: tuple[Observation, ...] = ()
+    traces: tuple[Trace, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    parked: tuple[Parked, ...] = ()
+    cursor_name: str | None = None
+    cursor: Mapping[str, Any] | None = None
+    acknowledge: Callable[[], None] | None = None

@@ -1,0 +1,5 @@
+"""`python -m monitor` is `vigie`."""
+
+from monitor.cli import main
+
+main()

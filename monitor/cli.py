@@ -1,0 +1,51 @@
+"""The `vigie` command: a table of commands, each imported only when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+# name → (module, attribute, one line of help); the help stands here so that `vigie --help` imports nothing
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "dnsbl": ("monitor.commands.dnsbl", "dnsbl", "Ask DNS block and allow lists about IPs and domains."),
+    "mail": ("monitor.commands.mail", "mail", "Read feedback reports, bounces, DMARC and TLS reports."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is used, so that start-up stays fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][2]) for name in sorted(COMMANDS)])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="vigie")
+def cli() -> None:
+    """Vigie: the open reputation lookout for e-mail senders."""
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run one command. Exit 0 done, 1 a finding, 2 bad usage or configuration, 3 could not reach what it needs."""
+    return cli.main(args=arguments, prog_name="vigie", windows_expand_args=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
