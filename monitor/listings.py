@@ -1,0 +1,132 @@
+"""When an answer of a DNSBL becomes a listing, and when it ends: intervals with hysteresis. Pure.
+
+Lists flap (24-hour expiries, zero-hour lists), resolvers cache, and a sweep repeated inside one TTL sees
+only the cache. So: the first known answer is a baseline; a listing is confirmed by hits on distinct TTLs
+(one where the list weighs enough); it ends after several positive "not listed" on distinct TTLs.
+An unknown answer changes nothing but is remembered.
+
+  phase      hit                          not listed                     unknown
+  (none)     baseline listed | suspected | listed     (none)             (none)
+  suspected  suspected | listed           cleared, never confirmed       suspected
+  listed     listed                       clearing                       listed
+  clearing   listed                       clearing | cleared             clearing
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+HITS_TO_CONFIRM = 2
+CLEAN_TO_CLEAR = 3
+WEIGHT_OF_ONE_HIT = 0.9  # a list this weighty is believed at its first word
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer about one target by one list. `listed` None: unknown, for `reason`."""
+
+    at: datetime
+    listed: bool | None
+    reason: str | None = None
+    codes: frozenset[str] = frozenset()
+    ttl_seconds: int = 0
+    weight: float = 0.5
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The columns of `records.Listing` that change."""
+
+    phase: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+    asked_at: datetime
+    baseline: bool = False
+    codes: tuple[str, ...] = ()
+    hits: int = 1
+    clean_answers: int = 0
+    next_counts_at: datetime | None = None
+    confirmed_at: datetime | None = None
+    cleared_at: datetime | None = None
+    unknown_reason: str | None = None
+    unknown_since: datetime | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+def fold(interval: Interval | None, answer: Answer, *, first: bool) -> Interval | None:
+    """The open interval after one more answer; None while there is none.
+
+    `first` is true when this (target, list) never had a known answer: what is found then was there before
+    we looked, and is a baseline. An answer older than the last one counted is not folded.
+    """
+    if interval is None:
+        return _opened(answer, first=first) if answer.listed else None
+    if answer.at < interval.asked_at:
+        return interval
+    if answer.listed is None:
+        since = interval.unknown_since or answer.at
+        return replace(interval, asked_at=answer.at, unknown_reason=answer.reason, unknown_since=since)
+    known = replace(interval, asked_at=answer.at, unknown_reason=None, unknown_since=None)
+    return _hit(known, answer) if answer.listed else _clean(known, answer)
+
+
+def _opened(answer: Answer, *, first: bool) -> Interval:
+    confirmed = first or _hits_needed(answer) == 1
+    return Interval(
+        phase="listed" if confirmed else "suspected",
+        first_seen_at=answer.at,
+        last_seen_at=answer.at,
+        asked_at=answer.at,
+        baseline=first,
+        codes=tuple(sorted(answer.codes)),
+        next_counts_at=_after_ttl(answer),
+        confirmed_at=answer.at if confirmed else None,
+        detail=answer.detail,
+    )
+
+
+def _hit(interval: Interval, answer: Answer) -> Interval:
+    seen = replace(
+        interval,
+        last_seen_at=answer.at,
+        codes=tuple(sorted(answer.codes)),
+        detail=answer.detail,
+        clean_answers=0,
+    )
+    if interval.phase == "clearing":
+        return replace(seen, phase="listed", next_counts_at=_after_ttl(answer))
+    if interval.phase == "listed" or _cached(interval, answer):
+        return seen
+    hits = interval.hits + 1
+    counted = replace(seen, hits=hits, next_counts_at=_after_ttl(answer))
+    if hits >= _hits_needed(answer):
+        return replace(counted, phase="listed", confirmed_at=answer.at)
+    return counted
+
+
+def _clean(interval: Interval, answer: Answer) -> Interval:
+    if interval.phase == "suspected":
+        return replace(interval, phase="cleared", cleared_at=answer.at)
+    if interval.phase == "clearing" and _cached(interval, answer):
+        return interval
+    clean = interval.clean_answers + 1
+    counted = replace(interval, phase="clearing", clean_answers=clean, next_counts_at=_after_ttl(answer))
+    if clean >= CLEAN_TO_CLEAR:
+        return replace(counted, phase="cleared", cleared_at=answer.at)
+    return counted
+
+
+def _hits_needed(answer: Answer) -> int:
+    return 1 if answer.weight >= WEIGHT_OF_ONE_HIT else HITS_TO_CONFIRM
+
+
+def _cached(interval: Interval, answer: Answer) -> bool:
+    return interval.next_counts_at is not None and answer.at < interval.next_counts_at
+
+
+def _after_ttl(answer: Answer) -> datetime:
+    return answer.at + timedelta(seconds=answer.ttl_seconds)
