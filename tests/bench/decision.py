@@ -1,0 +1,76 @@
+"""How long one decision takes, in this process, with 10,000 restrictions in force.
+
+`python -m tests.bench.decision` prints one JSON line. Each figure is of single calls, timed one by one, over
+requests of which about one in ten meets a restriction.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from monitor.gate import Request, Restriction, build_index, decide
+
+RESTRICTIONS = 10_000
+CALLS = 200_000
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+PROVIDERS = ("gmail", "microsoft", "yahoo", "orange", "free", "apple", "gmx", "comcast")
+
+
+def _scopes(rng: random.Random) -> dict[str, str]:
+    customer = f"customer-{rng.randrange(400)}"
+    provider = rng.choice(PROVIDERS)
+    ip = f"192.0.2.{rng.randrange(256)}"
+    return rng.choice((
+        {"customer": customer, "campaign": f"mailing-{rng.randrange(5000)}"},
+        {"customer": customer, "stream": f"stream-{rng.randrange(50)}", "provider": provider},
+        {"customer": customer, "provider": provider, "campaign": f"mailing-{rng.randrange(5000)}"},
+        {"ip": ip, "provider": provider, "customer": customer},
+        {"pool": f"pool-{rng.randrange(900)}", "provider": provider},
+        {"domain": f"d{rng.randrange(9000)}.example.com"},
+    ))
+
+
+def run() -> dict[str, Any]:
+    rng = random.Random(1)
+    index = build_index(
+        (
+            Restriction(
+                id=str(number), scope=_scopes(rng), effect=rng.choice(("hold", "slow")), rate_per_hour=1000,
+                text="complaint rate 0.41 %", rule="complaint-rate", until=NOW + timedelta(hours=rng.randrange(1, 48)),
+            )
+            for number in range(RESTRICTIONS)
+        ),
+        version=4711,
+        built_at=NOW,
+        pools={f"192.0.2.{number}": f"pool-{number}" for number in range(256)},
+    )
+    requests = [
+        Request(
+            customer=f"customer-{rng.randrange(500)}", stream=f"stream-{rng.randrange(200)}",
+            campaign=f"mailing-{rng.randrange(20_000)}", ip=f"192.0.2.{rng.randrange(256)}",
+            domain=f"d{rng.randrange(200_000)}.example.com", recipient_domain=rng.choice(("gmail.com", "example.org")),
+        )
+        for _ in range(1000)
+    ]
+    took = []
+    clock = time.perf_counter_ns
+    for number in range(CALLS):
+        request = requests[number % 1000]
+        start = clock()
+        decide(request, index, NOW)
+        took.append(clock() - start)
+    took.sort()
+    figures = {
+        "median_us": round(statistics.median(took) / 1000, 3),
+        "p99_us": round(took[int(len(took) * 0.99)] / 1000, 3),
+    }
+    return {"bench": "decision", "figures": figures, "ratio": {}}
+
+
+if __name__ == "__main__":
+    print(json.dumps(run()))
