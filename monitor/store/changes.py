@@ -1,0 +1,192 @@
+"""Changes of incidents, suspensions and silences. Each writes its transition in the same transaction.
+
+Nothing here commits: the caller's session does, so that a change, its transition and its outbox rows
+stand or fall together.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from monitor.records import Incident, Silence, Suspension, Transition
+
+SCOPE_DIMENSIONS = ("customer", "stream", "campaign", "ip", "pool", "domain", "provider")
+MATCHER_DIMENSIONS = (*SCOPE_DIMENSIONS, "rule", "severity", "dnsbl", "target", "incident")
+EFFECTS = ("hold", "slow")
+
+
+def new_id(prefix: str) -> str:
+    """A short name nobody can guess or confuse: `inc-k3v9x2m8q1`."""
+    alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+    return f"{prefix}-{''.join(secrets.choice(alphabet) for _ in range(10))}"
+
+
+def scope_key(scope: Mapping[str, str]) -> str:
+    """One text per scope, whatever the order it was written in."""
+    return "|".join(f"{name}={scope[name]}" for name in SCOPE_DIMENSIONS if name in scope)
+
+
+def hold(
+    session: Session,
+    *,
+    scope: Mapping[str, str],
+    effect: str,
+    actor: str,
+    reason: str,
+    now: datetime,
+    until: datetime | None = None,
+    rate_per_hour: int | None = None,
+) -> Suspension:
+    """An operator's brake. Raises ValueError for an empty or unknown scope, a bad effect, or no reason."""
+    _check_brake(scope, effect, rate_per_hour)
+    _check_reason(reason)
+    if until is not None and until <= now:
+        raise ValueError("until is in the past")
+    brake = Suspension(
+        id=new_id("sus"), scope=dict(scope), scope_key=scope_key(scope), effect=effect, actor=actor,
+        rate_per_hour=rate_per_hour, text=reason, since=now, until=until, lifts_when="an operator lifts it",
+    )
+    return put_on(session, brake, why=reason)
+
+
+def put_on(session: Session, brake: Suspension, *, why: str) -> Suspension:
+    """Write a suspension and its transition."""
+    session.add(brake)
+    _record(session, brake.since, "suspension", brake.id, "none", brake.effect, why, brake.actor, brake.rule,
+            {"scope": brake.scope, **brake.evidence})
+    return brake
+
+
+def lift(session: Session, suspension_id: str, *, actor: str, reason: str, now: datetime) -> Suspension:
+    """End a suspension. Lifting twice changes nothing. Raises LookupError for an unknown id."""
+    _check_reason(reason)
+    brake = session.get(Suspension, suspension_id)
+    if brake is None:
+        raise LookupError(f"no suspension {suspension_id}")
+    if brake.lifted_at is None:
+        take_off(session, brake, actor=actor, reason=reason, now=now)
+    return brake
+
+
+def take_off(session: Session, brake: Suspension, *, actor: str, reason: str, now: datetime) -> None:
+    """Mark a suspension lifted and write its transition."""
+    brake.lifted_at, brake.lifted_by, brake.lift_reason = now, actor, reason
+    session.add(brake)
+    _record(session, now, "suspension", brake.id, brake.effect, "lifted", reason, actor, brake.rule,
+            {"scope": brake.scope})
+
+
+def expire(session: Session, now: datetime) -> list[Suspension]:
+    """Lift every suspension whose `until` has come."""
+    due = session.exec(
+        select(Suspension).where(col(Suspension.lifted_at).is_(None), col(Suspension.until) <= now)
+    ).all()
+    for brake in due:
+        take_off(session, brake, actor="expiry", reason="its time is over", now=now)
+    return list(due)
+
+
+def in_force(session: Session) -> list[Suspension]:
+    """Every suspension that is not lifted, oldest first (one past its `until` is lifted by `expire`)."""
+    return list(session.exec(
+        select(Suspension).where(col(Suspension.lifted_at).is_(None)).order_by(col(Suspension.since))
+    ))
+
+
+def acknowledge(session: Session, incident_id: str, *, actor: str, reason: str, now: datetime) -> Incident:
+    """Say that a person looks after an incident. Raises LookupError, or ValueError when it has ended."""
+    _check_reason(reason)
+    incident = session.get(Incident, incident_id)
+    if incident is None:
+        raise LookupError(f"no incident {incident_id}")
+    if incident.ended_at is not None:
+        raise ValueError(f"incident {incident_id} has ended")
+    incident.acked_by, incident.acked_at, incident.ack_reason = actor, now, reason
+    session.add(incident)
+    move(session, incident, incident.state, "acknowledged", reason, actor, now)
+    return incident
+
+
+def move(
+    session: Session, incident: Incident, old: str, new: str, why: str, actor: str, at: datetime
+) -> None:
+    """The transition row of an incident."""
+    _record(session, at, "incident", incident.id, old, new, why, actor, incident.rule, incident.evidence)
+
+
+def silence(
+    session: Session, *, matchers: Mapping[str, str], actor: str, reason: str, now: datetime, until: datetime
+) -> Silence:
+    """Stop telling about matching incidents until then; they are judged on. Raises ValueError."""
+    _check_reason(reason)
+    if not matchers:
+        raise ValueError("a silence without matchers would silence everything")
+    if strange := set(matchers) - set(MATCHER_DIMENSIONS):
+        raise ValueError(f"cannot match on {_list(strange)}; known: {', '.join(MATCHER_DIMENSIONS)}")
+    if until <= now:
+        raise ValueError("until is in the past")
+    row = Silence(id=new_id("sil"), matchers=dict(matchers), actor=actor, reason=reason, since=now, until=until)
+    session.add(row)
+    _record(session, now, "silence", row.id, "none", "silent", reason, actor, None, {"matchers": row.matchers})
+    return row
+
+
+def end_silence(session: Session, silence_id: str, *, actor: str, reason: str, now: datetime) -> Silence:
+    """End a silence now. Raises LookupError for an unknown id."""
+    _check_reason(reason)
+    row = session.get(Silence, silence_id)
+    if row is None:
+        raise LookupError(f"no silence {silence_id}")
+    if row.ended_at is None and row.until > now:
+        row.ended_at = now
+        session.add(row)
+        _record(session, now, "silence", row.id, "silent", "ended", reason, actor, None, {})
+    return row
+
+
+def silences_at(session: Session, now: datetime) -> list[Silence]:
+    """The silences in force now."""
+    return list(session.exec(
+        select(Silence).where(
+            col(Silence.ended_at).is_(None), col(Silence.since) <= now, col(Silence.until) > now
+        )
+    ))
+
+
+def _record(
+    session: Session, at: datetime, kind: str, of: str, old: str, new: str, why: str, actor: str,
+    rule: str | None, evidence: Mapping[str, Any],
+) -> None:
+    session.add(Transition(at=at, kind=kind, of=of, old=old, new=new, why=why, actor=actor, rule=rule,
+                           evidence=dict(evidence)))
+
+
+def _check_brake(scope: Mapping[str, str], effect: str, rate_per_hour: int | None) -> None:
+    if not scope:
+        raise ValueError("an empty scope would brake everything; name at least one dimension")
+    if strange := set(scope) - set(SCOPE_DIMENSIONS):
+        raise ValueError(f"no scope dimension {_list(strange)}; known: {', '.join(SCOPE_DIMENSIONS)}")
+    if empty := [name for name, value in scope.items() if not value]:
+        raise ValueError(f"scope {_list(empty)} is empty")
+    if "stream" in scope and "customer" not in scope:
+        raise ValueError("a stream belongs to a customer: name both")
+    if effect not in EFFECTS:
+        raise ValueError(f"effect is hold or slow, not {effect!r}")
+    if (effect == "slow") != (rate_per_hour is not None):
+        raise ValueError("slow needs rate_per_hour, and hold takes none")
+    if rate_per_hour is not None and rate_per_hour <= 0:
+        raise ValueError("rate_per_hour must be above 0")
+
+
+def _check_reason(reason: str) -> None:
+    if not reason.strip():
+        raise ValueError("a reason is needed: who reads this later must know why")
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
