@@ -1,0 +1,283 @@
+"""What the operator decided: one YAML file, checked completely before anything starts.
+
+`load_config` answers with a `Config` or raises `ConfigErrors`: every mistake with file, line and what to do.
+Text may hold `${NAME}` or `${NAME:-default}` from the environment (`$$` is a dollar); a secret `key` may be
+given as `key_file`, the path of a file that holds it. Paths are relative to the configuration file.
+Secrets are SecretStr and appear in no repr, error or JSON.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+
+import collectors
+from collectors.contract import CollectorSettings
+from monitor.config_file import ConfigError, ConfigErrors, Section, read_section
+from monitor.config_secrets import with_secret_files
+from monitor.config_shape import annotation_at, did_you_mean, validate
+from monitor.quantities import Duration, Share, duration_text, parse_duration, parse_share
+
+__all__ = [
+    "Api", "Config", "ConfigError", "ConfigErrors", "Duration", "Engine", "Receiver", "Retention", "RuleSource",
+    "Share", "duration_text", "load_config", "parse_duration", "parse_share", "read_rules", "validate",
+]
+
+RuleSource = Section  # one rule as written: `data`, `file`, `line`, `line_of(path)`, `error(path, message)`
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_WEB_URL = re.compile(r"https?://[^\s/]+\S*")
+_LISTEN = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})")
+
+
+def _one_or_many(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Kept = Annotated[Duration, Field(gt=timedelta(0))]
+Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
+Severity = Literal["info", "warning", "critical"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Retention(_Part):
+    """How long rows are kept. Roll-ups outlive readings; batches outlive the repeats a source may send."""
+
+    readings: Kept = timedelta(days=90)
+    hourly: Kept = timedelta(days=400)
+    daily: Kept = timedelta(days=1830)
+    traces: Kept = timedelta(days=90)
+    evidence: Kept = timedelta(days=30)
+    batches: Kept = timedelta(days=90)
+    runs: Kept = timedelta(days=90)
+
+
+class Engine(_Part):
+    """Where rows are kept. `hash_key` is the HMAC key of recipients; without one the store makes its own.
+
+    `max_held_share` is the most of the measured traffic that automation may hold.
+    """
+
+    url: SecretStr = Field(default=SecretStr("sqlite:///vigie.sqlite"), validate_default=True)
+    retention: Retention = Retention()
+    hash_key: SecretStr | None = Field(default=None, min_length=16)
+    max_held_share: Share = 0.25
+
+    @field_validator("url")
+    @classmethod
+    def _known_engine(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
+        text = url.get_secret_value()
+        if text.startswith("sqlite:///"):
+            path = text.removeprefix("sqlite:///")
+            if not path:
+                raise ValueError("names no file — write sqlite:///vigie.sqlite")
+            # an absolute path stays what it is; a relative one is seen from the configuration file
+            where = path if path.startswith(":memory:") else (Path(info.context or ".") / path).absolute()
+            return SecretStr(f"sqlite:///{where}")
+        if re.match(r"postgresql(\+psycopg)?://\S", text):
+            return url
+        raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE")
+
+
+class Api(_Part):
+    """Where people and senders ask. `console` None: open on loopback, with keys elsewhere."""
+
+    listen: str = "127.0.0.1:8080"
+    console: Literal["open", "keyed"] | None = None
+    public_url: str | None = None
+
+    @field_validator("listen")
+    @classmethod
+    def _host_and_port(cls, listen: str) -> str:
+        match = _LISTEN.fullmatch(listen)
+        if not match or not 0 < int(match["port"]) < 65536:
+            raise ValueError(f"'{listen}' is no address to listen on — write HOST:PORT, such as 127.0.0.1:8080")
+        return listen
+
+    @field_validator("public_url")
+    @classmethod
+    def _web_address(cls, url: str | None) -> str | None:
+        if url is not None and not _WEB_URL.fullmatch(url):
+            raise ValueError(f"'{url}' is no web address — write https://HOST/")
+        return url and url.rstrip("/")
+
+    @property
+    def host(self) -> str:
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        return int(self.listen.rpartition(":")[2])
+
+    @property
+    def console_is_open(self) -> bool:
+        if self.console is not None:
+            return self.console == "open"
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def address(self) -> str:
+        """The address people see in chat messages, without a slash at its end."""
+        return self.public_url or f"http://{self.listen}"
+
+
+class Receiver(_Part):
+    """Who is told, by an Apprise or web URL, of which incidents: empty `rules` and `customers` mean all."""
+
+    name: str = Field(min_length=1)
+    url: SecretStr
+    severities: frozenset[Severity] = frozenset(typing.get_args(Severity))
+    rules: Names = ()
+    customers: Names = ()
+
+    @field_validator("url")
+    @classmethod
+    def _some_url(cls, url: SecretStr) -> SecretStr:
+        if not _URL.fullmatch(url.get_secret_value()):
+            raise ValueError("is no URL — write an Apprise URL (slack://…, mailto://…) or https://…")
+        return url
+
+
+class _File(_Part):
+    """The whole file; collectors and rules are judged by those they belong to."""
+
+    engine: Engine
+    api: Api = Api()
+    secrets: dict[str, SecretStr] = Field(default_factory=dict)
+    collectors: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
+    rules: list[Any] | None = None
+    receivers: tuple[Receiver, ...] = ()
+    inventory: Names = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything the operator decided. `source` finds the line of what a higher floor cannot accept."""
+
+    path: Path
+    engine: Engine
+    api: Api
+    secrets: Mapping[str, SecretStr]
+    collectors: Mapping[str, CollectorSettings]  # only those named run, and of these the enabled
+    rules: tuple[RuleSource, ...] | None  # None: the shipped rules
+    receivers: tuple[Receiver, ...]
+    inventory: tuple[Path, ...]
+    source: Section = field(repr=False)
+
+
+def load_config(path: Path, environ: Mapping[str, str]) -> Config:
+    """The configuration in the file at `path`; raises ConfigErrors with all that is wrong."""
+    written = read_section(path, environ)
+    problems: list[ConfigError] = []
+    if not isinstance(written.data, dict):
+        raise ConfigErrors([written.error((), f"must be a mapping of sections — known: {', '.join(_File.model_fields)}")])
+    # a section with nothing in it (all commented out) is the same as no section
+    sections = {key: value for key, value in written.data.items() if value is not None}
+    source = with_secret_files(written.with_data({"engine": {}, **sections}), _File, path.parent, problems)
+    file = validate(source, _File, problems, context=path.parent)
+    settings = _collectors(source, path.parent, problems)
+    rules = _rules(source, path.parent, environ, problems)
+    problems += _repeated_receivers(source)
+    if file is None or problems:
+        raise ConfigErrors(problems)
+    inventory = tuple(path.parent / name for name in file.inventory)
+    return Config(path, file.engine, file.api, file.secrets, settings, rules, file.receivers, inventory, source)
+
+
+def read_rules(path: Path, environ: Mapping[str, str] | None = None) -> tuple[RuleSource, ...]:
+    """The rules of one file: a list, or a mapping with the one key `rules`. Raises ConfigErrors."""
+    whole = read_section(path, environ)
+    if isinstance(whole.data, dict) and "rules" in whole.data:
+        for key in whole.data.keys() - {"rules"}:
+            raise ConfigErrors([whole.error((key,), f"unknown key — {did_you_mean(key, ['rules'])}")])
+        whole = whole.section("rules")
+    if not isinstance(whole.data, list):
+        raise ConfigErrors([whole.error((), "must be a list of rules — begin each with '- id: …'")])
+    problems = [whole.error((i,), "must be a mapping — begin each rule with '- id: …'")
+                for i, rule in enumerate(whole.data) if not isinstance(rule, dict)]
+    if problems:
+        raise ConfigErrors(problems)
+    return tuple(whole.section(i) for i in range(len(whole.data)))
+
+
+def _collectors(source: Section, directory: Path, problems: list[ConfigError]) -> dict[str, CollectorSettings]:
+    """The settings of each collector named, by its own model."""
+    named = source.data.get("collectors")
+    if not isinstance(named, dict) or not named:
+        return {}
+    known = collectors.discover()
+    accepted: dict[str, CollectorSettings] = {}
+    for name, written in named.items():
+        if name not in known:
+            problems.append(source.error(("collectors", name), f"no such collector — {did_you_mean(name, known)}"))
+        elif written is None or isinstance(written, dict):
+            section, model = source.section("collectors", name).with_data(written or {}), known[name].Settings
+            section = _with_durations(with_secret_files(section, model, directory, problems), model, problems)
+            settings = validate(section, model, problems, context=directory)
+            if settings is not None and settings.enabled:
+                accepted[name] = settings
+    return accepted
+
+
+def _with_durations(section: Section, model: type[BaseModel], problems: list[ConfigError]) -> Section:
+    """Collectors declare timedelta; people write 15m there as everywhere."""
+    data = dict(section.data)
+    for key, value in section.data.items():
+        if annotation_at(model, (key,)) is timedelta and value is not None:
+            try:
+                data[key] = parse_duration(value)
+            except ValueError as error:
+                problems.append(section.error((key,), str(error)))
+                del data[key]
+    return section.with_data(data)
+
+
+def _rules(source: Section, directory: Path, environ: Mapping[str, str],
+           problems: list[ConfigError]) -> tuple[RuleSource, ...] | None:
+    """Rules written in place, and those of the files named; None where the section is left out."""
+    written = source.data.get("rules")
+    if not isinstance(written, list):
+        return None
+    found: list[RuleSource] = []
+    for i, item in enumerate(written):
+        if isinstance(item, dict):
+            found.append(source.section("rules", i))
+        elif isinstance(item, str):
+            try:
+                found += read_rules(directory / item, environ)
+            except ConfigErrors as error:
+                if error.line is None:  # the file itself: the mistake is in the line that names it
+                    problems.append(source.error(("rules", i), f"the file {item} {error.message}"))
+                else:
+                    problems += error.errors
+        else:
+            problems.append(source.error(("rules", i), "must be a rule or the path of a file of rules"))
+    return tuple(found)
+
+
+def _repeated_receivers(source: Section) -> list[ConfigError]:
+    receivers = source.data.get("receivers")
+    seen: dict[str, int] = {}
+    repeated: list[ConfigError] = []
+    for i, receiver in enumerate(receivers if isinstance(receivers, list) else ()):
+        name = receiver.get("name") if isinstance(receiver, dict) else None
+        if isinstance(name, str) and name in seen:
+            message = f"'{name}' is the name of the receiver in line {seen[name]} too — give each its own"
+            repeated.append(source.error(("receivers", i, "name"), message))
+        elif isinstance(name, str):
+            seen[name] = source.line_of(("receivers", i, "name"))
+    return repeated
