@@ -1,0 +1,195 @@
+"""The table of refusals: `bounce_patterns.yaml` and `patterns/*.yaml`, compiled once.
+
+Rows are asked in order, providers' own codes first, and the first that fits wins. So that hundreds of rows
+cost little, each phrase is filed under one whole word that any text it matches must hold, and only the
+phrases filed under words of the text are tried. A phrase without such a word is refused at load.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from collectors.mail.bounce_phrase import CJK, compiled, filing_words
+
+HERE = Path(__file__).parent
+ACTORS = frozenset({"us", "customer", "provider", "recipient"})
+SCOPES = frozenset({"ip", "dkim_domain", "spf_domain", "url", "sender", "dnsbl"})
+CATEGORIES = frozenset({
+    "invalid_recipient", "domain_not_found", "mailbox_full", "disabled", "policy", "reputation_ip",
+    "reputation_domain", "content", "authentication", "rate_limited", "greylisted", "too_big", "protocol",
+    "network", "relaying", "expired", "user_blocked", "vacation", "unknown",
+})
+
+_LETTERS = re.compile(r"[^\W\d_]{2,}")
+_URL = r"(https?://[^\s<>\"')\]]{4,300})"
+_IP = r"(?<![\w.])((?:[0-9]{1,3}\.){3}[0-9]{1,3}|(?:[0-9a-f]{1,4}:){2,7}[0-9a-f]{0,4}(?::[0-9a-f]{1,4})?)(?!\.?\w)"
+_ABOUT_SENDER = frozenset({
+    "reputation_ip", "rate_limited", "authentication", "policy", "greylisted", "relaying", "content",
+})
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One way of refusing. `codes` are the provider's own; an empty condition holds for every refusal."""
+
+    id: str | None
+    category: str
+    hard: bool
+    meaning: str
+    who_acts: str
+    what_to_do: str
+    provider: str | None = None
+    only_there: bool = False  # the words mean this only at that provider
+    match: tuple[re.Pattern[str], ...] = ()
+    unless: tuple[re.Pattern[str], ...] = ()
+    codes: tuple[str, ...] = ()
+    status: tuple[str, ...] = ()
+    reply: tuple[str, ...] = ()
+    scope: tuple[tuple[str, re.Pattern[str]], ...] = ()
+    example: str = ""
+    source: str = ""
+
+    def fits(self, said: str, known: tuple[str | None, str | None, str | None]) -> bool:
+        """Whether everything but the matched phrase itself agrees."""
+        status, reply, provider = known
+        if self.status and not (status or "").startswith(self.status):
+            return False
+        if self.reply and not (reply or "").startswith(self.reply):
+            return False
+        if self.only_there and provider != self.provider:
+            return False
+        return not any(pattern.search(said) for pattern in self.unless)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCodes:
+    """How one provider writes its own codes, and the row of each."""
+
+    hints: tuple[str, ...]  # cheap test: one of these is in the text
+    pattern: re.Pattern[str]
+    rows: Mapping[str, Row]
+
+
+@dataclass(slots=True)
+class Table:
+    categories: Mapping[str, Row]
+    statuses: Mapping[str, str]
+    replies: Mapping[str, str]
+    rows: list[Row] = field(default_factory=list)
+    own_codes: list[OwnCodes] = field(default_factory=list)
+    hosts: dict[str, str] = field(default_factory=dict)
+    by_word: dict[str, list[tuple[int, re.Pattern[str]]]] = field(default_factory=dict)
+    wordless: list[tuple[int, re.Pattern[str]]] = field(default_factory=list)  # scripts without spaces
+
+    def provider_at(self, remote: str | None) -> str | None:
+        """The provider whose host this is, by the longest known ending of its name."""
+        labels = (remote or "").lower().rstrip(".").split(".")[-6:]
+        for start in range(len(labels)):
+            found = self.hosts.get(".".join(labels[start:]))
+            if found:
+                return found
+        return None
+
+    def first(self, said: str, known: tuple[str | None, str | None, str | None]) -> Row:
+        """The row that explains this refusal; the codes' own meaning where no row does."""
+        return self._by_code(said, known) or self._by_phrase(said, known) or self._by_number(known)
+
+    def _by_code(self, said: str, known: tuple[str | None, str | None, str | None]) -> Row | None:
+        for own in self.own_codes:
+            if any(hint in said for hint in own.hints):
+                for hit in own.pattern.finditer(said):
+                    row = own.rows.get(hit[1])
+                    if row and row.fits(said, known):
+                        return row
+        return None
+
+    def _by_phrase(self, said: str, known: tuple[str | None, str | None, str | None]) -> Row | None:
+        filed = self.by_word
+        tried = [entry for word in set(_LETTERS.findall(said)) if word in filed for entry in filed[word]]
+        if not said.isascii():
+            tried += self.wordless
+        tried.sort(key=_order)
+        for number, pattern in tried:
+            if pattern.search(said) and self.rows[number].fits(said, known):
+                return self.rows[number]
+        return None
+
+    def _by_number(self, known: tuple[str | None, str | None, str | None]) -> Row:
+        status, reply, _ = known
+        said = self.statuses.get(status[2:]) if status else None
+        return self.categories[said or self.replies.get(reply or "", "unknown")]
+
+
+def _order(entry: tuple[int, re.Pattern[str]]) -> int:
+    return entry[0]
+
+
+def _scope(category: str, own: dict[str, str]) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """What to read from the text: any link; an IP where the refusal is about the sender; the row's own."""
+    wanted = {"url": _URL, **({"ip": _IP} if category in _ABOUT_SENDER else {}), **own}
+    return tuple((name, re.compile(text, re.IGNORECASE)) for name, text in wanted.items())
+
+
+def _row(raw: dict[str, Any], block: dict[str, Any], default: Row) -> Row:
+    raw = {**{key: block[key] for key in ("provider", "only_there", "source") if key in block}, **raw}
+    scope = _scope(raw["category"], raw.pop("scope", {}))
+    for name in ("match", "unless"):
+        raw[name] = tuple(compiled(phrase) for phrase in raw.get(name, ()))
+    for name in ("codes", "status", "reply"):
+        raw[name] = tuple(raw.get(name, ()))
+    said = {name: getattr(default, name) for name in ("hard", "meaning", "who_acts", "what_to_do")}
+    return Row(**{**said, **raw}, scope=scope)
+
+
+def load(main: dict[str, Any], blocks: list[dict[str, Any]]) -> Table:
+    categories = {
+        name: Row(id=None, category=name, scope=_scope(name, {}), **said)
+        for name, said in main["categories"].items()
+    }
+    built = Table(categories, main["statuses"], main["replies"])
+    for block in blocks:
+        rows = [_row(raw, block, categories[raw["category"]]) for raw in block["rows"]]
+        built.hosts.update(dict.fromkeys(block.get("hosts", ()), block.get("provider", "")))
+        if "code" in block:
+            coded = {code: row for row in rows for code in row.codes}
+            built.own_codes.append(
+                OwnCodes(tuple(block["code"]["hints"]), re.compile(block["code"]["pattern"]), coded),
+            )
+        for row, raw in zip(rows, block["rows"], strict=True):
+            built.rows.append(row)
+            for phrase, pattern in zip(raw.get("match", ()), row.match, strict=True):
+                _file(built, phrase, pattern)
+    return built
+
+
+def _file(built: Table, phrase: str, pattern: re.Pattern[str]) -> None:
+    entry = (len(built.rows) - 1, pattern)
+    words = filing_words(phrase)
+    if CJK.search(phrase):
+        built.wordless.append(entry)
+    elif not words:
+        raise ValueError(f"{built.rows[-1].id}: {phrase!r} holds no whole word to file it under")
+    for word in words:
+        built.by_word.setdefault(word, []).append(entry)
+
+
+@functools.cache
+def table() -> Table:
+    """The shipped table, read at first use."""
+    main = _read(HERE / "bounce_patterns.yaml")
+    blocks = [block for path in sorted((HERE / "patterns").glob("*.yaml")) for block in _read(path)]
+    return load(main, blocks)
+
+
+def _read(path: Path) -> Any:
+    # The C loader reads the table ten times faster; it is missing only where PyYAML was built without it.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    with path.open(encoding="utf-8") as file:
+        return yaml.load(file, Loader=loader)  # noqa: S506  both loaders are the safe ones
