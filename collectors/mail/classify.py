@@ -1,0 +1,82 @@
+"""What is this mail? One answer for any bytes, by content rather than by header.
+
+The order matters: what has a part of its own (feedback report, delivery status) is told before what is guessed from
+words. A mail that is nothing itself may carry a report that somebody forwarded. Never raises: what cannot be
+understood is `unreadable` and says why, so that it can be parked instead of being lost or tried for ever.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+
+from collectors.mail import arf, automatic, bounce, document, dsn, mime, original, xarf
+from collectors.mail.archive import UnreadableError
+from collectors.mail.mime import LIMITS, Limits, Part
+from collectors.mail.report import Kind, Report
+
+_READERS: tuple[Callable[[Part], Report | None], ...] = (
+    arf.read,
+    document.in_mail,
+    dsn.read,
+    automatic.receipt,
+    xarf.in_mail,
+    automatic.unsubscribe,
+    automatic.away,
+    bounce.read,
+    dsn.nameless,
+    automatic.replied,
+)
+_FORWARDED = frozenset({Kind.ARF, Kind.DSN, Kind.BOUNCE, Kind.DMARC_AGGREGATE, Kind.DMARC_FAILURE, Kind.TLS_REPORT, Kind.XARF})
+_MOST_FORWARDS = 2
+_SAME_EVERYWHERE = ("message-id", "date", "from")
+
+
+def parse(raw: bytes, limits: Limits = LIMITS) -> Report:
+    """The report in a mail, or in a bare XML, JSON, gzip or zip file."""
+    try:
+        return _parse(raw, limits)
+    except Exception as wrong:  # noqa: BLE001 — poison must end as a parked row, not as a collector that dies on it
+        return Report(Kind.UNREADABLE, _digest(raw[: limits.size]), f"{type(wrong).__name__}: {wrong}"[:300])
+
+
+def _parse(raw: bytes, limits: Limits) -> Report:
+    if not raw.strip():
+        return Report(Kind.UNREADABLE, _digest(raw), "empty")
+    if len(raw) > limits.size:
+        return Report(Kind.UNREADABLE, _digest(raw[: limits.size]), f"larger than {limits.size} bytes")
+    if document.looks_bare(raw):
+        try:
+            return document.read(raw)
+        except UnreadableError as wrong:
+            return Report(Kind.UNREADABLE, _digest(raw), str(wrong))
+    mail = mime.read(raw, limits)
+    if not mail.fields:
+        return Report(Kind.UNREADABLE, _digest(raw), "neither a mail nor a report")
+    found = _told(mail, 0) or Report(Kind.OTHER)
+    return dataclasses.replace(
+        found, identity=found.identity or identity(mail), report_headers=original.report_headers(mail)
+    )
+
+
+def _told(mail: Part, forwards: int) -> Report | None:
+    for reader in _READERS:
+        if found := reader(mail):
+            return found
+    if forwards < _MOST_FORWARDS:
+        for part in mail.walk():
+            inner = _told(part.children[0], forwards + 1) if part.is_mail and part.children else None
+            if inner and inner.kind in _FORWARDED:
+                return inner
+    return None
+
+
+def identity(mail: Part) -> str:
+    """The same for the same mail wherever it is found: what is added on the way (trace fields, spam marks) is left out."""
+    said = [mail.get(name).encode("utf-8", "replace") for name in _SAME_EVERYWHERE]
+    return _digest(b"\0".join([*said, mail.raw()]))
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data.replace(b"\r\n", b"\n").strip(), digest_size=20).hexdigest()

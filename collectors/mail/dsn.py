@@ -1,0 +1,160 @@
+"""Delivery status notifications: what became of each recipient (RFC 3464; 3461 xtext, 6522, 6533 utf-8 addresses).
+
+Read as they arrive: groups without or with too many blank lines, a wrong boundary, a cut-off end, fields in the
+mail's own body, a forwarded notification. The returned mail is never searched: it may itself be a
+notification, about somebody else. `Original-Recipient` is preferred as the address, being the one we sent to.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from collectors.mail import fields, original
+from collectors.mail.judgement import judge
+from collectors.mail.mime import Part
+from collectors.mail.report import Kind, Recipient, Report
+
+_STATUS_TYPES = frozenset({"message/delivery-status", "message/global-delivery-status"})
+_OF_A_RECIPIENT = frozenset({
+    "original-recipient", "final-recipient", "action", "status", "remote-mta", "diagnostic-code", "last-attempt-date",
+    "final-log-id", "will-retry-until", "x-actual-recipient",
+})
+_OF_THE_MAIL = ("original-envelope-id", "reporting-mta", "x-postfix-queue-id", "x-postfix-sender")
+_NAMES = frozenset({"original-recipient", "final-recipient"})
+_STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
+_XTEXT = re.compile(r"\+([0-9A-F]{2})")
+_UNITEXT = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
+_TYPED = re.compile(r"^\s*([\w.+-]+)\s*;\s*(.*)$", re.DOTALL)
+_ACTIONS = {"failed": "failed", "failure": "failed", "fail": "failed", "delayed": "delayed", "delay": "delayed",
+            "delivered": "delivered", "relayed": "relayed", "expanded": "expanded"}
+# A block of status fields somewhere in the raw mail, ending where the next part or the returned mail begins.
+_LOOSE = re.compile(
+    rb"^(?:Reporting-MTA|Final-Recipient|Original-Recipient)[ \t]*:.*?"
+    rb"(?=^--\S|^Content-Type[ \t]*:[ \t]*(?:message/|text/rfc822)|\Z)",
+    re.IGNORECASE | re.MULTILINE | re.DOTALL,
+)
+# Proofpoint encodes the fields of a recipient inside the part and says so in a field before them.
+_CODED = re.compile(rb"Content-Transfer-Encoding:[ \t]*base64[^\n]*\n(?:[\w-]+:[^\n]*\n)*\r?\n([A-Za-z0-9+/=\s]+)", re.IGNORECASE)
+_MOST_RECIPIENTS, _MOST_BLOCK, _MOST_DIAGNOSTIC = 1_000, 1_000_000, 4_000
+
+
+@dataclass(slots=True)
+class _Group:
+    """The fields of one recipient."""
+
+    said: dict[str, str]
+
+    def starts_anew(self, name: str, blank: bool) -> bool:
+        """Whether a field belongs to the next recipient: it repeats one we have, or names one after a blank line."""
+        named = _NAMES & self.said.keys()
+        return name in self.said or (blank and name in _NAMES and bool(named) and "action" in self.said)
+
+
+def read(mail: Part) -> Report | None:
+    """The notification if the mail is one; None otherwise."""
+    parts = list(mail.walk())
+    blocks = [part.content() for part in parts if part.type in _STATUS_TYPES]
+    if not blocks:
+        blocks = [loose[0] for part in parts if not part.children and (loose := _loose(part))]
+    stated, groups = _groups(blocks)
+    words = _words(parts)
+    recipients = _distinct(one for group in groups if (one := _recipient(group.said, words)))
+    if not recipients:
+        return None
+    returned = next((part.children[0] for part in parts if part.is_mail and part.children), None)
+    return Report(
+        kind=Kind.DSN,
+        recipients=recipients,
+        original_headers={**stated, **original.headers(returned)},
+    )
+
+
+def nameless(mail: Part) -> Report | None:
+    """A notification that names nobody, neither in its fields nor in words that could be read."""
+    return Report(Kind.DSN) if any(part.type in _STATUS_TYPES for part in mail.walk()) else None
+
+
+def _distinct(found: Iterable[Recipient]) -> tuple[Recipient, ...]:
+    return tuple({(one.address, one.action, one.status): one for one in found}.values())
+
+
+def _groups(blocks: list[bytes]) -> tuple[dict[str, str], list[_Group]]:
+    """Fields about the mail as a whole, and those of each recipient."""
+    stated: dict[str, str] = {}
+    groups: list[_Group] = []
+    for block in blocks[:10]:
+        group: _Group | None = None
+        plain = _CODED.sub(lambda coded: b"\n" + fields.base64(coded[1]), block[:_MOST_BLOCK])
+        for name, value, blank in fields.block(plain):
+            if name not in _OF_A_RECIPIENT:
+                if name in _OF_THE_MAIL:
+                    stated.setdefault(name, _untyped(value))
+                continue
+            if group is None or group.starts_anew(name, blank):
+                if len(groups) >= _MOST_RECIPIENTS:
+                    break
+                group = _Group({})
+                groups.append(group)
+            group.said[name] = value
+    return stated, groups
+
+
+def _loose(part: Part) -> re.Match[bytes] | None:
+    """Status fields that lost their own part, in a text or in a multipart that fell apart."""
+    if not part.type.startswith(("text/", "multipart/", "message/")):
+        return None
+    content = part.content()[:_MOST_BLOCK]
+    return _LOOSE.search(content) if b"-recipient:" in content.lower() and b"action:" in content.lower() else None
+
+
+def _words(parts: list[Part]) -> str:
+    """The part written for people, which often knows more than the fields."""
+    return next((part.text(4_000) for part in parts if part.type == "text/plain"), "")
+
+
+def _recipient(said: dict[str, str], words: str) -> Recipient | None:
+    first, last = _address(said.get("original-recipient", "")), _address(said.get("final-recipient", ""))
+    address = first if "@" in first else last or first
+    if not address:
+        return None
+    found = _STATUS.search(said.get("status", ""))
+    status = found[1] if found else None
+    diagnostic = _untyped(said.get("diagnostic-code", ""))[:_MOST_DIAGNOSTIC]
+    remote = _untyped(said.get("remote-mta", "")) or None
+    judgement = judge(status, None, diagnostic, remote=remote)
+    if judgement.category == "unknown" or not diagnostic:
+        judgement = judge(status, None, f"{diagnostic}\n{words}", remote=remote)
+    return Recipient(
+        address=address,
+        action=_action(said.get("action", ""), status),
+        status=status or judgement.status,
+        diagnostic=diagnostic,
+        judgement=judgement,
+        final_recipient=last if last != address else None,
+        remote_mta=remote,
+    )
+
+
+def _action(said: str, status: str | None) -> str:
+    word = re.match(r"[a-z]*", said.strip().lower())
+    if word and word[0] in _ACTIONS:
+        return _ACTIONS[word[0]]
+    return {"2": "delivered", "4": "delayed"}.get((status or "5")[0], "failed")
+
+
+def _untyped(value: str) -> str:
+    """`smtp; 550 no` → `550 no`; what has no type is kept."""
+    typed = _TYPED.match(value)
+    return typed[2].strip() if typed else value.strip()
+
+
+def _address(value: str) -> str:
+    kind, _, rest = value.partition(";")
+    said = fields.address(rest) if rest else fields.address(kind)
+    if "+" in said and kind.strip().lower() == "rfc822":
+        said = _XTEXT.sub(lambda code: chr(int(code[1], 16)), said)
+    if "\\x{" in said:
+        said = _UNITEXT.sub(lambda code: chr(min(int(code[1], 16), 0x10FFFF)), said)
+    return said

@@ -1,0 +1,164 @@
+"""Header fields: splitting them off a byte string, decoding their values, reading what is in them.
+
+RFC 5322 (fields, obsolete forms included), 2045/2231 (parameters), 2047 (encoded words). Every pattern here
+is linear in its input: hostile mail may stuff a field with semicolons, folds or quotes and only pays for
+its own length. Values are read tolerantly: wrong charsets, raw 8-bit bytes and broken encoded words
+become text with replacement characters, never an error.
+"""
+
+from __future__ import annotations
+
+import binascii
+import codecs
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+Fields = dict[str, list[bytes]]  # lower-case name → raw values, topmost first
+
+# Possessive, so that a field of a million folds needs no memory for going back.
+FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:[ \t]*+([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z)")
+MBOX_LINE = re.compile(rb"(?:\xef\xbb\xbf|[ \t]*+\r?\n|>*+From [^\n]*+\n)*+")  # what editors and an mbox leave on top
+BLANK_LINE = re.compile(rb"\n\r?\n")
+_FOLD = re.compile(r"\r?\n[ \t]*")
+_WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*+)\?=")
+_BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?)")
+_PARAMETER = re.compile(r";\s*+([\w!#$%&'*+.^`{|}~-]++)\s*+=\s*+(\"(?:[^\"\\]|\\.)*+\"|[^;\s\"][^;\r\n]*+)", re.DOTALL)
+_ANGLE = re.compile(r"<([^<>]*)>")
+_ADDRESS = re.compile(r"[^\s<>\"(),:;]+@[^\s<>\"(),:;]+")
+_MOST_VALUE = 65_536  # decoded; a longer field is cut, a To of 20,000 addresses says nothing a report needs
+_NOT_FOR_MAIL = frozenset({"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "unicode-escape"})
+
+
+def split(data: bytes, start: int, end: int, most: int) -> tuple[Fields, int, bool]:
+    """Read fields from `start`; returns them, where the body begins, and whether more than `most` were cut off.
+
+    As everywhere, the first line that is no field ends the header, also without the blank line.
+    """
+    found: Fields = {}
+    count, match = 0, FIELD.match
+    position = start
+    while field := match(data, position, end):
+        position = field.end()
+        count += 1
+        if count > most:
+            blank = BLANK_LINE.search(data, position - 1, end)
+            return found, blank.end() if blank else end, True
+        name = field[1].decode("ascii").lower()
+        if name in found:
+            found[name].append(field[2])
+        else:
+            found[name] = [field[2]]
+    if data.startswith(b"\n", position, end):
+        position += 1
+    elif data.startswith(b"\r\n", position, end):
+        position += 2
+    return found, position, False
+
+
+def block(data: bytes) -> Iterator[tuple[str, str, bool]]:
+    """Fields of a machine-readable part: name, value, and whether a blank line stands before it.
+
+    Lines that are no fields are skipped: a mangled line must not hide the ones after it.
+    """
+    position, end, blank = 0, len(data), False
+    while position < end:
+        if field := FIELD.match(data, position):
+            yield field[1].decode("ascii").lower(), text(field[2]), blank
+            position, blank = field.end(), False
+            continue
+        line_end = data.find(b"\n", position)
+        line_end = end if line_end < 0 else line_end + 1
+        blank = blank or not data[position:line_end].strip()
+        position = line_end
+
+
+def charset_text(data: bytes, charset: str | None) -> str:
+    """Bytes as text in the charset they claim, or else in the one they look like."""
+    name = (charset or "").strip().lower()
+    if name not in {"", "us-ascii", "ascii", "utf-8", "utf8", "8bit", "unknown-8bit"}:
+        try:
+            codec = codecs.lookup(name)
+            if codec.name not in _NOT_FOR_MAIL:
+                return data.decode(codec.name, "replace")
+        except (LookupError, ValueError):
+            pass  # not a charset, or not one of text
+    try:
+        return data.decode()
+    except UnicodeDecodeError as wrong:
+        cut_within_a_character = wrong.start > len(data) - 4
+        return data.decode("utf-8", "replace") if cut_within_a_character else data.decode("latin-1")
+
+
+def text(value: bytes) -> str:
+    """A field's value: unfolded, decoded, stripped."""
+    if len(value) > _MOST_VALUE:
+        value = value[:_MOST_VALUE]
+    said = value.decode("ascii") if value.isascii() else charset_text(value, None)
+    if "\n" in said:
+        said = _FOLD.sub(" ", said)
+    if "=?" in said:
+        said = _WORD.sub(_word, _BETWEEN_WORDS.sub(r"\1", said))
+    return said.strip()
+
+
+def _word(found: re.Match[str]) -> str:
+    charset, how, coded = found[1].partition("*")[0], found[2].lower(), found[3]
+    raw = coded.encode("utf-8", "replace")
+    data = binascii.a2b_qp(raw, header=True) if how == "q" else base64(raw)
+    return charset_text(data, charset)
+
+
+def base64(data: bytes) -> bytes:
+    """As much as can be decoded; stray characters and missing padding are forgiven."""
+    try:
+        return binascii.a2b_base64(data)
+    except binascii.Error:
+        clean = re.sub(rb"[^A-Za-z0-9+/]", b"", data)
+        whole = len(clean) - 1 if len(clean) % 4 == 1 else len(clean)
+        return binascii.a2b_base64(clean[:whole] + b"==")
+
+
+def parameters(value: str) -> dict[str, str]:
+    """`; name=value` parameters, RFC 2231 continuations and charsets joined; the first of a name counts."""
+    found: dict[str, str] = {}
+    pieces: dict[str, str] = {}
+    for name, said in _PARAMETER.findall(value[:_MOST_VALUE]):
+        clean = re.sub(r"\\(.)", r"\1", said[1:-1]) if said.startswith('"') else said.split("(")[0].strip()
+        base, star, _ = name.lower().partition("*")
+        if star:
+            pieces[base] = pieces.get(base, "") + clean
+        else:
+            found.setdefault(base, clean)
+    for base, joined in pieces.items():
+        charset, quoted, rest = joined.partition("'")
+        coded = rest.partition("'")[2] if quoted else joined
+        raw = binascii.a2b_qp(coded.replace("=", "=3D").replace("%", "=").encode("utf-8", "replace"))
+        found.setdefault(base, charset_text(raw, charset if quoted else None))
+    return found
+
+
+def address(value: str) -> str:
+    """The address in a field: in angle brackets, or bare; as given when it is neither. Empty for `<>`."""
+    if angle := _ANGLE.findall(value):
+        return str(angle[-1]).strip()
+    found = _ADDRESS.search(value)
+    return found[0] if found else value.strip()
+
+
+def addresses(value: str, most: int = 50) -> list[str]:
+    """Addresses of a field of many, in order."""
+    found = (match[0] for match in _ADDRESS.finditer(value))
+    return [one for one, _ in zip(found, range(most), strict=False)]
+
+
+def moment(value: str) -> datetime | None:
+    """A date of RFC 5322 or ISO 8601 as aware UTC; None when it is no date."""
+    if not value:
+        return None
+    try:
+        at = datetime.fromisoformat(value) if value[:4].isdigit() else parsedate_to_datetime(value)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None

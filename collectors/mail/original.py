@@ -1,0 +1,131 @@
+"""The mail a report is about: its header fields, and what they tell where the report is silent.
+
+Microsoft's feedback since June 2026 states no IP, no recipient and no date; others mask or hash them. What is
+missing is read from the attached header in the order of trust: what the receiver itself wrote
+(X-Originating-IP, client-ip of its SPF check), then the first public address down the Received chain.
+May be wrong where the sender forged Received lines below the receiver's own and that one names no address.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from datetime import datetime
+
+from collectors.mail import fields
+from collectors.mail.mime import Part
+from collectors.mail.report import Inferred
+
+_MOST_FIELDS, _MOST_VALUE = 150, 2_000
+_LEFT_OUT = frozenset({"received", "dkim-signature", "domainkey-signature", "arc-seal", "arc-message-signature"})
+_REPORT_FIELDS = (
+    "from", "to", "subject", "date", "message-id", "return-path", "delivered-to", "x-original-to", "envelope-to",
+    "x-failed-recipients", "in-reply-to", "references", "authentication-results",
+)
+_CLIENT_IP = re.compile(r"(?:client-ip|remote-ip|sender ip is|designates)[=:\s]+\[?([0-9a-f.:]{2,45})", re.IGNORECASE)
+_BRACKETED = re.compile(r"[\[(](?:IPv6:)?([0-9a-f.:]{3,45})[\])]", re.IGNORECASE)
+_BARE = re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?![\w.])")
+_SIGNER = re.compile(r"(?:^|;)\s*d=\s*([^;\s]+)")
+_HASHED = re.compile(r"^[0-9a-f]{32}(?:[0-9a-f]{8,32})?@", re.IGNORECASE)
+_MASKED = re.compile(r"redacted|undisclosed|\bx+@|^\[.*\]$|^unknown@", re.IGNORECASE)
+# Not reachable from outside, so never the address a mail was received from. Documentation networks count as public.
+_INSIDE = tuple(
+    ipaddress.ip_network(net)
+    for net in ("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+                "192.168.0.0/16", "224.0.0.0/3", "::/127", "fc00::/7", "fe80::/10", "ff00::/8", "2603:1000::/24")
+)  # the last one: Exchange Online between its own servers
+
+
+def headers(part: Part | None) -> Mapping[str, str]:
+    """Fields of the reported or returned mail that may name its sender, lower-case name → topmost value."""
+    if part is None:
+        return {}
+    kept = [name for name in part.fields if name not in _LEFT_OUT][:_MOST_FIELDS]
+    return {name: part.get(name)[:_MOST_VALUE] for name in kept}
+
+
+def report_headers(part: Part) -> Mapping[str, str]:
+    """Fields of the report mail itself; `dkim` lists the domains that claim to have signed it."""
+    found = {name: part.get(name)[:_MOST_VALUE] for name in _REPORT_FIELDS if name in part.fields}
+    if signers := [hit[1].lower() for value in part.all("dkim-signature") if (hit := _SIGNER.search(value))]:
+        found["dkim"] = " ".join(dict.fromkeys(signers))
+    return found
+
+
+def message_id(part: Part | None) -> str | None:
+    return (part.get("message-id") or part.get("original-message-id") or None) if part else None
+
+
+def feedback_id(part: Part | None) -> str | None:
+    """The id its sender gave the mail (RFC 9477, else Gmail's field), white space removed as RFC 9477 asks."""
+    if part is None:
+        return None
+    said = part.get("cfbl-feedback-id") or part.get("feedback-id")
+    return "".join(said.split()) or None
+
+
+def infer(part: Part | None) -> Inferred:
+    """Sending IP, envelope sender, recipient and time of arrival, as far as the attached header tells."""
+    if part is None:
+        return Inferred()
+    return Inferred(
+        source_ip=_source_ip(part),
+        original_mail_from=fields.address(part.get("return-path")) or None,
+        original_rcpt_to=_recipients(part),
+        arrival_at=_arrival(part),
+    )
+
+
+def is_redacted(address: str) -> bool:
+    """Whether an address was hashed or blotted out by the reporter."""
+    return bool(_HASHED.match(address) or _MASKED.search(address))
+
+
+def is_ip(said: str) -> bool:
+    try:
+        ipaddress.ip_address(said)
+    except ValueError:
+        return False
+    return True
+
+
+def public(address: str) -> str | None:
+    """The address in its usual spelling if it may be one on the internet."""
+    try:
+        ip = ipaddress.ip_address(address.strip("[]().:") if address.count(":") < 2 else address)
+    except ValueError:
+        return None
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    return None if any(ip in net for net in _INSIDE) else str(ip)
+
+
+def _source_ip(part: Part) -> str | None:
+    if found := public(part.get("x-originating-ip").strip("[] ")):
+        return found
+    for name in ("received-spf", "authentication-results", "x-forefront-antispam-report"):
+        for value in part.all(name):
+            hit = _CLIENT_IP.search(value) or re.search(r"CIP:([0-9a-f.:]+?);", value)
+            if hit and (found := public(hit[1])):
+                return found
+    for hop in part.all("received"):
+        sender = hop.partition(" by ")[0]  # who handed it over, not who took it
+        for hit in (*_BRACKETED.finditer(sender), *_BARE.finditer(sender)):
+            if found := public(hit[1]):
+                return found
+    return None
+
+
+def _recipients(part: Part) -> tuple[str, ...]:
+    for name in ("x-hmxmroriginalrecipient", "original-recipient", "x-original-to", "delivered-to",
+                 "x-apparently-to", "envelope-to"):
+        if found := fields.addresses(part.get(name)):
+            return tuple(found)
+    found = fields.addresses(part.get("to"))
+    return tuple(found) if len(found) == 1 and not is_redacted(found[0]) else ()
+
+
+def _arrival(part: Part) -> datetime | None:
+    hops = part.all("received")
+    return fields.moment(hops[0].rpartition(";")[2].strip()) if hops else None

@@ -1,0 +1,237 @@
+"""What a mail said: the one typed result of every parser in this folder, and its JSON.
+
+The JSON is the contract of `vigie mail parse --json`: only the block that fits the kind is present; what a report
+states stands in `feedback`, what was worked out from the attached mail in `feedback.inferred`.
+"""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collectors.mail.judgement import Judgement
+
+_NOTHING: Mapping[str, str] = {}
+
+
+class Kind(enum.StrEnum):
+    """What a mail is, by its content. Closed: the contract names exactly these."""
+
+    ARF = "arf"
+    DSN = "dsn"
+    BOUNCE = "bounce"  # says a mail failed, but not in RFC 3464
+    DMARC_AGGREGATE = "dmarc_aggregate"
+    DMARC_FAILURE = "dmarc_failure"
+    TLS_REPORT = "tls_report"
+    XARF = "xarf"
+    AUTOREPLY = "autoreply"  # absence notes, challenges, read receipts
+    UNSUBSCRIBE = "unsubscribe"
+    OTHER = "other"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Inferred:
+    """What the report leaves out and the attached mail tells."""
+
+    source_ip: str | None = None
+    original_mail_from: str | None = None
+    original_rcpt_to: tuple[str, ...] = ()
+    arrival_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """One complaint or authentication failure. Addresses and `source_ip` are as stated: they may be masked."""
+
+    type: str
+    user_agent: str | None = None
+    version: str | None = None
+    source_ip: str | None = None
+    original_mail_from: str | None = None
+    original_rcpt_to: tuple[str, ...] = ()
+    arrival_at: datetime | None = None
+    reported_domain: tuple[str, ...] = ()
+    reported_uri: tuple[str, ...] = ()
+    message_id: str | None = None
+    redacted: bool = False
+    provider: str | None = None
+    incidents: int = 1
+    auth_failure: str | None = None
+    identity_alignment: str | None = None
+    delivery_result: str | None = None
+    feedback_id: str | None = None  # CFBL-Feedback-ID, else Feedback-ID, all white space removed
+    inferred: Inferred = Inferred()
+
+    @property
+    def ip(self) -> str | None:
+        """The sending IP if anything usable says it: stated, or else inferred."""
+        for said in (self.source_ip, self.inferred.source_ip):
+            try:
+                return str(ipaddress.ip_address(said or ""))
+            except ValueError:
+                continue
+        return None
+
+    @property
+    def mail_from(self) -> str | None:
+        return self.original_mail_from or self.inferred.original_mail_from
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        return self.original_rcpt_to or self.inferred.original_rcpt_to
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """What became of one recipient. Only `action` failed is a bounce; delayed is a deferral.
+
+    `status` is the Status field of a DSN as stated; `judgement` may know a more telling one from the text.
+    """
+
+    address: str
+    action: str  # failed delayed delivered relayed expanded
+    status: str | None
+    diagnostic: str
+    judgement: Judgement
+    final_recipient: str | None = None  # where it went in the end, if not to `address`
+    remote_mta: str | None = None
+
+    @property
+    def hard(self) -> bool:
+        return self.action == "failed" and self.judgement.hard
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """One record of a DMARC aggregate report: mails of one IP with one result."""
+
+    source_ip: str
+    count: int
+    disposition: str
+    dkim: str  # aligned results, as evaluated by the receiver
+    spf: str
+    header_from: str
+    envelope_from: str
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def aligned(self) -> bool:
+        return "pass" in (self.dkim, self.spf)
+
+
+@dataclass(frozen=True, slots=True)
+class TlsPolicy:
+    """One policy of a TLS report: sessions by outcome."""
+
+    domain: str
+    type: str
+    success: int
+    failure: int
+    failures: tuple[tuple[str, int], ...] = ()  # result type, sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """A DMARC aggregate or TLS report. `passed` and `failed` are messages (DMARC) or sessions (TLS)."""
+
+    org: str | None
+    id: str | None
+    domain: str | None
+    begin: datetime | None
+    end: datetime | None
+    records: int
+    messages: int
+    passed: int
+    failed: int
+    rows: tuple[SourceRow, ...] = ()
+    policies: tuple[TlsPolicy, ...] = ()
+    published: Mapping[str, str] = field(default_factory=dict)  # the DMARC policy the receiver found
+    repaired: bool = False  # the XML was broken and read as far as it went
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one mail said. `identity` is the same however and wherever the same report is fetched."""
+
+    kind: Kind
+    identity: str = ""
+    error: str | None = None
+    feedback: Feedback | None = None
+    recipients: tuple[Recipient, ...] = ()
+    report: Aggregate | None = None
+    original_headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING)  # of the reported or returned mail
+    report_headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING)  # of the report mail itself
+
+    def to_json(self) -> dict[str, Any]:
+        """The row of the contract, without `file`."""
+        row: dict[str, Any] = {"kind": str(self.kind), "error": self.error}
+        if self.feedback is not None:
+            row["feedback"] = _feedback(self.feedback)
+        if self.recipients:
+            row["recipients"] = [_recipient(one) for one in self.recipients]
+        if self.report is not None:
+            row["report"] = _aggregate(self.report)
+        return row
+
+
+def _time(at: datetime | None) -> str | None:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ") if at else None
+
+
+def _feedback(said: Feedback) -> dict[str, Any]:
+    inferred = {
+        "source_ip": said.inferred.source_ip,
+        "original_mail_from": said.inferred.original_mail_from,
+        "original_rcpt_to": list(said.inferred.original_rcpt_to),
+        "arrival_at": _time(said.inferred.arrival_at),
+    }
+    return {
+        "type": said.type,
+        "user_agent": said.user_agent,
+        "version": said.version,
+        "source_ip": said.source_ip,
+        "original_mail_from": said.original_mail_from,
+        "original_rcpt_to": list(said.original_rcpt_to),
+        "arrival_at": _time(said.arrival_at),
+        "reported_domain": list(said.reported_domain),
+        "reported_uri": list(said.reported_uri),
+        "message_id": said.message_id,
+        "redacted": said.redacted,
+        "provider": said.provider,
+        "incidents": said.incidents,
+        "auth_failure": said.auth_failure,
+        "feedback_id": said.feedback_id,
+        "inferred": {name: value for name, value in inferred.items() if value},
+    }
+
+
+def _recipient(one: Recipient) -> dict[str, Any]:
+    return {
+        "address": one.address,
+        "action": one.action,
+        "status": one.status,
+        "reply_code": one.judgement.reply_code,
+        "diagnostic": one.diagnostic,
+        "category": one.judgement.category,
+        "hard": one.hard,
+    }
+
+
+def _aggregate(report: Aggregate) -> dict[str, Any]:
+    return {
+        "org": report.org,
+        "id": report.id,
+        "domain": report.domain,
+        "begin": _time(report.begin),
+        "end": _time(report.end),
+        "records": report.records,
+        "messages": report.messages,
+        "pass": report.passed,
+        "fail": report.failed,
+    }

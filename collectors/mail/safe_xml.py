@@ -1,0 +1,92 @@
+"""XML from strangers as a stream of elements: no entities, no outside, bounded, and repaired where it is broken.
+
+Any entity declaration is refused, in whatever encoding it comes: the text is decoded before it is looked at.
+Broken XML (raw `<`, unclosed elements, invalid bytes: all seen in DMARC reports) is read again by names known to
+the caller, everything else between them being text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import cast
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLPullParser
+
+from collectors.mail.archive import UnreadableError
+
+_DECLARED = re.compile(rb"<\?xml[^>]{0,200}encoding\s*=\s*[\"']([A-Za-z0-9._-]{1,40})[\"']")
+_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_DECLARATION = re.compile(r"<!(?:ENTITY|ELEMENT|ATTLIST|NOTATION)|<!DOCTYPE[^>\[]*\[", re.IGNORECASE)
+_CHUNK = 65_536
+
+
+def decode(data: bytes) -> str:
+    """The document as text. Raises UnreadableError where it declares entities or looks like no XML."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        text = data.decode("utf-16", "replace")
+    else:
+        declared = _DECLARED.search(data[:300])
+        text = _as_declared(data, declared[1].decode().lower() if declared else "utf-8")
+    text = text.lstrip("\ufeff \t\r\n\x00")
+    if not text.startswith("<"):
+        raise UnreadableError("no XML")
+    if _DECLARATION.search(text):
+        raise UnreadableError("declares entities")
+    return _ILLEGAL.sub("\ufffd", text)
+
+
+def _as_declared(data: bytes, charset: str) -> str:
+    known = {"utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "utf-8", "ascii": "utf-8"}
+    single = charset.startswith(("iso-8859-", "windows-125", "cp125", "latin"))
+    try:
+        return data.decode(charset if single else known.get(charset, "utf-8"), "replace")
+    except LookupError:
+        return data.decode("utf-8", "replace")
+
+
+def elements(text: str, names: frozenset[str]) -> Iterator[Element]:
+    """Every element of these local names, complete, in the order they end. Raises UnreadableError when it is broken.
+
+    The caller may clear an element it has read, so that a large document needs little memory.
+    """
+    parser: XMLPullParser[Element] = XMLPullParser(events=("end",))
+    try:
+        for at in range(0, len(text), _CHUNK):
+            parser.feed(text[at : at + _CHUNK])
+            yield from _wanted(parser, names)
+        parser.close()
+        yield from _wanted(parser, names)
+    except ParseError as wrong:
+        raise UnreadableError(f"broken XML: {wrong}") from None
+
+
+def _wanted(parser: XMLPullParser[Element], names: frozenset[str]) -> Iterator[Element]:
+    for _, element in cast("Iterator[tuple[str, Element]]", parser.read_events()):  # asked for ends only
+        if local(element.tag) in names:
+            yield element
+
+
+def local(tag: str) -> str:
+    """A tag without its namespace."""
+    return tag.rpartition("}")[2]
+
+
+def repaired(text: str, known: frozenset[str]) -> Element:
+    """A tree of the known elements only; whatever else looks like a tag is text. An open element ends with its parent."""
+    tags = re.compile(r"<(/?)(?:[\w.-]{1,40}:)?(" + "|".join(sorted(known)) + r")(?:\s[^<>]{0,500})?(/?)>")
+    builder = TreeBuilder()
+    builder.start("document", {})
+    stack, position = ["document"], 0
+    for tag in tags.finditer(text):
+        builder.data(text[position : tag.start()])
+        position = tag.end()
+        if not tag[1]:
+            builder.start(tag[2], {})
+            stack.append(tag[2])
+        if (tag[1] or tag[3]) and tag[2] in stack:
+            while stack[-1] != tag[2]:
+                builder.end(stack.pop())
+            builder.end(stack.pop())
+    while stack:
+        builder.end(stack.pop())
+    return builder.close()

@@ -1,0 +1,128 @@
+"""X-ARF: abuse reports as JSON (v3, v4, xarf.org) or YAML (v0.1, still sent by blocklists and brand protectors).
+
+Written for hosters, but a CFBL address may ask for it (RFC 9477, report=xarf). YAML is read with a loader that
+knows only strings, lists and maps; samples are decoded to find the reported mail.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from collectors.mail import fields, mime, original
+from collectors.mail.mime import Part
+from collectors.mail.report import Feedback, Inferred, Kind, Report
+
+_MARK = re.compile(r"^\s*(?:yes|plain|secure|bulk)", re.IGNORECASE)
+_YAML = re.compile(r"^Report(?:ed-From|-Type|-ID)\s*:", re.MULTILINE)
+_MOST_YAML = 65_536
+_Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
+
+def is_one(said: Mapping[str, Any]) -> bool:
+    """Whether a JSON object is an X-ARF report of any version."""
+    return "xarf_version" in said or ("Version" in said and "Report" in said and "ReporterInfo" in said)
+
+
+def read(said: Mapping[str, Any]) -> Report:
+    """The report in a JSON object."""
+    v3 = said.get("Report")
+    about: Mapping[str, Any] = v3 if isinstance(v3, dict) else said
+    more = about.get("AdditionalInfo")
+    about = {**(more if isinstance(more, dict) else {}), **about}
+    source = about.get("Source")
+    reporter = said.get("ReporterInfo") or said.get("reporter")
+    reporter = reporter if isinstance(reporter, dict) else {}
+    return _report(
+        kind=_text(about, "ReportType", "type"),
+        source_ip=_text(about, "SourceIp", "source_identifier")
+        or (_text(source, "IP", "Ip") if isinstance(source, dict) else ""),
+        mail_from=_text(about, "SmtpMailFromAddress", "SMTPFrom", "smtp_from"),
+        rcpt_to=_text(about, "SmtpRcptToAddress", "SMTPTo", "smtp_to"),
+        at=_text(about, "Date", "timestamp"),
+        version=_text(said, "Version", "xarf_version"),
+        agent=_text(reporter, "ReporterOrg", "org"),
+        reported=_sample(about),
+    )
+
+
+def in_mail(mail: Part) -> Report | None:
+    """A v0.1 report: marked in the header, its facts as YAML in a part of their own."""
+    marked = _MARK.match(mail.get("x-xarf") or mail.get("x-arf"))
+    parts = list(mail.walk())
+    for part in parts:
+        if part.children or not part.type.startswith("text/"):
+            continue
+        text = part.text(_MOST_YAML)
+        if len(_YAML.findall(text)) > 1 and (found := _yaml(text)):
+            return _v0(found, next((one.children[0] for one in parts if one.is_mail and one.children), None))
+    return Report(Kind.XARF, error="marked as X-ARF, but no report inside") if marked else None
+
+
+def _v0(said: Mapping[str, Any], reported: Part | None) -> Report:
+    return _report(
+        kind=_text(said, "Report-Type", "Category"),
+        source_ip=_text(said, "Source"),
+        mail_from="",
+        rcpt_to="",
+        at=_text(said, "Date"),
+        version=_text(said, "Version") or "0.1",
+        agent=_text(said, "User-Agent", "Reported-From"),
+        reported=reported,
+    )
+
+
+def _report(*, reported: Part | None, **said: str) -> Report:
+    return Report(
+        kind=Kind.XARF,
+        feedback=Feedback(
+            type=said["kind"].lower() or "abuse",
+            user_agent=said["agent"] or None,
+            version=said["version"] or None,
+            source_ip=said["source_ip"] or None,
+            original_mail_from=said["mail_from"] or None,
+            original_rcpt_to=(said["rcpt_to"],) if said["rcpt_to"] else (),
+            arrival_at=fields.moment(said["at"]),
+            message_id=original.message_id(reported),
+            feedback_id=original.feedback_id(reported),
+            inferred=original.infer(reported) if reported else Inferred(),
+        ),
+        original_headers=original.headers(reported),
+    )
+
+
+def _yaml(text: str) -> Mapping[str, Any] | None:
+    """The YAML document that starts at the first known key; text around it is not ours to read."""
+    start = text.find("---\n") + 4 if "---\n" in text else 0
+    body = text[start:].partition("\n...")[0].replace("\t", " ")
+    try:
+        found = yaml.load(body, Loader=_Loader)  # noqa: S506 — the base loader builds nothing but strings
+    except (yaml.YAMLError, ValueError, RecursionError):
+        found = {name.strip(): value.strip() for name, colon, value in map(_pair, body.split("\n")) if colon}
+    return found if isinstance(found, dict) else None
+
+
+def _pair(line: str) -> tuple[str, str, str]:
+    return line.partition(":")
+
+
+def _sample(about: Mapping[str, Any]) -> Part | None:
+    """The reported mail among the evidence."""
+    for listed, body in (("Samples", "Payload"), ("Attachment", "Data"), ("evidence", "payload")):
+        for one in _dicts(about.get(listed)):
+            kind, coded = _text(one, "ContentType", "content_type"), _text(one, body)
+            if kind.startswith(("message/", "text/rfc822")) and coded:
+                plain = one.get("Base64Encoded") is False
+                return mime.read(coded.encode() if plain else fields.base64(coded.encode()))
+    return None
+
+
+def _dicts(listed: Any) -> Iterator[Mapping[str, Any]]:
+    yield from (one for one in (listed if isinstance(listed, list) else [])[:20] if isinstance(one, dict))
+
+
+def _text(said: Mapping[str, Any], *names: str) -> str:
+    return next((value.strip() for name in names if isinstance(value := said.get(name), str)), "")

@@ -1,0 +1,59 @@
+"""`vigie mail`: read report mails from files, as the collectors would."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from collectors.mail import Report, parse
+from collectors.mail.mime import LIMITS
+
+
+@click.group()
+def mail() -> None:
+    """Read feedback reports, bounces, DMARC and TLS reports."""
+
+
+@mail.command("parse")
+@click.argument("files", metavar="FILE…", nargs=-1, required=True,
+                type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option("--json", "as_json", is_flag=True, help="One JSON line per file.")
+def parse_files(files: tuple[str, ...], as_json: bool) -> None:
+    """Say what each FILE is and what it says; `-` is standard input.
+
+    A FILE is a mail, or a DMARC, TLS or X-ARF report by itself (XML, JSON, gzip, zip).
+    """
+    for name in files:
+        report = parse(_bytes(name))
+        if as_json:
+            click.echo(json.dumps({"file": name, **report.to_json()}))
+        else:
+            click.echo(f"{name}\n  {report.kind}: {summary(report)}")
+
+
+def _bytes(name: str) -> bytes:
+    """The file, no further than one byte beyond what is looked at."""
+    if name == "-":
+        return sys.stdin.buffer.read(LIMITS.size + 1)
+    with Path(name).open("rb") as file:
+        return file.read(LIMITS.size + 1)
+
+
+def summary(report: Report) -> str:
+    """What the report says, in lines a person reads."""
+    if report.error:
+        return report.error
+    if said := report.feedback:
+        who = ", ".join(said.recipients) or "someone unnamed"
+        return f"{said.type} from {who}{f' at {said.provider}' if said.provider else ''}, sent from {said.ip or 'an unknown IP'}"
+    if told := report.report:
+        return (f"{told.org} on {told.domain}, {told.begin:%Y-%m-%d} to {told.end:%Y-%m-%d}: " if told.begin and told.end
+                else f"{told.org} on {told.domain}: ") + f"{told.passed} passed, {told.failed} failed"
+    lines = [
+        f"{one.address} {one.action}, {one.judgement.category}{' (hard)' if one.hard else ''}: {one.diagnostic[:200]}"
+        for one in report.recipients
+    ]
+    return "\n  ".join(lines) or "nothing to count"
