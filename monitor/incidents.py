@@ -29,7 +29,8 @@ class State(enum.StrEnum):
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Where an incident stands. `elapsed` is what the timer of this state has counted so far;
-    `counted_to` is when it last counted, None while it is frozen."""
+    `counted_to` is when it last counted, None while it is frozen.
+    """
 
     state: State = State.OK
     elapsed: timedelta = timedelta(0)

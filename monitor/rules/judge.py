@@ -101,7 +101,7 @@ def _listing_verdict(group: Group, facts: Sequence[ListingFact]) -> Verdict:
     summary = f"{_named(listed)} listed on {', '.join(sorted({_list_name(fact) for fact in listed}))}"
     evidence = {"listed": [_listing_evidence(fact) for fact in listed]}
     if None not in blind:
-        reason = sorted(str(each) for each in blind)[0]
+        reason = min(str(each) for each in blind)
         return Verdict(group, Answer.UNKNOWN, summary, reason, members, evidence)
     return Verdict(group, Answer.BREACH, summary, members=members, evidence=evidence)
 
@@ -145,8 +145,8 @@ def _unknown(facts: RateFacts, reason: str, text: str, evidence: Mapping[str, An
 
 
 def _scope(rule: ComplaintRateRule, group: Group) -> dict[str, str]:
-    wanted = rule.suspend.scope if rule.suspend else ()
-    scope = {name: value for name, value in group if name in wanted}
+    wanted: tuple[str, ...] = rule.suspend.scope if rule.suspend else ()
+    scope: dict[str, str] = {name: value for name, value in group if name in wanted}
     # a brake wider than what was judged would hold mail nobody complained of
     return scope if len(scope) == len(wanted) else {}
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
 
 from sqlmodel import Session, col, select
 
@@ -57,8 +56,10 @@ def hold(
 def put_on(session: Session, brake: Suspension, *, why: str) -> Suspension:
     """Write a suspension and its transition."""
     session.add(brake)
-    _record(session, brake.since, "suspension", brake.id, "none", brake.effect, why, brake.actor, brake.rule,
-            {"scope": brake.scope, **brake.evidence})
+    session.add(Transition(
+        at=brake.since, kind="suspension", of=brake.id, old="none", new=brake.effect, why=why, actor=brake.actor,
+        rule=brake.rule, evidence={"scope": brake.scope, **brake.evidence},
+    ))
     return brake
 
 
@@ -77,8 +78,10 @@ def take_off(session: Session, brake: Suspension, *, actor: str, reason: str, no
     """Mark a suspension lifted and write its transition."""
     brake.lifted_at, brake.lifted_by, brake.lift_reason = now, actor, reason
     session.add(brake)
-    _record(session, now, "suspension", brake.id, brake.effect, "lifted", reason, actor, brake.rule,
-            {"scope": brake.scope})
+    session.add(Transition(
+        at=now, kind="suspension", of=brake.id, old=brake.effect, new="lifted", why=reason, actor=actor,
+        rule=brake.rule, evidence={"scope": brake.scope},
+    ))
 
 
 def expire(session: Session, now: datetime) -> list[Suspension]:
@@ -108,15 +111,18 @@ def acknowledge(session: Session, incident_id: str, *, actor: str, reason: str, 
         raise ValueError(f"incident {incident_id} has ended")
     incident.acked_by, incident.acked_at, incident.ack_reason = actor, now, reason
     session.add(incident)
-    move(session, incident, incident.state, "acknowledged", reason, actor, now)
+    moved(session, incident, (incident.state, "acknowledged"), why=reason, actor=actor, now=now)
     return incident
 
 
-def move(
-    session: Session, incident: Incident, old: str, new: str, why: str, actor: str, at: datetime
+def moved(
+    session: Session, incident: Incident, change: tuple[str, str], *, why: str, actor: str, now: datetime
 ) -> None:
-    """The transition row of an incident."""
-    _record(session, at, "incident", incident.id, old, new, why, actor, incident.rule, incident.evidence)
+    """Write the transition of an incident; `change` is (old, new)."""
+    session.add(Transition(
+        at=now, kind="incident", of=incident.id, old=change[0], new=change[1], why=why, actor=actor,
+        rule=incident.rule, evidence=dict(incident.evidence),
+    ))
 
 
 def silence(
@@ -132,7 +138,10 @@ def silence(
         raise ValueError("until is in the past")
     row = Silence(id=new_id("sil"), matchers=dict(matchers), actor=actor, reason=reason, since=now, until=until)
     session.add(row)
-    _record(session, now, "silence", row.id, "none", "silent", reason, actor, None, {"matchers": row.matchers})
+    session.add(Transition(
+        at=now, kind="silence", of=row.id, old="none", new="silent", why=reason, actor=actor,
+        evidence={"matchers": row.matchers},
+    ))
     return row
 
 
@@ -145,7 +154,9 @@ def end_silence(session: Session, silence_id: str, *, actor: str, reason: str, n
     if row.ended_at is None and row.until > now:
         row.ended_at = now
         session.add(row)
-        _record(session, now, "silence", row.id, "silent", "ended", reason, actor, None, {})
+        session.add(Transition(
+            at=now, kind="silence", of=row.id, old="silent", new="ended", why=reason, actor=actor
+        ))
     return row
 
 
@@ -156,14 +167,6 @@ def silences_at(session: Session, now: datetime) -> list[Silence]:
             col(Silence.ended_at).is_(None), col(Silence.since) <= now, col(Silence.until) > now
         )
     ))
-
-
-def _record(
-    session: Session, at: datetime, kind: str, of: str, old: str, new: str, why: str, actor: str,
-    rule: str | None, evidence: Mapping[str, Any],
-) -> None:
-    session.add(Transition(at=at, kind=kind, of=of, old=old, new=new, why=why, actor=actor, rule=rule,
-                           evidence=dict(evidence)))
 
 
 def _check_brake(scope: Mapping[str, str], effect: str, rate_per_hour: int | None) -> None:

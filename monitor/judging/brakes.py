@@ -1,0 +1,125 @@
+"""Which suspensions a firing incident should have now, within what automation may do by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlmodel import col, select
+
+from monitor.judging.case import Case
+from monitor.notify.message import where
+from monitor.records import Stream, Suspension
+from monitor.rules.verdict import Answer, Member
+from monitor.store import Store
+from monitor.store.changes import new_id, put_on, scope_key, take_off
+
+TRAFFIC_WINDOW = timedelta(hours=24)
+_TRAFFIC_BY = ("customer", "stream", "ip", "domain", "provider")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Automation brakes at most `max_held_share` (0-1) of the measured traffic."""
+
+    max_held_share: float = 0.25
+
+
+def wanting(case: Case) -> list[Member]:
+    """The members of a breach that have no brake and may get one.
+
+    A brake lifted after the evidence arose was lifted knowing it, and is not put on again for it.
+    """
+    if case.verdict.answer is not Answer.BREACH or case.rule is None or case.rule.suspend is None:
+        return []
+    brakes = case.brakes()
+    active = {brake.member for brake in brakes if brake.lifted_at is None}
+    lifted = {brake.member: brake.lifted_at for brake in brakes if brake.lifted_at is not None}
+    return [
+        member
+        for member in case.verdict.members
+        if member.key not in active and not (member.key in lifted and lifted[member.key] > member.evidence_at)
+    ]
+
+
+def gone(case: Case) -> list[Suspension]:
+    """The brakes in force whose member is no longer part of a breach."""
+    if case.verdict.answer is not Answer.BREACH:
+        return []
+    return [brake for brake in case.brakes_in_force() if brake.member not in case.members]
+
+
+def reconcile(case: Case, store: Store, limits: Limits) -> list[str]:
+    """Put on the brakes that are missing and take off those whose member is gone.
+
+    Returns what was *not* done and why, in words for people.
+    """
+    for brake in gone(case):
+        take_off(case.session, brake, actor=case.incident.rule, reason=f"{brake.member} is clear", now=case.now)
+    refused: list[str] = []
+    for member in wanting(case):
+        brake = _brake(case, member)
+        why_not = _why_not(case, store, brake, limits)
+        if why_not:
+            refused.append(why_not)
+        else:
+            put_on(case.session, brake, why=member.text)
+            case.session.flush()
+    return refused
+
+
+def _brake(case: Case, member: Member) -> Suspension:
+    assert case.rule is not None
+    suspend = case.rule.suspend
+    assert suspend is not None
+    until = case.now + suspend.at_most if suspend.at_most else None
+    lifts_when = "the condition is clear" if until is None else "its time is over, or the condition is clear before"
+    return Suspension(
+        id=new_id("sus"), scope=dict(member.scope), scope_key=scope_key(member.scope), effect=suspend.effect,
+        rate_per_hour=suspend.rate_per_hour, rule=case.rule.id, incident_id=case.incident.id, member=member.key,
+        actor=case.rule.id, text=member.text, evidence=dict(member.evidence), since=case.now, until=until,
+        lifts_when=lifts_when,
+    )
+
+
+def _why_not(case: Case, store: Store, brake: Suspension, limits: Limits) -> str | None:
+    scope = brake.scope
+    suspend = case.rule.suspend if case.rule else None
+    if suspend and not suspend.transactional and {"customer", "stream"} <= set(scope):
+        stream = case.session.get(Stream, (scope["customer"], scope["stream"]))
+        if stream is not None and stream.kind == "transactional":
+            return f"{where(scope)} is transactional: automation does not {brake.effect} it by itself"
+    if brake.effect == "hold":
+        share = _held_share(case, store, brake)
+        if share is not None and share > limits.max_held_share:
+            return (
+                f"holding {where(scope)} too would hold {share:.0%} of the traffic; automation may hold "
+                f"{limits.max_held_share:.0%} by itself, so a person must decide"
+            )
+    return None
+
+
+def _held_share(case: Case, store: Store, brake: Suspension) -> float | None:
+    """The share of delivered mail that automation's holds would stop with this one; None: not measured."""
+    held = case.session.exec(
+        select(Suspension).where(
+            col(Suspension.lifted_at).is_(None), Suspension.effect == "hold", col(Suspension.rule).is_not(None)
+        )
+    ).all()
+    scopes = [row.scope for row in held] + [brake.scope]
+    traffic = store.window_counts(("delivered",), _TRAFFIC_BY, case.now - TRAFFIC_WINDOW, case.now)
+    total = sum(counts["delivered"] for counts in traffic.values())
+    if not total:
+        return None
+    stopped = sum(
+        counts["delivered"]
+        for values, counts in traffic.items()
+        if _matched(dict(zip(_TRAFFIC_BY, values, strict=True)), scopes)
+    )
+    return float(stopped / total)
+
+
+def _matched(subject: Mapping[str, str | None], scopes: Sequence[Mapping[str, str]]) -> bool:
+    return any(all(subject.get(name) == value for name, value in scope.items()) for scope in scopes)
+

@@ -1,0 +1,57 @@
+"""One receiver, spoken to through Apprise. The only place that knows it.
+
+Apprise is fire-and-forget with a result: its `.status` is asked, never its truth; its own retries stay off
+(they would repeat what the outbox repeats); its URLs carry tokens and are never logged.
+"""
+
+from __future__ import annotations
+
+import threading
+from urllib.parse import quote
+
+from apprise import Apprise, NotifyFormat, NotifyType
+from apprise.result import AppriseResultStatus
+
+# schemes of a plain web hook: the payload is ours, so the outbox key goes with it for whoever deduplicates
+_WEB_HOOKS = ("json://", "jsons://", "form://", "forms://")
+_TYPES = {"firing": NotifyType.FAILURE, "grown": NotifyType.WARNING, "resolved": NotifyType.SUCCESS}
+
+
+class Chat:
+    """A receiver's address. Raises ValueError where Apprise does not understand it (without showing it)."""
+
+    def __init__(self, name: str, url: str) -> None:
+        self._name = name
+        self._url = _apprise_url(url)
+        self._turn = threading.Lock()  # one message at a time: a slow chat must not eat the shared threads
+        if not Apprise().add(self._url):
+            scheme = url.partition("://")[0]
+            raise ValueError(f"receiver {name}: Apprise does not understand this {scheme}:// address")
+
+    def send(self, key: str, event: str, severity: str, title: str, body: str) -> str | None:
+        """Send one message; None when it was delivered, else why not (without any address)."""
+        with self._turn:
+            apprise = Apprise()
+            apprise.add(self._with_key(key, event, severity))
+            result = apprise.notify(
+                body=body, title=title, notify_type=_TYPES[event], body_format=NotifyFormat.TEXT
+            )
+        if result.status == AppriseResultStatus.SUCCESS:
+            return None
+        return f"{AppriseResultStatus(result.status).name.lower()} from {self._name}"
+
+    def _with_key(self, key: str, event: str, severity: str) -> str:
+        if not self._url.startswith(_WEB_HOOKS):
+            return self._url
+        joint = "&" if "?" in self._url else "?"
+        fields = {"key": key, "event": event, "severity": severity}
+        return self._url + joint + "&".join(f":{name}={quote(value, safe='')}" for name, value in fields.items())
+
+
+def _apprise_url(url: str) -> str:
+    """A plain web address is a JSON web hook."""
+    if url.startswith("http://"):
+        return "json://" + url.removeprefix("http://")
+    if url.startswith("https://"):
+        return "jsons://" + url.removeprefix("https://")
+    return url
