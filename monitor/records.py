@@ -22,6 +22,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import Field, SQLModel
@@ -250,18 +251,21 @@ class _Rollup(SQLModel):
 
 class Hourly(_Rollup, table=True):
     __tablename__: ClassVar[str] = "reading_hourly"
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
 
 class Daily(_Rollup, table=True):
     __tablename__: ClassVar[str] = "reading_daily"
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
 
 class RollupDue(SQLModel, table=True):
     """An hour of a series whose roll-ups no longer tell all; written with the readings that made it so."""
 
     __tablename__: ClassVar[str] = "rollup_due"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    start: datetime = Field(sa_column=Column(Instant, primary_key=True))  # first: worked off hour by hour
     series_id: int = Field(sa_column=Column(_Id, primary_key=True, autoincrement=False))
-    start: datetime = Field(sa_column=Column(Instant, primary_key=True))
 
 
 class TraceRow(SQLModel, table=True):
@@ -359,6 +363,9 @@ class Job(SQLModel, table=True):
 # ── judgement ────────────────────────────────────────────────────────────────────────────────────
 
 
+_NOT_CLEARED = text("phase <> 'cleared'")
+
+
 class Listing(SQLModel, table=True):
     """One interval of an IP or domain on one list, with hysteresis (monitor.listings).
 
@@ -366,7 +373,11 @@ class Listing(SQLModel, table=True):
     cleared; none stands for what was never listed. Cleared without `confirmed_at`: it was never raised.
     """
 
-    __table_args__ = (Index("listing_target", "target", "dnsbl"),)
+    __table_args__ = (
+        Index("listing_target", "target", "dnsbl"),
+        Index("listing_open", "target", "dnsbl", unique=True, sqlite_where=_NOT_CLEARED,
+              postgresql_where=_NOT_CLEARED),
+    )
     id: int | None = _id()
     target: str
     dnsbl: str = Field(index=True)

@@ -1,0 +1,136 @@
+"""How the database is opened: one engine that writes, one that only reads.
+
+SQLite: one file in WAL mode. A commit is on the disk before it returns (`synchronous=FULL`), because a
+source is told "saved" right after: neither kill -9 nor power loss takes a committed row back (a disk that
+lies about fsync excepted). Every writing transaction begins IMMEDIATE, so it waits at its start and never
+fails half-way for want of the lock; writers of one process queue on a lock of their own, which is
+fairer and quicker than SQLite's polling.
+PostgreSQL: READ COMMITTED for writing, a READ ONLY snapshot (REPEATABLE READ) for reading.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL
+from sqlmodel import Session, SQLModel
+
+BUSY_SECONDS = 30  # how long a writer waits for another process's transaction
+
+_PRAGMAS = (
+    f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}",  # first: the others may have to wait
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA wal_autocheckpoint=10000",  # pages: 40 MB of log before it is folded into the file
+    "PRAGMA journal_size_limit=67108864",
+    "PRAGMA cache_size=-65536",  # KiB
+    "PRAGMA mmap_size=268435456",
+    "PRAGMA temp_store=MEMORY",
+)
+
+_INTAKE_LOCK = 0x56494749  # "VIGI": the advisory lock that makes intakes, roll-ups and migrations take turns
+
+
+class Engines:
+    """Both engines of one database. Raises ValueError for a URL that is neither SQLite file nor PostgreSQL."""
+
+    def __init__(self, address: str) -> None:
+        url = _url(address)
+        self.dialect = url.get_backend_name()
+        make = _sqlite if self.dialect == "sqlite" else _postgresql
+        self.write = make(url, reads=False)
+        self.read = make(url, reads=True)
+        self._turn: AbstractContextManager[Any] = threading.RLock() if self.dialect == "sqlite" else nullcontext()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One write transaction: committed at exit, rolled back on error."""
+        with self._turn, self.write.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def alone(self) -> Iterator[Connection]:
+        """A write transaction that no other `alone` overlaps, in this process or another."""
+        with self.writing() as connection:
+            if self.dialect == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _INTAKE_LOCK})
+            yield connection
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A session over one write transaction; its objects stay usable afterwards."""
+        with self.writing() as connection, Session(connection, expire_on_commit=False) as session:
+            yield session
+            session.flush()
+
+    @contextmanager
+    def reading_session(self) -> Iterator[Session]:
+        """A session over one unchanging snapshot; writing through it is refused by the database."""
+        with self.reading() as connection, Session(connection, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection over one unchanging snapshot."""
+        with self.read.begin() as connection:
+            yield connection
+
+    def dispose(self) -> None:
+        self.write.dispose()
+        self.read.dispose()
+
+
+def table(model: type[SQLModel]) -> Table:
+    """The table of a row class (SQLModel does not tell the type checker that it has one)."""
+    return SQLModel.metadata.tables[str(model.__tablename__)]
+
+
+def insert_into(connection: Connection, model: type[SQLModel]) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that knows ON CONFLICT, which both engines spell alike but SQLAlchemy keeps per dialect."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    return insert(table(model))
+
+
+def _url(address: str) -> URL:
+    url = make_url(address)
+    backend = url.get_backend_name()
+    if backend in {"postgresql", "postgres"}:
+        return url.set(drivername="postgresql+psycopg")
+    if backend != "sqlite":
+        raise ValueError(f"{backend}: the store is sqlite:///path or postgresql://…")
+    if not url.database or url.database == ":memory:":
+        raise ValueError("sqlite needs a file: readers and writers are connections of their own")
+    return url
+
+
+def _sqlite(url: URL, *, reads: bool) -> Engine:
+    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url)
+    pragmas = (*_PRAGMAS, "PRAGMA query_only=ON") if reads else _PRAGMAS
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver must not begin transactions of its own
+        for pragma in pragmas:
+            connection.execute(pragma)
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql(url: URL, *, reads: bool) -> Engine:
+    engine = create_engine(url, pool_pre_ping=True, pool_size=10, connect_args={"options": "-c timezone=UTC"})
+    if not reads:
+        return engine
+    snapshot: Engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return snapshot

@@ -1,0 +1,162 @@
+"""Taking batches: all facts, cursors and idempotency keys of a call in one transaction.
+
+Order within it: batch keys → series → readings, latest, listings → traces, evidence, parked → cursors. Intakes take
+turns (Engines.alone), so `known_at` never runs backwards in the order of commits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from collectors.measures import MEASURES
+from collectors.observation import Batch, Evidence, Parked, Trace
+from monitor.records import EPOCH, BatchRow, Cursor, EvidenceRow, ParkedRow, to_micros
+from monitor.store.bulk import write_traces
+from monitor.store.engine import Engines, insert_into, table
+from monitor.store.numbers import bounded, write_numbers
+from monitor.store.series_ids import SeriesIds, SeriesKey, clean
+
+
+TraceFields = tuple[object, ...]
+
+
+class Taken(NamedTuple):
+    """`new` False: this (source, key) was taken before and nothing but its cursor was written.
+
+    `touched`: the series whose stored facts this batch changed (an answer that only says the same again
+    touches nothing).
+    """
+
+    batch: Batch
+    new: bool
+    touched: frozenset[SeriesKey]
+
+
+class Intake:
+    """What one store needs to take batches: its engines, the series it has seen, how it hashes recipients."""
+
+    def __init__(self, engines: Engines, hash_recipient: Callable[[str], str]) -> None:
+        self._engines = engines
+        self._hash_recipient = hash_recipient
+        self._series = SeriesIds()
+
+    def take(self, batches: Sequence[Batch], known_at: datetime, evidence_for: timedelta) -> list[Taken]:
+        _refuse_unknown_measures(batches)
+        traces = [[self._trace_fields(trace) for trace in batch.traces] for batch in batches]
+        with self._engines.alone() as connection:
+            known_at = max(known_at, _newest(connection))
+            ids = [_take_key(connection, batch, known_at) for batch in batches]
+            new = [(id_, batch) for id_, batch in zip(ids, batches, strict=True) if id_ is not None]
+            touched, looked_up = write_numbers(connection, self._series, new, known_at)
+            write_traces(connection, _trace_rows(zip(ids, batches, traces, strict=True), known_at))
+            for id_, batch in new:
+                _keep_bodies(connection, id_, batch, (known_at, known_at + evidence_for))
+            _move_cursors(connection, batches, known_at)
+        self._series.remember(looked_up)
+        return [
+            Taken(batch, id_ is not None, frozenset(touched.get(id_ or 0, ())))
+            for id_, batch in zip(ids, batches, strict=True)
+        ]
+
+    def _trace_fields(self, trace: Trace) -> TraceFields:
+        """The columns of TRACE_COLUMNS from `kind` on."""
+        subject = trace.subject
+        recipient = self._hash_recipient(trace.recipient) if trace.recipient else None
+        said = (
+            trace.kind, subject.customer, subject.stream, subject.campaign, subject.ip, subject.domain,
+            subject.provider, recipient, trace.message_id, trace.category, trace.status, trace.reply_code,
+            trace.text, trace.how,
+        )  # fmt: skip
+        return (*(value and clean(value) for value in said), trace.count)
+
+
+def _refuse_unknown_measures(batches: Sequence[Batch]) -> None:
+    for name in {each.measure for batch in batches for each in batch.observations} - MEASURES.keys():
+        raise ValueError(f"{name!r} is no measure of collectors.measures")
+
+
+def _newest(connection: Connection) -> datetime:
+    newest: datetime | None = connection.execute(select(func.max(table(BatchRow).c.known_at))).scalar_one()
+    return newest or EPOCH
+
+
+def _take_key(connection: Connection, batch: Batch, known_at: datetime) -> int | None:
+    """The id of the new batch; None when it was taken before."""
+    batches = table(BatchRow)
+    insert = insert_into(connection, BatchRow).values(
+        source=batch.source,
+        key=batch.key,
+        at=bounded(batch.at, known_at),
+        known_at=known_at,
+        observations=len(batch.observations),
+        traces=len(batch.traces),
+        parked=len(batch.parked),
+    )
+    taken = insert.on_conflict_do_nothing(index_elements=["source", "key"]).returning(batches.c.id)
+    return connection.execute(taken).scalar_one_or_none()
+
+
+def _trace_rows(
+    taken: Iterable[tuple[int | None, Batch, list[TraceFields]]], known_at: datetime
+) -> list[TraceFields]:
+    known = to_micros(known_at)
+    return [
+        (batch_id, to_micros(bounded(trace.at, known_at)), known, *fields)
+        for batch_id, batch, fields_of in taken
+        if batch_id is not None
+        for trace, fields in zip(batch.traces, fields_of, strict=True)
+    ]
+
+
+def _keep_bodies(connection: Connection, id_: int, batch: Batch, kept: tuple[datetime, datetime]) -> None:
+    """Evidence and parked input, `kept` from known_at to the evidence's expiry."""
+    known_at, expires_at = kept
+    if batch.evidence:
+        rows = [_evidence_row(id_, each, known_at, expires_at) for each in batch.evidence]
+        connection.execute(table(EvidenceRow).insert(), rows)
+    if batch.parked:
+        rows = [_parked_row(id_, batch.source, each, known_at) for each in batch.parked]
+        connection.execute(table(ParkedRow).insert(), rows)
+
+
+def _evidence_row(id_: int, evidence: Evidence, known_at: datetime, expires_at: datetime) -> dict[str, object]:
+    return {
+        "batch_id": id_,
+        "kind": evidence.kind,
+        "at": bounded(evidence.at, known_at),
+        "sha256": hashlib.sha256(evidence.body).hexdigest(),
+        "body": zlib.compress(evidence.body),
+        "expires_at": expires_at,
+    }
+
+
+def _parked_row(id_: int, source: str, parked: Parked, known_at: datetime) -> dict[str, object]:
+    return {
+        "batch_id": id_,
+        "collector": source,
+        "place": clean(parked.source),
+        "reason": parked.reason,
+        "text": clean(parked.text),
+        "body": parked.body,
+        "at": known_at,
+    }
+
+
+def _move_cursors(connection: Connection, batches: Sequence[Batch], known_at: datetime) -> None:
+    """A repeat moves its cursor too: a mailbox built anew repeats old mail under new numbers."""
+    moved = {
+        (batch.source, batch.cursor_name): dict(batch.cursor)
+        for batch in batches
+        if batch.cursor_name is not None and batch.cursor is not None
+    }
+    for (collector, name), value in moved.items():
+        insert = insert_into(connection, Cursor)
+        upsert = insert.values(collector=collector, name=name, value=value, updated_at=known_at)
+        new = {"value": insert.excluded.value, "updated_at": insert.excluded.updated_at}
+        connection.execute(upsert.on_conflict_do_update(index_elements=["collector", "name"], set_=new))

@@ -1,0 +1,111 @@
+"""Answers of DNSBLs → listing intervals: load the open rows, fold (monitor.listings), write those that changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from monitor.listings import Answer, Interval, fold
+from monitor.records import Listing
+from monitor.store.engine import table
+from monitor.store.latest import Told
+from monitor.store.series_ids import chunks
+
+_LISTING = table(Listing)
+_COLUMNS = tuple(field.name for field in fields(Interval))
+_UPDATE = (
+    update(_LISTING)
+    .where(_LISTING.c.id == bindparam("row_id"))
+    .values({name: bindparam(f"new_{name}") for name in _COLUMNS})
+)
+_Pair = tuple[str, str]  # target, dnsbl
+
+
+@dataclass(slots=True)
+class _Open:
+    """The interval a pair is in, and the row it came from; none of either while not listed."""
+
+    row_id: int | None = None
+    interval: Interval | None = None
+    dirty: bool = False
+
+
+def write_listings(connection: Connection, told: list[Told], never_known: set[int]) -> set[tuple[int, int]]:
+    """Fold the answers in; `never_known`: series without a known answer before this intake.
+
+    Returns the (batch id, series id) whose interval opened, closed or changed its phase.
+    """
+    pairs = _load(connection, {_pair(each)[0] for each in told})
+    never_known = set(never_known)
+    changed: set[tuple[int, int]] = set()
+    done: list[tuple[_Pair, _Open]] = []
+    for each in sorted(told, key=lambda each: each.answer.at):
+        pair = _pair(each)
+        now = pairs.setdefault(pair, _Open())
+        before = now.interval
+        now.interval = fold(before, _answer(each), first=each.series_id in never_known)
+        if each.answer.value is not None:
+            never_known.discard(each.series_id)
+        now.dirty = now.dirty or now.interval != before
+        if (before and before.phase) != (now.interval and now.interval.phase):
+            changed.add((each.batch_id, each.series_id))
+        if now.interval is not None and now.interval.phase == "cleared":
+            done.append((pair, pairs.pop(pair)))
+    _write(connection, done + [(pair, now) for pair, now in pairs.items() if now.dirty])
+    return changed
+
+
+def _pair(told: Told) -> _Pair:
+    target = told.subject.ip or told.subject.domain
+    if not target or not told.subject.dnsbl:
+        raise ValueError(f"listing of {told.subject}: needs ip or domain, and dnsbl")
+    return target, told.subject.dnsbl
+
+
+def _answer(told: Told) -> Answer:
+    detail = told.answer.detail
+    return Answer(
+        at=told.answer.at,
+        listed=None if told.answer.value is None else told.answer.value > 0,
+        reason=told.answer.reason,
+        codes=frozenset(detail.get("codes", ())),
+        ttl_seconds=int(detail.get("ttl_seconds", 0)),
+        weight=float(detail.get("weight", 0.5)),
+        detail=detail,
+    )
+
+
+def _load(connection: Connection, targets: set[str]) -> dict[_Pair, _Open]:
+    found: dict[_Pair, _Open] = {}
+    columns = [_LISTING.c[name] for name in ("id", "target", "dnsbl", *_COLUMNS)]
+    for chunk in chunks(sorted(targets)):
+        query = select(*columns).where(_LISTING.c.target.in_(chunk), _LISTING.c.phase != "cleared")
+        for row in connection.execute(query).mappings():
+            values = {name: row[name] for name in _COLUMNS} | {"codes": tuple(row["codes"])}
+            found[row["target"], row["dnsbl"]] = _Open(row["id"], Interval(**values))
+    return found
+
+
+def _write(connection: Connection, pairs: list[tuple[_Pair, _Open]]) -> None:
+    """Rows that exist first: closing one makes room for the next interval of its pair."""
+    updates = []
+    inserts = []
+    for (target, dnsbl), now in pairs:
+        if now.interval is None:
+            continue
+        values = _values(now.interval)
+        if now.row_id is None:
+            inserts.append({"target": target, "dnsbl": dnsbl, **values})
+        else:
+            updates.append({"row_id": now.row_id, **{f"new_{name}": value for name, value in values.items()}})
+    if updates:
+        connection.execute(_UPDATE, updates)
+    if inserts:
+        connection.execute(insert(_LISTING), inserts)
+
+
+def _values(interval: Interval) -> dict[str, Any]:
+    values = {name: getattr(interval, name) for name in _COLUMNS}
+    return values | {"codes": list(interval.codes), "detail": dict(interval.detail)}

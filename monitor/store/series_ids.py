@@ -1,0 +1,90 @@
+"""Which number a series has: looked up in memory, else created in bulk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
+
+from sqlalchemy import Connection, bindparam, text
+
+from collectors.observation import Subject
+
+SeriesKey = tuple[str, Subject]  # measure, subject
+
+_REMEMBERED = 500_000
+_INSERT = text(
+    "INSERT INTO series (measure, key, customer, stream, campaign, ip, domain, provider, dnsbl, collector)"
+    " VALUES (:measure, :key, :customer, :stream, :campaign, :ip, :domain, :provider, :dnsbl, :collector)"
+    " ON CONFLICT (key) DO NOTHING"
+)
+_SELECT = text("SELECT key, id FROM series WHERE key IN :names").bindparams(bindparam("names", expanding=True))
+_Item = TypeVar("_Item")
+
+
+def series_key(measure: str, subject: Subject) -> str:
+    """The canonical text of a series: only the fields that are set, so that a new field changes no old key."""
+    said = {name: clean(value) for name, value in subject._asdict().items() if value}
+    return f"{measure} {json.dumps(said, ensure_ascii=False, separators=(',', ':'))}"
+
+
+def clean(value: str) -> str:
+    """Text a database can hold: NUL becomes U+FFFD (PostgreSQL refuses it), a lone surrogate `?`."""
+    if value.isascii():
+        return value.replace("\0", "\ufffd") if "\0" in value else value
+    return value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
+class SeriesIds:
+    """The ids already seen. Not more than a bounded number is remembered; forgetting costs a query."""
+
+    def __init__(self) -> None:
+        self._known: dict[SeriesKey, int] = {}
+
+    def find(self, connection: Connection, keys: Sequence[SeriesKey]) -> tuple[list[int], dict[SeriesKey, int]]:
+        """The id of each key in order, and those that were looked up or created now.
+
+        The latter are to be remembered only once the transaction is committed.
+        """
+        known = self._known
+        found = [known.get(key) for key in keys]
+        if None not in found:
+            return [each for each in found if each is not None], {}
+        looked_up = _look_up(connection, {key for key, each in zip(keys, found, strict=True) if each is None})
+        return [looked_up[key] if each is None else each for key, each in zip(keys, found, strict=True)], looked_up
+
+    def remember(self, looked_up: dict[SeriesKey, int]) -> None:
+        if len(self._known) + len(looked_up) > _REMEMBERED:
+            self._known = {}
+        self._known.update(looked_up)
+
+
+def _look_up(connection: Connection, keys: set[SeriesKey]) -> dict[SeriesKey, int]:
+    texts = {key: series_key(*key) for key in keys}
+    ids = _select(connection, sorted(set(texts.values())))
+    new = {name: key for key, name in texts.items() if name not in ids}
+    if new:
+        connection.execute(_INSERT, [_row(name, new[name]) for name in sorted(new)])
+        ids |= _select(connection, sorted(new))
+    return {key: ids[name] for key, name in texts.items()}
+
+
+def _row(name: str, key: SeriesKey) -> dict[str, str | None]:
+    measure, subject = key
+    fields = {field: clean(value) if value else None for field, value in subject._asdict().items()}
+    return {"measure": measure, "key": name, **fields}
+
+
+def _select(connection: Connection, names: list[str]) -> dict[str, int]:
+    ids: dict[str, int] = {}
+    for chunk in chunks(names):
+        ids.update((row.key, row.id) for row in connection.execute(_SELECT, {"names": chunk}))
+    return ids
+
+
+def chunks(items: list[_Item]) -> Iterator[list[_Item]]:
+    """Lists short enough for one statement's parameters."""
+    rest = iter(items)
+    while chunk := list(islice(rest, 500)):
+        yield chunk

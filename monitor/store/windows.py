@@ -1,0 +1,64 @@
+"""Sums over a window, grouped by what the readings are about; and what holds now."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, func, select, text
+from sqlmodel import Session, col
+
+from collectors.observation import Subject
+from monitor.records import Instant, Latest, Series
+
+Group = tuple[str | None, ...]
+Counts = dict[Group, dict[str, float]]
+
+
+def window_counts(
+    connection: Connection,
+    measures: Collection[str],
+    by: Sequence[str],
+    span: tuple[datetime, datetime],
+    *,
+    known_by: datetime | None = None,
+    where: Mapping[str, str] | None = None,
+) -> Counts:
+    """See Store.window_counts. `span` is (since, until), since included and until not."""
+    where = where or {}
+    dimensions([*by, *where])
+    columns = "".join(f"series.{name}, " for name in by)
+    conditions = "".join(f" AND series.{name} = :where_{name}" for name in where)
+    conditions += " AND reading.known_at <= :known_by" if known_by else ""
+    # CROSS JOIN fixes SQLite's order: from the few series into the readings' key, never a scan of readings
+    query = text(
+        f"SELECT {columns}series.measure, SUM(reading.value) FROM series CROSS JOIN reading"  # noqa: S608 - names are checked
+        " WHERE series.measure IN :measures AND reading.series_id = series.id"
+        f" AND reading.at >= :since AND reading.at < :until AND reading.value IS NOT NULL{conditions}"
+        f" GROUP BY {columns}series.measure"
+    ).bindparams(
+        bindparam("measures", expanding=True),
+        *(bindparam(name, type_=Instant) for name in ("since", "until", *(["known_by"] if known_by else []))),
+    )
+    values = {f"where_{name}": value for name, value in where.items()} | ({"known_by": known_by} if known_by else {})
+    rows = connection.execute(query, {"measures": list(measures), "since": span[0], "until": span[1], **values})
+    counts: Counts = {}
+    for *group, measure, total in rows:
+        counts.setdefault(tuple(group), {})[measure] = total
+    return counts
+
+
+def dimensions(names: Sequence[str]) -> None:
+    """Raises ValueError for a name that is no field of Subject."""
+    for name in names:
+        if name not in Subject._fields:
+            raise ValueError(f"{name!r} is no dimension of a subject: {', '.join(Subject._fields)}")
+
+
+def latest(session: Session, measure: str, where: Mapping[str, str]) -> list[tuple[Series, Latest]]:
+    dimensions(list(where))
+    query = select(Series, Latest).join(Latest, col(Latest.series_id) == col(Series.id))
+    query = query.where(col(Series.measure) == measure)
+    for name, value in where.items():
+        query = query.where(getattr(Series, name) == value)
+    return [(series, held) for series, held in session.execute(query.order_by(col(Series.id)))]

@@ -1,0 +1,120 @@
+"""A private PostgreSQL for tests: a cluster of its own in a temporary folder, on loopback and a free port.
+
+PostgreSQL refuses to run as root; started by root it runs as `postgres` or `nobody`. Nothing is synced to
+disk (fsync off): the data is worth nothing once the tests are done.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+_SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "50",
+    "max_locks_per_transaction": "256",
+    "autovacuum": "off",
+}
+
+
+def binary(name: str) -> Path | None:
+    """A program of PostgreSQL from PATH or Debian's folders, the newest version first."""
+    found = shutil.which(name)
+    if found:
+        return Path(found)
+    versions = Path("/usr/lib/postgresql").glob(f"*/bin/{name}")
+    return max(versions, key=lambda path: float(path.parts[-3]), default=None)
+
+
+class Cluster:
+    """Cluster().start(), then fresh_database() as often as needed, then stop()."""
+
+    def __init__(self, **settings: str) -> None:
+        self._settings = {**_SETTINGS, **settings}
+        self._folder = Path(tempfile.mkdtemp(prefix="vigie-pg-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._numbers = itertools.count(1)
+        self._as: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            owner = _unprivileged()
+            os.chown(self._folder, owner.pw_uid, owner.pw_gid)
+            self._as = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+
+    def start(self) -> Cluster:
+        """Raises FileNotFoundError without PostgreSQL on this machine, RuntimeError if it does not come up."""
+        initdb, postgres = binary("initdb"), binary("postgres")
+        if initdb is None or postgres is None:
+            raise FileNotFoundError("initdb and postgres: neither on PATH nor under /usr/lib/postgresql")
+        data = self._folder / "data"
+        self._run([initdb, "-D", data, "-U", "vigie", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"])
+        self.port = _free_port()
+        settings = {**self._settings, "port": str(self.port), "listen_addresses": "127.0.0.1"}
+        settings["unix_socket_directories"] = str(self._folder)
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        with (self._folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [postgres, "-D", data, *options], stdout=log, stderr=log, cwd=self._folder, **self._as
+            )
+        self._wait()
+        return self
+
+    def url(self, database: str) -> str:
+        return f"postgresql://vigie@127.0.0.1:{self.port}/{database}"
+
+    def fresh_database(self, template: str = "template0") -> str:
+        """The URL of a new database, a copy of `template`."""
+        name = f"test_{next(self._numbers)}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE {name} TEMPLATE "{template}"'.encode())
+        return self.url(name)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)  # fast shutdown
+            self._process.wait(30)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _wait(self) -> None:
+        ready = binary("pg_isready") or "pg_isready"
+        for _ in range(300):
+            if self._process is None or self._process.poll() is not None:
+                break
+            asked = subprocess.run([ready, "-q", "-t", "1", "-h", "127.0.0.1", "-p", str(self.port)], check=False)
+            if asked.returncode == 0:
+                return
+            time.sleep(0.1)
+        raise RuntimeError((self._folder / "log").read_text())
+
+    def _run(self, command: list[Any]) -> None:
+        done = subprocess.run(command, check=False, capture_output=True, cwd=self._folder, **self._as)
+        if done.returncode:
+            raise RuntimeError(done.stderr.decode())
+
+
+def _unprivileged() -> pwd.struct_passwd:
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise RuntimeError("run by root, and there is no user postgres or nobody to run PostgreSQL as")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
