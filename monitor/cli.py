@@ -10,6 +10,8 @@ import click
 
 # name → (module, attribute, one line of help); the help stands here so that `vigie --help` imports nothing
 COMMANDS: dict[str, tuple[str, str, str]] = {
+    "apply": ("monitor.commands.apply", "apply", "Bring the stored inventory to what a file says."),
+    "check-config": ("monitor.commands.check_config", "check_config", "Check configuration, rules and inventory."),
     "dnsbl": ("monitor.commands.dnsbl", "dnsbl", "Ask DNS block and allow lists about IPs and domains."),
     "mail": ("monitor.commands.mail", "mail", "Read feedback reports, bounces, DMARC and TLS reports."),
 }

@@ -80,12 +80,11 @@ class Engine(_Part):
         text = url.get_secret_value()
         if text.startswith("sqlite:///"):
             path = text.removeprefix("sqlite:///")
-            if not path:
+            if not path or path == ":memory:":
                 raise ValueError("names no file — write sqlite:///vigie.sqlite")
             # an absolute path stays what it is; a relative one is seen from the configuration file
-            where = path if path.startswith(":memory:") else (Path(info.context or ".") / path).absolute()
-            return SecretStr(f"sqlite:///{where}")
-        if re.match(r"postgresql(\+psycopg)?://\S", text):
+            return SecretStr(f"sqlite:///{(Path(info.context or '.') / path).absolute()}")
+        if re.fullmatch(r"postgresql(\+psycopg)?://\S+", text):
             return url
         raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE")
 

@@ -147,6 +147,10 @@ def _text(path: Path) -> str:
         raise ConfigError(file, None, str(error)) from None
 
 
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
+
+
 class _Reader:
     """Builds plain data from the parser's events, noting the line of each key and list item."""
 
@@ -168,15 +172,15 @@ class _Reader:
                 raise ConfigError(self.file, 1, "is empty — write at least one section")
             data = self._value(next(self._events), ())
             next(self._events)  # the document's end
-            after: Any = next(self._events)
+            after = next(self._events)
         except yaml.YAMLError as error:
             raise self._grammar(error) from None
         if not isinstance(after, yaml.StreamEndEvent):
-            raise ConfigError(self.file, after.start_mark.line + 1, "a second document ('---') — keep one per file")
+            raise ConfigError(self.file, _line(after), "a second document ('---') — keep one per file")
         return data
 
     def _value(self, event: Any, path: Keys) -> Any:
-        line = event.start_mark.line + 1
+        line = _line(event)
         self.lines.setdefault(path, line)
         if isinstance(event, yaml.AliasEvent):
             return self._alias(str(event.anchor), path, line)
@@ -198,9 +202,8 @@ class _Reader:
 
     def _mapping(self, path: Keys) -> dict[str, Any]:
         data: dict[str, Any] = {}
-        event: Any
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
-            line = event.start_mark.line + 1
+            line = _line(event)
             if not isinstance(event, yaml.ScalarEvent):
                 raise ConfigError(self.file, line, "a key must be a plain word — put templates such as {x} in quotes")
             key = event.value

@@ -39,6 +39,7 @@ _WANTED = {
     "frozen_set_type": "must be a list",
     "string_type": "must be a text",
 }
+_CHOICES = 15  # names told where none is close
 _LIMITS = {
     "greater_than": ("more than", "gt"),
     "greater_than_equal": ("at least", "ge"),
@@ -59,10 +60,11 @@ def validate(section: Section, model: type[Model], problems: list[ConfigError], 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`did you mean 'x'?`, or what there is to choose from."""
     choice = sorted(known)
+    more = f" and {len(choice) - _CHOICES} more" if len(choice) > _CHOICES else ""
     close = difflib.get_close_matches(word, choice, n=1, cutoff=0.6)
     if close:
         return f"did you mean '{close[0]}'?"
-    return f"known: {', '.join(choice)}" if choice else "none is known here"
+    return f"known: {', '.join(choice[:_CHOICES])}{more}" if choice else "none is known here"
 
 
 def annotation_at(model: Any, path: Keys) -> Any:
@@ -118,7 +120,7 @@ def _written(data: Any, location: Keys) -> Keys:
     for key in location:
         inside = range(len(data)) if isinstance(data, list) else data if isinstance(data, Mapping) else ()
         if key in inside:
-            data, path = data[key], (*path, key)  # type: ignore[index]  # an index where it is a list, by `inside`
+            data, path = data[key], (*path, key)
     return path
 
 

@@ -1,0 +1,80 @@
+"""`vigie apply`: bring the stored inventory to what a file says, and show the difference."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import NoReturn
+
+import click
+from sqlalchemy import inspect
+from sqlalchemy.exc import DBAPIError
+
+from monitor.config import ConfigError, load_config
+from monitor.inventory import Difference, Inventory, notes, planned
+from monitor.inventory_file import load_inventory
+from monitor.store import Store
+from monitor.store.inventory import apply_difference, read_inventory
+
+
+@click.command("apply")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--config", "config_file", type=click.Path(path_type=Path), default="vigie.yaml", envvar="VIGIE_CONFIG",
+              show_default=True, help="The configuration that names the database.")
+@click.option("--dry-run", is_flag=True, help="Show the difference and change nothing.")
+@click.option("--remove", is_flag=True, help="Also when more than a fifth of the customers, IPs or domains would go.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON line per change, then one with the counts.")
+def apply(file: Path, config_file: Path, *, dry_run: bool, remove: bool, as_json: bool) -> None:
+    """Bring the stored inventory to what FILE says; sections FILE leaves out stay as they are."""
+    try:
+        config = load_config(config_file, os.environ)
+        wanted = load_inventory(file)
+    except ConfigError as error:
+        _stop(str(error), 2)
+    for note in notes(wanted):
+        click.echo(f"note: {note}", err=True)
+    try:
+        with closing(Store(config.engine.url.get_secret_value())) as store:
+            change = _looked_at(store, wanted, remove) if dry_run else _applied(store, wanted, remove)
+    except DBAPIError as error:
+        _stop(f"the database cannot be used: {str(error.orig).splitlines()[0]} — is it up, and engine.url right?", 3)
+    except ValueError as error:
+        said = "\n".join(f"{file}: {reason}" for reason in str(error).splitlines())
+        _stop(said, 2)
+    _show(change, dry_run=dry_run, as_json=as_json)
+
+
+def _looked_at(store: Store, wanted: Inventory, remove: bool) -> Difference:
+    with store.reading_session() as session:
+        empty = not inspect(session.connection()).has_table("customer")  # a database never migrated
+        return planned(Inventory() if empty else read_inventory(session), wanted, remove=remove)
+
+
+def _applied(store: Store, wanted: Inventory, remove: bool) -> Difference:
+    store.migrate()
+    with store.session() as session:
+        change = planned(read_inventory(session), wanted, remove=remove)
+        apply_difference(session, change)
+    return change
+
+
+def _show(change: Difference, *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        lines = [json.dumps(one.as_json(), ensure_ascii=False) for one in change.changes]
+        click.echo("\n".join([*lines, json.dumps({"applied": not dry_run, "counts": change.counts()})]))
+        return
+    if not change:
+        click.echo("nothing to do: the stored inventory is what the file says")
+        return
+    counts = "; ".join(f"{kind} +{count['added']} ~{count['changed']} -{count['removed']}"
+                       for kind, count in change.counts().items())
+    end = "; nothing was changed (--dry-run)" if dry_run else ""
+    click.echo("\n".join([*map(str, change.changes), counts + end]))
+
+
+def _stop(said: str, code: int) -> NoReturn:
+    click.echo(said, err=True)
+    sys.exit(code)

@@ -1,0 +1,142 @@
+"""The inventory as a person writes it: one or more YAML files → one `Inventory`, or every mistake with its line.
+
+Streams stand with their customer; an IP may be a network or a range, an IP or domain a bare text. A section
+that is left out says nothing (what is stored stays); an empty list says there are none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+
+from monitor.config_file import ConfigError, ConfigErrors, Keys, Section, read_section
+from monitor.config_shape import did_you_mean, validate
+from monitor.inventory import (
+    Customer,
+    Domain,
+    Fault,
+    Inventory,
+    Ip,
+    Item,
+    Mailbox,
+    Pool,
+    Provider,
+    Seed,
+    Slug,
+    Stream,
+    StreamKind,
+    faults,
+)
+from monitor.inventory_names import address_range, addresses
+
+
+def _named(field: str) -> BeforeValidator:
+    return BeforeValidator(lambda value: {field: value} if isinstance(value, str) else value)
+
+
+class _StreamEntry(Item):
+    """A stream without its customer, with whom it stands."""
+
+    name: Slug
+    kind: StreamKind = "marketing"
+
+
+class _CustomerEntry(Customer):
+    streams: tuple[Annotated[_StreamEntry, _named("name")], ...] = ()
+
+
+class _IpEntry(Ip):
+    address: Annotated[str, AfterValidator(address_range)]
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    customers: tuple[_CustomerEntry, ...] | None = None
+    pools: tuple[Annotated[Pool, _named("name")], ...] | None = None
+    ips: tuple[Annotated[_IpEntry, _named("address")], ...] | None = None
+    domains: tuple[Annotated[Domain, _named("domain")], ...] | None = None
+    providers: tuple[Provider, ...] | None = None
+    seeds: tuple[Seed, ...] | None = None
+    mailboxes: tuple[Mailbox, ...] | None = None
+
+
+def load_inventory(*paths: Path, secrets: Collection[str] | None = None) -> Inventory:
+    """The inventory in one or more files; raises ConfigErrors with all that is wrong.
+
+    With `secrets`, the names the configuration knows, an item that names another is a mistake too.
+    """
+    gathered = _Gathered()
+    for path in paths:
+        try:
+            gathered.read(read_section(path))
+        except ConfigErrors as error:
+            gathered.problems += error.errors
+    if not gathered.problems:  # an item that could not be read would be missed by all that refer to it
+        inventory = gathered.inventory()
+        gathered.problems += map(gathered.located, (*faults(inventory), *_unknown_secrets(inventory, secrets)))
+    if gathered.problems:
+        raise ConfigErrors(gathered.problems)
+    return inventory
+
+
+def _unknown_secrets(inventory: Inventory, secrets: Collection[str] | None) -> Iterator[Fault]:
+    for kind, items in (("seeds", inventory.seeds), ("mailboxes", inventory.mailboxes)):
+        for key, item in items.items():
+            if secrets is not None and item.secret not in secrets:
+                message = f"the configuration has no secret '{item.secret}' — {did_you_mean(item.secret, secrets)}"
+                yield Fault(kind, key, "secret", message)
+
+
+class _Gathered:
+    """Items of all files by kind and key, each with the place where it is written."""
+
+    def __init__(self) -> None:
+        self.problems: list[ConfigError] = []
+        self._items: dict[str, dict[str, Any]] = {}
+        self._places: dict[tuple[str, str], tuple[Section, Keys]] = {}
+
+    def read(self, section: Section) -> None:
+        if not isinstance(section.data, dict):
+            known = ", ".join(_File.model_fields)
+            self.problems.append(section.error((), f"must be a mapping of sections — known: {known}"))
+            return
+        file = validate(section, _File, self.problems)
+        for kind, entries in file or ():
+            if entries is not None:
+                self._items.setdefault(kind, {})
+                for i, entry in enumerate(entries):
+                    self._add(kind, entry, section, (kind, i))
+
+    def _add(self, kind: str, entry: Item, section: Section, path: Keys) -> None:
+        if isinstance(entry, _CustomerEntry):
+            self._place(kind, Customer(id=entry.id, name=entry.name), section, path)
+            self._items.setdefault("streams", {})
+            for i, stream in enumerate(entry.streams):
+                whole = Stream(customer=entry.id, name=stream.name, kind=stream.kind)
+                self._place("streams", whole, section, (*path, "streams", i))
+        elif isinstance(entry, _IpEntry):
+            for address in addresses(entry.address):
+                ip = Ip.model_construct(address=address, pool=entry.pool, customer=entry.customer, role=entry.role)
+                self._place(kind, ip, section, path)
+        else:
+            self._place(kind, entry, section, path)
+
+    def _place(self, kind: str, item: Item, section: Section, path: Keys) -> None:
+        first = self._places.setdefault((kind, item.key), (section, path))
+        if first != (section, path):
+            where = f"{first[0].file}:{first[0].line_of(first[1])}"
+            self.problems.append(section.error(path, f"{item.word} {item.key} stands in {where} too — keep one"))
+        self._items[kind][item.key] = item
+
+    def inventory(self) -> Inventory:
+        found = Inventory(**self._items, stated=frozenset(self._items))
+        return dataclasses.replace(found, ips={key: ip.owned_through(found.pools) for key, ip in found.ips.items()})
+
+    def located(self, fault: Fault) -> ConfigError:
+        section, path = self._places[fault.kind, fault.key]
+        return section.error((*path, fault.field), fault.message)

@@ -1,0 +1,117 @@
+"""The names things of the inventory go by, each in one canonical form; a wrong one raises ValueError.
+
+IPv6 as RFC 5952 writes it; domains as lower-case A-labels (IDNA 2008 with UTS 46 mapping, RFC 5890).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+import idna
+
+MAX_RANGE = 4096
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?|::1")
+_LOCAL_PART = re.compile(r"[^\s@<>\"(),;:\\\[\]]{1,64}")
+_DOCUMENTATION = tuple(map(ipaddress.ip_network, (
+    "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20",  # RFC 5737, 3849, 9637
+)))
+
+
+def slug(text: str) -> str:
+    if not _SLUG.fullmatch(text):
+        raise ValueError(f"'{text}' is no short name — write letters, digits, '.', '_' and '-', at most 64")
+    return text
+
+
+def address_name(text: str) -> str:
+    """An IP address in canonical form; one IPv4 address has one name, also when mapped into IPv6."""
+    return str(_address(text))
+
+
+def addresses(text: str) -> Iterator[str]:
+    """All addresses of `192.0.2.1`, `192.0.2.0/28` (every one, first and last too) or `192.0.2.1-192.0.2.9`."""
+    first, last = _bounds(text)
+    if int(last) - int(first) >= MAX_RANGE:
+        raise ValueError(f"'{text}' holds more than {MAX_RANGE:,} addresses — name only those that send")
+    return (str(type(first)(number)) for number in range(int(first), int(last) + 1))
+
+
+def address_range(text: str) -> str:
+    """The text, stripped, when `addresses` can read it."""
+    addresses(text)
+    return text.strip()
+
+
+def reserved_as(text: str) -> str | None:
+    """Why the world never sees this canonical address; None when it can."""
+    address = ipaddress.ip_address(text)
+    if any(address in network for network in _DOCUMENTATION):
+        return "documentation"
+    return None if address.is_global else "private or reserved"
+
+
+def domain_name(text: str) -> str:
+    """A domain in lower case, as A-labels, without the final dot."""
+    name = text.strip().removesuffix(".").lower()
+    if not name.isascii():
+        try:
+            name = idna.encode(name, uts46=True).decode("ascii")
+        except idna.IDNAError as error:
+            raise ValueError(f"'{text}' is no domain name ({error}) — check its spelling") from None
+    labels = name.split(".")
+    if len(labels) < 2 or len(name) > 253 or not all(map(_LABEL.fullmatch, labels)) or labels[-1].isdigit():
+        raise ValueError(f"'{text}' is no domain name — write it such as news.example.com")
+    return name
+
+
+def host_name(text: str) -> str:
+    if not _HOST.fullmatch(text):
+        raise ValueError(f"'{text}' is no host — write only its name or address; the port has a key of its own")
+    return text.lower()
+
+
+def mail_address(text: str) -> str:
+    """A mail address; only its domain is brought to canonical form."""
+    local, _, domain = text.strip().rpartition("@")
+    if not _LOCAL_PART.fullmatch(local):
+        raise ValueError(f"'{text}' is no mail address — write it such as seed@example.com")
+    return f"{local}@{domain_name(domain)}"
+
+
+def _address(text: str) -> IpAddress:
+    try:
+        address = ipaddress.ip_address(text.strip())
+    except ValueError:
+        raise ValueError(f"'{text}' is no IP address — write it such as 192.0.2.1 or 2001:db8::1") from None
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id is not None:
+            raise ValueError(f"'{text}' carries a zone of one machine — write it without '%…'")
+        address = address.ipv4_mapped or address
+    if address.is_multicast or address.is_unspecified:
+        raise ValueError(f"'{text}' cannot send: it is no address of one host")
+    return address
+
+
+def _bounds(text: str) -> tuple[IpAddress, IpAddress]:
+    if "/" in text:
+        try:
+            network = ipaddress.ip_network(text.strip(), strict=False)
+        except ValueError:
+            raise ValueError(f"'{text}' is no network — write it such as 192.0.2.0/28") from None
+        first, last = _address(str(network[0])), _address(str(network[-1]))
+        if str(first) != address_name(text.partition("/")[0]):
+            raise ValueError(f"'{text}' begins inside its network — write {network}, or single addresses")
+        return first, last
+    start, dash, end = text.partition("-")
+    first = _address(start)
+    last = _address(end) if dash else first
+    if type(first) is not type(last) or int(first) > int(last):
+        raise ValueError(f"'{text}' is no range — write the lower address first, both of one family")
+    return first, last
