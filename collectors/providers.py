@@ -1,0 +1,81 @@
+"""Mailbox providers: who receives the mail of a domain, and how that provider tells of complaints.
+
+The data is `providers.yaml` beside this file. A domain is looked up whole, an MX host by its ending; what is
+not in the table has no name (None), and then the MX decides: many a customer's domain lives at a provider of
+the table. May be wrong for a domain that has moved; the MX is the better witness where it is known.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+DATA = Path(__file__).with_suffix(".yaml")
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FeedbackLoopProgramme(_Row):
+    """How complaints are told: a mail per report (arf), counts only (aggregate), or not at all."""
+
+    kind: Literal["arf", "aggregate", "none"]
+    keyed_by: Literal["ip", "domain"] | None = None
+    url: str | None = Field(None, pattern=r"^https?://")
+    note: str | None = None
+
+
+class Threshold(_Row):
+    """A share (0 to 1) the provider or its tools draw a line at."""
+
+    measure: Literal["complaint_rate", "spam_rate"]
+    kind: Literal["target", "limit"]
+    value: float = Field(gt=0, lt=1)
+    source: str = Field(min_length=1)
+
+
+class Provider(_Row):
+    id: str = Field(pattern=r"^[a-z0-9_]+$")
+    name: str
+    also: tuple[str, ...] = ()
+    domains: tuple[str, ...]
+    mx: tuple[str, ...]
+    fbl: FeedbackLoopProgramme | None = None  # None: not known, which is not the same as kind none
+    postmaster: str | None = Field(None, pattern=r"^https?://")
+    thresholds: tuple[Threshold, ...] = ()
+
+
+@cache
+def providers() -> dict[str, Provider]:
+    """Every provider by its id."""
+    rows = [Provider.model_validate(row) for row in yaml.safe_load(DATA.read_text(encoding="utf-8"))]
+    return {row.id: row for row in rows}
+
+
+@cache
+def _index(field: Literal["domains", "mx", "also"]) -> dict[str, str]:
+    return {key: row.id for row in providers().values() for key in getattr(row, field)}
+
+
+def provider_of_domain(domain: str) -> str | None:
+    """The provider whose own recipient domain this is."""
+    return _index("domains").get(domain.strip().rstrip(".").lower())
+
+
+def provider_of_mx(host: str) -> str | None:
+    """The provider that runs this MX host: the longest known ending of whole labels."""
+    endings = _index("mx")
+    labels = host.strip().rstrip(".").lower().split(".")
+    return next((found for start in range(len(labels))
+                 if (found := endings.get(".".join(labels[start:])))), None)
+
+
+def provider_named(name: str) -> str | None:
+    """The id for a name a report or an operator used."""
+    name = name.strip().lower()
+    return name if name in providers() else _index("also").get(name)
