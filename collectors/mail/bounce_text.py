@@ -1,0 +1,220 @@
+"""Who failed, in bounces told in words instead of RFC 3464?
+
+`read` takes a mail's headers and texts and returns its failed recipients with what was said about each. It first
+asks whether the mail is a bounce at all (written by a mail system, saying that something failed), cuts the returned
+mail off, then looks for recipients in the places mail systems put them, best place first. Old and home-made
+systems follow no document, so this is recognition of habits (`bounce_text_forms`): it may miss a recipient that is
+named in prose only, and may take a helper's address for one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from collectors.mail import bounce_text_forms as forms
+from collectors.mail.judgement import read_codes
+
+TEXT_LIMIT, LINE_LIMIT, LINES, RECIPIENTS, DIAGNOSTIC_LIMIT = 200_000, 1_000, 4_000, 1_000, 1_500
+
+_HEAD = re.compile(r"^\s{0,8}(?:[*>•·|-]{1,3}\s{0,3})?[\"'<\[(]{0,3}(?:smtp:)?\s?", re.IGNORECASE)
+_AFTER = re.compile(r"^[\"'>\])]{0,3}\s?(?:$|[:;,.\-(\[\"=]|on\b|\.\.\.|\s)")
+_TOPIC = re.compile(r"^\s{0,4}<([^<>@\s]{1,64}@[^<>\s]{1,255})>(?: \([^)]{1,255}\))?:(.*)$")
+_BARE_NAME = re.compile(r"^\s{1,8}([A-Za-z0-9][\w.\-]{1,40})\s*$")
+_RULE = re.compile(r"^[\s\-=*_#~+|.]{0,400}$")
+_DSN_FIELD = re.compile(r"^(?:content-|mime-version|--)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One recipient the bounce names; codes are None where the words hold none."""
+
+    address: str
+    status: str | None
+    reply_code: str | None
+    diagnostic: str
+
+
+def read(headers: Mapping[str, str], texts: Sequence[str]) -> tuple[Failure, ...]:
+    """The failed recipients; empty when the mail is no bounce. Header names are lower-case, values decoded."""
+    if _is_lookalike(headers):
+        return ()
+    listed = [hit[0] for hit in forms.ADDRESS.finditer(headers.get("x-failed-recipients", "")[:20_000])]
+    for text in itertools.islice(texts, 4):
+        lines = _report(text)
+        if not (listed or _is_bounce(headers, lines)):
+            continue
+        found = _recipients(lines, headers, listed)
+        if found:
+            return tuple(_failure(address, said, lines) for address, said in found)
+    return tuple(_failure(address, "", []) for address in listed)
+
+
+def _is_lookalike(headers: Mapping[str, str]) -> bool:
+    """Feedback reports, DMARC and TLS reports, receipts, answers of people: not ours, whatever they quote."""
+    kind = headers.get("content-type", "").lower()
+    if "feedback-report" in kind or "disposition-notification" in kind or "tlsrpt" in kind:
+        return True
+    subject = headers.get("subject", "")[:300]
+    if forms.LOOKALIKE.search(subject) and not forms.SUBJECT.search(subject):
+        return True
+    if headers.get("x-failed-recipients"):
+        return False
+    answers = "auto-replied" in headers.get("auto-submitted", "").lower() or any(
+        headers.get(name) for name in ("x-autoreply", "x-autorespond", "x-vacation")
+    )
+    written_by_system = forms.DAEMON.search(headers.get("from", "")[:300]) is not None
+    if answers or forms.ANSWER.search(subject):
+        return not (written_by_system and forms.SUBJECT.search(subject))
+    return bool(headers.get("list-unsubscribe")) and not written_by_system
+
+
+def _is_bounce(headers: Mapping[str, str], lines: list[str]) -> bool:
+    """A mail system wrote it, its subject says so, its text tells of a failure: two of the three, text included."""
+    opening = "\n".join(lines[:60])[:4_000]
+    if forms.LOOKALIKE.search(opening) and not forms.SUBJECT.search(headers.get("subject", "")[:300]):
+        return False
+    tells = forms.FAILURE.search(opening) is not None
+    system = any(
+        forms.DAEMON.search(headers[name][:300]) for name in ("from", "return-path", "sender") if name in headers
+    )
+    titled = forms.SUBJECT.search(headers.get("subject", "")[:300]) is not None
+    return (tells and (system or titled)) or (system and titled)
+
+
+def _report(text: str) -> list[str]:
+    """The lines before the returned mail."""
+    lines: list[str] = []
+    for line in text[:TEXT_LIMIT].splitlines()[:LINES]:
+        cut = line[:LINE_LIMIT]
+        if forms.RETURNED.search(cut):
+            if any(forms.ADDRESS.search(before) for before in lines) or "header" not in cut.lower():
+                break
+            continue
+        lines.append(cut)
+    return lines
+
+
+Found = list[tuple[str, str]]
+
+
+def _recipients(lines: list[str], headers: Mapping[str, str], listed: list[str]) -> Found:
+    """(address, what is said about it), from the best place that names any."""
+    ours = {hit[0].lower() for name in ("to", "from", "return-path", "delivered-to") for hit in
+            forms.ADDRESS.finditer(headers.get(name, "")[:2_000])}
+    if listed:
+        known = dict(_unique(list(_topics(lines)) + list(_listed(lines, headers)), set()))
+        return [(address, known.get(address.lower(), "")) for address in listed]
+    topics = _unique(list(_topics(lines)), set())
+    if topics:
+        return topics
+    places = [*_listed(lines, headers), *_labelled(lines)]
+    found = _unique(places, ours) or _unique(list(_in_sentences(lines)), ours) or _unique(list(_to_lines(lines)), ours)
+    return found or _unique(places, set())
+
+
+def _unique(found: Found, ours: set[str]) -> Found:
+    """Each address once, in order, with the longest thing said about it."""
+    kept: dict[str, tuple[str, str]] = {}
+    for address, said in found[: RECIPIENTS * 4]:
+        key = address.lower()
+        if key in ours or forms.NOT_A_RECIPIENT.search(address):
+            continue
+        if key not in kept:
+            kept[key] = (address, said)
+        elif len(said) > len(kept[key][1]):
+            kept[key] = (kept[key][0], said)
+    return list(kept.values())[:RECIPIENTS]
+
+
+def _topics(lines: list[str]) -> Iterator[tuple[str, str]]:
+    """`<address>: text`, the way of qmail, Postfix, Courier and all that follow them."""
+    for number, line in enumerate(lines):
+        hit = _TOPIC.match(line)
+        if hit and "@" in hit[1]:
+            yield hit[1], _paragraph(hit[2], lines[number + 1 : number + 30], stop=_TOPIC)
+
+
+def _paragraph(first: str, following: list[str], stop: re.Pattern[str]) -> str:
+    """The rest of the line and the lines below it, up to an empty line after something was said."""
+    said = [first.strip()] if first.strip() else []
+    for line in following:
+        if stop.match(line) or (said and not line.strip()):
+            break
+        if line.strip():
+            said.append(line.strip())
+    return " ".join(said)[:DIAGNOSTIC_LIMIT]
+
+
+def _listed(lines: list[str], headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Addresses that begin a line below an announcement; what stands under each is said about it."""
+    announced = -100
+    for number, line in enumerate(lines):
+        hit = forms.ADDRESS.search(line)
+        if hit is None:
+            name = _BARE_NAME.match(line) if number - announced <= 2 else None
+            domain = forms.ADDRESS.search(headers.get("from", "")[:300])
+            if name and domain and "not accepting mail" in lines[announced]:
+                yield f"{name[1]}@{domain[0].rpartition('@')[2].lower()}", lines[announced]
+            if forms.ANNOUNCES.search(line):
+                announced = number
+            continue
+        begins = _HEAD.match(line)
+        if not (begins and begins.end() == hit.start()) and "SMTP=" not in line[: hit.start()]:
+            if forms.ANNOUNCES.search(line):
+                announced = number
+            continue
+        if number - announced <= 60 and _AFTER.match(line[hit.end() :]) and not forms.CONTACT.search(line):
+            yield hit[0].strip("'"), _below(line[hit.end() :], lines[number + 1 : number + 20])
+            announced = number
+
+
+def _below(rest: str, following: list[str]) -> str:
+    said = [rest.strip(" :>\"'])-.")]
+    for line in following:
+        begins = _HEAD.match(line)
+        again = forms.ADDRESS.match(line, begins.end()) if begins else None
+        if again and _AFTER.match(line[again.end() :]) and not line[again.end() :].strip(" :>\"'"):
+            break
+        said.append(line.strip())
+    return " ".join(part for part in said if part and not _RULE.match(part))[:DIAGNOSTIC_LIMIT]
+
+
+def _labelled(lines: list[str]) -> Iterator[tuple[str, str]]:
+    """`Failed recipient: address` and its many forms."""
+    for number, line in enumerate(lines):
+        for hit in itertools.islice(forms.ADDRESS.finditer(line), 20):
+            if forms.LABELS.search(line[max(0, hit.start() - 80) : hit.start()]) and not forms.CONTACT.search(
+                line[: hit.start()],
+            ):
+                yield hit[0].strip("'"), " ".join(part.strip() for part in lines[number : number + 12])[:DIAGNOSTIC_LIMIT]
+
+
+def _in_sentences(lines: list[str]) -> Iterator[tuple[str, str]]:
+    """An address in a sentence that tells of a failure and is not about whom to ask."""
+    for number, line in enumerate(lines):
+        for hit in itertools.islice(forms.ADDRESS.finditer(line), 20):
+            around = " ".join(lines[max(0, number - 2) : number + 3])
+            if forms.FAILURE.search(around) and not forms.CONTACT.search(line):
+                yield hit[0].strip("'"), " ".join(part.strip() for part in lines[number : number + 12])[:DIAGNOSTIC_LIMIT]
+
+
+def _to_lines(lines: list[str]) -> Iterator[tuple[str, str]]:
+    """`To: address` of the mail that failed, where nothing better is named."""
+    for line in lines:
+        label, colon, rest = line.strip().partition(":")
+        hit = forms.ADDRESS.search(rest) if colon and label.lower() in {"to", "an", "à", "para", "a"} else None
+        if hit:
+            yield hit[0], ""
+
+
+def _failure(address: str, said: str, lines: list[str]) -> Failure:
+    """Where nothing with a code is said about the recipient itself, the whole report speaks."""
+    status, reply_code = read_codes(None, None, said)
+    if status is None and reply_code is None:
+        whole = " ".join(line.strip() for line in lines if line.strip() and not _RULE.match(line))[:TEXT_LIMIT]
+        said = said if len(said) > 20 else whole[:DIAGNOSTIC_LIMIT]
+        status, reply_code = read_codes(None, None, whole[:20_000])
+    return Failure(address, status, reply_code, " ".join(said.split())[:DIAGNOSTIC_LIMIT])
