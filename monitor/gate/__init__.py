@@ -2,7 +2,7 @@
 
 from monitor.gate.decide import Decision, decide
 from monitor.gate.index import DIMENSIONS, Index, Reason, Restriction, build_index
-from monitor.gate.request import Request, canonical_ip, read_request
+from monitor.gate.request import Request, canonical, read_request
 
 __all__ = [
     "DIMENSIONS",
@@ -12,7 +12,7 @@ __all__ = [
     "Request",
     "Restriction",
     "build_index",
-    "canonical_ip",
+    "canonical",
     "decide",
     "read_request",
 ]

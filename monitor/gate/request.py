@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import ip_address
 from typing import Any
+
+from collectors.providers import provider_named, provider_of_domain
+from monitor.inventory_names import address_name, domain_name
 
 MOST_MESSAGES = 10_000_000
 LONGEST_VALUE = 255
@@ -40,15 +42,31 @@ def read_request(said: Any) -> Request:
     if not said.keys() <= _KNOWN:
         unknown = ", ".join(sorted(str(name) for name in said.keys() - _KNOWN))
         raise ValueError(f"unknown field: {unknown}")
-    values = {name: _text(name, value) for name, value in said.items() if name != "count" and value is not None}
+    values = {
+        name: canonical(name, _text(name, value)) for name, value in said.items() if name != "count" and value is not None
+    }
     if "customer" not in values:
         raise ValueError("customer: missing")
-    if "ip" in values:
-        values["ip"] = canonical_ip(values["ip"])
-    for name in ("domain", "recipient_domain", "provider"):
-        if name in values:
-            values[name] = values[name].rstrip(".").lower()
     return Request(**values, count=_count(said.get("count", 1)))
+
+
+@lru_cache(maxsize=65_536)
+def canonical(name: str, value: str) -> str:
+    """A value of a dimension as the inventory writes it. Raises ValueError for what is no such thing."""
+    if name == "ip":
+        return _ip(value)
+    if name == "provider":
+        return provider_named(value) or provider_of_domain(value) or value.rstrip(".").lower()
+    if name in {"domain", "recipient_domain"}:
+        return value.rstrip(".").lower() if value.isascii() else domain_name(value)
+    return value
+
+
+def _ip(value: str) -> str:
+    try:
+        return address_name(value)
+    except ValueError as error:
+        raise ValueError(f"ip: {error}") from None
 
 
 def _text(name: str, value: Any) -> str:
@@ -61,12 +79,3 @@ def _count(value: Any) -> int:
     if type(value) is not int or not 0 < value <= MOST_MESSAGES:
         raise ValueError(f"count: a whole number from 1 to {MOST_MESSAGES} is wanted")
     return value
-
-
-@lru_cache(maxsize=65_536)
-def canonical_ip(value: str) -> str:
-    """An address as the inventory writes it: IPv6 compressed and in lower case."""
-    try:
-        return str(ip_address(value))
-    except ValueError:
-        raise ValueError("ip: not an IPv4 or IPv6 address") from None

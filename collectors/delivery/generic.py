@@ -1,0 +1,254 @@
+"""Delivery events of any sender, one JSON object per line, as counts per minute and traces.
+
+    {"at": "2026-01-02T03:04:05Z", "outcome": "delivered", "customer": "acme", "stream": "news",
+     "ip": "192.0.2.7", "domain": "example.com", "recipient_domain": "gmail.com", "count": 120}
+
+`at` (ISO 8601 with a zone, or seconds since 1970) and `outcome` are required, and one of customer, ip and
+domain, for an event about nobody of ours says nothing. `count` messages share an event. Fields not named
+here are left alone: most senders tell more than we ask.
+
+Counts are added up by measure, subject and minute, so that a day of traffic stays small. The provider is that
+of the recipient's domain. Domains of no known provider are counted together as `other`: each of them as a
+series of its own would be as many series as there are companies with a mail server. Whatever was not
+delivered and names its recipient or message is kept as a trace besides.
+
+A line that cannot be understood is parked with its reason; the others count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from typing import Any
+
+import orjson
+
+from collectors.observation import Batch, Observation, Parked, Subject, Trace
+from collectors.providers import provider_of_domain
+
+SOURCE = "events/generic"
+MOST_MESSAGES = 10_000_000
+OLDEST = timedelta(days=400)
+CLOCK_SKEW = timedelta(minutes=10)  # a sender's clock may run ahead this much
+_MOST_PARKED = 100  # lines parked one by one; the rest of a batch is parked together
+_LONGEST = {"recipient": 320, "message_id": 998, "text": 2000, "status": 32}
+_LONGEST_OTHER = 255
+
+# what senders call it → our measure
+OUTCOMES = {
+    "delivered": "delivered", "delivery": "delivered", "sent": "delivered", "success": "delivered",
+    "hard_bounce": "hard_bounce", "hardbounce": "hard_bounce", "bounce": "hard_bounce", "bounced": "hard_bounce",
+    "permanent": "hard_bounce", "failed": "hard_bounce", "invalid": "hard_bounce",
+    "soft_bounce": "soft_bounce", "softbounce": "soft_bounce", "undeliverable": "soft_bounce",
+    "expired": "soft_bounce",
+    "deferral": "deferral", "deferred": "deferral", "delayed": "deferral", "transient": "deferral",
+    "transient_failure": "deferral", "temporary": "deferral", "tempfail": "deferral",
+    "block": "block", "blocked": "block", "rejected": "block", "policy": "block",
+    "complaint": "complaint", "complained": "complaint", "spam": "complaint", "spam_complaint": "complaint",
+    "spamreport": "complaint", "feedback": "complaint", "abuse": "complaint",
+    "unsubscribe": "unsubscribe", "unsubscribed": "unsubscribe", "opt_out": "unsubscribe",
+}
+# measure → kind of its traces; delivered mail leaves none
+_TRACES = {
+    "hard_bounce": "bounce", "soft_bounce": "bounce", "deferral": "deferral", "block": "block",
+    "complaint": "complaint", "unsubscribe": "unsubscribe",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LineError:
+    """A line that says nothing we can take: its number (from 1) and what is wrong with which field."""
+
+    line: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What the lines said: one batch, the lines refused, and the messages counted by measure."""
+
+    batch: Batch
+    accepted: int
+    errors: tuple[LineError, ...]
+    messages: Mapping[str, int]
+
+
+def decode(
+    lines: Iterable[Any], *, key: str, now: datetime, customer: str | None = None, first_line: int = 1
+) -> Decoded:
+    """Decode lines (bytes, text, or objects already decoded) into one batch under the idempotency key.
+
+    With `customer`, every event is that customer's: one that names another is refused.
+    """
+    counts: dict[tuple[str, Subject, datetime], int] = {}
+    traces: list[Trace] = []
+    refused: list[tuple[LineError, bytes]] = []
+    messages: dict[str, int] = {}
+    accepted = 0
+    for number, line in enumerate(lines, first_line):
+        if isinstance(line, bytes | str) and not line.strip():
+            continue
+        try:
+            event = _Event(line, now, customer)
+        except ValueError as error:
+            refused.append((LineError(number, str(error)), _raw(line)))
+            continue
+        accepted += 1
+        minute = (event.measure, event.subject, event.at.replace(second=0, microsecond=0))
+        counts[minute] = counts.get(minute, 0) + event.count
+        messages[event.measure] = messages.get(event.measure, 0) + event.count
+        if event.trace is not None:
+            traces.append(event.trace)
+    batch = Batch(
+        source=SOURCE,
+        key=key,
+        at=now,
+        observations=tuple(
+            Observation(measure, subject, at, float(count)) for (measure, subject, at), count in counts.items()
+        ),
+        traces=tuple(traces),
+        parked=tuple(_parked(refused)),
+    )
+    return Decoded(batch, accepted, tuple(error for error, _ in refused), messages)
+
+
+def fingerprint(body: bytes) -> str:
+    """The idempotency key of a piece of input that came without one."""
+    return hashlib.sha256(body).hexdigest()
+
+
+class _Event:
+    """One line, checked. Raises ValueError naming the field."""
+
+    __slots__ = ("at", "count", "measure", "subject", "trace")
+
+    def __init__(self, line: Any, now: datetime, customer: str | None) -> None:
+        said = _object(line)
+        self.at = _instant(said.get("at"), now)
+        self.measure = _outcome(said.get("outcome"))
+        self.count = _count(said.get("count", 1))
+        recipient = _text(said, "recipient")
+        owner = _text(said, "customer") or customer
+        if customer is not None and owner != customer:
+            raise ValueError(f"customer: this key is bound to {customer}")
+        self.subject = Subject(
+            customer=owner,
+            stream=_text(said, "stream"),
+            campaign=_text(said, "campaign"),
+            ip=_address(_text(said, "ip")),
+            domain=_domain(_text(said, "domain")),
+            provider=_provider(recipient, _text(said, "recipient_domain")),
+        )
+        if not (self.subject.customer or self.subject.ip or self.subject.domain):
+            raise ValueError("customer, ip or domain: one of them is needed")
+        self.trace = self._traced(said, recipient)
+
+    def _traced(self, said: Mapping[str, Any], recipient: str | None) -> Trace | None:
+        kind = _TRACES.get(self.measure)
+        message_id = _text(said, "message_id")
+        if kind is None or (recipient is None and message_id is None):
+            return None
+        return Trace(
+            kind=kind,
+            at=self.at,
+            subject=self.subject,
+            recipient=recipient,
+            message_id=message_id,
+            category=self.measure,
+            status=_text(said, "status"),
+            text=_text(said, "text"),
+            how="told by the sender",
+            count=self.count,
+        )
+
+
+def _object(line: Any) -> Mapping[str, Any]:
+    if isinstance(line, bytes | str):
+        try:
+            line = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise ValueError(f"not JSON: {error}") from None
+    if not isinstance(line, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - bad input, not a bug: one error to catch
+    return line
+
+
+def _instant(value: Any, now: datetime) -> datetime:
+    if value is None:
+        raise ValueError("at: missing")
+    try:
+        at = datetime.fromtimestamp(value, UTC) if type(value) in {int, float} else datetime.fromisoformat(value)
+    except (TypeError, ValueError, OverflowError, OSError):
+        raise ValueError("at: ISO 8601 with a zone, or seconds since 1970, is wanted") from None
+    if at.tzinfo is None:
+        raise ValueError("at: the time zone is missing")
+    at = at.astimezone(UTC)
+    if not now - OLDEST <= at <= now + CLOCK_SKEW:
+        raise ValueError(f"at: {at:%Y-%m-%dT%H:%M:%SZ} is in the future or more than {OLDEST.days} days ago")
+    return at
+
+
+def _outcome(value: Any) -> str:
+    if value is None:
+        raise ValueError("outcome: missing")
+    known = OUTCOMES.get(value.strip().lower().replace("-", "_").replace(" ", "_")) if isinstance(value, str) else None
+    if known is None:
+        raise ValueError(f"outcome: one of {', '.join(sorted(set(OUTCOMES.values())))} is wanted")
+    return known
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 < value <= MOST_MESSAGES:
+        raise ValueError(f"count: a whole number from 1 to {MOST_MESSAGES} is wanted")
+    return value
+
+
+def _text(said: Mapping[str, Any], name: str) -> str | None:
+    value = said.get(name)
+    if value is None:
+        return None
+    longest = _LONGEST.get(name, _LONGEST_OTHER)
+    if name == "text" and isinstance(value, str):
+        value = value[:longest]  # a server may be as wordy as it likes; its first words say it
+    if not isinstance(value, str) or len(value) > longest:
+        raise ValueError(f"{name}: a text of at most {longest} characters is wanted")
+    return value.replace("\0", "").strip() or None
+
+
+def _address(value: str | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        address = ip_address(value)
+    except ValueError:
+        raise ValueError("ip: not an IPv4 or IPv6 address") from None
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def _domain(value: str | None) -> str | None:
+    return value.rstrip(".").lower() if value else None
+
+
+def _provider(recipient: str | None, recipient_domain: str | None) -> str | None:
+    if recipient is not None and "@" not in recipient:
+        raise ValueError("recipient: not a mail address")
+    domain = _domain(recipient_domain or (recipient and recipient.rpartition("@")[2]))
+    return (provider_of_domain(domain) or "other") if domain else None
+
+
+def _parked(refused: list[tuple[LineError, bytes]]) -> Iterable[Parked]:
+    for error, raw in refused[:_MOST_PARKED]:
+        yield Parked(f"line {error.line}", "malformed", error.error, raw)
+    rest = refused[_MOST_PARKED:]
+    if rest:
+        place = f"lines {rest[0][0].line} to {rest[-1][0].line}"
+        yield Parked(place, "malformed", f"{len(rest)} more lines", b"\n".join(raw for _, raw in rest))
+
+
+def _raw(line: Any) -> bytes:
+    if isinstance(line, str):
+        return line.encode()
+    return line if isinstance(line, bytes) else orjson.dumps(line)

@@ -1,0 +1,85 @@
+"""Who may do what: the key in `Authorization`, its scopes, and the one customer it may be bound to."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import time
+from collections.abc import Awaitable, Callable
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+
+from monitor.api.keys import Caller
+from monitor.api.problem import Problem
+from monitor.api.services import Services
+
+_RELOAD_SECONDS = 0.1  # guessing at keys must not become work for the database
+_NO_KEY = "a key is needed: Authorization: Bearer vigie_…  (vigie keys create)"
+_bearer = HTTPBearer(auto_error=False, description="A key of `vigie keys create`")
+
+
+class Access:
+    """Finds the caller of a request; a key made a moment ago is looked up once more."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._reloaded = 0.0
+
+    async def caller(self, authorization: str) -> Caller | None:
+        """The holder of a Bearer key, or of one given as the password of HTTP Basic; None for nobody."""
+        key = key_in(authorization)
+        if key is None:
+            return None
+        found = self._services.gate.keys.caller(key)
+        if found is None and time.monotonic() - self._reloaded > _RELOAD_SECONDS:
+            self._reloaded = time.monotonic()
+            await asyncio.to_thread(self._services.gate.refresh_keys, self._services.store)
+            found = self._services.gate.keys.caller(key)
+        return found
+
+    async def require(self, authorization: str, scope: str, challenge: str = "Bearer") -> Caller:
+        """The caller, who may do this; raises the problem (401, 403) otherwise."""
+        caller = await self.caller(authorization)
+        if caller is None:
+            raise Problem(401, _NO_KEY, headers={"WWW-Authenticate": f'{challenge} realm="vigie"'})
+        if not caller.may(scope):
+            raise Problem(403, f"this key has not the scope {scope}")
+        return caller
+
+
+def key_in(authorization: str) -> str | None:
+    """The key an Authorization header carries, in either of its forms."""
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(value, validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+
+
+def require(scope: str, challenge: str = "Bearer") -> Callable[..., Awaitable[Caller]]:
+    """A FastAPI dependency: the caller, who must have this scope. A browser answers the challenge `Basic`."""
+
+    async def allowed(request: Request, _: object = Depends(_bearer)) -> Caller:
+        access: Access = request.app.state.access
+        return await access.require(request.headers.get("authorization", ""), scope, challenge)
+
+    return allowed
+
+
+def all_customers(caller: Caller) -> None:
+    """Raise unless the key is free of any one customer: what follows is everybody's."""
+    if caller.customer is not None:
+        raise Problem(403, f"this key is bound to {caller.customer}; this is about all customers")
+
+
+def own_customer(caller: Caller, asked: str | None) -> str | None:
+    """The customer to look at: the one asked for, unless the key is bound to another."""
+    if caller.customer is not None and asked not in {None, caller.customer}:
+        raise Problem(403, f"this key is bound to {caller.customer}")
+    return caller.customer or asked

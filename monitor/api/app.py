@@ -1,0 +1,80 @@
+"""The HTTP application: routes, problems, keys; the two decision calls stand in front of it all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import metadata, resources
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI
+
+from monitor.api import brakes, events, incidents, inventory, look, operation, snapshot
+from monitor.api.access import Access, all_customers, require
+from monitor.api.follow import follow
+from monitor.api.hot import App, DecisionCalls
+from monitor.api.keys import Caller
+from monitor.api.problem import answer_with_problems
+from monitor.api.services import Services
+
+ROUTERS = (snapshot, events, brakes, incidents, look, inventory, operation)
+
+
+async def _console_reader(caller: Annotated[Caller, Depends(require("read", challenge="Basic"))]) -> None:
+    all_customers(caller)
+
+
+class _Application(FastAPI):
+    """FastAPI whose OpenAPI document also tells of the calls answered before it."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            said = super().openapi()
+            text = resources.files("monitor.api").joinpath("decision.openapi.json").read_text("utf-8")
+            decision = json.loads(text)
+            said["paths"] = decision["paths"] | said["paths"]
+            for kind, parts in decision["components"].items():
+                said["components"].setdefault(kind, {}).update(parts)
+            self.openapi_schema = said
+        return self.openapi_schema
+
+
+def build_app(services: Services, pages: APIRouter | None = None) -> App:
+    """The ASGI application. `pages` (the console) are open or need a read key, as `settings` say."""
+    app = _Application(
+        title="Vigie",
+        description="The open reputation lookout for e-mail senders.",
+        version=metadata.version("vigie"),
+        docs_url=None,  # both load scripts from elsewhere
+        redoc_url=None,
+        lifespan=_following,
+    )
+    access, answers = Access(services), Counter[str]()
+    app.state.services, app.state.access, app.state.answers = services, access, answers
+    answer_with_problems(app)
+    for module in ROUTERS:
+        app.include_router(module.router)
+    if pages is not None:
+        guard = [] if services.settings.console_is_open else [Depends(_console_reader)]
+        app.include_router(pages, dependencies=guard, include_in_schema=False)
+    return DecisionCalls(app, services, access, answers)
+
+
+@asynccontextmanager
+async def _following(app: FastAPI) -> AsyncIterator[None]:
+    """While the application runs, a thread keeps the gate in step with the database."""
+    services: Services = app.state.services
+    stop = threading.Event()
+    await asyncio.to_thread(services.gate.refresh, services.store, services.now(), everything=True)
+    arguments = (services.gate, services.store, services.now, stop)
+    thread = threading.Thread(target=follow, args=arguments, name="gate-follower", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.to_thread(thread.join, 5)

@@ -1,0 +1,124 @@
+"""Keeps what the hot path knows in step with the database: restrictions in force, inventory, keys.
+
+The highest transition id is the version: one look at it says whether anything changed. (Two transactions
+may commit in the other order of their ids, so every few seconds the ids in force are compared as well.) The
+new index is built aside and swapped in whole, so that a decision sees the old one or the new one and never a mixture.
+When the database does not answer, the last index goes on deciding (and says that it is old).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session, col, func, select
+
+from monitor.api.keys import KeyRing
+from monitor.gate import Index, Restriction, build_index, canonical
+from monitor.records import ApiKey, SendingIp, Stream, Suspension, Transition
+from monitor.store import Store
+from monitor.store.changes import in_force
+
+EVERY_SECONDS = 0.25
+COMPARED_EVERY = timedelta(seconds=5)  # the inventory (its changes leave no transition) and the ids in force
+_log = logging.getLogger(__name__)
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class GateIndex:
+    """The index in force and the keys; `refresh` follows the database, any thread may read."""
+
+    def __init__(self) -> None:
+        self.keys = KeyRing()
+        self._index = build_index((), version=0, built_at=_LONG_AGO)
+        self._in_force: frozenset[str] = frozenset()
+        self._compared_at = _LONG_AGO
+        self._lock = threading.Lock()
+
+    @property
+    def index(self) -> Index:
+        return self._index
+
+    @property
+    def ready(self) -> bool:
+        """True once the database was read."""
+        return self._index.built_at > _LONG_AGO
+
+    def refresh(self, store: Store, now: datetime, *, everything: bool = False) -> Index:
+        """Read what changed; with `everything`, also what is otherwise compared every few seconds only."""
+        with self._lock, store.reading_session() as session:
+            self.keys.hold(session.exec(select(ApiKey)))
+            known = self._index
+            version = session.exec(select(func.max(Transition.id))).one() or 0
+            due = everything or now - self._compared_at >= COMPARED_EVERY
+            pools = _pools(session) if due else known.pools
+            kinds = _kinds(session) if due else known.kinds
+            changed = version != known.version or known.next_end <= now or not self.ready
+            if changed or (due and self._differs(session, pools, kinds)):
+                rows = in_force(session)
+                self._in_force = frozenset(row.id for row in rows)
+                self._index = build_index(
+                    filter(None, map(_restriction, rows)), version=version, built_at=now, pools=pools, kinds=kinds
+                )
+            else:
+                self._index = replace(known, built_at=now)
+            if due:
+                self._compared_at = now
+        return self._index
+
+    def _differs(self, session: Session, pools: Mapping[str, str], kinds: Mapping[tuple[str, str], str]) -> bool:
+        in_force_now = session.exec(select(Suspension.id).where(col(Suspension.lifted_at).is_(None)))
+        known = self._index
+        return pools != known.pools or kinds != known.kinds or frozenset(in_force_now) != self._in_force
+
+    def refresh_keys(self, store: Store) -> None:
+        """Read the keys alone: somebody came with one that is not known (yet)."""
+        with store.reading_session() as session:
+            self.keys.hold(session.exec(select(ApiKey)))
+
+
+def follow(gate: GateIndex, store: Store, clock: Callable[[], datetime], stop: threading.Event) -> None:
+    """Refresh until `stop` is set; for a thread of its own."""
+    failing = False
+    while not stop.wait(EVERY_SECONDS):
+        try:
+            gate.refresh(store, clock())
+        except (SQLAlchemyError, OSError) as error:
+            if not failing:
+                _log.warning("the gate goes on with what it knows: %s", type(error).__name__)
+            failing = True
+        else:
+            failing = False
+
+
+def _pools(session: Session) -> dict[str, str]:
+    chosen = select(SendingIp.address, SendingIp.pool).where(col(SendingIp.pool).is_not(None))
+    return {address: pool for address, pool in session.exec(chosen) if pool}
+
+
+def _kinds(session: Session) -> dict[tuple[str, str], str]:
+    chosen = select(Stream.customer, Stream.name, Stream.kind)
+    return {(customer, name): kind for customer, name, kind in session.exec(chosen)}
+
+
+def _restriction(row: Suspension) -> Restriction | None:
+    try:
+        return Restriction(
+            id=row.id,
+            scope={name: canonical(name, value) for name, value in row.scope.items()},
+            effect=row.effect,
+            text=row.text,
+            rate_per_hour=row.rate_per_hour,
+            rule=row.rule,
+            incident=row.incident_id,
+            until=row.until,
+            lifts_when=row.lifts_when,
+        )
+    except ValueError as error:
+        # one row nobody understands must not take the others out of force
+        _log.error("a suspension is not in force: %s", error)
+        return None

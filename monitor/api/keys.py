@@ -1,0 +1,71 @@
+"""Who calls: API keys, made, checked, and kept in memory so that a decision needs no database.
+
+A key reads `vigie_<id>_<secret>`: the id finds the row, the secret is 256 random bits of which only the
+SHA-256 is kept, compared in constant time. A key may be bound to one customer; it then sees and acts on
+that customer alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from monitor.records import ApiKey
+
+SCOPES = ("gate", "events", "read", "operate", "admin")
+_PREFIX = "vigie"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever holds the key. `customer` None: all customers."""
+
+    key_id: str
+    name: str
+    scopes: frozenset[str]
+    customer: str | None = None
+
+    def may(self, scope: str) -> bool:
+        return scope in self.scopes or "admin" in self.scopes
+
+
+def make_key(name: str, scopes: Iterable[str], customer: str | None, now: datetime) -> tuple[ApiKey, str]:
+    """A new row, and the key itself, which is known this once. Raises ValueError for an unknown scope."""
+    wanted = sorted(set(scopes), key=SCOPES.index) if set(scopes) <= set(SCOPES) else []
+    if not wanted:
+        raise ValueError(f"scopes are some of {', '.join(SCOPES)}")
+    if customer and "admin" in wanted:
+        raise ValueError("a key bound to one customer cannot be admin: the inventory is everybody's")
+    key_id, secret = secrets.token_hex(5), secrets.token_hex(32)
+    row = ApiKey(id=key_id, name=name, sha256=_digest(secret), scopes=wanted, customer=customer, created_at=now)
+    return row, f"{_PREFIX}_{key_id}_{secret}"
+
+
+class KeyRing:
+    """The keys that are not revoked, by id. Replaced whole; safe to read from any thread."""
+
+    def __init__(self) -> None:
+        self._keys: Mapping[str, tuple[str, Caller]] = {}
+
+    def hold(self, rows: Iterable[ApiKey]) -> None:
+        self._keys = {
+            row.id: (row.sha256, Caller(row.id, row.name, frozenset(row.scopes), row.customer))
+            for row in rows
+            if row.revoked_at is None
+        }
+
+    def caller(self, key: str) -> Caller | None:
+        """Whose key this is; None when it is nobody's."""
+        prefix, _, rest = key.partition("_")
+        key_id, _, secret = rest.partition("_")
+        digest, caller = self._keys.get(key_id, ("", None))
+        matches = hmac.compare_digest(digest, _digest(secret))
+        return caller if matches and prefix == _PREFIX else None
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()

@@ -1,0 +1,102 @@
+"""Operation: is it alive, is it ready, and the numbers Prometheus scrapes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session, col, func, select
+
+from monitor.api.problem import Problem
+from monitor.api.services import Services
+from monitor.records import Incident, Outbox, Run
+
+router = APIRouter(tags=["operation"])
+_FRESH_SECONDS = 60  # an index older than this: the database is away
+_Sample = tuple[dict[str, str], float]
+
+
+@router.get("/healthz")
+async def alive() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+def ready(request: Request) -> dict[str, str]:
+    """The database answers and the gate is up to date; 503 otherwise. The gate decides all the same."""
+    services: Services = request.app.state.services
+    if not services.gate.ready:
+        raise Problem(503, "the restrictions in force were not read yet")
+    try:
+        with services.store.reading_session() as session:
+            session.exec(select(1))
+    except (SQLAlchemyError, OSError):
+        raise Problem(503, "the database does not answer") from None
+    if (services.now() - services.gate.index.built_at).total_seconds() > _FRESH_SECONDS:
+        raise Problem(503, "the gate does not keep up with the database")
+    return {"status": "ready", "gate_version": str(services.gate.index.version)}
+
+
+@router.get("/metrics", response_class=Response)
+def metrics(request: Request) -> Response:
+    """Prometheus text format 0.0.4."""
+    services: Services = request.app.state.services
+    answers: Counter[str] = request.app.state.answers
+    now = services.now()
+    with services.store.reading_session() as session:
+        text = "".join((
+            _metric("vigie_runs_total", "counter", "Runs of collectors kept, by outcome.", _runs(session)),
+            _metric("vigie_collector_good_run_age_seconds", "gauge",
+                    "Since a collector last ended ok or partial.", _ages(session, now)),
+            _metric("vigie_incidents_open", "gauge", "Incidents not ended, by severity and state.",
+                    _open_incidents(session)),
+            _metric("vigie_outbox_waiting", "gauge", "Messages not sent yet.",
+                    [({}, session.exec(select(func.count()).where(Outbox.state == "waiting")).one())]),
+        ))
+    index = services.gate.index
+    text += _metric("vigie_decisions_total", "counter", "Decisions of this process, by answer.",
+                    [({"decision": answer}, answers[answer]) for answer in ("send", "slow", "hold")])
+    text += _metric("vigie_gate_version", "gauge", "Newest transition the gate knows.", [({}, index.version)])
+    text += _metric("vigie_gate_restrictions", "gauge", "Restrictions in force.", [({}, len(index.restrictions))])
+    text += _metric("vigie_gate_age_seconds", "gauge", "Since the gate was last in step with the database.",
+                    [({}, (now - index.built_at).total_seconds())])
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _runs(session: Session) -> list[_Sample]:
+    rows = session.exec(select(Run.collector, Run.outcome, func.count()).group_by(Run.collector, Run.outcome))
+    return [({"collector": collector, "outcome": outcome}, count) for collector, outcome, count in rows]
+
+
+def _ages(session: Session, now: datetime) -> list[_Sample]:
+    good = (
+        select(Run.collector, func.max(Run.ended_at))
+        .where(col(Run.outcome).in_(("ok", "partial")))
+        .group_by(Run.collector)
+    )
+    return [({"collector": name}, (now - ended_at).total_seconds()) for name, ended_at in session.exec(good) if ended_at]
+
+
+def _open_incidents(session: Session) -> list[_Sample]:
+    rows: Any = session.exec(
+        select(Incident.severity, Incident.state, func.count())
+        .where(col(Incident.ended_at).is_(None))
+        .group_by(Incident.severity, Incident.state)
+    )
+    return [({"severity": severity, "state": state}, count) for severity, state, count in rows]
+
+
+def _metric(name: str, kind: str, meaning: str, samples: list[_Sample]) -> str:
+    lines = [f"# HELP {name} {meaning}", f"# TYPE {name} {kind}"]
+    for labels, value in samples:
+        said = ",".join(f'{label}="{_escaped(text)}"' for label, text in sorted(labels.items()))
+        lines.append(f"{name}{{{said}}} {value:g}" if said else f"{name} {value:g}")
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

@@ -1,0 +1,90 @@
+"""Every error as `application/problem+json` (RFC 9457): what is wrong, in words for whoever called.
+
+The type is `about:blank` throughout: the status says which kind of problem it is, `detail` what it is
+about, and `errors` (where there are several) each one's place. Internals never leave the process.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+MEDIA_TYPE = "application/problem+json"
+_log = logging.getLogger(__name__)
+
+
+class Problem(HTTPException):
+    """Raise to answer with a problem; `errors` lists several places."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        errors: Sequence[Mapping[str, Any]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, detail, dict(headers) if headers else None)
+        self.errors = errors
+
+
+def body_of(status: int, detail: str, errors: Sequence[Mapping[str, Any]] = ()) -> bytes:
+    said: dict[str, Any] = {
+        "type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail,
+    }
+    if errors:
+        said["errors"] = errors
+    return orjson.dumps(said)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What a change refuses, as problems: LookupError is 404, ValueError 422."""
+    try:
+        yield
+    except LookupError as error:
+        raise Problem(404, str(error)) from None
+    except ValueError as error:
+        raise Problem(422, str(error)) from None
+
+
+def answer_with_problems(app: FastAPI) -> None:
+    """Make every error of the app a problem, also those the framework raises."""
+    app.add_exception_handler(HTTPException, _raised)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _answer(status: int, detail: str, errors: Sequence[Mapping[str, Any]] = (), headers: Any = None) -> Response:
+    return Response(body_of(status, detail, errors), status, headers, MEDIA_TYPE)
+
+
+async def _raised(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    detail = error.detail
+    if error.status_code == 404 and detail == HTTPStatus.NOT_FOUND.phrase:
+        detail = f"nothing at {request.url.path}"
+    elif error.status_code == 405:
+        detail = f"{request.url.path} does not take {request.method}"
+    return _answer(error.status_code, detail, getattr(error, "errors", ()), error.headers)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    del request
+    assert isinstance(error, RequestValidationError)
+    # what was sent is not repeated: it may hold what should not travel back through logs
+    errors = [{"at": ".".join(map(str, one["loc"])), "error": one["msg"]} for one in error.errors()[:50]]
+    return _answer(422, "the request is not as it should be", errors)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _answer(500, "something went wrong here; the log of the service says what")

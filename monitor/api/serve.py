@@ -1,0 +1,92 @@
+"""Serves the application over HTTP in this process: granian's embedded server on uvloop, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server.embed import Server
+
+from monitor.api.hot import App
+
+_STOP_SECONDS = 10  # how long requests under way may take to end
+_LOOK_SECONDS = 0.05
+# what granian has to say goes where the process logs, through handlers it does not touch
+_LOGGING: dict[str, Any] = {"incremental": True, "handlers": {}, "formatters": {}, "loggers": {"_granian": {}}}
+
+
+class AddressError(Exception):
+    """The address cannot be listened on; the text says why."""
+
+
+def serve(app: App, host: str, port: int, stop: threading.Event, *, on_ready: Callable[[], None] | None = None) -> None:
+    """Answer until `stop` is set; blocks. Raises AddressError at once when the address cannot be had.
+
+    `on_ready` is called when the first request would be answered; without one the address is printed.
+    """
+    check_address(host, port)
+    with asyncio.Runner(loop_factory=_loop) as runner:
+        runner.run(_serve(app, host, port, stop, on_ready))
+
+
+def check_address(host: str, port: int) -> None:
+    """Raise AddressError unless this address can be listened on.
+
+    granian shares its port (SO_REUSEPORT), so a second server would get half of the requests, silently.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+    except OSError as error:
+        raise AddressError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+
+
+async def _serve(
+    app: App, host: str, port: int, stop: threading.Event, on_ready: Callable[[], None] | None
+) -> None:
+    server = Server(
+        app, host, port, interface=Interfaces.ASGI, websockets=False, backlog=1024,
+        log_level=LogLevels.error, log_dictconfig=_LOGGING,
+    )
+    server.workers_kill_timeout = _STOP_SECONDS
+    serving = asyncio.create_task(server.serve())
+    ready = asyncio.create_task(_when_ready(host, port, on_ready))
+    while not stop.is_set() and not serving.done():  # noqa: ASYNC110 - `stop` is set from another thread
+        await asyncio.sleep(_LOOK_SECONDS)
+    ready.cancel()
+    if not serving.done():
+        server.stop()  # type: ignore[no-untyped-call]  # granian has no annotation here
+    await serving
+    if not stop.is_set():
+        raise AddressError(f"the server on {host}:{port} ended; the log says why")
+
+
+async def _when_ready(host: str, port: int, on_ready: Callable[[], None] | None) -> None:
+    while True:
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection(host, port)
+            writer.close()
+            break
+        await asyncio.sleep(_LOOK_SECONDS)
+    if on_ready is not None:
+        on_ready()
+    else:
+        shown = f"[{host}]" if ":" in host else host
+        print(f"Vigie answers on http://{shown}:{port}", file=sys.stderr, flush=True)
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    if sys.platform == "win32":
+        return asyncio.new_event_loop()
+    import uvloop  # noqa: PLC0415 - there is none for Windows
+
+    return uvloop.new_event_loop()
