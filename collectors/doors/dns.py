@@ -36,7 +36,8 @@ from collectors.doors.dns_wire import (
 )
 
 _LONGEST_DATAGRAM = 4096
-_CHUNK = 512
+_CHUNK = 64  # a window: while the caller works on one, the servers work on the next
+_ENTROPY = 4096
 _LINGER_SECONDS = 0.05  # the longest an answer waits for its chunk to fill
 _TCP_POLL_SECONDS = 0.01
 _LONGEST_SLEEP_SECONDS = 0.25  # how late a stop may be noticed
@@ -185,7 +186,7 @@ class _Loop:
         self.fetching = 0
         self.fetchers: ThreadPoolExecutor | None = None
         self.turn = 0
-        self.entropy = b""
+        self.idents: list[bytes] = []
 
     def __enter__(self) -> Self:
         return self
@@ -271,9 +272,10 @@ class _Loop:
 
     def _ident(self, port: _Port) -> bytes:
         while True:
-            if not self.entropy:
-                self.entropy = os.urandom(_CHUNK)
-            ident, self.entropy = self.entropy[:2], self.entropy[2:]
+            if not self.idents:
+                entropy = os.urandom(_ENTROPY)
+                self.idents = [entropy[at : at + 2] for at in range(0, _ENTROPY, 2)]
+            ident = self.idents.pop()
             if ident not in port.pending:
                 return ident
 

@@ -59,6 +59,10 @@ def encode_name(text: str) -> bytes:
     return bytes(wire)
 
 
+def rcode_name(rcode: int) -> str:
+    return dns.rcode.to_text(dns.rcode.Rcode.make(rcode))
+
+
 def fits(question: bytes) -> bool:
     """Whether the name of a question (with its type and class) is within the 255 octets of RFC 1035."""
     return len(question) - 4 <= _LONGEST_NAME

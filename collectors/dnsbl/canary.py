@@ -1,0 +1,165 @@
+"""Whether a list can be believed through a resolver: is what it must list listed, and nothing else?
+
+RFC 5782 §5 (test points) and RFC 6471 §3.4 (lists that list the world, or nothing, after their end). Per list
+and resolver: the positive point, the negative point, and a random name no list can hold — an address of
+240.0.0.0/4 (RFC 1112, never given out) or a random label. Documentation addresses would do as well, but people
+put those in their own test zones.
+
+A failing list knows nothing: all its answers are unknown. Where most lists fail in the same way it is our own
+resolver or network that is ill, not they.
+"""
+
+from __future__ import annotations
+
+import collections
+import random
+import string
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
+
+from collectors.contract import Reason
+from collectors.dnsbl.catalogue import DnsList
+from collectors.dnsbl.decode import decode, is_listing
+from collectors.dnsbl.question import Zone, owner_wire, point_wire
+from collectors.doors.dns import Lane, Pace, Question, Reply, Server, ask
+from collectors.doors.dns_wire import Answer
+
+_FEWEST_LISTS = 5  # below this many, "most lists fail" says nothing about the network
+_random = random.SystemRandom()
+
+
+class Health(NamedTuple):
+    """How a list stands at a resolver. `silent`: not one of its points was answered."""
+
+    reason: Reason | None
+    why: str | None
+    at: datetime
+    silent: bool = False
+
+    @property
+    def healthy(self) -> bool:
+        return self.reason is None
+
+
+Place = tuple[str, Server]  # list id, resolver
+
+
+class Canaries:
+    """Asks and remembers, for `max_age`, how each list stands at each resolver."""
+
+    def __init__(self, max_age: timedelta = timedelta(minutes=30)) -> None:
+        self.max_age = max_age
+        self._known: dict[Place, Health] = {}
+
+    def ask(self, places: Iterable[tuple[Zone, Server]], now: datetime, pace: Pace | None = None) -> dict[Place, Health]:
+        """The health of these, asking only what is not known or too old."""
+        wanted = {(zone.entry.id, server): zone for zone, server in places}
+        stale = {place: zone for place, zone in wanted.items() if not self.fresh(place, now)}
+        replies: dict[Place, dict[str, Reply]] = {place: {} for place in stale}
+        lanes = [_lane(zone, place) for place, zone in stale.items()]
+        for chunk in ask(lanes, pace):
+            for reply in chunk:
+                place, point = reply.token
+                replies[place][point] = reply
+        for place, zone in stale.items():
+            self._known[place] = judge(zone.entry, replies[place], now)
+        return {place: self._known[place] for place in wanted}
+
+    def fresh(self, place: Place, now: datetime) -> bool:
+        known = self._known.get(place)
+        return known is not None and timedelta(0) <= now - known.at < self.max_age
+
+
+def _lane(zone: Zone, place: Place) -> Lane:
+    interval = 1 / zone.entry.max_qps if zone.entry.max_qps else 0
+    questions = [Question(owner + zone.a, (place, point)) for point, owner in points(zone.entry).items()]
+    return Lane([place[1]], questions, interval_seconds=interval)
+
+
+def points(entry: DnsList) -> dict[str, bytes]:
+    """The names by which a list is tried, as wire labels: `positive`, `negative`, `random`."""
+    tried = {}
+    if entry.positive_test:
+        tried["positive"] = point_wire(entry.positive_test)
+    if entry.negative_test:
+        tried["negative"] = point_wire(entry.negative_test)
+    if not any(code.category == "bogon" for code in entry.codes.values()):
+        tried["random"] = _random_owner(entry)
+    return tried
+
+
+def _random_owner(entry: DnsList) -> bytes:
+    by_address = {"ipv4", "ipv6"} & set(entry.targets)
+    if "domain" in entry.targets and (not by_address or not _is_address(entry.positive_test)):
+        return owner_wire("".join(_random.choices(string.ascii_lowercase, k=1) + _random.choices(_ALNUM, k=15)), "domain")
+    if "ipv4" in by_address:
+        return owner_wire(str(IPv4Address(_random.randrange(0xF0000000, 0xFF000000))), "ipv4")
+    return owner_wire(str(IPv6Address(_random.randrange(0x4 << 124, 0x6 << 124))), "ipv6")  # not given out
+
+
+_ALNUM = string.ascii_lowercase + string.digits
+
+
+def _is_address(point: str | None) -> bool:
+    return bool(point) and (":" in str(point) or str(point).replace(".", "").isdecimal())
+
+
+def judge(entry: DnsList, replies: Mapping[str, Reply], now: datetime) -> Health:
+    """What the answers to the test points say of a list. Pure.
+
+    A point that got no answer or a refusal says more than "failed": its own reason is kept.
+    """
+    silent = bool(replies) and all(reply.answer is None for reply in replies.values())
+    for point, reply in sorted(replies.items(), key=lambda item: _ORDER.index(item[0])):
+        if reply.answer is None:
+            reason = reply.reason or Reason.TIMEOUT
+            return Health(reason, f"no answer about the {point} test point", now, silent)
+        trouble = _positive(entry, reply.answer) if point == "positive" else _negative(entry, reply.answer, point)
+        if trouble:
+            return Health(*trouble, now)
+    return Health(None, None, now)
+
+
+_ORDER = ("positive", "negative", "random")
+
+
+def _positive(entry: DnsList, answer: Answer) -> tuple[Reason, str] | None:
+    got = {".".join(map(str, address)) for address in answer.addresses}
+    if not is_listing(answer, entry):
+        verdict = decode(answer, entry)
+        if verdict.reason:
+            return verdict.reason, f"the positive test point: {verdict.why}"
+        return Reason.CANARY_FAILED, f"{entry.positive_test} must be listed and is not"
+    missing = set(entry.pos_answers) - got
+    if missing:
+        return Reason.CANARY_FAILED, f"{entry.positive_test} lacks {', '.join(sorted(missing))}"
+    return None
+
+
+def _negative(entry: DnsList, answer: Answer, point: str) -> tuple[Reason, str] | None:
+    if is_listing(answer, entry):
+        name = entry.negative_test if point == "negative" else "a random name"
+        return Reason.CANARY_FAILED, f"{name} must not be listed and is"
+    verdict = decode(answer, entry)
+    if verdict.reason:
+        return verdict.reason, f"the {point} test point: {verdict.why}"
+    return None
+
+
+def network_fault(healths: Mapping[Place, Health]) -> dict[Server, Reason]:
+    """Resolvers through which more than half of the lists fail in one and the same way, with that way. Pure.
+
+    Refusals do not count: the lists were reached and said what is wrong.
+    """
+    by_server: dict[Server, list[Health]] = collections.defaultdict(list)
+    for (_, server), health in healths.items():
+        by_server[server].append(health)
+    faults: dict[Server, Reason] = {}
+    for server, known in by_server.items():
+        ways = collections.Counter(health.reason for health in known if health.reason not in (None, Reason.REFUSED))
+        way, count = ways.most_common(1)[0] if ways else (None, 0)
+        if way and len(known) >= _FEWEST_LISTS and count * 2 > len(known):
+            faults[server] = way
+    return faults

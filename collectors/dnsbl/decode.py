@@ -1,0 +1,192 @@
+"""What an answer of a DNSBL means: listed, not listed, or not known and why. Pure.
+
+RFC 5782 §2.3 (codes, bitmasks) and the habits of the lists. The order of the A records means nothing; every
+one is looked at:
+
+| answer | verdict |
+|---|---|
+| NXDOMAIN, or NOERROR without A | not listed |
+| SERVFAIL, FORMERR, NOTIMP …, a broken or self-contradicting answer | unknown: servfail |
+| rcode REFUSED, or an rcode the list refuses with | unknown: refused |
+| any A outside 127/8 | unknown: rewritten (parked domain, NXDOMAIN hijack, captive portal) |
+| any A in 127.255.255/24, a refused code of the list, 127.0.0.1 (unless `loopback_is_valid`) | unknown: refused |
+| only codes the list does not document | unknown: rewritten — not an answer this list gives |
+| at least one documented code | listed, with all of them; undocumented ones beside it are told apart |
+
+A list without any table of codes lists by any code in 127/8, as RFC 5782 §2.1 has it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from collectors.contract import Reason
+from collectors.dnsbl.catalogue import Code, DnsList
+from collectors.doors.dns_wire import NOERROR, NXDOMAIN, REFUSED, Answer, rcode_name
+
+SEVERITIES = ("critical", "high", "medium", "low", "policy", "info", "score", "positive")  # gravest first
+_POLICY_SEVERITY = {"mta": "high"}  # a range that must not send mail: grave for who does, news for all others
+_ANY = Code(meaning="listed (the list documents no codes)")
+
+
+class Verdict(NamedTuple):
+    """`listed` True, False, or None with the reason. `score` is the list's own scale where it has one."""
+
+    listed: bool | None
+    reason: Reason | None = None
+    why: str | None = None
+    codes: tuple[str, ...] = ()
+    meanings: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    severity: str | None = None
+    weight: float = 0.0
+    policy: bool = False
+    score: int | None = None
+    undocumented: tuple[str, ...] = ()
+    ttl_seconds: int | None = None
+
+    @property
+    def word(self) -> str:
+        return {True: "listed", False: "not_listed", None: "unknown"}[self.listed]
+
+
+def unknown(reason: Reason, why: str | None = None, ttl_seconds: int | None = None) -> Verdict:
+    return Verdict(None, reason, why, ttl_seconds=ttl_seconds)
+
+
+@functools.lru_cache(4096)
+def not_listed(ttl_seconds: int | None) -> Verdict:
+    return Verdict(False, ttl_seconds=ttl_seconds)
+
+
+def decode(answer: Answer, asked: DnsList, role: str = "mta") -> Verdict:
+    """The verdict of one list on one target; `role` is what the target does, which policy listings depend on."""
+    if answer.malformed:
+        return unknown(Reason.SERVFAIL, f"the answer cannot be believed: {answer.malformed}")
+    if answer.rcode not in (NOERROR, NXDOMAIN):
+        return _rcode(answer.rcode, asked)
+    if not answer.addresses:
+        return not_listed(answer.ttl_seconds)
+    addresses = sorted(set(answer.addresses))
+    refusal = _refusal(addresses, asked, answer.ttl_seconds)
+    return refusal or _listing(addresses, asked, role, answer.ttl_seconds)
+
+
+def is_listing(answer: Answer, asked: DnsList) -> bool:
+    """Whether the answer, by any code in 127/8 that is no refusal, says that the name is in the list.
+
+    Weaker than `decode`: test points often carry a code of their own that stands in no table.
+    """
+    addresses = sorted(set(answer.addresses))
+    plain = answer.rcode == NOERROR and not answer.malformed and bool(addresses)
+    return plain and _refusal(addresses, asked, None) is None
+
+
+def _rcode(rcode: int, asked: DnsList) -> Verdict:
+    name = rcode_name(rcode)
+    told = asked.refused_codes.get(f"rcode:{name}")
+    if told or rcode == REFUSED:
+        return unknown(Reason.REFUSED, told or "the server refuses to answer (REFUSED)")
+    return unknown(Reason.SERVFAIL, f"the server could not answer ({name})")
+
+
+def _refusal(addresses: list[bytes], asked: DnsList, ttl: int | None) -> Verdict | None:
+    """One address that is no listing spoils the whole answer: nobody knows which part to believe."""
+    texts = [_text(address) for address in addresses]
+    for text, address in zip(texts, addresses, strict=True):
+        if address[0] != 127:
+            return unknown(Reason.REWRITTEN, f"{text} is not an answer of a DNSBL", ttl)
+    for text, address in zip(texts, addresses, strict=True):
+        told = _refused_code(address, text, asked)
+        if told:
+            return unknown(Reason.REFUSED, f"{text}: {told}", ttl)
+    return None
+
+
+def _refused_code(address: bytes, text: str, asked: DnsList) -> str | None:
+    for code, told in asked.refused_codes.items():
+        if code.startswith("bit:"):
+            if address[asked.bitmask_octet - 1] & int(code[4:]):
+                return told
+        elif not code.startswith("rcode:") and _matches(code, text):
+            return told
+    if address[:3] == b"\x7f\xff\xff":
+        return "the list answers with an error code"
+    if address == b"\x7f\0\0\1" and not asked.loopback_is_valid:
+        return "query refused, or something on the way blocks the name"
+    return None
+
+
+def _listing(addresses: list[bytes], asked: DnsList, role: str, ttl: int | None) -> Verdict:
+    known: dict[bytes, list[Code]] = {}
+    for address in addresses:
+        if found := _codes(address, asked):
+            known[address] = found
+    undocumented = tuple(_text(address) for address in addresses if address not in known)
+    if not known:
+        return unknown(Reason.REWRITTEN, f"{', '.join(undocumented)}: no code of this list", ttl)
+    codes = [code for found in known.values() for code in found]
+    severities = [_severity(code, asked, role) for code in codes]
+    return Verdict(
+        True,
+        codes=tuple(_text(address) for address in known),
+        meanings=tuple(dict.fromkeys(code.meaning for code in codes)),
+        categories=tuple(dict.fromkeys(code.category for code in codes if code.category)),
+        severity=min(severities, key=SEVERITIES.index),
+        weight=round(asked.weight * max(code.weight_factor for code in codes), 3),
+        policy=all(_is_policy(code, asked) for code in codes),
+        score=_score(list(known), asked),
+        undocumented=undocumented,
+        ttl_seconds=ttl,
+    )
+
+
+def _codes(address: bytes, asked: DnsList) -> list[Code]:
+    text = _text(address)
+    if not asked.codes:
+        return [_ANY]
+    if asked.code_style == "bitmask":
+        return _bits(address, asked.codes, asked.bitmask_octet - 1)
+    if asked.code_style == "score" and _score([address], asked) is None:
+        return []
+    exact = asked.codes.get(text)
+    return [exact] if exact else [code for pattern, code in asked.codes.items() if _matches(pattern, text)][:1]
+
+
+def _bits(address: bytes, codes: Mapping[str, Code], octet: int) -> list[Code]:
+    others = address[1:octet] + address[octet + 1 :]
+    if any(others):
+        return []
+    return [code for bit, code in codes.items() if address[octet] & int(bit)]
+
+
+def _matches(pattern: str, text: str) -> bool:
+    if "*" not in pattern:
+        return pattern == text
+    pairs = zip(pattern.split("."), text.split("."), strict=True)
+    return all(wanted in ("*", octet) for wanted, octet in pairs)
+
+
+def _score(addresses: list[bytes], asked: DnsList) -> int | None:
+    scale = asked.score
+    if not scale:
+        return None
+    values = [a[scale.octet - 1] for a in addresses if f"{_text(a)}.".startswith(scale.prefix.rstrip(".") + ".")]
+    fitting = [value for value in values if scale.min <= value <= scale.max]
+    if not fitting:
+        return None
+    return min(fitting) if scale.higher_is_better else max(fitting)
+
+
+def _is_policy(code: Code, asked: DnsList) -> bool:
+    return asked.policy_list or code.severity == "policy"
+
+
+def _severity(code: Code, asked: DnsList, role: str) -> str:
+    return _POLICY_SEVERITY.get(role, "info") if _is_policy(code, asked) else code.severity
+
+
+def _text(address: bytes) -> str:
+    return ".".join(map(str, address))
