@@ -1,0 +1,373 @@
+"""The collector against a real IMAP server; what a monitor would do with its batches is played by `Monitor`."""
+
+import logging
+import socket
+import threading
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from collectors import feedback_loop
+from collectors.contract import Attribution, Clues, CollectorError, Mailbox, Reason, Watcher
+from collectors.feedback_loop import FeedbackLoop, FeedbackLoopSettings, tokens
+from collectors.mail import parse
+from collectors.observation import Batch, Subject
+from monitor.demo.imap_server import ImapServer
+from tests.servers.dovecot import Dovecot
+
+PASSWORD = Dovecot.password
+NOW = datetime.now(UTC) + timedelta(seconds=5)  # servers date what they receive by the real clock
+ARRIVED = (NOW - timedelta(hours=3)).replace(microsecond=0)
+
+
+def arf(number: int = 1, kind: str = "abuse", arrived: datetime | None = ARRIVED, *, token: str = "acme1",
+        recipients: tuple[str, ...] = ("reader@yahoo.fr",), source_ip: str | None = "192.0.2.7") -> bytes:
+    fields = [f"Feedback-Type: {kind}", "User-Agent: ExampleFBL/1.0", "Version: 1"]
+    fields += [f"Original-Mail-From: <bounce+{token}@news.example.com>"]
+    fields += [f"Arrival-Date: {format_datetime(arrived)}"] if arrived else []
+    fields += [f"Source-IP: {source_ip}"] if source_ip else []
+    fields += [f"Original-Rcpt-To: <{one}>" for one in recipients]
+    return "\r\n".join([
+        "From: feedback@example.org", "To: fbl@example.com", f"Message-ID: <report{number}@example.org>",
+        "MIME-Version: 1.0", 'Content-Type: multipart/report; report-type=feedback-report; boundary="b"', "",
+        "--b", "Content-Type: text/plain", "", f"A complaint, number {number}.",
+        "--b", "Content-Type: message/feedback-report", "", *fields, "",
+        "--b", "Content-Type: text/rfc822-headers", "",
+        "From: news@news.example.com", f"Message-ID: <mail{number}@news.example.com>",
+        "Feedback-ID: autumn:acme:newsletter:vigie", "Subject: News", "", "--b--", "",
+    ]).encode()
+
+
+BOUNCE = b"\r\n".join([
+    b"From: MAILER-DAEMON@example.org", b"To: fbl@example.com", b"Message-ID: <bounce@example.org>",
+    b'Content-Type: multipart/report; report-type=delivery-status; boundary="b"', b"",
+    b"--b", b"Content-Type: text/plain", b"", b"It failed.",
+    b"--b", b"Content-Type: message/delivery-status", b"", b"Reporting-MTA: dns; mx.example.org", b"",
+    b"Final-Recipient: rfc822; reader@example.org", b"Action: failed", b"Status: 5.1.1", b"", b"--b--", b""])
+
+
+class Monitor:
+    """Commits batches as the store does: a key is taken once, the cursor with the facts, then the acknowledgement."""
+
+    def __init__(self, *mailboxes: Mailbox) -> None:
+        self.boxes = mailboxes
+        self.clues: list[Clues] = []
+        self.cursors: dict = {}
+        self.batches: dict[str, Batch] = {}
+        self.offered: list[str] = []
+        self.stop_after: int | None = None
+
+    def mailboxes(self, purpose: str):
+        assert purpose == "feedback_loop"
+        return self.boxes
+
+    def attribute(self, clues: Clues) -> Attribution:
+        self.clues.append(clues)
+        if "acme1" in clues.tokens:
+            return Attribution(customer="acme", stream="newsletter", campaign="autumn", ip="192.0.2.7", how="token")
+        return Attribution()
+
+    def cursor(self, name: str):
+        return self.cursors.get(name)
+
+    def stopping(self) -> bool:
+        return self.stop_after is not None and len(self.offered) >= self.stop_after
+
+    def run(self, collector: FeedbackLoop | None = None, *, die_before_commit_of: int | None = None) -> list[Batch]:
+        new = []
+        for batch in (collector or FeedbackLoop(FeedbackLoopSettings())).collect(self, NOW):
+            self.offered.append(batch.key)
+            if die_before_commit_of is not None and len(self.offered) > die_before_commit_of:
+                return new
+            if batch.key not in self.batches:
+                self.batches[batch.key] = batch
+                new.append(batch)
+            if batch.cursor_name:
+                self.cursors[batch.cursor_name] = batch.cursor
+            if batch.acknowledge:
+                batch.acknowledge()
+        return new
+
+    def counted(self, measure: str) -> float:
+        return sum(seen.value or 0 for batch in self.batches.values() for seen in batch.observations
+                   if seen.measure == measure)
+
+
+@pytest.fixture
+def server():
+    with ImapServer("fbl", PASSWORD) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def running_dovecot(tmp_path_factory):
+    with Dovecot(tmp_path_factory.mktemp("dovecot")) as running:
+        yield running
+
+
+def box(server, **changes) -> Mailbox:
+    return replace(Mailbox("yahoo", "127.0.0.1", server.user, PASSWORD, port=server.port, tls="none"), **changes)
+
+
+@pytest.fixture(params=["pymap", pytest.param("dovecot", marks=pytest.mark.real("dovecot"))])
+def any_server(request):
+    if request.param == "pymap":
+        return request.getfixturevalue("server")
+    running = request.getfixturevalue("running_dovecot")
+    running.new_user()
+    return running
+
+
+def observations(batch: Batch) -> dict:
+    return {seen.measure: seen for seen in batch.observations}
+
+
+def test_a_complaint_is_one_batch_with_its_count_trace_evidence_and_the_mails_own_date(any_server):
+    any_server.deliver(arf())
+    monitor = Monitor(box(any_server))
+
+    report, _ = monitor.run()
+
+    seen = observations(report)
+    subject = Subject(customer="acme", stream="newsletter", campaign="autumn", ip="192.0.2.7", provider="yahoo")
+    assert set(seen) == {"report", "complaint"}
+    assert seen["complaint"].subject == seen["report"].subject == subject
+    assert (seen["complaint"].value, seen["complaint"].at) == (1, ARRIVED)
+    assert abs(seen["report"].at - NOW) < timedelta(minutes=1)
+    [trace] = report.traces
+    assert (trace.kind, trace.recipient, trace.message_id, trace.how, trace.category) == (
+        "complaint", "reader@yahoo.fr", "<mail1@news.example.com>", "token", "abuse")
+    assert report.evidence[0].body == arf()
+    assert report.key == f"mail:{parse(arf()).identity}"
+
+
+def test_the_clues_hold_our_tokens_the_ids_the_recipient_the_ip_and_the_provider(server):
+    server.deliver(arf())
+    monitor = Monitor(box(server))
+
+    monitor.run()
+
+    [clues] = monitor.clues
+    assert {"bounce+acme1", "acme1", "autumn:acme:newsletter:vigie", "acme", "vigie"} <= set(clues.tokens)
+    assert (clues.message_id, clues.recipient) == ("<mail1@news.example.com>", "reader@yahoo.fr")
+    assert (clues.source_ip, clues.domain, clues.provider) == ("192.0.2.7", "news.example.com", "yahoo")
+    assert clues.headers["feedback-id"] == "autumn:acme:newsletter:vigie"
+
+
+def test_whole_identifiers_stand_before_their_pieces_and_there_are_never_too_many():
+    found = tokens(parse(arf(token="-".join(f"x{number:03}" for number in range(100)))),
+                   parse(arf(token="-".join(f"x{number:03}" for number in range(100)))).feedback)
+    assert len(found) == 32
+    assert "autumn:acme:newsletter:vigie" in found
+
+
+@pytest.mark.parametrize("arrived", [None, NOW + timedelta(hours=2), NOW - timedelta(days=8)],
+                         ids=["not said", "in the future", "too old"])
+def test_a_date_that_cannot_be_believed_gives_way_to_the_time_of_receipt(server, arrived):
+    server.deliver(arf(arrived=arrived))
+
+    report, _ = Monitor(box(server)).run()
+
+    assert abs(observations(report)["complaint"].at - NOW) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(("kind", "complains"), [("abuse", True), ("fraud", True), ("opt-out", True), ("virus", True),
+                                                 ("not-spam", False), ("other", False), ("something-new", False)])
+def test_only_what_a_recipient_holds_against_us_is_a_complaint(server, kind, complains):
+    server.deliver(arf(kind=kind))
+
+    report, _ = Monitor(box(server)).run()
+
+    assert ("complaint" in observations(report)) is complains
+    assert observations(report)["report"].value == 1
+    assert report.traces[0].kind == ("complaint" if complains else "report")
+
+
+def test_a_report_that_names_several_recipients_is_one_complaint(server):
+    server.deliver(arf(recipients=("one@yahoo.fr", "two@yahoo.fr", "three@yahoo.fr")))
+    monitor = Monitor(box(server))
+
+    monitor.run()
+
+    assert monitor.counted("complaint") == 1
+
+
+def test_a_report_about_nobody_of_ours_is_counted_but_names_no_series_of_its_own(server):
+    server.deliver(arf(token="stranger", source_ip="203.0.113.200"))
+
+    report, _ = Monitor(box(server)).run()
+
+    seen = observations(report)
+    assert set(seen) == {"report", "unattributed_report"}
+    assert seen["unattributed_report"].subject == Subject(provider="yahoo")
+    assert report.traces[0].how is None
+
+
+def test_a_hidden_recipient_is_not_traced_and_the_mailbox_tells_the_provider(server):
+    server.deliver(arf(recipients=("0123456789abcdef0123456789abcdef@example.net",)))
+    monitor = Monitor(box(server, provider="comcast"))
+
+    report, _ = monitor.run()
+
+    assert report.traces[0].recipient is None
+    assert monitor.clues[0].recipient is None
+    assert observations(report)["report"].subject.provider == "comcast"
+
+
+def test_the_same_report_twice_in_two_folders_or_renumbered_counts_once(any_server):
+    for folder in ("INBOX", "INBOX", "Copies"):
+        any_server.deliver(arf(), folder)
+    monitor = Monitor(box(any_server), box(any_server, name="copies", folder="Copies"))
+    monitor.run()
+    any_server.renumber()
+    before = len(monitor.offered)
+
+    monitor.run()
+
+    assert monitor.counted("complaint") == 1
+    assert [key[:5] for key in monitor.offered[before:]].count("mail:") >= 2  # offered anew, taken once
+
+
+@pytest.mark.parametrize("done_folder", [None, "Done"])
+def test_killed_between_fetching_and_committing_nothing_is_lost_and_nothing_counted_twice(any_server, done_folder):
+    for number in range(5):
+        any_server.deliver(arf(number))
+    monitor = Monitor(box(any_server, done_folder=done_folder))
+
+    monitor.run(die_before_commit_of=2)
+    assert monitor.counted("complaint") == 2
+    monitor.run()
+    assert monitor.counted("complaint") == 5
+    before = len(monitor.offered)
+    monitor.run()
+
+    assert monitor.counted("complaint") == 5
+    assert [key[:8] for key in monitor.offered[before:]] == ["mailbox:"]
+
+
+def test_finished_mails_are_marked_or_moved_and_what_is_not_a_report_is_parked_with_its_reason(server):
+    server.deliver(arf())
+    server.deliver(BOUNCE)
+    server.deliver(b"\0\xff" * 50)
+    monitor = Monitor(box(server, done_folder="Done", parked_folder="Parked"))
+
+    parked = [batch.parked[0] for batch in monitor.run() if batch.parked]
+
+    assert [(found.reason, found.text.split(":")[0]) for found in parked] == [
+        (Reason.NO_DATA, "dsn"), (Reason.MALFORMED, "unreadable")]
+    assert parked[0].source.startswith("yahoo/INBOX/")
+    assert parked[0].body == BOUNCE
+    assert (len(server.messages()), len(server.messages("Done")), len(server.messages("Parked"))) == (0, 1, 2)
+
+
+def test_a_mail_that_is_too_large_is_parked_with_its_beginning(server):
+    server.deliver(arf() + b"x" * 50_000)
+
+    parked, _ = Monitor(box(server)).run(FeedbackLoop(FeedbackLoopSettings(max_mail_bytes=10_000)))
+
+    assert parked.parked[0].reason == Reason.TOO_LARGE
+    assert len(parked.parked[0].body) == 10_000
+
+
+def test_a_mailbox_that_cannot_be_read_is_said_so_and_does_not_stop_the_others(server):
+    server.deliver(arf())
+    monitor = Monitor(box(server, name="broken", password="wrong"), box(server))
+
+    monitor.run()
+
+    read = {seen.subject.collector: (seen.value, seen.reason) for batch in monitor.batches.values()
+            for seen in batch.observations if seen.measure == "mailbox_read"}
+    assert read == {"broken": (None, Reason.AUTH), "yahoo": (1.0, None)}
+    assert monitor.counted("complaint") == 1
+
+
+def test_the_run_fails_when_no_mailbox_could_be_read(server):
+    monitor = Monitor(box(server, name="one", password="wrong"), box(server, name="two", folder="Nowhere"))
+
+    with pytest.raises(CollectorError, match=r"one: .*two: ") as failure:
+        monitor.run()
+
+    assert failure.value.reason is Reason.AUTH
+    assert len(monitor.batches) == 2  # both said why
+
+
+def test_a_run_asked_to_stop_ends_after_the_batch_at_hand(server):
+    for number in range(3):
+        server.deliver(arf(number))
+    monitor = Monitor(box(server), box(server, name="next"))
+    monitor.stop_after = 1
+
+    monitor.run()
+
+    assert [key[:5] for key in monitor.offered] == ["mail:", "mailb"]
+    assert monitor.cursors["yahoo"]["last_uid"] == server.messages()[0][0]
+
+
+def test_evidence_is_left_out_where_it_is_not_wanted(server):
+    server.deliver(arf())
+
+    report, _ = Monitor(box(server)).run(FeedbackLoop(FeedbackLoopSettings(keep_evidence=False)))
+
+    assert report.evidence == ()
+
+
+def watch(monitor: Monitor, stop: threading.Event):
+    collector = FeedbackLoop(FeedbackLoopSettings())
+    assert isinstance(collector, Watcher)
+    heard = threading.Semaphore(0)
+
+    def run():
+        for _ in collector.watch(monitor, stop):
+            heard.release()
+    thread = threading.Thread(target=run)
+    thread.start()
+    return heard, thread
+
+
+def test_the_watcher_wakes_when_mail_arrives_and_stops_within_two_seconds(any_server):
+    stop = threading.Event()
+    heard, thread = watch(Monitor(box(any_server), box(any_server, name="other")), stop)
+    assert heard.acquire(timeout=5)
+    time.sleep(1)
+    while heard.acquire(blocking=False):
+        pass
+
+    any_server.deliver(arf())
+    assert heard.acquire(timeout=5)
+
+    stop.set()
+    thread.join(2)
+    assert not thread.is_alive()
+
+
+def test_the_watcher_outlives_a_server_that_goes_away_and_hears_of_its_return(monkeypatch, caplog):
+    monkeypatch.setattr(feedback_loop, "FIRST_PAUSE", 0.1)
+    caplog.set_level(logging.CRITICAL, logger="asyncio")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    stop = threading.Event()
+    heard, thread = watch(Monitor(Mailbox("late", "127.0.0.1", "fbl", PASSWORD, port, "none")), stop)
+    assert not heard.acquire(timeout=0.5)
+
+    with ImapServer("fbl", PASSWORD, port):
+        assert heard.acquire(timeout=5)
+    with ImapServer("fbl", PASSWORD, port):
+        assert heard.acquire(timeout=10)
+
+    stop.set()
+    thread.join(2)
+    assert not thread.is_alive()
+
+
+def test_a_watcher_that_hangs_in_a_connection_still_stops_within_two_seconds():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        stop = threading.Event()
+        _, thread = watch(Monitor(Mailbox("mute", "127.0.0.1", "fbl", PASSWORD, silent.getsockname()[1], "none")), stop)
+        time.sleep(0.3)
+        stop.set()
+        thread.join(2)
+        assert not thread.is_alive()
