@@ -1,0 +1,43 @@
+"""Facts about what we send, collected from the world. `discover()` is the way in; see README.md in this folder."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import EntryPoint, entry_points
+
+from collectors.contract import Collector, CollectorError, Reason
+
+GROUP = "vigie.collectors"
+# name → "module:class", imported only when asked for, so that one broken collector is named and not a traceback
+BUILT_IN: dict[str, str] = {
+    "dnsbl": "collectors.dnsbl:Dnsbl",
+    "feedback_loop": "collectors.feedback_loop:FeedbackLoop",
+}
+
+
+def discover() -> dict[str, type[Collector]]:
+    """Every collector by name: the built-in ones and those of installed packages.
+
+    Raises CollectorError(config) naming the one that cannot be imported or takes a name already taken.
+    """
+    found = {name: _load(name, where) for name, where in BUILT_IN.items()}
+    for plugin in entry_points(group=GROUP):
+        if plugin.name in found:
+            raise CollectorError(Reason.CONFIG, f"collector {plugin.name}: the name is taken, {_origin(plugin)} uses it too")
+        found[plugin.name] = _load(plugin.name, plugin.value)
+    return found
+
+
+def _load(name: str, where: str) -> type[Collector]:
+    module, _, attribute = where.partition(":")
+    try:
+        collector: type[Collector] = getattr(importlib.import_module(module), attribute)
+    except Exception as error:
+        raise CollectorError(Reason.CONFIG, f"collector {name}: cannot import {where}: {error}") from error
+    if getattr(collector, "name", None) != name:
+        raise CollectorError(Reason.CONFIG, f"collector {name}: {where} calls itself {getattr(collector, 'name', None)}")
+    return collector
+
+
+def _origin(plugin: EntryPoint) -> str:
+    return f"package {plugin.dist.name}" if plugin.dist else plugin.value
