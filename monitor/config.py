@@ -17,7 +17,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 
 import collectors
 from collectors.contract import CollectorSettings
@@ -42,13 +51,19 @@ def _one_or_many(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Kept = Annotated[Duration, Field(gt=timedelta(0))]
+def _some_time(kept: timedelta) -> timedelta:
+    if kept < timedelta(hours=1):
+        raise ValueError("is too short to look back on — keep rows for 1h at least")
+    return kept
+
+
+Kept = Annotated[Duration, AfterValidator(_some_time)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 Severity = Literal["info", "warning", "critical"]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, coerce_numbers_to_str=True)
 
 
 class Retention(_Part):
@@ -180,10 +195,12 @@ class Config:
 
 def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     """The configuration in the file at `path`; raises ConfigErrors with all that is wrong."""
-    written = read_section(path, environ)
-    problems: list[ConfigError] = []
+    unread: list[ConfigError] = []
+    written = read_section(path, environ, unread)
     if not isinstance(written.data, dict):
-        raise ConfigErrors([written.error((), f"must be a mapping of sections — known: {', '.join(_File.model_fields)}")])
+        message = f"must be a mapping of sections — known: {', '.join(_File.model_fields)}"
+        raise ConfigErrors([*unread, written.error((), message)])
+    problems: list[ConfigError] = []
     # a section with nothing in it (all commented out) is the same as no section
     sections = {key: value for key, value in written.data.items() if value is not None}
     source = with_secret_files(written.with_data({"engine": {}, **sections}), _File, path.parent, problems)
@@ -191,6 +208,7 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     settings = _collectors(source, path.parent, problems)
     rules = _rules(source, path.parent, environ, problems)
     problems += _repeated_receivers(source)
+    problems = unread + [problem for problem in problems if not any(map(problem.repeats, unread))]
     if file is None or problems:
         raise ConfigErrors(problems)
     inventory = tuple(path.parent / name for name in file.inventory)

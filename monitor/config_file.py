@@ -28,7 +28,7 @@ _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\.[0-9]+")
 _VARIABLE = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|(?P<broken>\$\{)")
 
-# words of the parser → what a person should look for
+# words of the parser → what a person should look for (at the start of what was left open: _OPEN)
 _GRAMMAR = (
     ("cannot start any token", "this character cannot begin a value — put the value in quotes"),
     ("mapping values are not allowed", "a second ': ' in one line — put the value in quotes, or check the indentation"),
@@ -39,6 +39,7 @@ _GRAMMAR = (
     ("unexpected end of stream", "a quote is not closed — close it"),
     ("expected <block end>", "this line does not fit the lines above — check its indentation and quotes"),
 )
+_OPEN = ("could not find expected ':'", "did not find expected ',' or", "unexpected end of stream")
 
 
 class ConfigError(Exception):
@@ -51,6 +52,11 @@ class ConfigError(Exception):
     @property
     def errors(self) -> tuple[ConfigError, ...]:
         return (self,)
+
+    def repeats(self, other: ConfigError) -> bool:
+        """Is it about the same value of the same file?"""
+        mine, others = (error.message.partition(": ")[0] for error in (self, other))
+        return (self.file, self.line, mine) == (other.file, other.line, others)
 
 
 class ConfigErrors(ConfigError):  # noqa: N818  # the plural says what it is
@@ -104,8 +110,13 @@ class Section:
         return Section(self.file, data, self.lines, self.path, self.hidden)
 
 
-def read_section(path: Path, environ: Mapping[str, str] | None = None) -> Section:
-    """A YAML file as a Section; `${NAME}` is looked up where `environ` is given. Raises ConfigErrors."""
+def read_section(
+    path: Path, environ: Mapping[str, str] | None = None, problems: list[ConfigError] | None = None
+) -> Section:
+    """A YAML file as a Section; `${NAME}` is looked up where `environ` is given. Raises ConfigErrors.
+
+    With `problems`, mistakes that leave the rest readable are added there instead.
+    """
     reader = _Reader(str(path), environ)
     try:
         data = reader.read(_text(path))
@@ -113,7 +124,9 @@ def read_section(path: Path, environ: Mapping[str, str] | None = None) -> Sectio
         raise
     except ConfigError as error:
         raise ConfigErrors([*reader.problems, error]) from None
-    if reader.problems:
+    if problems is not None:
+        problems += reader.problems
+    elif reader.problems:
         raise ConfigErrors(reader.problems)
     return Section(str(path), data, reader.lines, hidden=frozenset(reader.hidden))
 
@@ -189,7 +202,8 @@ class _Reader:
         before = self._values
         self._count(1, line)
         if event.tag is not None and event.tag != "!":
-            self._problem(path, f"the tag {event.tag} is not read — remove it; quotes make a text")
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self._problem(path, f"the tag {tag} is not read — remove it; quotes make a text")
         if isinstance(event, yaml.MappingStartEvent):
             data: Any = self._mapping(path)
         elif isinstance(event, yaml.SequenceStartEvent):
@@ -216,7 +230,8 @@ class _Reader:
                 inner = (*path, f"{key} (repeated)")
             self.lines[inner] = line
             value = self._value(next(self._events), inner)
-            data.setdefault(key, value)
+            if key != "<<":
+                data.setdefault(key, value)
         return data
 
     def _sequence(self, path: Keys) -> list[Any]:
@@ -270,14 +285,13 @@ class _Reader:
         found = Section(self.file, None, self.lines).error(path, message)
         self.problems.append(found if line is None else ConfigError(self.file, line, found.message))
 
-    def _grammar(self, error: yaml.YAMLError) -> ConfigError:
-        mark = getattr(error, "problem_mark", None)
-        problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
-        position = getattr(error, "position", None)
-        if mark is None and position is not None:
-            text = f"the control character {error.character!r} — remove it"  # type: ignore[attr-defined]  # ReaderError
-            return ConfigError(self.file, self._text.count("\n", 0, position) + 1, text)
-        line = mark.line + 1 if mark is not None else 1
+    def _grammar(self, error: Any) -> ConfigError:
+        if isinstance(error, yaml.reader.ReaderError):
+            line = self._text.count("\n", 0, error.position) + 1
+            return ConfigError(self.file, line, f"the control character U+{error.character:04X} — remove it")
+        problem = str(error.problem)
+        mark = error.context_mark if any(words in problem for words in _OPEN) else error.problem_mark
+        line = mark.line + 1
         written = self._text.splitlines()[line - 1 : line]
         if written and "\t" in written[0][: len(written[0]) - len(written[0].lstrip())]:
             return ConfigError(self.file, line, "a tab in the indentation — indent with spaces")

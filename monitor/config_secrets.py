@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 
 from monitor.config_file import ConfigError, Keys, Section, read_text_file
-from monitor.config_shape import annotation_at
+from monitor.config_shape import annotation_at, fields_of
 
 _MAX_BYTES = 64 * 1024
 _UNREAD = "sqlite:///unread-secret"  # passes every check of a secret: one mistake is told once
@@ -46,7 +46,7 @@ class _SecretFiles:
         found: dict[str, Any] = {}
         for key, value in data.items():
             twin = key.removesuffix("_file")
-            if twin != key and _is_secret(expected, twin) and not _has(expected, key):
+            if twin != key and annotation_at(expected, (twin,)) is SecretStr and key not in fields_of(expected):
                 if twin in data:
                     self._problem((*path, key), f"'{twin}' is given too — keep one of the two")
                 else:
@@ -75,10 +75,3 @@ class _SecretFiles:
     def _problem(self, path: Keys, message: str) -> None:
         self._problems.append(self._section.error(path, message))
 
-
-def _has(model: Any, key: str) -> bool:
-    return isinstance(model, type) and issubclass(model, BaseModel) and key in model.model_fields
-
-
-def _is_secret(model: Any, key: str) -> bool:
-    return _has(model, key) and annotation_at(model, (key,)) is SecretStr

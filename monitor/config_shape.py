@@ -11,10 +11,10 @@ import difflib
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 
 from monitor.config_file import ConfigError, Keys, Section
 
@@ -46,6 +46,12 @@ _LIMITS = {
     "less_than": ("less than", "lt"),
     "less_than_equal": ("at most", "le"),
 }
+_LENGTHS = {
+    "string_too_short": ("at least", "min_length"),
+    "string_too_long": ("at most", "max_length"),
+    "too_short": ("at least", "min_length"),
+    "too_long": ("at most", "max_length"),
+}
 
 
 def validate(section: Section, model: type[Model], problems: list[ConfigError], context: Any = None) -> Model | None:
@@ -53,7 +59,8 @@ def validate(section: Section, model: type[Model], problems: list[ConfigError], 
     try:
         return model.model_validate(section.data, context=context)
     except ValidationError as error:
-        problems += (_explained(section, model, detail) for detail in error.errors(include_url=False))
+        problems += (_explained(section, model, detail) for detail in error.errors(include_url=False)
+                     if detail["type"] != "default_factory_not_called")  # follows from another mistake
         return None
 
 
@@ -72,14 +79,21 @@ def annotation_at(model: Any, path: Keys) -> Any:
     if not path:
         return _plain(model)
     found = _plain(model)
-    if isinstance(found, type) and issubclass(found, BaseModel):
-        field = found.model_fields.get(str(path[0]))
+    if fields := fields_of(found):
+        field = fields.get(str(path[0]))
         return annotation_at(field.annotation, path[1:]) if field else None
     if typing.get_origin(found) in {dict, Mapping, list, tuple, set, frozenset}:
         arguments = typing.get_args(found)
         inner = arguments[1] if len(arguments) == 2 and arguments[1] is not ... else arguments[0]
         return annotation_at(inner, path[1:])
     return None
+
+
+def fields_of(model: Any) -> dict[str, FieldInfo]:
+    """The keys a model takes, as they are written; none where it is no model."""
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return {}
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _plain(annotation: Any) -> Any:
@@ -94,24 +108,29 @@ def _plain(annotation: Any) -> Any:
 
 def _explained(section: Section, model: type[BaseModel], detail: Any) -> ConfigError:
     path = _written(section.data, detail["loc"])
-    kind, context = detail["type"], detail.get("ctx", {})
-    if kind == "missing":
+    if detail["type"] == "missing":
         return section.error((*path, detail["loc"][-1]), "is missing — add it")
-    if kind == "extra_forbidden":
-        parent = annotation_at(model, path[:-1])
-        known = parent.model_fields if isinstance(parent, type) and issubclass(parent, BaseModel) else ()
+    if detail["type"] == "extra_forbidden":
+        known = fields_of(annotation_at(model, path[:-1]))
         return section.error(path, f"unknown key — {did_you_mean(str(path[-1]), known)}")
-    shown = _shown(section, model, path, detail["input"])
-    if kind in {"value_error", "assertion_error"}:
+    return section.error(path, _said(detail, _shown(section, model, path, detail["input"])))
+
+
+def _said(detail: Any, shown: str) -> str:
+    kind, context, value = detail["type"], detail.get("ctx", {}), detail["input"]
+    if kind in {"value_error", "assertion_error"}:  # in our own words; they may quote the value
         said = str(context["error"])
-        return section.error(path, said if shown else said.replace(f"'{detail['input']}'", "this"))
+        return said if shown else said.replace(f"'{value}'", "this")
     if kind in {"literal_error", "enum"}:
-        return section.error(path, f"must be {context['expected']}{shown}")
+        return f"must be {context['expected']}{shown}"
     if kind in _LIMITS:
         words, limit = _LIMITS[kind]
-        return section.error(path, f"must be {words} {_number(context[limit])}{shown}")
+        return f"must be {words} {context[limit]}{shown}"
+    if kind in _LENGTHS:
+        words, limit = _LENGTHS[kind]
+        return f"must have {words} {context[limit]} {'characters' if isinstance(value, str) else 'entries'}"
     wanted = _WANTED.get(kind) or detail["msg"].replace("Input should", "must").replace("String should", "must")
-    return section.error(path, wanted + shown)
+    return wanted + shown
 
 
 def _written(data: Any, location: Keys) -> Keys:
@@ -137,7 +156,3 @@ def _shown(section: Section, model: type[BaseModel], path: Keys, value: Any) -> 
         return ", not empty"
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return f", not '{text if len(text) <= 60 else text[:57] + '…'}'"
-
-
-def _number(limit: Any) -> str:
-    return f"{limit.total_seconds():g}s" if isinstance(limit, timedelta) else str(limit)

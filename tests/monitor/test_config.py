@@ -1,0 +1,276 @@
+"""Every mistake in a configuration is told with file, line and what to do; secrets are told to nobody."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from pydantic import Field, SecretStr
+
+import collectors
+from collectors.contract import CollectorSettings
+from monitor.config import (
+    ConfigError,
+    ConfigErrors,
+    duration_text,
+    load_config,
+    parse_duration,
+    parse_share,
+    read_rules,
+)
+from monitor.inventory_file import load_inventory
+from monitor.rules import load_rules
+
+HERE = Path(__file__).parent
+EXAMPLE = HERE.parents[1] / "vigie.example.yaml"
+ENVIRON = {"TOKEN": "opensesame", "PORT": "8081", "EMPTY": ""}
+INVALID = sorted(HERE.glob("invalid/invalid-*.yaml"))
+
+
+class Lookout:
+    """A collector to be configured."""
+
+    name: ClassVar[str] = "lookout"
+
+    class Settings(CollectorSettings):
+        token: SecretStr | None = None
+        ports: tuple[int, ...] = ()
+        patience: timedelta | None = None
+        batch: int = Field(default=10, ge=1)
+
+
+@pytest.fixture(autouse=True)
+def _known_collectors(monkeypatch):
+    monkeypatch.setattr(collectors, "discover", lambda: {"lookout": Lookout}, raising=False)
+
+
+def written(tmp_path, text):
+    path = tmp_path / "vigie.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def load(tmp_path, text, environ=ENVIRON):
+    return load_config(written(tmp_path, text), environ)
+
+
+def mistakes(tmp_path, text):
+    with pytest.raises(ConfigErrors) as caught:
+        load(tmp_path, text)
+    return [f"{error.line}: {error.message}" for error in caught.value.errors]
+
+
+def found_in(path):
+    try:
+        if path.name.startswith("invalid-inventory-"):
+            load_inventory(path, secrets={"fbl", "seed"})
+        else:
+            load_rules(load_config(path, ENVIRON))
+    except ConfigErrors as errors:
+        return str(errors).replace(f"{path.parent}{os.sep}", "") + "\n"
+    return "accepted\n"
+
+
+@pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem.removeprefix("invalid-"))
+def test_each_mistake_is_told_in_exactly_these_words(path):
+    """Beside invalid-x.yaml, invalid-x.txt holds what a person reads."""
+    assert found_in(path) == path.with_suffix(".txt").read_text(encoding="utf-8")
+
+
+def test_no_message_about_a_mistake_shows_a_secret():
+    assert INVALID
+    for path in INVALID:
+        assert "opensesame" not in found_in(path), path
+
+
+# ── what is accepted ──
+
+
+def test_an_empty_section_and_a_missing_one_are_the_same(tmp_path):
+    assert load(tmp_path, "api:\n").api == load(tmp_path, "engine: {}\n").api
+
+
+def test_defaults_hold_on_loopback_in_one_file_beside_the_configuration(tmp_path):
+    config = load(tmp_path, "api:\n")
+    assert config.engine.url.get_secret_value() == f"sqlite:///{tmp_path}/vigie.sqlite"
+    assert (config.api.host, config.api.port, config.api.console_is_open) == ("127.0.0.1", 8080, True)
+    assert config.engine.max_held_share == 0.25
+    assert config.engine.retention.hourly == timedelta(days=400)
+    assert (config.rules, config.collectors, config.receivers, config.inventory) == (None, {}, (), ())
+
+
+@pytest.mark.parametrize(("listen", "console", "is_open"), [
+    ("127.0.0.1:80", "", True),
+    ("localhost:80", "", True),
+    ("'[::1]:80'", "", True),
+    ("0.0.0.0:80", "", False),
+    ("vigie.example.com:80", "", False),
+    ("127.0.0.1:80", "console: keyed", False),
+    ("0.0.0.0:80", "console: open", True),
+])
+def test_the_console_is_open_only_on_loopback_unless_said_otherwise(tmp_path, listen, console, is_open):
+    assert load(tmp_path, f"api:\n  listen: {listen}\n  {console}\n").api.console_is_open is is_open
+
+
+def test_chat_messages_link_to_the_public_address_when_there_is_one(tmp_path):
+    assert load(tmp_path, "api: {public_url: 'https://vigie.example.com/'}").api.address == "https://vigie.example.com"
+    assert load(tmp_path, "api: {}").api.address == "http://127.0.0.1:8080"
+
+
+def test_values_come_from_the_environment_with_defaults_and_a_dollar_escape(tmp_path):
+    config = load(tmp_path, "api:\n  listen: 127.0.0.1:${PORT}\nsecrets:\n  a: x${TOKEN}y\n  b: ${NONE:-spare}\n"
+                            "  c: ${EMPTY:-spare}\n  d: pa$$${PORT}$\n")
+    assert config.api.port == 8081
+    told = {name: value.get_secret_value() for name, value in config.secrets.items()}
+    assert told == {"a": "xopensesamey", "b": "spare", "c": "spare", "d": "pa$8081$"}
+
+
+def test_what_the_environment_holds_is_not_read_a_second_time(tmp_path):
+    config = load(tmp_path, "secrets:\n  a: ${NESTED}\n", {"NESTED": "${TOKEN} $$ *x: [", "TOKEN": "no"})
+    assert config.secrets["a"].get_secret_value() == "${TOKEN} $$ *x: ["
+
+
+def test_secrets_may_stand_in_files_of_their_own(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "key").write_text("0123456789abcdef\n")
+    (tmp_path / "run" / "chat").write_text("slack://a/b\r\n")
+    (tmp_path / "run" / "token").write_text("kept as it is \n")
+    config = load(tmp_path, "engine: {hash_key_file: run/key}\nsecrets:\n  fbl: {file: run/key}\n"
+                            "receivers: [{name: chat, url_file: run/chat}]\ncollectors: {lookout: {token_file: run/token}}\n")
+    assert config.engine.hash_key.get_secret_value() == "0123456789abcdef"
+    assert config.secrets["fbl"].get_secret_value() == "0123456789abcdef"
+    assert config.receivers[0].url.get_secret_value() == "slack://a/b"
+    assert config.collectors["lookout"].token.get_secret_value() == "kept as it is "
+
+
+def test_no_repr_of_a_configuration_shows_a_secret(tmp_path):
+    config = load(tmp_path, "engine: {url: 'postgresql://vigie:opensesame@db/vigie', hash_key: opensesame-opensesame}\n"
+                            "secrets: {a: opensesame}\nreceivers: [{name: chat, url: 'slack://opensesame/x'}]\n"
+                            "collectors: {lookout: {token: opensesame}}\nrules: [{id: x, advice: '${TOKEN}'}]\n")
+    assert "opensesame" not in repr(config)
+    assert "opensesame" not in config.engine.model_dump_json()
+
+
+def test_only_the_collectors_named_and_enabled_run(tmp_path):
+    config = load(tmp_path, "collectors:\n  lookout: {every: 1h30m, patience: 90s, ports: [80, '443']}\n")
+    assert config.collectors["lookout"].every == timedelta(minutes=90)
+    assert config.collectors["lookout"].patience == timedelta(seconds=90)
+    assert config.collectors["lookout"].ports == (80, 443)
+    assert set(load(tmp_path, "collectors:\n  lookout:\n").collectors) == {"lookout"}
+    assert load(tmp_path, "collectors:\n  lookout: {enabled: false}\n").collectors == {}
+
+
+def test_words_and_numbers_that_look_like_something_else_stay_as_written(tmp_path):
+    config = load(tmp_path, "receivers:\n- {name: no, url: slack://a/b, customers: [007, 4711, on, 1:30, 1e3, 2026-01-02]}\n")
+    assert config.receivers[0].name == "no"
+    assert config.receivers[0].customers == ("007", "4711", "on", "1:30", "1e3", "2026-01-02")
+
+
+def test_an_alias_stands_for_what_was_anchored(tmp_path):
+    config = load(tmp_path, "receivers:\n- {name: a, url: slack://a/b, customers: &ours [acme]}\n"
+                            "- {name: b, url: slack://a/b, customers: *ours}\n")
+    assert config.receivers[1].customers == ("acme",)
+
+
+def test_rules_in_place_and_in_files_know_their_lines(tmp_path):
+    (tmp_path / "ours.yaml").write_text("# ours\nrules:\n- id: first\n  window:\n    length: 24h\n- id: second\n")
+    inline, first, second = load(tmp_path, "rules:\n- id: inline\n  for: 15m\n- ours.yaml\n").rules
+    assert (inline.data["id"], inline.line, inline.line_of(("for",))) == ("inline", 2, 3)
+    assert str(inline.error(("for",), "too short")) == f"{tmp_path}/vigie.yaml:3: rules[0].for: too short"
+    assert (first.line_of(("window", "length")), first.line_of(("window", "nothing")), second.line) == (5, 4, 6)
+    assert str(second.error(("id",), "bad")) == f"{tmp_path}/ours.yaml:6: rules[1].id: bad"
+
+
+def test_a_bare_list_is_a_file_of_rules_too(tmp_path):
+    path = tmp_path / "ours.yaml"
+    path.write_text("- id: first\n")
+    assert str(read_rules(path)[0].error(("id",), "bad")) == f"{path}:1: [0].id: bad"
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("rules: {}\n", "1: rules: must be a list of rules — begin each with '- id: …'"),
+    ("rules: []\nrule: []\n", "2: rule: unknown key — did you mean 'rules'?"),
+    ("- first\n", "1: [0]: must be a mapping — begin each rule with '- id: …'"),
+])
+def test_mistakes_in_a_file_of_rules_are_told_in_that_file(tmp_path, text, said):
+    (tmp_path / "ours.yaml").write_text(text)
+    with pytest.raises(ConfigErrors) as caught:
+        load(tmp_path, "rules: [ours.yaml]\n")
+    assert str(caught.value) == f"{tmp_path}/ours.yaml:{said}"
+
+
+def test_the_example_is_accepted_as_it_stands():
+    config = load_config(EXAMPLE, {})
+    assert config.inventory == (EXAMPLE.parent / "inventory.example.yaml",)
+    assert load_inventory(*config.inventory, secrets=config.secrets).customers.keys() == {"acme", "bolt"}
+
+
+# ── files that cannot be read ──
+
+
+def test_a_missing_file_a_directory_and_a_file_too_large_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("monitor.config_file.read_text_file.__defaults__", (100,))
+    for path, said in (
+        (tmp_path / "none.yaml", "does not exist — check the path"),
+        (tmp_path, "is a directory — name a file in it"),
+        (written(tmp_path, "#" * 101), "is larger than 100 bytes — split it"),
+    ):
+        with pytest.raises(ConfigError, match=said) as caught:
+            load_config(path, {})
+        assert (caught.value.file, caught.value.line) == (str(path), None)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_is_told(tmp_path):
+    path = written(tmp_path, "api: {}\n")
+    path.chmod(0)
+    with pytest.raises(ConfigError, match="may not be read"):
+        load_config(path, {})
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path):
+    assert load(tmp_path, "\ufeffapi: {listen: 127.0.0.1:1}\n").api.port == 1
+
+
+def test_all_mistakes_are_told_at_once_sorted_by_line(tmp_path):
+    told = mistakes(tmp_path, "api: {listen: 1}\ncollectors: {x: {}}\nrules: [1]\nengine: {urll: a}\nsecrets: {a: '${Z}'}\n")
+    assert [line.partition(":")[0] for line in told] == ["1", "2", "3", "4", "5"]
+
+
+def test_a_value_that_could_not_be_looked_up_is_one_mistake(tmp_path):
+    told = mistakes(tmp_path, "api:\n  listen: ${Z}\nreceivers:\n- {name: a, name: b, url: slack://a/b}\n")
+    assert told == [
+        "2: api.listen: the environment variable Z is not set — set it, or write ${Z:-default}",
+        "4: receivers[0]: the key 'name' stands here a second time (first in line 4) — remove one",
+    ]
+
+
+# ── durations and shares ──
+
+
+@pytest.mark.parametrize(("text", "seconds"), [
+    ("90s", 90), ("15m", 900), ("24h", 86400), ("7d", 604800), ("2w", 1209600), ("1h30m", 5400), ("0s", 0),
+])
+def test_durations_are_a_number_and_a_unit_and_are_written_back_shortest(text, seconds):
+    assert parse_duration(text) == timedelta(seconds=seconds)
+    assert parse_duration(duration_text(timedelta(seconds=seconds))) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("value", ["", "15", 15, 1.5, True, None, "m", "-5m", "30m1h", "1h 30m", "PT1H", "999999999w"])
+def test_what_is_no_duration_is_refused(value):
+    with pytest.raises(ValueError, match=r"—"):
+        parse_duration(value)
+
+
+@pytest.mark.parametrize(("value", "share"), [
+    ("0.3%", 0.003), (0.003, 0.003), ("0.003", 0.003), ("100%", 1), (1, 1), ("0%", 0), ("25 %", 0.25),
+])
+def test_a_share_is_a_percentage_or_a_number_up_to_one(value, share):
+    assert parse_share(value) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("value", [25, "25", "101%", "-1%", "nan", "inf", "", None, True, "0,3%", []])
+def test_what_is_no_share_is_refused(value):
+    with pytest.raises(ValueError, match="is no share"):
+        parse_share(value)
