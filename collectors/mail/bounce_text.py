@@ -115,6 +115,12 @@ def _recipients(lines: list[str], headers: Mapping[str, str], listed: list[str])
     return found or _unique(places, set())
 
 
+def _bare(hit: re.Match[str]) -> str:
+    """The address without the name of an X.400 or DSN address type before it."""
+    address = hit[0].strip("'")
+    return address[5:] if address[:5].lower() == "smtp=" else address
+
+
 def _unique(found: Found, ours: set[str]) -> Found:
     """Each address once, in order, with the longest thing said about it."""
     kept: dict[str, tuple[str, str]] = {}
@@ -167,12 +173,16 @@ def _listed(lines: list[str], headers: Mapping[str, str]) -> Iterator[tuple[str,
                 announced = number
             continue
         if number - announced <= 60 and _AFTER.match(line[hit.end() :]) and not forms.CONTACT.search(line):
-            yield hit[0].strip("'"), _below(line[hit.end() :], lines[number + 1 : number + 20])
+            yield _bare(hit), _below(line[hit.end() :], lines[number + 1 : number + 20])
             announced = number
 
 
 def _below(rest: str, following: list[str]) -> str:
+    """What stands behind and under an address, up to the next one; of an SMTP dialogue only the refusal."""
     said = [rest.strip(" :>\"'])-.")]
+    refused = next((number for number, line in enumerate(following) if forms.REFUSED.match(line)), None)
+    if refused is not None and not any(forms.ADDRESS.match(line.strip(" <*>")) for line in following[:refused]):
+        following = following[refused:]
     for line in following:
         begins = _HEAD.match(line)
         again = forms.ADDRESS.match(line, begins.end()) if begins else None
@@ -186,10 +196,10 @@ def _labelled(lines: list[str]) -> Iterator[tuple[str, str]]:
     """`Failed recipient: address` and its many forms."""
     for number, line in enumerate(lines):
         for hit in itertools.islice(forms.ADDRESS.finditer(line), 20):
-            if forms.LABELS.search(line[max(0, hit.start() - 80) : hit.start()]) and not forms.CONTACT.search(
-                line[: hit.start()],
-            ):
-                yield hit[0].strip("'"), " ".join(part.strip() for part in lines[number : number + 12])[:DIAGNOSTIC_LIMIT]
+            before = line[max(0, hit.start() - 80) : hit.start()]
+            label = forms.LABELS.search(before)
+            if label and not forms.CONTACT.search(before[: label.start()]):
+                yield _bare(hit), " ".join(part.strip() for part in lines[number : number + 12])[:DIAGNOSTIC_LIMIT]
 
 
 def _in_sentences(lines: list[str]) -> Iterator[tuple[str, str]]:
@@ -198,7 +208,7 @@ def _in_sentences(lines: list[str]) -> Iterator[tuple[str, str]]:
         for hit in itertools.islice(forms.ADDRESS.finditer(line), 20):
             around = " ".join(lines[max(0, number - 2) : number + 3])
             if forms.FAILURE.search(around) and not forms.CONTACT.search(line):
-                yield hit[0].strip("'"), " ".join(part.strip() for part in lines[number : number + 12])[:DIAGNOSTIC_LIMIT]
+                yield _bare(hit), " ".join(part.strip() for part in lines[number : number + 12])[:DIAGNOSTIC_LIMIT]
 
 
 def _to_lines(lines: list[str]) -> Iterator[tuple[str, str]]:
@@ -211,10 +221,23 @@ def _to_lines(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _failure(address: str, said: str, lines: list[str]) -> Failure:
-    """Where nothing with a code is said about the recipient itself, the whole report speaks."""
+    """What the refusing server said; where nothing is said about the recipient itself, the whole report speaks."""
+    said = _essence(said)
     status, reply_code = read_codes(None, None, said)
     if status is None and reply_code is None:
-        whole = " ".join(line.strip() for line in lines if line.strip() and not _RULE.match(line))[:TEXT_LIMIT]
-        said = said if len(said) > 20 else whole[:DIAGNOSTIC_LIMIT]
-        status, reply_code = read_codes(None, None, whole[:20_000])
-    return Failure(address, status, reply_code, " ".join(said.split())[:DIAGNOSTIC_LIMIT])
+        refused = " ".join(line.strip() for line in lines if forms.REFUSED.match(line))[:DIAGNOSTIC_LIMIT]
+        if refused:
+            said = f"{refused} {said}".strip()
+        elif not said:
+            said = _essence(" ".join(line.strip() for line in lines if line.strip() and not _RULE.match(line)))
+        status, reply_code = read_codes(None, None, said)
+    return Failure(address, status, reply_code, said)
+
+
+def _essence(said: str) -> str:
+    """Without the courtesies: from the last words that introduce a server's answer on."""
+    said = " ".join(said[: DIAGNOSTIC_LIMIT * 2].split())
+    leads = [lead.end() for lead in forms.LEAD.finditer(said) if lead.end() < len(said) - 3]
+    if leads:
+        said = said[leads[-1] :]
+    return forms.COURTESY.sub(" ", said).strip(" .,:;-=*")[:DIAGNOSTIC_LIMIT]

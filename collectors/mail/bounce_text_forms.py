@@ -81,7 +81,7 @@ FAILURE = _any(
 # Where the report ends and the returned mail begins.
 RETURNED = _any(
     r"^\W{0,80}(?:below (?:this|the next) line|(?:this|here|enclosed|included|attachment|following|attached|a) ?(?:is|are)? ?(?:a )?copy of (?:the|your|this)|"
-    r"(?:the )?original (?:message|mail|e-?mail)[\w .()/-]{0,40}(?:follow|attach|header|as received|text|below|details|-{2,}|:\s*$)|original message\W{0,80}$|"
+    r"(?:the )?original (?:message|mail|e-?mail)[\w .()/-]{0,40}(?:follow|attach|header|\bas received|text|below|details|-{2,}|:\s*$)|original message\W{0,80}$|"
     r"(?:message|mail) (?:headers?|text|body|source|content)\b[\w .:()-]{0,40}(?:follow|suppress|below|:?\W{0,80}$)|"
     r"(?:the )?(?:header|first [0-9]{1,3} lines|headers?)[\w ()]{0,40} (?:of|from) (?:the|your)|unsent message|undelivered message|returned (?:mail|message)|start of returned|"
     r"old message:|your message reads|a summary of the undelivered|forwarded message|begin(?:ning of)? (?:the )?(?:original|returned|forwarded|message)|"
@@ -114,5 +114,22 @@ CONTACT = _any(
     r"contact", r"assistance", r"help", r"please (?:send|forward|write|e-?mail|report|visit)", r"send (?:mail|e-?mail|an e-?mail|a message) to",
     r"questions?", r"support", r"https?://", r"call ", r"reply-to", r"administrator", r"from:", r"sender:", r"message-id", r"report (?:this|problems|it)",
     r"mailto", r"^\s*(?:from|cc|bcc|sent|subject|date|reply-to)\s*:", r"message from", r"mail from", r"\bsent by\b", r"return-path", r"received from",
-    r"(?:try|write|use) (?:to|at|instead)", r"new (?:e-?mail )?address", r"original sender", r"originator",
+    r"\btry(?:ing)?\b", r"(?:write|use) (?:to|at|instead)", r"new (?:e-?mail )?address", r"original sender", r"originator",
 )
+# After these words stands what the other server said; before them, only courtesy.
+LEAD = _any(
+    r"the error that the other server returned was:", r"remote host said:", r"technical details of (?:permanent|temporary) failure:",
+    r"the (?:remote )?(?:mail )?server (?:responded|replied|answered|said)(?: with)?:", r"it responded as follows:", r"remote server replied:",
+    r"remote smtp server returned:", r"for the following reasons?:", r"the reason (?:for the problem|given|was|it)[\w ]{0,20}:", r"^because:",
+    r"error message(?: below)?:", r"delivery failed for the following reason:", r"r[ée]ponse du serveur distant\s?:", r"\(reason:",
+)
+# What a mail system says in every bounce: it must not be taken for the reason.
+COURTESY = _any(
+    r"this is a permanent error[;.]?(?: i['’]ve given up\.?)?", r"i['’]ve given up\.?", r"sorry it didn['’]t work out\.?", r"no action is required on your part\.?",
+    r"delivery attempts will continue[\w ,]{0,160}\.?", r"this (?:message|report) (?:was|is)(?: an?)? (?:created |generated )?automatic(?:ally)?[\w ]{0,80}\.?",
+    r"this is an? automatic(?:ally)? (?:generated )?(?:delivery status notification|e-?mail|message)\.?", r"(?:a|the) message that you(?: have)? sent[\w ]{0,60}recipients\.?", r"please do not (?:reply|resend)[\w ]{0,40}\.?",
+    r"(?:the )?following (?:address|recipient)(?:\(?e?s\)?)?(?: have)? failed(?: permanently)?:?", r"delivery to the following recipients? failed(?: permanently)?\.?:?",
+    r"hi\. this is the [\w-]{1,30} program at [\w.-]{1,100}\.", r"(?:i['’]m afraid )?i wasn['’]t able to deliver your message to the following addresses\.?",
+)
+# A line of an SMTP dialogue in which the server refused.
+REFUSED = re.compile(r"^\s{0,8}(?:<<<|<--|-->|received [<>]{3}|s:|\d{4}-\d\d-\d\d .{0,40}<--)?\s{0,3}[45][0-5][0-9](?:[ -]|$)", re.IGNORECASE)

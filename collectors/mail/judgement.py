@@ -81,7 +81,7 @@ def judge(
 def _find(rows: Table, said: str, known: tuple[str | None, str | None, str | None]) -> tuple[Row, str]:
     """The first row that fits, and the words its scope is read from (without the name of the peer)."""
     if " host " in said or said.startswith("host "):
-        said = _PEER.sub("host", said)
+        said = _PEER.sub("", said)
     if "-" in said:
         said = _CONTINUED.sub(" ", said)
     return rows.first(plain(said), known), said
