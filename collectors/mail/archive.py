@@ -14,6 +14,7 @@ from collectors.mail.mime import LIMITS
 
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _MOST_MEMBERS, _DEEPEST = 20, 2
+_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})  # the others unpack in one piece of any size
 
 
 class UnreadableError(Exception):
@@ -36,7 +37,7 @@ def unpack(data: bytes, most: int = LIMITS.decoded, depth: int = 0) -> bytes:
 
 def _gunzip(data: bytes, most: int) -> bytes:
     found: list[bytes] = []
-    while data.startswith(GZIP):  # members may follow one another; what else follows is ignored
+    for _ in range(_MOST_MEMBERS):  # members may follow one another; what else follows is ignored
         stream = zlib.decompressobj(wbits=31)
         try:
             found.append(stream.decompress(data, most + 1))
@@ -45,17 +46,21 @@ def _gunzip(data: bytes, most: int) -> bytes:
         most -= len(found[-1])
         if most < 0:
             raise UnreadableError("unpacks to more than the bound")
-        if not stream.eof:
-            break  # cut off: the reader of the document says whether enough is there
         data = stream.unused_data
+        if not data.startswith(GZIP):  # also when it was cut off: the document's reader says whether enough is there
+            break
     return b"".join(found)
 
 
 def _unzip(data: bytes, most: int) -> bytes:
+    if data.count(b"PK\x01\x02") > _MOST_MEMBERS:  # before zipfile makes an object of each
+        raise UnreadableError("holds more files than the bound")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = [one for one in archive.infolist() if not one.filename.endswith("/")]
-            if len(members) > _MOST_MEMBERS or sum(one.file_size for one in members) > most:
+            if any(one.compress_type not in _METHODS for one in members):
+                raise UnreadableError("packed in a way that cannot be bounded")
+            if sum(one.file_size for one in members) > most:
                 raise UnreadableError("unpacks to more than the bound")
             for member in sorted(members, key=lambda one: not one.filename.lower().endswith((".xml", ".json"))):
                 with archive.open(member) as file:

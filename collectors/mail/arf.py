@@ -16,9 +16,9 @@ from collectors.mail.report import Feedback, Kind, Report
 
 _LOOKS_LIKE = re.compile(rb"(?:\A|\n)Feedback-Type[ \t]*:", re.IGNORECASE)
 _JMRP_SUBJECT = re.compile(r"complaint about message from\s+([0-9a-f.:]+)", re.IGNORECASE)
-_PROSE = re.compile(r"^[ \t]*([A-Za-z][A-Za-z -]{2,30}?)[ \t]*:[ \t]*(\S.*)$", re.MULTILINE)
+_PROSE = re.compile(r"^[ \t]*+([A-Za-z][A-Za-z -]{2,30}?)[ \t]*+:[ \t]*+(\S.*)$", re.MULTILINE)
 _PROSE_STARTS = re.compile(r"has failed the published DMARC policy|DMARC (?:forensic|failure) report", re.IGNORECASE)
-_COPY_OF_HEADERS = re.compile(r"^-{3,}.*(?:headers|message).*$\n*", re.MULTILINE | re.IGNORECASE)
+_COPY_OF_HEADERS = re.compile(r"^-{3,99}+[^\n-]{0,99}?(?:headers|message)[^\n]*+\n*+", re.MULTILINE | re.IGNORECASE)
 
 
 def read(mail: Part) -> Report | None:

@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import re
 
-from collectors.mail import fields, html_text, original
-try:
-    from collectors.mail import bounce_text
-except ImportError:
-    import types; bounce_text = types.SimpleNamespace(read=lambda h, t: (), Failure=None)
+from collectors.mail import bounce_text, bounce_text_forms, fields, html_text, original
 from collectors.mail.judgement import judge
 from collectors.mail.mime import Part
 from collectors.mail.report import Kind, Recipient, Report
@@ -38,13 +34,25 @@ def read(mail: Part) -> Report | None:
     failures = bounce_text.read({name: mail.get(name) for name in mail.fields}, texts)
     if not failures:
         return None
+    returned = _returned(parts)
     action = "delayed" if _STILL_TRYING.search(mail.get("subject") + "\n" + "\n".join(texts)[:3_000]) else "failed"
-    returned = next((part.children[0] for part in parts if part.is_mail and part.children), None) or pasted(parts)
     return Report(
         kind=Kind.BOUNCE,
         recipients=tuple(_recipient(one, action) for one in failures),
         original_headers=original.headers(returned),
     )
+
+
+def nameless(mail: Part) -> Report | None:
+    """A bounce that does not say who failed: whose mail it was may still be told from the returned one."""
+    by_a_system = bounce_text_forms.DAEMON.search(mail.get("from")[:300]) or mail.get("return-path") == "<>"
+    if by_a_system and bounce_text_forms.SUBJECT.search(mail.get("subject")[:300]):
+        return Report(Kind.BOUNCE, original_headers=original.headers(_returned(list(mail.walk()))))
+    return None
+
+
+def _returned(parts: list[Part]) -> Part | None:
+    return next((part.children[0] for part in parts if part.is_mail and part.children), None) or _pasted(parts)
 
 
 def _recipient(failure: bounce_text.Failure, action: str) -> Recipient:
@@ -67,7 +75,7 @@ def _texts(parts: list[Part]) -> list[str]:
     return [html_text.words(part.text()) for part in leaves if part.type.startswith("text/")][:_MOST_TEXTS]
 
 
-def pasted(parts: list[Part]) -> Part | None:
+def _pasted(parts: list[Part]) -> Part | None:
     """The returned mail's header where it was pasted into the text."""
     for part in parts:
         if part.children or part.is_mail or not part.type.startswith(("text/", "multipart/")):

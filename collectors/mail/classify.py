@@ -23,11 +23,11 @@ _READERS: tuple[Callable[[Part], Report | None], ...] = (
     automatic.receipt,
     xarf.in_mail,
     automatic.unsubscribe,
-    automatic.away,
     bounce.read,
     dsn.nameless,
-    automatic.replied,
+    automatic.away,
 )
+_GUESSERS = (bounce.nameless, automatic.replied)  # asked when nothing was told, here or in a forwarded mail
 _FORWARDED = frozenset({Kind.ARF, Kind.DSN, Kind.BOUNCE, Kind.DMARC_AGGREGATE, Kind.DMARC_FAILURE, Kind.TLS_REPORT, Kind.XARF})
 _MOST_FORWARDS = 2
 _SAME_EVERYWHERE = ("message-id", "date", "from")
@@ -54,7 +54,7 @@ def _parse(raw: bytes, limits: Limits) -> Report:
     mail = mime.read(raw, limits)
     if not mail.fields:
         return Report(Kind.UNREADABLE, _digest(raw), "neither a mail nor a report")
-    found = _told(mail, 0) or Report(Kind.OTHER)
+    found = _told(mail, 0) or next(filter(None, (guess(mail) for guess in _GUESSERS)), Report(Kind.OTHER))
     return dataclasses.replace(
         found, identity=found.identity or identity(mail), report_headers=original.report_headers(mail)
     )

@@ -32,11 +32,11 @@ def read(data: bytes) -> Aggregate:
     text = safe_xml.decode(data)
     try:
         return _aggregate(safe_xml.elements(text, _READ))
-    except UnreadableError:
-        if "</feedback" not in text and "<feedback" in text:
-            raise UnreadableError("cut off before its end") from None
+    except safe_xml.BrokenError:
         if "<record" not in text:
             raise
+        if "</feedback" not in text:
+            raise UnreadableError("cut off before its end") from None
     tree = safe_xml.repaired(text, _KNOWN)
     return _aggregate((one for one in tree.iter() if one.tag in _READ), repaired=True)
 
@@ -48,7 +48,6 @@ def _aggregate(elements: Iterable[Element], *, repaired: bool = False) -> Aggreg
         name = safe_xml.local(element.tag)
         if name == "record":
             rows.append(_row(element))
-            element.clear()
             if len(rows) > _MOST_ROWS:
                 raise UnreadableError("more records than the bound")
         elif name not in found:

@@ -22,6 +22,8 @@ _NAMES = re.compile(r"\.(?:xml|gz|zip|json)$", re.IGNORECASE)
 _ANNOUNCED = re.compile(r"report[ _-]?(?:domain|id)\s*:|^dmarc aggregate|submitter\s*:", re.IGNORECASE)
 _BARE = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<|[{\[])|\xff\xfe<|\xfe\xff\x00<|\x1f\x8b|PK\x03\x04")
 
+_MOST_JSON = 4_000_000  # a parsed object takes many times the memory of its text
+
 
 def looks_bare(raw: bytes) -> bool:
     """Whether a file is a document by itself and no mail (a mail starts with a field)."""
@@ -60,6 +62,8 @@ def _may_hold(part: Part) -> bool:
 
 
 def _json(inside: bytes) -> Report:
+    if len(inside) > _MOST_JSON:
+        raise UnreadableError(f"JSON of more than {_MOST_JSON} bytes")
     try:
         said = orjson.loads(inside.decode("utf-8", "replace"))
     except orjson.JSONDecodeError as wrong:

@@ -76,6 +76,13 @@ def nameless(mail: Part) -> Report | None:
     return Report(Kind.DSN) if any(part.type in _STATUS_TYPES for part in mail.walk()) else None
 
 
+def rejected(part: Part, words: str) -> Report | None:
+    """The recipient of a receipt (RFC 8098) whose words say the mail was rejected."""
+    said = {name: value for name, value, _ in fields.block(part.content()[:_MOST_BLOCK])}
+    one = _recipient({name: said[name] for name in _NAMES & said.keys()} | {"action": "failed"}, words)
+    return Report(Kind.BOUNCE, recipients=(one,)) if one else None
+
+
 def _distinct(found: Iterable[Recipient]) -> tuple[Recipient, ...]:
     return tuple({(one.address, one.action, one.status): one for one in found}.values())
 

@@ -17,7 +17,7 @@ from collectors.mail import fields
 from collectors.mail.mime import Part
 from collectors.mail.report import Inferred
 
-_MOST_FIELDS, _MOST_VALUE = 150, 2_000
+_MOST_FIELDS, _MOST_VALUE, _MOST_HOPS = 150, 2_000, 50
 _LEFT_OUT = frozenset({"received", "dkim-signature", "domainkey-signature", "arc-seal", "arc-message-signature"})
 _REPORT_FIELDS = (
     "from", "to", "subject", "date", "message-id", "return-path", "delivered-to", "x-original-to", "envelope-to",
@@ -109,8 +109,8 @@ def _source_ip(part: Part) -> str | None:
             hit = _CLIENT_IP.search(value) or re.search(r"CIP:([0-9a-f.:]+?);", value)
             if hit and (found := public(hit[1])):
                 return found
-    for hop in part.all("received"):
-        sender = hop.partition(" by ")[0]  # who handed it over, not who took it
+    for hop in part.all("received")[:_MOST_HOPS]:
+        sender = hop[:_MOST_VALUE].partition(" by ")[0]  # who handed it over, not who took it
         for hit in (*_BRACKETED.finditer(sender), *_BARE.finditer(sender)):
             if found := public(hit[1]):
                 return found

@@ -18,6 +18,12 @@ _DECLARED = re.compile(rb"<\?xml[^>]{0,200}encoding\s*=\s*[\"']([A-Za-z0-9._-]{1
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _DECLARATION = re.compile(r"<!(?:ENTITY|ELEMENT|ATTLIST|NOTATION)|<!DOCTYPE[^>\[]*\[", re.IGNORECASE)
 _CHUNK = 65_536
+_DEEPEST, _MOST_WITHIN, _MOST_STRANGE, _MOST_REPAIRED = 30, 20_000, 1_000, 500_000
+_LONGEST_REPAIRED = 5_000_000
+
+
+class BrokenError(UnreadableError):
+    """Not well-formed: it may still be read by `repaired`."""
 
 
 def decode(data: bytes) -> str:
@@ -45,25 +51,37 @@ def _as_declared(data: bytes, charset: str) -> str:
 
 
 def elements(text: str, names: frozenset[str]) -> Iterator[Element]:
-    """Every element of these local names, complete, in the order they end. Raises UnreadableError when it is broken.
+    """Children of the root with these local names, each complete and then forgotten.
 
-    The caller may clear an element it has read, so that a large document needs little memory.
+    Raises BrokenError where the XML is not well-formed, UnreadableError beyond a bound.
     """
-    parser: XMLPullParser[Element] = XMLPullParser(events=("end",))
+    parser: XMLPullParser[Element] = XMLPullParser(events=("start", "end"))
+    path: list[Element] = []
+    within = strange = 0  # elements since the last child of the root ended; such children nobody asked for
     try:
-        for at in range(0, len(text), _CHUNK):
+        for at in range(0, len(text) + 1, _CHUNK):
             parser.feed(text[at : at + _CHUNK])
-            yield from _wanted(parser, names)
+            events = list(cast("Iterator[tuple[str, Element]]", parser.read_events()))
+            if not events and at + _CHUNK < len(text):
+                raise UnreadableError("a tag or a text longer than the bound")
+            for event, element in events:
+                if event == "start":
+                    path.append(element)
+                    within += 1
+                    if len(path) > _DEEPEST or within > _MOST_WITHIN:
+                        raise UnreadableError("nested deeper or wider than the bound")
+                    continue
+                path.pop()
+                if len(path) == 1:
+                    within = 0
+                    if local(element.tag) in names:
+                        yield element
+                    elif (strange := strange + 1) > _MOST_STRANGE:
+                        raise UnreadableError("more unknown elements than the bound")
+                    path[0].clear()
         parser.close()
-        yield from _wanted(parser, names)
     except ParseError as wrong:
-        raise UnreadableError(f"broken XML: {wrong}") from None
-
-
-def _wanted(parser: XMLPullParser[Element], names: frozenset[str]) -> Iterator[Element]:
-    for _, element in cast("Iterator[tuple[str, Element]]", parser.read_events()):  # asked for ends only
-        if local(element.tag) in names:
-            yield element
+        raise BrokenError(f"broken XML: {wrong}") from None
 
 
 def local(tag: str) -> str:
@@ -73,12 +91,16 @@ def local(tag: str) -> str:
 
 def repaired(text: str, known: frozenset[str]) -> Element:
     """A tree of the known elements only; whatever else looks like a tag is text. An open element ends with its parent."""
+    if len(text) > _LONGEST_REPAIRED:
+        raise UnreadableError("broken XML, too large to be repaired")
     tags = re.compile(r"<(/?)(?:[\w.-]{1,40}:)?(" + "|".join(sorted(known)) + r")(?:\s[^<>]{0,500})?(/?)>")
     builder = TreeBuilder()
     builder.start("document", {})
     stack, position = ["document"], 0
-    for tag in tags.finditer(text):
+    for count, tag in enumerate(tags.finditer(text)):
         builder.data(text[position : tag.start()])
+        if len(stack) > _DEEPEST or count > _MOST_REPAIRED:
+            raise UnreadableError("nested deeper or wider than the bound")
         position = tag.end()
         if not tag[1]:
             builder.start(tag[2], {})

@@ -1,7 +1,7 @@
 """X-ARF: abuse reports as JSON (v3, v4, xarf.org) or YAML (v0.1, still sent by blocklists and brand protectors).
 
-Written for hosters, but a CFBL address may ask for it (RFC 9477, report=xarf). YAML is read with a loader that
-knows only strings, lists and maps; samples are decoded to find the reported mail.
+Written for hosters, but a CFBL address may ask for it (RFC 9477, report=xarf). The YAML is flat, so it is read line
+by line: no loader of YAML is linear on hostile input. Samples are decoded to find the reported mail.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import yaml
-
 from collectors.mail import fields, mime, original
 from collectors.mail.mime import Part
 from collectors.mail.report import Feedback, Inferred, Kind, Report
@@ -19,7 +17,6 @@ from collectors.mail.report import Feedback, Inferred, Kind, Report
 _MARK = re.compile(r"^\s*(?:yes|plain|secure|bulk)", re.IGNORECASE)
 _YAML = re.compile(r"^Report(?:ed-From|-Type|-ID)\s*:", re.MULTILINE)
 _MOST_YAML = 65_536
-_Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
 def is_one(said: Mapping[str, Any]) -> bool:
@@ -38,7 +35,7 @@ def read(said: Mapping[str, Any]) -> Report:
     reporter = reporter if isinstance(reporter, dict) else {}
     return _report(
         kind=_text(about, "ReportType", "type"),
-        source_ip=_text(about, "SourceIp", "source_identifier")
+        source=_text(about, "SourceIp", "source_identifier")
         or (_text(source, "IP", "Ip") if isinstance(source, dict) else ""),
         mail_from=_text(about, "SmtpMailFromAddress", "SMTPFrom", "smtp_from"),
         rcpt_to=_text(about, "SmtpRcptToAddress", "SMTPTo", "smtp_to"),
@@ -57,15 +54,15 @@ def in_mail(mail: Part) -> Report | None:
         if part.children or not part.type.startswith("text/"):
             continue
         text = part.text(_MOST_YAML)
-        if len(_YAML.findall(text)) > 1 and (found := _yaml(text)):
-            return _v0(found, next((one.children[0] for one in parts if one.is_mail and one.children), None))
+        if len(_YAML.findall(text)) > 1:
+            return _v0(_yaml(text), next((one.children[0] for one in parts if one.is_mail and one.children), None))
     return Report(Kind.XARF, error="marked as X-ARF, but no report inside") if marked else None
 
 
 def _v0(said: Mapping[str, Any], reported: Part | None) -> Report:
     return _report(
         kind=_text(said, "Report-Type", "Category"),
-        source_ip=_text(said, "Source"),
+        source=_text(said, "Source"),
         mail_from="",
         rcpt_to="",
         at=_text(said, "Date"),
@@ -82,7 +79,8 @@ def _report(*, reported: Part | None, **said: str) -> Report:
             type=said["kind"].lower() or "abuse",
             user_agent=said["agent"] or None,
             version=said["version"] or None,
-            source_ip=said["source_ip"] or None,
+            source_ip=said["source"] if original.is_ip(said["source"]) else None,
+            reported_domain=(said["source"],) if "." in said["source"] and not original.is_ip(said["source"]) else (),
             original_mail_from=said["mail_from"] or None,
             original_rcpt_to=(said["rcpt_to"],) if said["rcpt_to"] else (),
             arrival_at=fields.moment(said["at"]),
@@ -94,19 +92,15 @@ def _report(*, reported: Part | None, **said: str) -> Report:
     )
 
 
-def _yaml(text: str) -> Mapping[str, Any] | None:
-    """The YAML document that starts at the first known key; text around it is not ours to read."""
+def _yaml(text: str) -> Mapping[str, str]:
+    """The scalars on the first level of the YAML document; text around it is not ours to read."""
     start = text.find("---\n") + 4 if "---\n" in text else 0
-    body = text[start:].partition("\n...")[0].replace("\t", " ")
-    try:
-        found = yaml.load(body, Loader=_Loader)  # noqa: S506 — the base loader builds nothing but strings
-    except (yaml.YAMLError, ValueError, RecursionError):
-        found = {name.strip(): value.strip() for name, colon, value in map(_pair, body.split("\n")) if colon}
-    return found if isinstance(found, dict) else None
-
-
-def _pair(line: str) -> tuple[str, str, str]:
-    return line.partition(":")
+    body = text[start:].partition("\n...")[0]
+    pairs = (line.partition(":") for line in body.split("\n") if line[:1].isalpha())
+    found: dict[str, str] = {}
+    for name, _, value in pairs:
+        found.setdefault(name.strip(), value.strip().strip("\"'"))
+    return found
 
 
 def _sample(about: Mapping[str, Any]) -> Part | None:
