@@ -15,6 +15,9 @@ from monitor.store.partitions import ensure_months
 # (series_id, at, batch_id, known_at, value, reason)
 ReadingRow = tuple[int, int, int, int, float | None, str | None]
 
+# (series_id, asked_at, at, value)
+NewestRow = tuple[int, int, int, float | None]
+
 HOUR = 3_600_000_000
 
 TRACE_COLUMNS = (
@@ -51,8 +54,8 @@ def write_readings(connection: Connection, rows: list[ReadingRow]) -> None:
     connection.exec_driver_sql(_DUE, due)
 
 
-def write_newest_counts(connection: Connection, rows: list[tuple[int, int, int, float]]) -> None:
-    """Rows (series_id, at, at, value), one per series, sorted."""
+def write_newest_counts(connection: Connection, rows: list[NewestRow]) -> None:
+    """One row per series, sorted."""
     if not rows:
         return
     if connection.dialect.name == "postgresql":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 
 if TYPE_CHECKING:
-    from monitor.store.bulk import ReadingRow
+    from monitor.store.bulk import NewestRow, ReadingRow
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0)
 _TRAILER = struct.pack("!h", -1)
@@ -54,13 +54,13 @@ def due(connection: Connection, rows: Iterable[tuple[int, int]]) -> None:
     connection.exec_driver_sql(_MERGE_DUE)
 
 
-def newest_counts(connection: Connection, rows: Iterable[tuple[int, int, int, float]], merge: str) -> None:
-    """Rows (series_id, at, at, value) into latest; `merge` is the ON CONFLICT clause."""
+def newest_counts(connection: Connection, rows: Iterable[NewestRow], merge: str) -> None:
+    """Merge into latest; `merge` is the ON CONFLICT clause."""
     _temporary(connection, "newest_in (series_id bigint, at timestamptz, value float8)")
     body = [_NEWEST.pack(3, 8, sid, 8, at - _PG_EPOCH, 8, value) for sid, at, _, value in rows]
     _copy(connection, "newest_in", body)
     connection.exec_driver_sql(
-        "INSERT INTO latest (series_id, asked_at, at, value, detail)"
+        "INSERT INTO latest (series_id, asked_at, at, value, detail)"  # noqa: S608 - the clause is bulk's constant
         f" SELECT series_id, at, at, value, '{{}}' FROM newest_in {merge}"
     )
 

@@ -22,7 +22,6 @@ from monitor.store.engine import Engines, insert_into, table
 from monitor.store.numbers import bounded, write_numbers
 from monitor.store.series_ids import SeriesIds, SeriesKey, clean
 
-
 TraceFields = tuple[object, ...]
 
 

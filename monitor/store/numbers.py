@@ -61,7 +61,7 @@ def write_numbers(
     for batch_id, series_id in changed:
         touched[batch_id].add(key_of[series_id])
     write_readings(connection, counts)
-    newest = {row[0]: (row[0], row[1], row[1], row[4]) for row in counts}
+    newest = {row[0]: (row[0], row[1], row[1], row[4]) for row in counts}  # sorted: the newest is the last
     write_newest_counts(connection, list(newest.values()))
     return touched, looked_up
 

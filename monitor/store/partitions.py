@@ -38,7 +38,8 @@ def ensure_months(connection: Connection, instants: Iterable[int]) -> None:
 
 
 def drop_months(connection: Connection, before: datetime) -> int:
-    """Drop the months that ended by `before`; returns how many."""
+    """Drop the months that ended by `before`; returns how many. Gives up where a reader is in the way for long."""
+    connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
     dropped = 0
     for name in connection.execute(_CHILDREN).scalars():
         year, month = (int(part) for part in _NAME.match(name).groups())  # type: ignore[union-attr]  # ours only

@@ -8,9 +8,16 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select, text
+from sqlmodel import SQLModel
 
-from monitor.store.engine import Engines
+from monitor.records import BatchRow, Job, RollupDue, Series
+from monitor.store.engine import Engines, table
+
+_SIZE = {
+    "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+    "postgresql": "SELECT pg_database_size(current_database())",
+}
 
 
 def migrate(engines: Engines) -> None:
@@ -25,6 +32,23 @@ def revisions(connection: Connection) -> tuple[str | None, str | None]:
     """The revision the database has, and the one this program wants."""
     has = MigrationContext.configure(connection).get_current_revision()
     return has, ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def info(connection: Connection) -> dict[str, object]:
+    """What `vigie db info` shows; only what is cheap to ask of a large database."""
+    has, wants = revisions(connection)
+    counted = {model.__tablename__: _count(connection, model) for model in (Series, BatchRow, RollupDue, Job)}
+    return {
+        "engine": connection.dialect.name,
+        "revision": has,
+        "newest_revision": wants,
+        "bytes": connection.execute(text(_SIZE[connection.dialect.name])).scalar_one(),
+        **{f"{name}_count": count for name, count in counted.items()},
+    }
+
+
+def _count(connection: Connection, model: type[SQLModel]) -> int:
+    return int(connection.execute(select(func.count()).select_from(table(model))).scalar_one())
 
 
 def _config() -> Config:

@@ -14,12 +14,14 @@ from sqlmodel import Session
 
 from collectors.observation import Batch
 from monitor.records import Cursor, Latest, Series
-from monitor.store import schema, windows
+from monitor.store import leases, retention, rollups, runs, schema, windows
 from monitor.store.engine import Engines, table
 from monitor.store.intake import Intake, Taken
-from monitor.store.windows import Counts
+from monitor.store.retention import Retention
+from monitor.store.runs import Runs
+from monitor.store.windows import Counts, Group
 
-EVIDENCE_FOR = timedelta(days=30)
+DEFAULT_RETENTION = Retention()
 
 
 class Store:
@@ -60,7 +62,7 @@ class Store:
     # ── facts in ──
 
     def intake(
-        self, batches: Sequence[Batch], known_at: datetime, *, evidence_for: timedelta = EVIDENCE_FOR
+        self, batches: Sequence[Batch], known_at: datetime, *, evidence_for: timedelta = DEFAULT_RETENTION.evidence
     ) -> list[Taken]:
         """Take batches in one transaction, one answer each in order; acknowledge to the sources afterwards.
 
@@ -105,10 +107,95 @@ class Store:
         with self._engines.reading() as connection:
             return windows.window_counts(connection, measures, by, (since, until), known_by=known_by, where=where)
 
+    def window_counts_since(
+        self,
+        measures: Collection[str],
+        by: Sequence[str],
+        since_by_group: Mapping[Group, datetime],
+        default_since: datetime,
+        until: datetime,
+    ) -> Counts:
+        """As window_counts, but the groups named in `since_by_group` are counted from their own instant."""
+        with self._engines.reading() as connection:
+            counts = windows.window_counts(connection, measures, by, (default_since, until))
+            return counts | windows.own_windows(connection, measures, by, since_by_group, until)
+
     def latest(self, measure: str, **where: str) -> list[tuple[Series, Latest]]:
         """What holds now for every series of a measure whose fields equal `where`, by series id."""
         with self.reading_session() as session:
             return windows.latest(session, measure, where)
+
+    # ── runs of collectors ──
+
+    def open_run(self, collector: str, now: datetime) -> int:
+        """The id of a new run; one of the same collector left open by a crash is closed as failed."""
+        with self._engines.writing() as connection:
+            return runs.open_run(connection, collector, now)
+
+    def close_run(
+        self,
+        run_id: int,
+        now: datetime,
+        *,
+        outcome: str,
+        reason: str | None = None,
+        text: str | None = None,
+        **counts: int,
+    ) -> None:
+        """`outcome` is ok, partial or failed; `counts` name columns of Run (batches, repeats, unknowns, …)."""
+        values = {"ended_at": now, "outcome": outcome, "reason": reason, "text": text}
+        with self._engines.writing() as connection:
+            runs.close_run(connection, run_id, values, counts)
+
+    def last_runs(self) -> dict[str, Runs]:
+        """By collector: its newest run, and the newest that got answers (for its freshness)."""
+        with self.reading_session() as session:
+            return runs.last_runs(session)
+
+    # ── jobs ──
+
+    def next_run(self, job: str) -> datetime | None:
+        """When a job is due; None for one that never ran."""
+        with self._engines.reading() as connection:
+            return leases.next_run(connection, job)
+
+    def claim(
+        self, job: str, owner: str, now: datetime, ttl: timedelta, *, due_only: bool = True
+    ) -> int | None:
+        """Lease a job until now + ttl: the fence to release it with, or None when it is not due or another has it.
+
+        With `due_only` False it is leased before its time too (news have come). A job not known yet is due.
+        """
+        with self._engines.writing() as connection:
+            return leases.claim(connection, job, owner, now, ttl, due_only=due_only)
+
+    def renew(self, job: str, owner: str, fence: int, now: datetime, ttl: timedelta) -> bool:
+        """Lengthen the lease; False when it is no longer ours: stop."""
+        with self._engines.writing() as connection:
+            return leases.renew(connection, (job, owner, fence), now, ttl)
+
+    def done(self, job: str, owner: str, fence: int, now: datetime, next_run: datetime) -> bool:
+        """Give the lease back; False, and nothing changed, when it is no longer ours."""
+        with self._engines.writing() as connection:
+            return leases.done(connection, (job, owner, fence), now, next_run)
+
+    # ── upkeep ──
+
+    def roll_up(self, limit: int = 100_000) -> int:
+        """Rewrite hours and days that new readings made out of date; returns how many due rows were settled.
+
+        Stops after the hour that reaches `limit`. Safe to repeat, to break off and to run in parallel.
+        """
+        return rollups.roll_up(self._engines, limit)
+
+    def prune(self, now: datetime, keep: Retention = DEFAULT_RETENTION) -> dict[str, int]:
+        """Throw away what is older than `keep`; returns rows gone by table (PostgreSQL readings: months)."""
+        return retention.prune(self._engines, now, keep)
+
+    def info(self) -> dict[str, object]:
+        """Schema revision, size in bytes and a few counts, as JSON values."""
+        with self._engines.reading() as connection:
+            return schema.info(connection)
 
     def _kept_hash_key(self) -> bytes:
         keep = text("INSERT INTO setting (name, value) VALUES ('recipient_hash_key', :key) ON CONFLICT DO NOTHING")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, func, select, text
+from sqlalchemy import Connection, bindparam, select, text
 from sqlmodel import Session, col
 
 from collectors.observation import Subject
@@ -22,13 +22,16 @@ def window_counts(
     span: tuple[datetime, datetime],
     *,
     known_by: datetime | None = None,
-    where: Mapping[str, str] | None = None,
+    where: Mapping[str, str | None] | None = None,
 ) -> Counts:
     """See Store.window_counts. `span` is (since, until), since included and until not."""
     where = where or {}
     dimensions([*by, *where])
     columns = "".join(f"series.{name}, " for name in by)
-    conditions = "".join(f" AND series.{name} = :where_{name}" for name in where)
+    conditions = "".join(
+        f" AND series.{name} IS NULL" if value is None else f" AND series.{name} = :where_{name}"
+        for name, value in where.items()
+    )
     conditions += " AND reading.known_at <= :known_by" if known_by else ""
     # CROSS JOIN fixes SQLite's order: from the few series into the readings' key, never a scan of readings
     query = text(
@@ -40,11 +43,27 @@ def window_counts(
         bindparam("measures", expanding=True),
         *(bindparam(name, type_=Instant) for name in ("since", "until", *(["known_by"] if known_by else []))),
     )
-    values = {f"where_{name}": value for name, value in where.items()} | ({"known_by": known_by} if known_by else {})
-    rows = connection.execute(query, {"measures": list(measures), "since": span[0], "until": span[1], **values})
+    values: dict[str, object] = {f"where_{name}": value for name, value in where.items() if value is not None}
+    values |= {"measures": list(measures), "since": span[0], "until": span[1]}
+    rows = connection.execute(query, values | ({"known_by": known_by} if known_by else {}))
     counts: Counts = {}
     for *group, measure, total in rows:
         counts.setdefault(tuple(group), {})[measure] = total
+    return counts
+
+
+def own_windows(
+    connection: Connection,
+    measures: Collection[str],
+    by: Sequence[str],
+    since_by_group: Mapping[Group, datetime],
+    until: datetime,
+) -> Counts:
+    """The counts of each named group since its own instant; {} for one that counted nothing."""
+    counts: Counts = {}
+    for group, since in since_by_group.items():
+        where = dict(zip(by, group, strict=True))
+        counts[group] = window_counts(connection, measures, by, (since, until), where=where).get(group, {})
     return counts
 
 

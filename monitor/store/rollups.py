@@ -1,0 +1,83 @@
+"""Hours and days of a series, rewritten from its readings wherever new readings came in.
+
+An hour is due from the transaction that wrote a reading into it until the transaction that rewrote it, so
+a crash between leaves it due and doing it twice changes nothing. A day is put together from its hours.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, TextClause, bindparam, select, text
+
+from monitor.records import Instant, RollupDue, Setting, from_micros, to_micros
+from monitor.store.engine import Engines, insert_into, table
+
+_HOUR = timedelta(hours=1)
+_DAY = timedelta(days=1)
+_PRUNED_TO = "readings_pruned_to"
+
+_REWRITE = """\
+ON CONFLICT (series_id, start) DO UPDATE SET readings = excluded.readings, unknowns = excluded.unknowns,
+  total = excluded.total, lowest = excluded.lowest, highest = excluded.highest, last = excluded.last"""
+
+
+def _spanning(sql: str) -> TextClause:
+    return text(f"{sql} {_REWRITE}").bindparams(
+        *(bindparam(name, type_=Instant) for name in ("due", "since", "until"))
+    )
+
+
+# CROSS JOIN fixes SQLite's order: from the due rows into the key of the readings.
+_HOURLY = _spanning("""\
+INSERT INTO reading_hourly (series_id, start, readings, unknowns, total, lowest, highest, last)
+SELECT due.series_id, due.start, COUNT(*), COUNT(*) - COUNT(r.value), SUM(r.value), MIN(r.value), MAX(r.value),
+  (SELECT l.value FROM reading l WHERE l.series_id = due.series_id AND l.at >= :since AND l.at < :until
+    AND l.value IS NOT NULL ORDER BY l.at DESC, l.batch_id DESC LIMIT 1)
+FROM rollup_due due CROSS JOIN reading r
+WHERE due.start = :due AND r.series_id = due.series_id AND r.at >= :since AND r.at < :until
+GROUP BY due.series_id, due.start""")
+_DAILY = _spanning("""\
+INSERT INTO reading_daily (series_id, start, readings, unknowns, total, lowest, highest, last)
+SELECT due.series_id, :since, SUM(h.readings), SUM(h.unknowns), SUM(h.total), MIN(h.lowest), MAX(h.highest),
+  (SELECT l.last FROM reading_hourly l WHERE l.series_id = due.series_id AND l.start >= :since AND l.start < :until
+    AND l.last IS NOT NULL ORDER BY l.start DESC LIMIT 1)
+FROM rollup_due due CROSS JOIN reading_hourly h
+WHERE due.start = :due AND h.series_id = due.series_id AND h.start >= :since AND h.start < :until
+GROUP BY due.series_id""")
+
+
+def roll_up(engines: Engines, limit: int) -> int:
+    """Settle due hours, the oldest first, one transaction per hour; stops once `limit` rows are settled."""
+    due = table(RollupDue)
+    with engines.reading() as connection:
+        hours = connection.execute(select(due.c.start).distinct().order_by(due.c.start)).scalars().all()
+    settled = 0
+    for hour in hours:
+        if settled >= limit:
+            break
+        with engines.alone() as connection:
+            settled += _settle(connection, hour)
+    return settled
+
+
+def _settle(connection: Connection, hour: datetime) -> int:
+    due = table(RollupDue)
+    if hour >= pruned_to(connection):  # what is left of an older hour would overwrite what it once was
+        day = hour.replace(hour=0)
+        connection.execute(_HOURLY, {"due": hour, "since": hour, "until": hour + _HOUR})
+        connection.execute(_DAILY, {"due": hour, "since": day, "until": day + _DAY})
+    return connection.execute(due.delete().where(due.c.start == hour)).rowcount
+
+
+def pruned_to(connection: Connection) -> datetime:
+    """Readings before this may be gone."""
+    setting = table(Setting)
+    kept = connection.execute(select(setting.c.value).where(setting.c.name == _PRUNED_TO)).scalar_one_or_none()
+    return from_micros(int(kept or 0))
+
+
+def set_pruned_to(connection: Connection, at: datetime) -> None:
+    insert = insert_into(connection, Setting).values(name=_PRUNED_TO, value=str(to_micros(at)))
+    connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_={"value": insert.excluded.value}))
+
