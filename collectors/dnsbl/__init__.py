@@ -1,0 +1,3 @@
+from collectors.dnsbl.collector import Dnsbl
+
+__all__ = ["Dnsbl"]

@@ -21,7 +21,7 @@ from collectors.dnsbl.canary import Canaries
 from collectors.dnsbl.catalogue import Catalogue, CatalogueError, DnsList, load_catalogue
 from collectors.dnsbl.decode import unknown
 from collectors.dnsbl.facts import delist_url, is_finding
-from collectors.dnsbl.question import UnsupportedTargetError, Zone, key_for, parse_target
+from collectors.dnsbl.question import UnsupportedTargetError, Zone, is_public, key_for, parse_target
 from collectors.dnsbl.sweep import Resolvers, Result, Sweep, operator_of
 from collectors.doors.dns import Pace, Server
 from collectors.doors.dns_resolvers import parse_server, public_name, system_servers
@@ -130,7 +130,9 @@ def _results(sweep: Sweep, texts: Sequence[str], zones: Sequence[Zone], role: st
     parsed: dict[str, Target | str] = {}
     for text in texts:
         try:
-            parsed[text] = parse_target(text, role)
+            parsed[text] = target = parse_target(text, role)
+            if not is_public(target):
+                _say(f"{text} is no address of the public internet: only lists of your own can hold it")
         except UnsupportedTargetError as error:
             parsed[text] = str(error)
             _say(f"unsupported target {error}")
