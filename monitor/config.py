@@ -29,7 +29,7 @@ from pydantic import (
 )
 
 import collectors
-from collectors.contract import CollectorSettings
+from collectors.contract import CollectorError, CollectorSettings
 from monitor.config_file import ConfigError, ConfigErrors, Section, read_section
 from monitor.config_secrets import with_secret_files
 from monitor.config_shape import annotation_at, did_you_mean, validate
@@ -236,7 +236,11 @@ def _collectors(source: Section, directory: Path, problems: list[ConfigError]) -
     named = source.data.get("collectors")
     if not isinstance(named, dict) or not named:
         return {}
-    known = collectors.discover()
+    try:
+        known = collectors.discover()
+    except CollectorError as error:  # one that is installed cannot be imported
+        problems.append(source.error(("collectors",), error.text))
+        return {}
     accepted: dict[str, CollectorSettings] = {}
     for name, written in named.items():
         if name not in known:

@@ -1,11 +1,15 @@
 """Every mistake in a configuration is told with file, line and what to do; secrets are told to nobody."""
 
+import contextlib
 import os
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import Field, SecretStr
 
 import collectors
@@ -244,6 +248,22 @@ def test_a_value_that_could_not_be_looked_up_is_one_mistake(tmp_path):
         "2: api.listen: the environment variable Z is not set — set it, or write ${Z:-default}",
         "4: receivers[0]: the key 'name' stands here a second time (first in line 4) — remove one",
     ]
+
+
+_PIECES = st.sampled_from(
+    ["api", "engine", "url", "rules", "receivers", "secrets", "file", "key_file", ": ", "\n", "\n  ", "- ", "[", "]", "{", "}", ",",
+     "'", '"', "&a ", "*a", "<<: ", "!!str ", "${TOKEN}", "${", "$$", "---\n", "...", "|\n", "> ", "?", "%", "#", "\t", "\0", "\u2028",
+     "127.0.0.1:1", "15m", "null", "~", "é", "\U0001f4a5"])
+
+
+@given(st.lists(_PIECES, max_size=30).map("".join) | st.text(max_size=60))
+def test_whatever_is_written_is_a_configuration_or_a_list_of_mistakes(text):
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "vigie.yaml")
+        path.write_bytes(text.encode("utf-8", "surrogatepass"))
+        for load_it in (lambda: load_config(path, ENVIRON), lambda: load_inventory(path), lambda: read_rules(path)):
+            with contextlib.suppress(ConfigError):
+                load_it()
 
 
 # ── durations and shares ──

@@ -1,0 +1,290 @@
+"""An inventory file becomes rows by its difference, whole or not at all, and never by accident empties them."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import func, select
+
+from monitor.cli import cli
+from monitor.config import ConfigErrors
+from monitor.inventory import KINDS, Customer, Domain, Inventory, Ip, Pool, difference, faults, notes, planned
+from monitor.inventory_file import load_inventory
+from monitor.inventory_names import addresses
+from monitor.records import Series
+from monitor.store.engine import table
+from monitor.store.inventory import ROWS, apply_difference, read_inventory
+
+EXAMPLE = Path(__file__).parents[2] / "inventory.example.yaml"
+
+ACME_AND_BOLT = """
+customers:
+  - {id: acme, name: Acme, streams: [{name: receipts, kind: transactional}, newsletter]}
+  - {id: bolt}
+pools: [shared, {name: dedicated, customer: acme}]
+ips:
+  - {address: 192.0.2.0/30, pool: dedicated}
+  - {address: 198.51.100.1-198.51.100.3, pool: shared}
+  - 2001:DB8:0::25
+domains:
+  - {domain: Bücher.example, customer: acme, stream: newsletter}
+  - mail.bolt.example
+"""
+
+
+def loaded(tmp_path, text, name="inventory.yaml"):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return load_inventory(path)
+
+
+# ── what a file says ──
+
+
+def test_streams_stand_with_their_customer_and_names_are_canonical(tmp_path):
+    inventory = loaded(tmp_path, ACME_AND_BOLT)
+    assert {key: stream.kind for key, stream in inventory.streams.items()} == {
+        "acme/receipts": "transactional", "acme/newsletter": "marketing"}
+    assert inventory.customers["bolt"].name == "bolt"
+    assert list(inventory.domains) == ["xn--bcher-kva.example", "mail.bolt.example"]
+    assert list(inventory.ips)[-1] == "2001:db8::25"
+
+
+def test_networks_and_ranges_stand_for_every_address_in_them(tmp_path):
+    assert list(loaded(tmp_path, ACME_AND_BOLT).ips)[:7] == [
+        "192.0.2.0", "192.0.2.1", "192.0.2.2", "192.0.2.3", "198.51.100.1", "198.51.100.2", "198.51.100.3"]
+    assert len(list(addresses("2001:db8::/116"))) == 4096
+
+
+def test_an_address_belongs_to_the_customer_of_its_pool(tmp_path):
+    inventory = loaded(tmp_path, ACME_AND_BOLT)
+    assert inventory.ips["192.0.2.1"].customer == "acme"
+    assert inventory.ips["198.51.100.1"].customer is None
+    moved = inventory.put("ips", Ip(address="198.51.100.1", pool="dedicated"))
+    assert moved.ips["198.51.100.1"].customer == "acme"
+
+
+def test_several_files_make_one_inventory(tmp_path):
+    (tmp_path / "a.yaml").write_text("customers: [{id: acme}]\npools: [shared]\n")
+    (tmp_path / "b.yaml").write_text("ips: [{address: 192.0.2.1, customer: acme}]\npools: [shared]\n")
+    with pytest.raises(ConfigErrors) as caught:
+        load_inventory(tmp_path / "a.yaml", tmp_path / "b.yaml")
+    assert str(caught.value) == f"{tmp_path}/b.yaml:2: pools[0]: pool shared stands in {tmp_path}/a.yaml:2 too — keep one"
+    (tmp_path / "b.yaml").write_text("ips: [{address: 192.0.2.1, customer: acme}]\n")
+    assert load_inventory(tmp_path / "a.yaml", tmp_path / "b.yaml").stated == {"customers", "streams", "pools", "ips"}
+
+
+def test_addresses_the_world_never_sees_are_noted_once_per_reason(tmp_path):
+    inventory = loaded(tmp_path, "ips: [192.0.2.0/29, 10.0.0.1, 127.0.0.1, 8.8.8.8]\n")
+    assert notes(inventory) == [
+        "8 of 11 IPs are documentation addresses (first 192.0.2.0): no mailbox provider or DNSBL sees them",
+        "2 of 11 IPs are private or reserved addresses (first 10.0.0.1): no mailbox provider or DNSBL sees them",
+    ]
+
+
+def test_the_example_inventory_fits_together():
+    inventory = load_inventory(EXAMPLE)
+    assert not list(faults(inventory))
+    assert inventory.stated == KINDS.keys()
+
+
+# ── differences ──
+
+
+def test_a_difference_reads_like_a_diff(tmp_path):
+    old = loaded(tmp_path, "customers: [{id: acme}]\npools: [shared]\nips: [192.0.2.1, 192.0.2.2]\n")
+    new = loaded(tmp_path, "customers: [{id: acme, name: Acme}]\npools: [shared]\nips: [{address: 192.0.2.1, pool: shared}, 192.0.2.3]\n")
+    change = difference(old, new)
+    assert [str(one) for one in change.changes] == [
+        "~ customer acme: name acme → Acme",
+        "~ IP 192.0.2.1: pool none → shared",
+        "- IP 192.0.2.2",
+        "+ IP 192.0.2.3",
+    ]
+    assert change.counts() == {"customers": {"added": 0, "changed": 1, "removed": 0},
+                               "ips": {"added": 1, "changed": 1, "removed": 1}}
+    assert change.changes[2].as_json() == {
+        "change": "removed", "kind": "ips", "key": "192.0.2.2", "new": None,
+        "old": {"address": "192.0.2.2", "pool": None, "customer": None, "role": "mta"}}
+
+
+def test_what_a_file_leaves_out_stays_and_an_empty_list_empties():
+    acme = Inventory().put("customers", Customer(id="acme"))
+    silent = Inventory(stated=frozenset({"ips"}))
+    assert not difference(acme, silent)
+    assert silent.over(acme).customers == acme.customers
+    assert [str(one) for one in difference(acme, Inventory()).changes] == ["- customer acme (name acme)"]
+
+
+def test_putting_or_taking_away_one_item_changes_only_that_item(tmp_path):
+    inventory = loaded(tmp_path, ACME_AND_BOLT)
+    put = difference(inventory, inventory.put("domains", Domain(domain="mail.bolt.example", customer="bolt")))
+    assert [str(one) for one in put.changes] == ["~ domain mail.bolt.example: customer none → bolt"]
+    assert [str(one) for one in difference(inventory, inventory.without("ips", "192.0.2.1")).changes] == [
+        "- IP 192.0.2.1 (pool dedicated, customer acme)"]
+
+
+def test_what_would_not_fit_together_is_refused_with_every_reason(tmp_path):
+    inventory = loaded(tmp_path, ACME_AND_BOLT)
+    with pytest.raises(ValueError, match="—") as caught:
+        planned(inventory, inventory.without("customers", "acme").without("pools", "shared"))
+    said = str(caught.value).splitlines()
+    assert "stream acme/receipts: customer: no customer 'acme' — known: bolt" in said
+    assert "IP 198.51.100.1: pool: no pool 'shared' — known: dedicated" in said
+
+
+@pytest.mark.parametrize("kind", ["customers", "ips", "domains"])
+def test_a_file_cut_short_does_not_empty_the_inventory(kind):
+    items = {"customers": [Customer(id=f"c{i}") for i in range(10)],
+             "ips": [Ip(address=f"192.0.2.{i}") for i in range(10)],
+             "domains": [Domain(domain=f"d{i}.example.com") for i in range(10)]}[kind]
+    current = Inventory(**{kind: {item.key: item for item in items}})
+    fewer = Inventory(**{kind: {item.key: item for item in items[:7]}})
+    with pytest.raises(ValueError, match=f"3 of 10 {kind} would be removed, more than 20%"):
+        planned(current, fewer)
+    assert len(planned(current, fewer, remove=True).changes) == 3
+    assert len(planned(current, fewer.put(kind, items[7])).changes) == 2
+
+
+# ── rows ──
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_item_has_the_fields_of_its_row(kind):
+    assert list(KINDS[kind].model_fields) == [column.name for column in table(ROWS[kind]).columns]
+
+
+def test_what_was_applied_is_read_back_the_same(store, tmp_path):
+    wanted = load_inventory(EXAMPLE)
+    with store.session() as session:
+        apply_difference(session, difference(read_inventory(session), wanted))
+    with store.reading_session() as session:
+        assert not difference(read_inventory(session), wanted)
+
+
+def test_a_customer_may_be_replaced_with_all_that_is_his(store, tmp_path):
+    before = loaded(tmp_path, ACME_AND_BOLT)
+    after = loaded(tmp_path, ACME_AND_BOLT.replace("acme", "apex"))
+    for wanted in (before, after, Inventory()):
+        with store.session() as session:
+            apply_difference(session, difference(read_inventory(session), wanted))
+        with store.reading_session() as session:
+            assert not difference(read_inventory(session), wanted)
+
+
+def test_facts_about_a_removed_address_stay(store):
+    pool = Inventory().put("pools", Pool(name="shared")).put("ips", Ip(address="192.0.2.1", pool="shared"))
+    with store.session() as session:
+        apply_difference(session, difference(Inventory(), pool))
+        session.add(Series(measure="listing", key="listing|192.0.2.1", ip="192.0.2.1"))
+    with store.session() as session:
+        apply_difference(session, difference(pool, Inventory()))
+    with store.reading_session() as session:
+        assert session.connection().execute(select(func.count()).select_from(table(Series))).scalar() == 1
+
+
+def test_a_thousand_addresses_and_three_hundred_domains_are_applied_at_once(store, tmp_path, record_property):
+    text = "customers:\n" + "".join(f"  - {{id: c{i}, streams: [news]}}\n" for i in range(100))
+    text += "ips:\n" + "".join(
+        f"  - {{address: 198.51.{i // 250}.{i % 250}, customer: c{i % 100}}}\n" for i in range(1000))
+    text += "domains:\n" + "".join(
+        f"  - {{domain: d{i}.example.com, customer: c{i % 100}, stream: news}}\n" for i in range(300))
+    began = time.perf_counter()
+    wanted = loaded(tmp_path, text)
+    with store.session() as session:
+        apply_difference(session, planned(read_inventory(session), wanted))
+    record_property("seconds", time.perf_counter() - began)
+    print(f"applied in {time.perf_counter() - began:.3f} s")
+    with store.reading_session() as session:
+        inventory = read_inventory(session)
+    assert (len(inventory.ips), len(inventory.domains), len(inventory.streams)) == (1000, 300, 100)
+
+
+# ── commands ──
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli, list(map(str, arguments)))
+
+
+@pytest.fixture
+def here(tmp_path):
+    (tmp_path / "vigie.yaml").write_text("api:\ninventory: inventory.yaml\n")
+    (tmp_path / "inventory.yaml").write_text(ACME_AND_BOLT, encoding="utf-8")
+    return tmp_path
+
+
+def apply(here, *options):
+    return run("apply", here / "inventory.yaml", "--config", here / "vigie.yaml", *options)
+
+
+def test_apply_shows_the_difference_applies_it_and_then_has_nothing_to_do(here):
+    counts = "customers +2 ~0 -0; streams +2 ~0 -0; pools +2 ~0 -0; ips +8 ~0 -0; domains +2 ~0 -0"
+    looked = apply(here, "--dry-run")
+    assert looked.exit_code == 0
+    assert looked.stdout.endswith(f"{counts}; nothing was changed (--dry-run)\n")
+    applied = apply(here)
+    assert "+ IP 192.0.2.0 (pool dedicated, customer acme)\n" in applied.stdout
+    assert applied.stdout.endswith(f"{counts}\n")
+    assert "note: 8 of 8 IPs are documentation addresses" in applied.stderr
+    assert apply(here).stdout == "nothing to do: the stored inventory is what the file says\n"
+
+
+def test_apply_prints_json_lines_and_nothing_else_where_asked(here):
+    lines = [json.loads(line) for line in apply(here, "--json").stdout.splitlines()]
+    assert {line["change"] for line in lines[:-1]} == {"added"}
+    assert lines[-1]["applied"] is True
+    assert lines[-1]["counts"]["ips"] == {"added": 8, "changed": 0, "removed": 0}
+
+
+def test_apply_refuses_a_file_cut_short_until_told_to_remove(here):
+    apply(here)
+    (here / "inventory.yaml").write_text("domains: []\n")
+    refused = apply(here)
+    assert refused.exit_code == 2
+    assert refused.stderr.endswith("inventory.yaml: 2 of 2 domains would be removed, more than 20%"
+                                   " — is the file whole? --remove does it\n")
+    assert apply(here, "--remove").stdout.splitlines() == [
+        "- domain mail.bolt.example",
+        "- domain xn--bcher-kva.example (customer acme, stream newsletter)",
+        "domains +0 ~0 -2",
+    ]
+
+
+def test_apply_names_file_and_line_of_a_mistake_and_writes_nothing(here):
+    (here / "inventory.yaml").write_text("ips: [192.0.2.300]\n")
+    refused = apply(here)
+    assert refused.exit_code == 2
+    assert refused.stdout == ""
+    assert "inventory.yaml:1: ips[0]: '192.0.2.300' is no IP address" in refused.stderr
+    assert not (here / "vigie.sqlite").exists()
+
+
+def test_apply_says_when_the_database_cannot_be_reached(here):
+    (here / "vigie.yaml").write_text("engine: {url: 'postgresql://vigie:opensesame@127.0.0.1:1/vigie'}\n")
+    refused = apply(here)
+    assert refused.exit_code == 3
+    assert "the database cannot be used: " in refused.stderr
+    assert "opensesame" not in refused.stderr
+
+
+def test_check_config_counts_what_it_found_right(here):
+    checked = run("check-config", here / "vigie.yaml")
+    assert checked.exit_code == 0
+    assert checked.stdout.startswith("ok: 0 collectors, ")
+    assert json.loads(run("check-config", here / "vigie.yaml", "--json").stdout)["receivers"] == 0
+
+
+def test_check_config_tells_mistakes_of_configuration_rules_and_inventory(here):
+    (here / "vigie.yaml").write_text("inventory: inventory.yaml\nrules:\n- {id: x, kind: nothing}\n")
+    (here / "inventory.yaml").write_text("mailboxes:\n- {name: fbl, host: imap.example.com, username: fbl, secret: fbl}\n")
+    checked = run("check-config", here / "vigie.yaml")
+    assert checked.exit_code == 2
+    assert checked.stdout == ""
+    told = checked.stderr.splitlines()
+    assert told[0] == f"{here}/inventory.yaml:2: mailboxes[0].secret: the configuration has no secret 'fbl' — none is known here"
+    assert told[1].startswith(f"{here}/vigie.yaml:3: rules[0].kind: ")
+    lines = [json.loads(line) for line in run("check-config", here / "vigie.yaml", "--json").stdout.splitlines()]
+    assert [(Path(line["file"]).name, line["line"]) for line in lines] == [("inventory.yaml", 2), ("vigie.yaml", 3)]
