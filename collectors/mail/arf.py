@@ -23,7 +23,7 @@ _COPY_OF_HEADERS = re.compile(r"^-{3,99}+[^\n-]{0,99}?(?:headers|message)[^\n]*+
 
 def read(mail: Part) -> Report | None:
     """The report if the mail is one; None otherwise."""
-    parts = list(mail.walk())
+    parts = mail.parts
     for at, part in enumerate(parts):
         if part.type == "message/feedback-report":
             return _report(mail, part, _reported(parts, at))
@@ -34,7 +34,7 @@ def read(mail: Part) -> Report | None:
     return _prose(mail, parts)
 
 
-def _reported(parts: list[Part], at: int) -> Part | None:
+def _reported(parts: tuple[Part, ...], at: int) -> Part | None:
     """The reported mail: the attached mail after the report part, or else before it."""
     for part in (*parts[at + 1 :], *parts[:at]):
         if part.is_mail and part.children:
@@ -42,7 +42,7 @@ def _reported(parts: list[Part], at: int) -> Part | None:
     return None
 
 
-def _attached(parts: list[Part]) -> Part:
+def _attached(parts: tuple[Part, ...]) -> Part:
     return _reported(parts, 0) or parts[0]
 
 
@@ -116,7 +116,7 @@ def _jmrp(mail: Part, reported: Part) -> Report:
     )
 
 
-def _prose(mail: Part, parts: list[Part]) -> Report | None:
+def _prose(mail: Part, parts: tuple[Part, ...]) -> Report | None:
     """A DMARC failure told in words only, with the reported header pasted below (seen from Exim)."""
     if mail.type != "multipart/report" or not (texts := [part for part in parts if part.type == "text/plain"]):
         return None

@@ -44,10 +44,9 @@ def is_from_a_machine(mail: Part) -> bool:
 
 def receipt(mail: Part) -> Report | None:
     """A disposition notification (RFC 8098): the mail arrived. Dovecot sends one also for what it rejects."""
-    parts = list(mail.walk())
-    for part in parts:
+    for part in mail.parts:
         if part.type == "message/disposition-notification":
-            words = next((one.text(4_000) for one in parts if one.type == "text/plain"), "")
+            words = next((one.text(4_000) for one in mail.parts if one.type == "text/plain"), "")
             return (dsn.rejected(part, words) if _REJECTED.search(words) else None) or _found(Kind.AUTOREPLY, mail)
     return None
 
@@ -82,5 +81,4 @@ def unsubscribe(mail: Part) -> Report | None:
 
 
 def _found(kind: Kind, mail: Part) -> Report:
-    answered = next((part.children[0] for part in mail.walk() if part.is_mail and part.children), None)
-    return Report(kind, original_headers=original.headers(answered))
+    return Report(kind, original_headers=original.headers(mail.attached))

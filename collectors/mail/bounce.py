@@ -14,11 +14,12 @@ from collectors.mail.mime import Part
 from collectors.mail.report import Kind, Recipient, Report
 
 _MOST_TEXTS, _MOST_DIAGNOSTIC = 10, 4_000
-_STILL_TRYING = re.compile(
-    r"still (?:being )?(?:trying|retried|undelivered)|will (?:continue|keep|be) (?:to try|trying|retr)|warning: (?:could not|message)"
-    r"|delayed (?:mail|delivery)|(?:mail|delivery|message)[\w ]{0,30} delayed|no(?:t| need to) (?:need to )?resend|not yet been delivered"
-    r"|delivery attempts will continue|temporary non-fatal|will be retried",
-    re.IGNORECASE,
+_NOT_READ = frozenset({"received", "dkim-signature", "arc-seal", "arc-message-signature", "arc-authentication-results"})
+_STILL_TRYING = (
+    "still trying", "still being tr", "still being retried", "still undelivered", "will continue", "will keep trying", "will be retried",
+    "will be trying", "will retry", "warning: could not", "warning: message", "delayed mail", "delayed delivery", "delivery delayed",
+    "delivery is delayed", "has been delayed", "is delayed", "do not need to resend", "no need to resend", "not yet been delivered",
+    "delivery attempts will continue", "temporary non-fatal", "transient non-fatal",
 )
 _PASTED = re.compile(
     rb"(?:\A|\n[ \t]*\r?\n)(?=(?:Return-Path|Received|Delivered-To|Message-ID|From|Date|To|Subject|DKIM-Signature"
@@ -29,13 +30,13 @@ _PASTED = re.compile(
 
 def read(mail: Part) -> Report | None:
     """The bounce if the mail is one; None otherwise."""
-    parts = list(mail.walk())
-    texts = _texts(parts)
-    failures = bounce_text.read({name: mail.get(name) for name in mail.fields}, texts)
+    texts = _texts(mail)
+    failures = bounce_text.read({name: mail.get(name) for name in mail.fields if name not in _NOT_READ}, texts)
     if not failures:
         return None
-    returned = _returned(parts)
-    action = "delayed" if _STILL_TRYING.search(mail.get("subject") + "\n" + "\n".join(texts)[:3_000]) else "failed"
+    returned = _returned(mail)
+    opening = f"{mail.get('subject')}\n{texts[0][:3_000] if texts else ''}".lower()
+    action = "delayed" if any(words in opening for words in _STILL_TRYING) else "failed"
     return Report(
         kind=Kind.BOUNCE,
         recipients=tuple(_recipient(one, action) for one in failures),
@@ -47,12 +48,12 @@ def nameless(mail: Part) -> Report | None:
     """A bounce that does not say who failed: whose mail it was may still be told from the returned one."""
     by_a_system = bounce_text_forms.DAEMON.search(mail.get("from")[:300]) or mail.get("return-path") == "<>"
     if by_a_system and bounce_text_forms.SUBJECT.search(mail.get("subject")[:300]):
-        return Report(Kind.BOUNCE, original_headers=original.headers(_returned(list(mail.walk()))))
+        return Report(Kind.BOUNCE, original_headers=original.headers(_returned(mail)))
     return None
 
 
-def _returned(parts: list[Part]) -> Part | None:
-    return next((part.children[0] for part in parts if part.is_mail and part.children), None) or _pasted(parts)
+def _returned(mail: Part) -> Part | None:
+    return mail.attached or _pasted(mail)
 
 
 def _recipient(failure: bounce_text.Failure, action: str) -> Recipient:
@@ -66,18 +67,18 @@ def _recipient(failure: bounce_text.Failure, action: str) -> Recipient:
     )
 
 
-def _texts(parts: list[Part]) -> list[str]:
+def _texts(mail: Part) -> list[str]:
     """Plain texts in order; HTML as words only where nothing is plain."""
-    leaves = [part for part in parts if not part.children and not part.is_mail]
+    leaves = [part for part in mail.parts if not part.children and not part.is_mail]
     plain = [part.text() for part in leaves if part.type in {"text/plain", "text"} or part.type.startswith("multipart/")]
     if any(text.strip() for text in plain):
         return plain[:_MOST_TEXTS]
     return [html_text.words(part.text()) for part in leaves if part.type.startswith("text/")][:_MOST_TEXTS]
 
 
-def _pasted(parts: list[Part]) -> Part | None:
+def _pasted(mail: Part) -> Part | None:
     """The returned mail's header where it was pasted into the text."""
-    for part in parts:
+    for part in mail.parts:
         if part.children or part.is_mail or not part.type.startswith(("text/", "multipart/")):
             continue
         raw = part.content()[:200_000]

@@ -65,7 +65,7 @@ def _told(mail: Part, forwards: int) -> Report | None:
         if found := reader(mail):
             return found
     if forwards < _MOST_FORWARDS:
-        for part in mail.walk():
+        for part in mail.parts:
             inner = _told(part.children[0], forwards + 1) if part.is_mail and part.children else None
             if inner and inner.kind in _FORWARDED:
                 return inner

@@ -41,7 +41,7 @@ def in_mail(mail: Part) -> Report | None:
     """The report attached to a mail. A mail that announces one which cannot be read is unreadable, and says why."""
     wrong = ""
     announced = _ANNOUNCED.search(mail.get("subject")) is not None or mail.params.get("report-type", "") == "tlsrpt"
-    for part in mail.walk():
+    for part in mail.parts:
         if not _may_hold(part):
             continue
         try:

@@ -54,26 +54,24 @@ class _Group:
 
 def read(mail: Part) -> Report | None:
     """The notification if the mail is one; None otherwise."""
-    parts = list(mail.walk())
-    blocks = [part.content() for part in parts if part.type in _STATUS_TYPES]
+    blocks = [part.content() for part in mail.parts if part.type in _STATUS_TYPES]
     if not blocks:
-        blocks = [loose[0] for part in parts if not part.children and (loose := _loose(part))]
+        blocks = [loose[0] for part in mail.parts if not part.children and (loose := _loose(part))]
     stated, groups = _groups(blocks)
-    words = _words(parts)
+    words = _words(mail)
     recipients = _distinct(one for group in groups if (one := _recipient(group.said, words)))
     if not recipients:
         return None
-    returned = next((part.children[0] for part in parts if part.is_mail and part.children), None)
     return Report(
         kind=Kind.DSN,
         recipients=recipients,
-        original_headers={**stated, **original.headers(returned)},
+        original_headers={**stated, **original.headers(mail.attached)},
     )
 
 
 def nameless(mail: Part) -> Report | None:
     """A notification that names nobody, neither in its fields nor in words that could be read."""
-    return Report(Kind.DSN) if any(part.type in _STATUS_TYPES for part in mail.walk()) else None
+    return Report(Kind.DSN) if any(part.type in _STATUS_TYPES for part in mail.parts) else None
 
 
 def rejected(part: Part, words: str) -> Report | None:
@@ -116,9 +114,9 @@ def _loose(part: Part) -> re.Match[bytes] | None:
     return _LOOSE.search(content) if b"-recipient:" in content.lower() and b"action:" in content.lower() else None
 
 
-def _words(parts: list[Part]) -> str:
+def _words(mail: Part) -> str:
     """The part written for people, which often knows more than the fields."""
-    return next((part.text(4_000) for part in parts if part.type == "text/plain"), "")
+    return next((part.text(4_000) for part in mail.parts if part.type == "text/plain"), "")
 
 
 def _recipient(said: dict[str, str], words: str) -> Recipient | None:

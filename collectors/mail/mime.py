@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from collectors.mail import fields
@@ -42,7 +41,7 @@ _MAIL_TYPES = frozenset({
 class Part:
     """One node: its fields, and either children (multipart, attached mail) or content."""
 
-    __slots__ = ("_end", "_params", "_start", "children", "cut", "data", "fields", "type")
+    __slots__ = ("_end", "_params", "_parts", "_said", "_start", "children", "cut", "data", "fields", "type")
 
     def __init__(self, data: bytes, start: int, end: int, found: fields.Fields) -> None:
         self.data = data
@@ -51,13 +50,18 @@ class Part:
         self.children: list[Part] = []
         self.cut: set[str] = set()
         self._params: dict[str, str] | None = None
+        self._parts: tuple[Part, ...] | None = None
+        self._said: dict[str, str] = {}
         declared = _TYPE.match(self.get("content-type")) if "content-type" in found else None
         self.type = declared[1].lower() if declared else "text/plain"
 
     def get(self, name: str) -> str:
         """The topmost value of a field, decoded; empty when it is not there."""
-        found = self.fields.get(name)
-        return fields.text(found[0]) if found else ""
+        said = self._said.get(name)
+        if said is None:
+            found = self.fields.get(name)
+            said = self._said[name] = fields.text(found[0]) if found else ""
+        return said
 
     def all(self, name: str) -> list[str]:
         """Every value of a field, topmost first (at most 100)."""
@@ -101,12 +105,18 @@ class Part:
         said = fields.charset_text(self.content()[:most], self.params.get("charset"))
         return said.replace("\r\n", "\n") if "\r" in said else said
 
-    def walk(self, into_mails: bool = False) -> Iterator[Part]:
-        """The part and those below it, in order; attached mails are listed but entered only if asked."""
-        yield self
-        if into_mails or not self.is_mail:
-            for child in self.children:
-                yield from child.walk(into_mails)
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The part and those below it, in order. Attached mails are listed, not entered: they are somebody else's."""
+        if self._parts is None:
+            below = () if self.is_mail else (part for child in self.children for part in child.parts)
+            self._parts = (self, *below)
+        return self._parts
+
+    @property
+    def attached(self) -> Part | None:
+        """The first mail attached to this one."""
+        return next((part.children[0] for part in self.parts if part.is_mail and part.children), None)
 
 
 def read(data: bytes, limits: Limits = LIMITS) -> Part:
@@ -143,10 +153,10 @@ class _Walker:
         elif part.type.startswith("multipart/"):
             self.pieces(part, body, end, depth)
         elif part.is_mail:
-            self.attached(part, body, end, depth)
+            self.enclosed(part, body, end, depth)
         return part
 
-    def attached(self, part: Part, start: int, end: int, depth: int) -> None:
+    def enclosed(self, part: Part, start: int, end: int, depth: int) -> None:
         coded = part.get("content-transfer-encoding").lower() in {"base64", "quoted-printable"}
         data, start, end = (part.content(), 0, -1) if coded else (part.data, start, end)
         part.children.append(self.mail(data, start, len(data) if end < 0 else end, depth + 1))

@@ -23,7 +23,7 @@ _REPORT_FIELDS = (
     "from", "to", "subject", "date", "message-id", "return-path", "delivered-to", "x-original-to", "envelope-to",
     "x-failed-recipients", "in-reply-to", "references", "authentication-results",
 )
-_CLIENT_IP = re.compile(r"(?:client-ip|remote-ip|sender ip is|designates)[=:\s]+\[?([0-9a-f.:]{2,45})", re.IGNORECASE)
+_CLIENT_IP = re.compile(r"(?:client-ip=|remote-ip=|(?i:sender ip is) |designates |CIP:)\[?([0-9a-fA-F.:]{2,45})")
 _BRACKETED = re.compile(r"[\[(](?:IPv6:)?([0-9a-f.:]{3,45})[\])]", re.IGNORECASE)
 _BARE = re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?![\w.])")
 _SIGNER = re.compile(r"(?:^|;)\s*d=\s*([^;\s]+)")
@@ -106,7 +106,7 @@ def _source_ip(part: Part) -> str | None:
         return found
     for name in ("received-spf", "authentication-results", "x-forefront-antispam-report"):
         for value in part.all(name):
-            hit = _CLIENT_IP.search(value) or re.search(r"CIP:([0-9a-f.:]+?);", value)
+            hit = _CLIENT_IP.search(value[:_MOST_VALUE])
             if hit and (found := public(hit[1])):
                 return found
     for hop in part.all("received")[:_MOST_HOPS]:

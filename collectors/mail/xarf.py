@@ -49,13 +49,12 @@ def read(said: Mapping[str, Any]) -> Report:
 def in_mail(mail: Part) -> Report | None:
     """A v0.1 report: marked in the header, its facts as YAML in a part of their own."""
     marked = _MARK.match(mail.get("x-xarf") or mail.get("x-arf"))
-    parts = list(mail.walk())
-    for part in parts:
+    for part in mail.parts:
         if part.children or not part.type.startswith("text/"):
             continue
         text = part.text(_MOST_YAML)
         if len(_YAML.findall(text)) > 1:
-            return _v0(_yaml(text), next((one.children[0] for one in parts if one.is_mail and one.children), None))
+            return _v0(_yaml(text), mail.attached)
     return Report(Kind.XARF, error="marked as X-ARF, but no report inside") if marked else None
 
 
