@@ -58,6 +58,7 @@ def _some_time(kept: timedelta) -> timedelta:
 
 
 Kept = Annotated[Duration, AfterValidator(_some_time)]
+Secret = Annotated[SecretStr, Field(min_length=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 Severity = Literal["info", "warning", "critical"]
 
@@ -171,7 +172,7 @@ class _File(_Part):
 
     engine: Engine
     api: Api = Api()
-    secrets: dict[str, SecretStr] = Field(default_factory=dict)
+    secrets: dict[str, Secret] = Field(default_factory=dict)
     collectors: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
     rules: list[Any] | None = None
     receivers: tuple[Receiver, ...] = ()

@@ -1,8 +1,8 @@
 """A YAML file a person wrote, with the line of every value, so that every error can name file and line.
 
-Read with the parser of PyYAML's safe loader and its own small schema (after YAML 1.2's core): `true`, `false`,
-`null`, plain numbers; everything else is text. So `no` is a customer's name and not false, `007` keeps its
-zeros. Tags, merge keys and repeated keys are refused. Files, depth and what aliases stand for are bounded.
+Read with the parser of PyYAML's safe loader and a small schema of its own (after YAML 1.2's core): `true`,
+`false`, `null`, and numbers that would be written back the same; everything else is text. So `no` is a
+customer's name and not false, `007` keeps its zeros. Tags, merge keys and repeated keys are refused. Files, depth and what aliases stand for are bounded.
 Mistakes are gathered and told at once, save those of YAML's grammar: behind these nothing can be read.
 """
 
@@ -24,8 +24,8 @@ Keys = tuple[str | int, ...]
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CONSTANTS = {"": None, "~": None, "null": None, "true": True, "false": False}
-_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
-_DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\.[0-9]+")
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
+_DECIMAL = re.compile(r"-?[0-9]+\.[0-9]+")
 _VARIABLE = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|(?P<broken>\$\{)")
 
 # words of the parser → what a person should look for (at the start of what was left open: _OPEN)
@@ -35,11 +35,11 @@ _GRAMMAR = (
     ("did not find expected key", "this line does not fit the lines above — check its indentation and quotes"),
     ("did not find expected '-'", "this line does not fit the list above — check its indentation"),
     ("could not find expected ':'", "a key without ':' — write 'key: value'"),
-    ("did not find expected ',' or", "a '[' or '{' is not closed — close it, or put the value in quotes"),
+    ("expected ',' or", "a '[' or '{' is not closed — close it, or put the value in quotes"),
     ("unexpected end of stream", "a quote is not closed — close it"),
     ("expected <block end>", "this line does not fit the lines above — check its indentation and quotes"),
 )
-_OPEN = ("could not find expected ':'", "did not find expected ',' or", "unexpected end of stream")
+_OPEN = ("could not find expected ':'", "expected ',' or", "unexpected end of stream")
 
 
 class ConfigError(Exception):
@@ -248,9 +248,8 @@ class _Reader:
             return text
         if text in _CONSTANTS:
             return _CONSTANTS[text]
-        if _INTEGER.fullmatch(text):
-            return int(text)
-        return float(text) if _DECIMAL.fullmatch(text) else text
+        number = int(text) if _INTEGER.fullmatch(text) else float(text) if _DECIMAL.fullmatch(text) else None
+        return number if str(number) == text else text  # 1.50 may be a password
 
     def _interpolated(self, text: str, path: Keys, environ: Mapping[str, str]) -> str:
         def looked_up(match: re.Match[str]) -> str:

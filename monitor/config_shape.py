@@ -38,6 +38,7 @@ _WANTED = {
     "set_type": "must be a list",
     "frozen_set_type": "must be a list",
     "string_type": "must be a text",
+    "time_delta_type": "must be a duration such as 15m",
 }
 _CHOICES = 15  # names told where none is close
 _LIMITS = {
@@ -120,7 +121,7 @@ def _said(detail: Any, shown: str) -> str:
     kind, context, value = detail["type"], detail.get("ctx", {}), detail["input"]
     if kind in {"value_error", "assertion_error"}:  # in our own words; they may quote the value
         said = str(context["error"])
-        return said if shown else said.replace(f"'{value}'", "this")
+        return said if shown and isinstance(value, str | int | float) else said.replace(f"'{value}'", "this")
     if kind in {"literal_error", "enum"}:
         return f"must be {context['expected']}{shown}"
     if kind in _LIMITS:
@@ -128,6 +129,8 @@ def _said(detail: Any, shown: str) -> str:
         return f"must be {words} {context[limit]}{shown}"
     if kind in _LENGTHS:
         words, limit = _LENGTHS[kind]
+        if context[limit] == 1 and words == "at least":
+            return "must not be empty"
         return f"must have {words} {context[limit]} {'characters' if isinstance(value, str) else 'entries'}"
     wanted = _WANTED.get(kind) or detail["msg"].replace("Input should", "must").replace("String should", "must")
     return wanted + shown
@@ -144,15 +147,13 @@ def _written(data: Any, location: Keys) -> Keys:
 
 
 def _shown(section: Section, model: type[BaseModel], path: Keys, value: Any) -> str:
-    whole = section.path + path
-    hidden = any(whole[: len(known)] == known for known in section.hidden)
-    if hidden or annotation_at(model, path) is SecretStr:
-        return ""
     if isinstance(value, Mapping):
         return ", not a mapping"
     if isinstance(value, list | tuple):
         return ", not a list"
     if value is None:
         return ", not empty"
+    if section.path + path in section.hidden or annotation_at(model, path) is SecretStr:
+        return ""
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return f", not '{text if len(text) <= 60 else text[:57] + '…'}'"

@@ -234,18 +234,26 @@ def difference(current: Inventory, wanted: Inventory) -> Difference:
     ))
 
 
+class InventoryError(Exception):
+    """Why an inventory may not be applied, a line per reason."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__("\n".join(reasons))
+        self.reasons = tuple(reasons)
+
+
 def planned(current: Inventory, wanted: Inventory, *, remove: bool = False) -> Difference:
     """The difference that may be applied.
 
-    Raises ValueError, a line per reason, where the result would not fit together, or where so much would go
-    (without `remove`) that the wanted inventory looks cut short.
+    Raises InventoryError where the result would not fit together, or where so much would go (without
+    `remove`) that the wanted inventory looks cut short.
     """
     change = difference(current, wanted)
     reasons = [str(fault) for fault in faults(wanted.over(current))]
     if not reasons and not remove and (reason := _removes_too_much(current, change)):
         reasons = [reason]
     if reasons:
-        raise ValueError("\n".join(reasons))
+        raise InventoryError(reasons)
     return change
 
 

@@ -122,16 +122,19 @@ class _Gathered:
         elif isinstance(entry, _IpEntry):
             for address in addresses(entry.address):
                 ip = Ip.model_construct(address=address, pool=entry.pool, customer=entry.customer, role=entry.role)
-                self._place(kind, ip, section, path)
+                if not self._place(kind, ip, section, path):
+                    break  # one mistake per range
         else:
             self._place(kind, entry, section, path)
 
-    def _place(self, kind: str, item: Item, section: Section, path: Keys) -> None:
+    def _place(self, kind: str, item: Item, section: Section, path: Keys) -> bool:
         first = self._places.setdefault((kind, item.key), (section, path))
         if first != (section, path):
             where = f"{first[0].file}:{first[0].line_of(first[1])}"
             self.problems.append(section.error(path, f"{item.word} {item.key} stands in {where} too — keep one"))
+            return False
         self._items[kind][item.key] = item
+        return True
 
     def inventory(self) -> Inventory:
         found = Inventory(**self._items, stated=frozenset(self._items))

@@ -14,7 +14,7 @@ from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError
 
 from monitor.config import ConfigError, load_config
-from monitor.inventory import Difference, Inventory, notes, planned
+from monitor.inventory import Difference, Inventory, InventoryError, notes, planned
 from monitor.inventory_file import load_inventory
 from monitor.store import Store
 from monitor.store.inventory import apply_difference, read_inventory
@@ -41,9 +41,8 @@ def apply(file: Path, config_file: Path, *, dry_run: bool, remove: bool, as_json
             change = _looked_at(store, wanted, remove) if dry_run else _applied(store, wanted, remove)
     except DBAPIError as error:
         _stop(f"the database cannot be used: {str(error.orig).splitlines()[0]} — is it up, and engine.url right?", 3)
-    except ValueError as error:
-        said = "\n".join(f"{file}: {reason}" for reason in str(error).splitlines())
-        _stop(said, 2)
+    except InventoryError as error:
+        _stop("\n".join(f"{file}: {reason}" for reason in error.reasons), 2)
     _show(change, dry_run=dry_run, as_json=as_json)
 
 

@@ -166,9 +166,9 @@ def test_only_the_collectors_named_and_enabled_run(tmp_path):
 
 
 def test_words_and_numbers_that_look_like_something_else_stay_as_written(tmp_path):
-    config = load(tmp_path, "receivers:\n- {name: no, url: slack://a/b, customers: [007, 4711, on, 1:30, 1e3, 2026-01-02]}\n")
+    config = load(tmp_path, "receivers:\n- {name: no, url: slack://a/b, customers: [007, 4711, on, 1:30, 1e3, 1.50, 2026-01-02]}\n")
     assert config.receivers[0].name == "no"
-    assert config.receivers[0].customers == ("007", "4711", "on", "1:30", "1e3", "2026-01-02")
+    assert config.receivers[0].customers == ("007", "4711", "on", "1:30", "1e3", "1.50", "2026-01-02")
 
 
 def test_an_alias_stands_for_what_was_anchored(tmp_path):

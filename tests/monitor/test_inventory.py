@@ -10,7 +10,19 @@ from sqlalchemy import func, select
 
 from monitor.cli import cli
 from monitor.config import ConfigErrors
-from monitor.inventory import KINDS, Customer, Domain, Inventory, Ip, Pool, difference, faults, notes, planned
+from monitor.inventory import (
+    KINDS,
+    Customer,
+    Domain,
+    Inventory,
+    InventoryError,
+    Ip,
+    Pool,
+    difference,
+    faults,
+    notes,
+    planned,
+)
 from monitor.inventory_file import load_inventory
 from monitor.inventory_names import addresses
 from monitor.records import Series
@@ -128,7 +140,7 @@ def test_putting_or_taking_away_one_item_changes_only_that_item(tmp_path):
 
 def test_what_would_not_fit_together_is_refused_with_every_reason(tmp_path):
     inventory = loaded(tmp_path, ACME_AND_BOLT)
-    with pytest.raises(ValueError, match="—") as caught:
+    with pytest.raises(InventoryError, match="—") as caught:
         planned(inventory, inventory.without("customers", "acme").without("pools", "shared"))
     said = str(caught.value).splitlines()
     assert "stream acme/receipts: customer: no customer 'acme' — known: bolt" in said
@@ -142,7 +154,7 @@ def test_a_file_cut_short_does_not_empty_the_inventory(kind):
              "domains": [Domain(domain=f"d{i}.example.com") for i in range(10)]}[kind]
     current = Inventory(**{kind: {item.key: item for item in items}})
     fewer = Inventory(**{kind: {item.key: item for item in items[:7]}})
-    with pytest.raises(ValueError, match=f"3 of 10 {kind} would be removed, more than 20%"):
+    with pytest.raises(InventoryError, match=f"3 of 10 {kind} would be removed, more than 20%"):
         planned(current, fewer)
     assert len(planned(current, fewer, remove=True).changes) == 3
     assert len(planned(current, fewer.put(kind, items[7])).changes) == 2
