@@ -22,7 +22,7 @@ _LOOK_SECONDS = 0.05
 _LOGGING: dict[str, Any] = {"incremental": True, "handlers": {}, "formatters": {}, "loggers": {"_granian": {}}}
 
 
-class AddressError(Exception):
+class AddressError(OSError):
     """The address cannot be listened on; the text says why."""
 
 

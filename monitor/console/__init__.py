@@ -1,0 +1,5 @@
+"""Server-rendered pages for people: what is wrong now, why, and what to do next."""
+
+from monitor.console.pages import Console, build_pages
+
+__all__ = ["Console", "build_pages"]

@@ -1,0 +1,169 @@
+"""What the console shows: the rows of one snapshot, put together for people. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlmodel import Session, col, func, select
+
+from monitor.notify.message import next_steps
+from monitor.records import Incident, Listing, Outbox, Run, Suspension, Transition
+from monitor.rules.model import ComplaintRateRule, ListingRule
+
+AnyRule = ListingRule | ComplaintRateRule
+
+MOST_ROWS = 100
+FEW_ROWS = 12
+STALE_TURNS = 3  # a collector that missed so many turns is stale …
+STALE_AT_LEAST = timedelta(minutes=1)  # … but a late start is none
+_SEVERITIES = ("critical", "warning", "info")
+_STATES = ("firing", "recovering", "pending")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """A rate with what is certain about it, and the line it must not cross; all shares from 0 to 1."""
+
+    rate: float
+    lower: float
+    upper: float
+    count: int
+    of: int
+    line: float | None
+
+    @property
+    def scale(self) -> float:
+        """The share at the right edge of the drawing."""
+        return max(self.upper, (self.line or 0) * 1.5, 1e-6) * 1.08
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An open incident, what was done about it and what to do next."""
+
+    incident: Incident
+    bounds: Bounds | None
+    brakes: Sequence[Suspension]
+    steps: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A collector and how fresh what it says is. `state`: ok, partial, running, stale, failed, waiting."""
+
+    name: str
+    state: str
+    last: Run | None
+    good_at: datetime | None
+    every: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """All of the first page."""
+
+    now: datetime
+    version: int
+    troubles: Sequence[Trouble]
+    pending: Sequence[Incident]
+    brakes: Sequence[Suspension]
+    listings: Sequence[Listing]
+    sources: Sequence[Source]
+    messages: Sequence[Outbox]
+    changes: Sequence[Transition]
+
+    @property
+    def worst(self) -> str:
+        """The worst severity that fires; else `blind` while a source says nothing to rely on; else `ok`."""
+        found = [trouble.incident.severity for trouble in self.troubles]
+        if found:
+            return min(found, key=_rank)
+        return "blind" if not self.sources or self.unseen else "ok"
+
+    @property
+    def unseen(self) -> Sequence[str]:
+        """The collectors that say nothing to rely on now."""
+        return [source.name for source in self.sources if source.state in {"stale", "failed"} or source.good_at is None]
+
+
+def take_picture(
+    session: Session, now: datetime, rules: Mapping[str, AnyRule], collectors: Mapping[str, timedelta]
+) -> Picture:
+    """What is so now."""
+    brakes = brakes_in_force(session, now)
+    open_ones = sorted(
+        session.exec(select(Incident).where(col(Incident.ended_at).is_(None)).limit(MOST_ROWS * 5)),
+        key=lambda one: (_rank(one.severity), _STATES.index(one.state) if one.state in _STATES else 9, one.started_at),
+    )
+    firing = [one for one in open_ones if one.state != "pending"][:MOST_ROWS]
+    return Picture(
+        now=now,
+        version=session.exec(select(func.max(Transition.id))).one() or 0,
+        troubles=[trouble(one, brakes, rules.get(one.rule)) for one in firing],
+        pending=[one for one in open_ones if one.state == "pending"][:MOST_ROWS],
+        brakes=brakes[:MOST_ROWS],
+        listings=_listings(session),
+        sources=_sources(session, now, collectors),
+        messages=list(session.exec(select(Outbox).order_by(col(Outbox.id).desc()).limit(FEW_ROWS))),
+        changes=list(session.exec(select(Transition).order_by(col(Transition.id).desc()).limit(FEW_ROWS))),
+    )
+
+
+def trouble(incident: Incident, brakes: Sequence[Suspension], rule: AnyRule | None) -> Trouble:
+    """An incident with its brakes among these, and the steps its rule advises."""
+    mine = [brake for brake in brakes if brake.incident_id == incident.id]
+    steps = next_steps(incident.evidence, rule.advice if rule else "")
+    return Trouble(incident, _bounds(incident, rule), mine, steps)
+
+
+def brakes_in_force(session: Session, now: datetime) -> list[Suspension]:
+    """Suspensions neither lifted nor past their time, newest first."""
+    chosen = select(Suspension).where(
+        col(Suspension.lifted_at).is_(None), col(Suspension.until).is_(None) | (col(Suspension.until) > now)
+    )
+    return list(session.exec(chosen.order_by(col(Suspension.since).desc(), col(Suspension.id)).limit(MOST_ROWS * 10)))
+
+
+def recent_runs(session: Session, limit: int) -> list[Run]:
+    return list(session.exec(select(Run).order_by(col(Run.id).desc()).limit(limit)))
+
+
+def _rank(severity: str) -> int:
+    return _SEVERITIES.index(severity) if severity in _SEVERITIES else len(_SEVERITIES)
+
+
+def _bounds(incident: Incident, rule: AnyRule | None) -> Bounds | None:
+    said = incident.evidence
+    if not {"rate", "lower", "upper", "complaints", "delivered"} <= said.keys():
+        return None
+    line = rule.above if isinstance(rule, ComplaintRateRule) else None
+    return Bounds(said["rate"], said["lower"], said["upper"], said["complaints"], said["delivered"], line)
+
+
+def _listings(session: Session) -> list[Listing]:
+    """Those that stand and were confirmed first, then those waiting for a second answer."""
+    chosen = select(Listing).where(col(Listing.cleared_at).is_(None)).order_by(col(Listing.id).desc())
+    rows = list(session.exec(chosen.limit(MOST_ROWS)))
+    return sorted(rows, key=lambda row: row.confirmed_at is None)
+
+
+def _sources(session: Session, now: datetime, collectors: Mapping[str, timedelta]) -> list[Source]:
+    newest = select(func.max(Run.id)).group_by(Run.collector)
+    last = {run.collector: run for run in session.exec(select(Run).where(col(Run.id).in_(newest)))}
+    good = select(Run.collector, func.max(Run.ended_at)).where(col(Run.outcome).in_(("ok", "partial")))
+    good_at = dict(session.exec(good.group_by(Run.collector)).all())
+    return [
+        _source(name, last.get(name), good_at.get(name), collectors.get(name), now)
+        for name in sorted(last.keys() | collectors.keys())
+    ]
+
+
+def _source(name: str, last: Run | None, good_at: datetime | None, every: timedelta | None, now: datetime) -> Source:
+    stale_after = max(every * STALE_TURNS, STALE_AT_LEAST) if every else None
+    state = last.outcome if last else "waiting"
+    seen_at = good_at or (last.started_at if last else None)
+    if state != "failed" and stale_after and seen_at and now - seen_at > stale_after:
+        state = "stale"
+    return Source(name, state, last, good_at, every)
