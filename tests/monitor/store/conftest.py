@@ -1,0 +1,50 @@
+"""What the store's tests share: an instant, makers of facts, and a look at any table."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from collectors.observation import Batch, Observation, Subject
+from monitor.store import Store
+from monitor.store.engine import table
+
+T = datetime(2026, 1, 2, 3, 0, tzinfo=UTC)
+
+
+def minutes(count: float) -> datetime:
+    return T + timedelta(minutes=count)
+
+
+def counted(at: datetime, value: float | None = 1, *, measure: str = "delivered", **subject: str) -> Observation:
+    reason = "timeout" if value is None else None
+    return Observation(measure, Subject(**({"customer": "acme"} | subject)), at, value, reason)
+
+
+def listing(
+    at: datetime, value: float | None, *, ip: str = "192.0.2.1", reason: str = "timeout", **detail: Any
+) -> Observation:
+    said = {"codes": ["127.0.0.2"] if value else [], "ttl_seconds": 300, "weight": 0.5} | detail
+    return Observation(
+        "listing", Subject(ip=ip, dnsbl="zen"), at, value, reason if value is None else None, said
+    )
+
+
+def batch(key: str, *observations: Observation, source: str = "mta", **more: Any) -> Batch:
+    return Batch(source, key, T, observations=observations, **more)
+
+
+Rows = Callable[..., list[Any]]
+
+
+@pytest.fixture
+def rows(store: Store) -> Rows:
+    """Every row of a table, sorted by its key."""
+
+    def look(model: Any) -> list[Any]:
+        with store.reading_session() as session:
+            return list(session.execute(select(model).order_by(*table(model).primary_key)).scalars())
+
+    return look

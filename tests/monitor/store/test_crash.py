@@ -1,0 +1,56 @@
+"""kill -9 at any moment of an intake: a batch is there with all it carried, or not at all."""
+
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from monitor.records import BatchRow, Hourly, Latest, Reading, TraceRow
+from monitor.store import Store
+from tests.monitor.store.conftest import Rows
+
+ROOT = Path(__file__).parents[3]
+
+TAKER = """
+import sys
+from datetime import datetime, timedelta, timezone
+from collectors.observation import Batch, Observation, Subject, Trace
+from monitor.store import Store
+
+store = Store(sys.argv[1])
+number = (store.cursor("taker", "place") or {"number": 0})["number"]
+print("ready", flush=True)
+while True:
+    number += 1
+    at = datetime(2026, 1, 2, tzinfo=timezone.utc) + timedelta(minutes=number)
+    counts = tuple(Observation("delivered", Subject(ip=f"192.0.2.{i}"), at, 1.0) for i in range(200))
+    state = Observation("canary", Subject(dnsbl="zen"), at, float(number % 2))
+    traces = (Trace("bounce", at, Subject(customer="acme"), recipient="jo@example.com"),) * 20
+    batch = Batch("taker", str(number), at, (*counts, state), traces, cursor_name="place", cursor={"number": number})
+    store.intake([batch], at)
+    if number % 10 == 0:
+        store.roll_up()
+"""
+
+
+def test_batches_and_what_they_carried_agree_after_kill_9_at_random_moments(
+    store: Store, database_url: str, rows: Rows
+):
+    chance = random.Random(4)
+    for _ in range(10):
+        taker = subprocess.Popen([sys.executable, "-c", TAKER, database_url], stdout=subprocess.PIPE, cwd=ROOT)
+        assert taker.stdout.readline() == b"ready\n"
+        time.sleep(chance.uniform(0.02, 0.2))
+        taker.kill()
+        taker.communicate()
+    taken = len(rows(BatchRow))
+    assert taken > 10
+    assert store.cursor("taker", "place") == {"number": taken}
+    assert [row.key for row in rows(BatchRow)] == [str(number + 1) for number in range(taken)]
+    readings = rows(Reading)
+    assert len(readings) == 201 * taken
+    assert len(rows(TraceRow)) == 20 * taken
+    assert {row.at for row in rows(Latest)} == {max(row.at for row in readings)}
+    store.roll_up()
+    assert sum(row.readings for row in rows(Hourly)) == len(readings)

@@ -1,0 +1,172 @@
+import zlib
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+
+from collectors.observation import Evidence, Parked, Subject, Trace
+from monitor.records import (
+    BatchRow,
+    EvidenceRow,
+    Latest,
+    ParkedRow,
+    Reading,
+    RollupDue,
+    Series,
+    TraceRow,
+)
+from monitor.store import Store
+from tests.monitor.store.conftest import Rows, T, batch, counted, listing, minutes
+
+
+def test_a_batch_is_taken_once_however_often_it_is_delivered(store: Store, rows: Rows):
+    once = batch("1", counted(T, 3), traces=(Trace("complaint", T, Subject()),))
+    assert [store.intake([once], T)[0].new, store.intake([once], minutes(1))[0].new] == [True, False]
+    assert store.intake([once, batch("2", counted(T)), batch("2", counted(T))], T) == [
+        (once, False, frozenset()),
+        (batch("2", counted(T)), True, frozenset({("delivered", Subject(customer="acme"))})),
+        (batch("2", counted(T)), False, frozenset()),
+    ]
+    assert sum(row.value for row in rows(Reading)) == 4
+    assert len(rows(TraceRow)) == 1
+    assert [(row.source, row.key, row.observations) for row in rows(BatchRow)] == [("mta", "1", 1), ("mta", "2", 1)]
+
+
+def test_counts_of_one_instant_are_added_within_a_batch_and_kept_apart_between_batches(store: Store, rows: Rows):
+    store.intake([batch("1", counted(T, 2), counted(T, 3)), batch("2", counted(T, 7))], T)
+    assert [(row.at, row.value) for row in rows(Reading)] == [(T, 5.0), (T, 7.0)]
+    assert store.window_counts(["delivered"], ["customer"], T, minutes(1)) == {("acme",): {"delivered": 12.0}}
+
+
+def test_an_unknown_measure_is_refused_by_name_and_nothing_is_written(store: Store, rows: Rows):
+    with pytest.raises(ValueError, match="'sperm_whales'"):
+        store.intake([batch("1", counted(T)), batch("2", counted(T, measure="sperm_whales"))], T)
+    assert rows(BatchRow) == []
+
+
+def test_a_failure_half_way_leaves_nothing_behind_and_the_batch_can_come_again(store: Store, rows: Rows):
+    broken = batch("1", counted(T, customer="bolt"), cursor_name="x", cursor={"no": object()})
+    with pytest.raises(Exception, match="serializable"):
+        store.intake([broken], T)
+    assert rows(BatchRow) == rows(Series) == rows(Reading) == []
+    assert store.intake([batch("1", counted(T, customer="bolt"))], T)[0].new
+    assert [row.customer for row in rows(Series)] == ["bolt"]
+
+
+def test_the_latest_of_a_count_is_its_newest_delta_whatever_the_order_of_arrival(store: Store, rows: Rows):
+    store.intake([batch("1", counted(minutes(10), 4))], minutes(10))
+    store.intake([batch("2", counted(minutes(5), 9))], minutes(11))
+    assert [(row.at, row.asked_at, row.value) for row in rows(Latest)] == [(minutes(10), minutes(10), 4.0)]
+
+
+def test_a_count_that_could_not_be_had_is_unknown_not_zero(store: Store, rows: Rows):
+    store.intake([batch("1", counted(T, None), counted(minutes(5), None))], minutes(5))
+    assert [(row.value, row.reason) for row in rows(Reading)] == [(None, "timeout")]
+    assert store.window_counts(["delivered"], ["customer"], T, minutes(9)) == {}
+    store.intake([batch("2", counted(minutes(3), 2))], minutes(6))
+    [held] = rows(Latest)
+    assert (held.at, held.value, held.reason, held.asked_at) == (minutes(3), 2.0, "timeout", minutes(5))
+    store.intake([batch("3", counted(minutes(7), 2))], minutes(7))
+    [held] = rows(Latest)
+    assert (held.reason, held.unknown_since, held.asked_at) == (None, None, minutes(7))
+
+
+def test_a_fact_about_the_future_is_about_now_and_one_before_1970_about_1970(store: Store, rows: Rows):
+    ahead = counted(T + timedelta(days=9000), 1)
+    ancient = counted(T.replace(year=1066), 2)
+    store.intake([batch("1", ahead, ancient)], T)
+    assert [(row.at.year, row.value) for row in rows(Reading)] == [(1970, 2.0), (2026, 1.0)]
+    assert rows(Latest)[0].at == T
+
+
+def test_known_at_never_runs_backwards_though_the_clock_did(store: Store, rows: Rows):
+    store.intake([batch("1", counted(T))], minutes(60))
+    store.intake([batch("2", counted(T))], minutes(1))
+    assert [row.known_at for row in rows(BatchRow)] == [minutes(60), minutes(60)]
+    assert [row.known_at for row in rows(Reading)] == [minutes(60), minutes(60)]
+
+
+def test_a_recipient_is_kept_as_a_keyed_hash_of_the_normalised_address(store: Store, rows: Rows):
+    trace = Trace("complaint", T, Subject(customer="acme"), recipient="Jo@Example.com", message_id="<1@example.com>")
+    store.intake([batch("1", traces=(trace,))], T)
+    [row] = rows(TraceRow)
+    assert row.recipient_hash == store.recipient_hash(" <jo@example.COM> ")
+    assert len(row.recipient_hash) == 64
+    assert (row.kind, row.customer, row.message_id, row.known_at, row.count) == (
+        "complaint", "acme", "<1@example.com>", T, 1,
+    )
+
+
+def test_the_hash_key_made_at_first_is_the_same_for_every_process(store: Store, database_url: str):
+    first = store.recipient_hash("jo@example.com")
+    with closing(Store(database_url)) as other:
+        assert other.recipient_hash("jo@example.com") == first
+    with closing(Store(database_url, hash_key=b"ours")) as other:
+        assert other.recipient_hash("jo@example.com") != first
+
+
+def test_text_no_database_can_hold_is_mended_not_refused(store: Store, rows: Rows):
+    trace = Trace("bounce", T, Subject(customer="ac\0me"), text="no\0such\udcffuser é")
+    store.intake([batch("1", counted(T, campaign="spring\0\udc80"), traces=(trace,))], T)
+    assert rows(TraceRow)[0].text == "no\ufffdsuch?user é"
+    assert rows(Series)[0].campaign == "spring\ufffd?"
+
+
+def test_evidence_and_parked_input_come_with_their_batch(store: Store, rows: Rows):
+    body = b"Received: from somewhere\r\n" * 100
+    parked = Parked("INBOX/7", "malformed", "no boundary", b"\0raw")
+    store.intake(
+        [batch("1", evidence=(Evidence("mail", T, body),), parked=(parked,))], T, evidence_for=timedelta(days=3)
+    )
+    [kept] = rows(EvidenceRow)
+    assert zlib.decompress(kept.body) == body
+    assert (kept.expires_at, kept.batch_id, len(kept.sha256)) == (T + timedelta(days=3), 1, 64)
+    [aside] = rows(ParkedRow)
+    assert (aside.collector, aside.place, aside.reason, aside.body) == ("mta", "INBOX/7", "malformed", b"\0raw")
+    assert rows(BatchRow)[0].parked == 1
+
+
+def test_a_cursor_is_committed_with_its_batch_and_moves_with_a_repeat_too(store: Store):
+    assert store.cursor("mta", "inbox") is None
+    store.intake([batch("1", cursor_name="inbox", cursor={"uid": 7})], T)
+    assert store.cursor("mta", "inbox") == {"uid": 7}
+    store.intake([batch("1", cursor_name="inbox", cursor={"uid": 3, "validity": 2})], T)
+    assert store.cursor("mta", "inbox") == {"uid": 3, "validity": 2}
+    assert store.cursor("mta", "other") is None
+
+
+def test_an_empty_intake_and_an_empty_batch_are_no_trouble(store: Store):
+    assert store.intake([], T) == []
+    assert store.intake([batch("1")], T) == [(batch("1"), True, frozenset())]
+
+
+def test_one_series_per_measure_and_subject_also_for_a_second_process(store: Store, database_url: str, rows: Rows):
+    store.intake([batch("1", counted(T, ip="192.0.2.1"), counted(T, ip="192.0.2.2"))], T)
+    with closing(Store(database_url)) as other:
+        other.intake([batch("2", counted(T, ip="192.0.2.2"), counted(T, ip="192.0.2.3"))], T)
+    store.intake([batch("3", counted(T, ip="192.0.2.3"))], T)
+    assert [row.ip for row in rows(Series)] == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+    assert rows(Series)[0].key == 'delivered {"customer":"acme","ip":"192.0.2.1"}'
+
+
+def test_every_hour_with_a_new_reading_is_due_for_its_roll_up(store: Store, rows: Rows):
+    store.intake([batch("1", counted(minutes(1)), counted(minutes(59)), counted(minutes(60)))], minutes(60))
+    assert [row.start for row in rows(RollupDue)] == [T, minutes(60)]
+
+
+def test_what_a_batch_touched_are_the_series_it_changed(store: Store):
+    def touched(key: str, at: float, value: float | None) -> bool:
+        [taken] = store.intake([batch(key, listing(minutes(at), value))], minutes(at))
+        return taken.touched == {("listing", Subject(ip="192.0.2.1", dnsbl="zen"))}
+
+    answers = [(0, 0.0), (15, 0.0), (30, 1.0), (45, 1.0), (60, 1.0), (75, None), (90, None), (105, 1.0)]
+    assert [touched(str(at), at, value) for at, value in answers] == [
+        True,  # first answer
+        False,
+        True,  # a hit: suspected
+        True,  # the second hit: listed, though the value is the same
+        False,
+        True,  # not known any more
+        False,
+        True,  # known again
+    ]

@@ -1,0 +1,71 @@
+"""Listing intervals as rows, folded in the intake's transaction."""
+
+import pytest
+
+from collectors.observation import Observation, Subject
+from monitor.records import Listing
+from monitor.store import Store
+from tests.monitor.store.conftest import Rows, T, batch, listing, minutes
+
+
+def told(store: Store, *answers: tuple[float, float | None], **detail: object) -> None:
+    for at, value in answers:
+        store.intake([batch(f"{at}", listing(minutes(at), value, **detail))], minutes(at))
+
+
+def test_what_was_never_listed_has_no_row(store: Store, rows: Rows):
+    told(store, (0, 0), (15, None), (30, 0))
+    assert rows(Listing) == []
+
+
+def test_a_listing_found_at_the_first_answer_is_a_baseline(store: Store, rows: Rows):
+    told(store, (0, None), (15, 1), (30, 1))
+    [row] = rows(Listing)
+    assert (row.target, row.dnsbl, row.phase, row.baseline, row.codes) == (
+        "192.0.2.1", "zen", "listed", True, ["127.0.0.2"],
+    )
+    assert (row.first_seen_at, row.confirmed_at, row.asked_at) == (minutes(15), minutes(15), minutes(30))
+
+
+def test_a_listing_is_suspected_confirmed_clearing_and_cleared_and_comes_again_as_a_new_row(store: Store, rows: Rows):
+    phases = []
+    for at, value in enumerate([0, 1, 1, 0, 0, 0, 0, 1]):
+        told(store, (at * 15, value))
+        phases.append([row.phase for row in rows(Listing)])
+    assert phases == [
+        [], ["suspected"], ["listed"], ["clearing"], ["clearing"], ["cleared"], ["cleared"], ["cleared", "suspected"],
+    ]  # fmt: skip
+    closed, opened = rows(Listing)
+    assert (closed.cleared_at, closed.confirmed_at, closed.hits) == (minutes(75), minutes(30), 2)
+    assert (opened.first_seen_at, opened.baseline) == (minutes(105), False)
+
+
+def test_a_whole_story_in_one_batch_ends_as_if_it_had_come_piece_by_piece(store: Store, rows: Rows):
+    story = [listing(minutes(15 * at), value) for at, value in enumerate([0, 1, 1, 0, 0, 0, 1, 1])]
+    store.intake([batch("1", *story)], minutes(120))
+    assert [(row.phase, row.hits) for row in rows(Listing)] == [("cleared", 2), ("listed", 2)]
+
+
+def test_a_weighty_list_is_believed_at_its_first_word(store: Store, rows: Rows):
+    told(store, (0, 0), (15, 1), weight=0.95)
+    assert rows(Listing)[0].phase == "listed"
+
+
+def test_an_unknown_answer_is_remembered_but_changes_no_phase(store: Store, rows: Rows):
+    told(store, (0, 0), (15, 1), (30, 1), (45, None), (60, None))
+    [row] = rows(Listing)
+    assert (row.phase, row.unknown_reason, row.unknown_since, row.asked_at) == (
+        "listed", "timeout", minutes(45), minutes(60),
+    )
+
+
+def test_a_domain_is_a_target_too_and_pairs_do_not_mix(store: Store, rows: Rows):
+    domain = Observation("listing", Subject(domain="example.com", dnsbl="dbl"), T, 1.0, detail={"codes": ["127.0.1.2"]})
+    store.intake([batch("1", domain, listing(T, 1), listing(T, 0, ip="192.0.2.2"))], T)
+    assert {(row.target, row.dnsbl) for row in rows(Listing)} == {("example.com", "dbl"), ("192.0.2.1", "zen")}
+
+
+def test_a_listing_of_nothing_is_a_collectors_bug(store: Store, rows: Rows):
+    with pytest.raises(ValueError, match="needs ip or domain, and dnsbl"):
+        store.intake([batch("1", Observation("listing", Subject(customer="acme"), T, 1.0))], T)
+    assert rows(Listing) == []

@@ -1,0 +1,60 @@
+"""What is too old goes, what is not stays."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from collectors.observation import Evidence, Parked, Subject, Trace
+from monitor.records import BatchRow, EvidenceRow, ParkedRow, Reading, Run, TraceRow
+from monitor.store import Retention, Store
+from tests.monitor.store.conftest import Rows, T, batch, counted
+
+
+def days(count: float) -> timedelta:
+    return timedelta(days=count)
+
+
+def whole(key: str, at) -> object:
+    return batch(
+        key,
+        counted(at),
+        traces=(Trace("complaint", at, Subject(customer="acme")),),
+        evidence=(Evidence("mail", at, b"x"),),
+        parked=(Parked("INBOX/1", "malformed", "", b"x"),),
+    )
+
+
+def test_each_kind_of_fact_goes_when_its_time_is_over_and_parked_input_when_it_was_settled(store: Store, rows: Rows):
+    for key, at in [("old", T), ("new", T + days(100))]:
+        store.intake([whole(key, at)], at)
+        store.close_run(store.open_run("dnsbl", at), at, outcome="ok")
+    with store.session() as session:
+        session.execute(text("UPDATE parked SET settled_at = at WHERE batch_id = 1"))
+    store.roll_up()
+    keep = Retention(readings=days(40), hourly=days(40), daily=days(400), traces=days(50), batches=days(60), runs=days(1))
+    gone = store.prune(T + days(100), keep)
+    assert gone == {
+        "reading": 1, "reading_hourly": 1, "reading_daily": 0, "trace": 1, "evidence": 1, "batch": 1, "run": 1,
+        "parked": 1,
+    }  # fmt: skip
+    for model in (Reading, TraceRow, EvidenceRow, BatchRow, Run, ParkedRow):
+        assert len(rows(model)) == 1, model
+    assert sum(store.prune(T + days(100), keep).values()) == 0
+
+
+def test_with_the_defaults_nothing_of_the_last_month_goes(store: Store):
+    store.intake([whole("1", T)], T)
+    assert sum(store.prune(T + days(29)).values()) == 0
+
+
+def test_more_than_one_transactions_worth_goes_too(store: Store, rows: Rows):
+    trace = Trace("bounce", T, Subject(customer="acme"))
+    store.intake([batch("1", traces=(trace,) * 12_000)], T)
+    assert store.prune(T + days(500))["trace"] == 12_000
+    assert rows(TraceRow) == []
+
+
+def test_what_is_made_from_readings_must_outlive_them():
+    with pytest.raises(ValueError, match="hourly"):
+        Retention(readings=days(400), hourly=days(30))

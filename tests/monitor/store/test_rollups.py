@@ -1,0 +1,67 @@
+"""Hours and days agree with the readings they were made from."""
+
+import random
+from collections import defaultdict
+from datetime import timedelta
+
+from monitor.records import Daily, Hourly, Reading, RollupDue
+from monitor.store import Store
+from tests.monitor.store.conftest import Rows, T, batch, counted, listing, minutes
+
+
+def test_an_hour_tells_sum_extremes_last_and_how_often_nothing_was_known(store: Store, rows: Rows):
+    store.intake([batch("1", *(listing(minutes(at), v) for at, v in [(0, 0), (10, 1), (20, None), (70, 0)]))], minutes(70))
+    assert store.roll_up() == 2
+    first, second = rows(Hourly)
+    assert (first.start, first.readings, first.unknowns, first.total) == (T, 3, 1, 1)
+    assert (first.lowest, first.highest, first.last) == (0, 1, 1)
+    assert (second.start, second.last) == (minutes(60), 0)
+    [day] = rows(Daily)
+    assert (day.start, day.readings, day.unknowns, day.lowest, day.highest, day.last) == (
+        T.replace(hour=0), 4, 1, 0, 1, 0,
+    )
+
+
+def test_roll_ups_agree_with_the_readings_after_any_mix_of_late_facts(store: Store, rows: Rows):
+    chance = random.Random(7)
+    for key in range(12):
+        facts = [
+            counted(minutes(chance.randrange(4000)), chance.randrange(9), ip=f"192.0.2.{chance.randrange(5)}")
+            for _ in range(40)
+        ]
+        store.intake([batch(f"{key}", *facts)], minutes(4000))
+        if chance.random() < 0.6:
+            store.roll_up()
+    store.roll_up()
+    hours: dict[object, float] = defaultdict(float)
+    days: dict[object, float] = defaultdict(float)
+    for row in rows(Reading):
+        hours[row.series_id, row.at.replace(minute=0)] += row.value
+        days[row.series_id, row.at.replace(minute=0, hour=0)] += row.value
+    assert {(row.series_id, row.start): row.total for row in rows(Hourly)} == hours
+    assert {(row.series_id, row.start): row.total for row in rows(Daily)} == days
+    assert rows(RollupDue) == []
+
+
+def test_rolling_up_again_changes_nothing_and_a_new_reading_makes_its_hour_due(store: Store, rows: Rows):
+    store.intake([batch("1", counted(T, 2))], T)
+    assert (store.roll_up(), store.roll_up()) == (1, 0)
+    store.intake([batch("2", counted(T, 3))], T)
+    assert store.roll_up() == 1
+    assert [row.total for row in rows(Hourly)] == [row.total for row in rows(Daily)] == [5]
+
+
+def test_rolling_up_stops_at_its_limit_with_the_oldest_done(store: Store, rows: Rows):
+    store.intake([batch("1", *(counted(minutes(60 * hour)) for hour in range(5)))], minutes(400))
+    assert store.roll_up(limit=2) == 2
+    assert [row.start for row in rows(Hourly)] == [T, minutes(60)]
+    assert store.roll_up() == 3
+
+
+def test_an_hour_whose_readings_may_be_pruned_is_left_as_it_was(store: Store, rows: Rows):
+    store.intake([batch("1", counted(T, 2))], T)
+    store.roll_up()
+    store.prune(T + timedelta(days=800))
+    store.intake([batch("2", counted(minutes(1), 3))], T + timedelta(days=800))
+    assert store.roll_up() == 1
+    assert [row.total for row in rows(Hourly)] == [2]

@@ -1,0 +1,66 @@
+"""The revisions make what the models say, on both engines, whoever starts first."""
+
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlmodel import SQLModel
+
+from monitor.store import Store
+from monitor.store.partitions import is_month
+from tests.monitor.store.conftest import T, batch, counted
+
+ROOT = Path(__file__).parents[3]
+MIGRATOR = """
+import sys
+from monitor.store import Store
+
+print("ready", flush=True)
+sys.stdin.readline()
+Store(sys.argv[1]).migrate()
+"""
+
+
+def test_the_revisions_and_the_models_agree(store: Store):
+    store.intake([batch("1", counted(T))], T)  # makes a month of readings on PostgreSQL
+
+    def ours(_object, name, kind, _reflected, _other) -> bool:
+        return not (kind == "table" and is_month(name))
+
+    with store.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"include_object": ours, "compare_type": True, "compare_server_default": True}
+        )
+        assert compare_metadata(context, SQLModel.metadata) == []
+
+
+def test_processes_that_start_at_once_migrate_once(database_url: str):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "cwd": ROOT}
+    processes = [subprocess.Popen([sys.executable, "-c", MIGRATOR, database_url], **pipes) for _ in range(4)]
+    assert [process.stdout.readline() for process in processes] == [b"ready\n"] * 4
+    for process in processes:
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
+    for process in processes:
+        process.communicate(timeout=60)
+    assert [process.returncode for process in processes] == [0, 0, 0, 0]
+    with closing(Store(database_url)) as store:
+        assert store.info()["revision"] == store.info()["newest_revision"]
+
+
+def test_migrating_again_changes_nothing_and_info_names_the_revision(store: Store):
+    store.migrate()
+    info = store.info()
+    assert info["revision"] == info["newest_revision"] is not None
+    assert info["bytes"] > 0
+    assert info["series_count"] == 0
+
+
+@pytest.mark.parametrize("url", ["mysql://localhost/x", "sqlite://", "sqlite:///:memory:"])
+def test_a_database_that_cannot_serve_is_refused(url: str):
+    with pytest.raises(ValueError, match=r"sqlite|the store is"):
+        Store(url)
