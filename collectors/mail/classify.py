@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 from collections.abc import Callable
 
-from collectors.mail import arf, automatic, bounce, document, dsn, mime, original, xarf
+from collectors.mail import arf, automatic, bounce, document, dsn, mime, original, ses, xarf
 from collectors.mail.archive import UnreadableError
 from collectors.mail.mime import LIMITS, Limits, Part
 from collectors.mail.report import Kind, Report
@@ -22,6 +22,7 @@ _READERS: tuple[Callable[[Part], Report | None], ...] = (
     dsn.read,
     automatic.receipt,
     xarf.in_mail,
+    ses.in_mail,
     automatic.unsubscribe,
     bounce.read,
     dsn.nameless,

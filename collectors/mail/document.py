@@ -11,7 +11,7 @@ import re
 
 import orjson
 
-from collectors.mail import archive, dmarc, tlsrpt, xarf
+from collectors.mail import archive, dmarc, ses, tlsrpt, xarf
 from collectors.mail.archive import UnreadableError
 from collectors.mail.mime import Part
 from collectors.mail.report import Kind, Report
@@ -73,4 +73,6 @@ def _json(inside: bytes) -> Report:
             return Report(Kind.TLS_REPORT, report=tlsrpt.read(said))
         if xarf.is_one(said):
             return xarf.read(said)
+        if (ses.is_one(said) or "Message" in said) and (notice := ses.read(said)):
+            return notice
     raise UnreadableError("JSON, but no report we know")

@@ -8,7 +8,7 @@ notification, about somebody else. `Original-Recipient` is preferred as the addr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from collectors.mail import fields, original
@@ -59,7 +59,7 @@ def read(mail: Part) -> Report | None:
         blocks = [loose[0] for part in mail.parts if not part.children and (loose := _loose(part))]
     stated, groups = _groups(blocks)
     words = _words(mail)
-    recipients = _distinct(one for group in groups if (one := _recipient(group.said, words)))
+    recipients = _distinct(one for group in groups if (one := recipient(group.said, words)))
     if not recipients:
         return None
     return Report(
@@ -77,7 +77,7 @@ def nameless(mail: Part) -> Report | None:
 def rejected(part: Part, words: str) -> Report | None:
     """The recipient of a receipt (RFC 8098) whose words say the mail was rejected."""
     said = {name: value for name, value, _ in fields.block(part.content()[:_MOST_BLOCK])}
-    one = _recipient({name: said[name] for name in _NAMES & said.keys()} | {"action": "failed"}, words)
+    one = recipient({name: said[name] for name in _NAMES & said.keys()} | {"action": "failed"}, words)
     return Report(Kind.BOUNCE, recipients=(one,)) if one else None
 
 
@@ -119,7 +119,8 @@ def _words(mail: Part) -> str:
     return next((part.text(4_000) for part in mail.parts if part.type == "text/plain"), "")
 
 
-def _recipient(said: dict[str, str], words: str) -> Recipient | None:
+def recipient(said: Mapping[str, str], words: str) -> Recipient | None:
+    """One recipient of a notification's fields; `words` is what was written for people. None when nobody is named."""
     first, last = _address(said.get("original-recipient", "")), _address(said.get("final-recipient", ""))
     address = first if "@" in first else last or first
     if not address:

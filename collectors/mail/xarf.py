@@ -7,10 +7,10 @@ by line: no loader of YAML is linear on hostile input. Samples are decoded to fi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from collectors.mail import fields, mime, original
+from collectors.mail.json_object import Object, inside, listed, text
 from collectors.mail.mime import Part
 from collectors.mail.report import Feedback, Inferred, Kind, Report
 
@@ -19,29 +19,24 @@ _YAML = re.compile(r"^Report(?:ed-From|-Type|-ID)\s*:", re.MULTILINE)
 _MOST_YAML = 65_536
 
 
-def is_one(said: Mapping[str, Any]) -> bool:
+def is_one(said: Object) -> bool:
     """Whether a JSON object is an X-ARF report of any version."""
     return "xarf_version" in said or ("Version" in said and "Report" in said and "ReporterInfo" in said)
 
 
-def read(said: Mapping[str, Any]) -> Report:
+def read(said: Object) -> Report:
     """The report in a JSON object."""
-    v3 = said.get("Report")
-    about: Mapping[str, Any] = v3 if isinstance(v3, dict) else said
-    more = about.get("AdditionalInfo")
-    about = {**(more if isinstance(more, dict) else {}), **about}
-    source = about.get("Source")
-    reporter = said.get("ReporterInfo") or said.get("reporter")
-    reporter = reporter if isinstance(reporter, dict) else {}
+    about = inside(said, "Report") or said
+    about = {**inside(about, "AdditionalInfo"), **about}
+    reporter = inside(said, "ReporterInfo") or inside(said, "reporter")
     return _report(
-        kind=_text(about, "ReportType", "type"),
-        source=_text(about, "SourceIp", "source_identifier")
-        or (_text(source, "IP", "Ip") if isinstance(source, dict) else ""),
-        mail_from=_text(about, "SmtpMailFromAddress", "SMTPFrom", "smtp_from"),
-        rcpt_to=_text(about, "SmtpRcptToAddress", "SMTPTo", "smtp_to"),
-        at=_text(about, "Date", "timestamp"),
-        version=_text(said, "Version", "xarf_version"),
-        agent=_text(reporter, "ReporterOrg", "org"),
+        kind=text(about, "ReportType", "type"),
+        source=text(about, "SourceIp", "source_identifier") or text(inside(about, "Source"), "IP", "Ip"),
+        mail_from=text(about, "SmtpMailFromAddress", "SMTPFrom", "smtp_from"),
+        rcpt_to=text(about, "SmtpRcptToAddress", "SMTPTo", "smtp_to"),
+        at=text(about, "Date", "timestamp"),
+        version=text(said, "Version", "xarf_version"),
+        agent=text(reporter, "ReporterOrg", "org"),
         reported=_sample(about),
     )
 
@@ -52,21 +47,21 @@ def in_mail(mail: Part) -> Report | None:
     for part in mail.parts:
         if part.children or not part.type.startswith("text/"):
             continue
-        text = part.text(_MOST_YAML)
-        if len(_YAML.findall(text)) > 1:
-            return _v0(_yaml(text), mail.attached)
+        words = part.text(_MOST_YAML)
+        if len(_YAML.findall(words)) > 1:
+            return _v0(_yaml(words), mail.attached)
     return Report(Kind.XARF, error="marked as X-ARF, but no report inside") if marked else None
 
 
-def _v0(said: Mapping[str, Any], reported: Part | None) -> Report:
+def _v0(said: Object, reported: Part | None) -> Report:
     return _report(
-        kind=_text(said, "Report-Type", "Category"),
-        source=_text(said, "Source"),
+        kind=text(said, "Report-Type", "Category"),
+        source=text(said, "Source"),
         mail_from="",
         rcpt_to="",
-        at=_text(said, "Date"),
-        version=_text(said, "Version") or "0.1",
-        agent=_text(said, "User-Agent", "Reported-From"),
+        at=text(said, "Date"),
+        version=text(said, "Version") or "0.1",
+        agent=text(said, "User-Agent", "Reported-From"),
         reported=reported,
     )
 
@@ -91,10 +86,10 @@ def _report(*, reported: Part | None, **said: str) -> Report:
     )
 
 
-def _yaml(text: str) -> Mapping[str, str]:
+def _yaml(words: str) -> Mapping[str, str]:
     """The scalars on the first level of the YAML document; text around it is not ours to read."""
-    start = text.find("---\n") + 4 if "---\n" in text else 0
-    body = text[start:].partition("\n...")[0]
+    start = words.find("---\n") + 4 if "---\n" in words else 0
+    body = words[start:].partition("\n...")[0]
     pairs = (line.partition(":") for line in body.split("\n") if line[:1].isalpha())
     found: dict[str, str] = {}
     for name, _, value in pairs:
@@ -102,20 +97,13 @@ def _yaml(text: str) -> Mapping[str, str]:
     return found
 
 
-def _sample(about: Mapping[str, Any]) -> Part | None:
+def _sample(about: Object) -> Part | None:
     """The reported mail among the evidence."""
-    for listed, body in (("Samples", "Payload"), ("Attachment", "Data"), ("evidence", "payload")):
-        for one in _dicts(about.get(listed)):
-            kind, coded = _text(one, "ContentType", "content_type"), _text(one, body)
+    for where, body in (("Samples", "Payload"), ("Attachment", "Data"), ("evidence", "payload")):
+        for one in listed(about, where, 20):
+            kind, coded = text(one, "ContentType", "content_type"), text(one, body)
             if kind.startswith(("message/", "text/rfc822")) and coded:
                 plain = one.get("Base64Encoded") is False
                 return mime.read(coded.encode() if plain else fields.base64(coded.encode()))
     return None
 
-
-def _dicts(listed: Any) -> Iterator[Mapping[str, Any]]:
-    yield from (one for one in (listed if isinstance(listed, list) else [])[:20] if isinstance(one, dict))
-
-
-def _text(said: Mapping[str, Any], *names: str) -> str:
-    return next((value.strip() for name in names if isinstance(value := said.get(name), str)), "")
