@@ -34,6 +34,7 @@ from collectors.contract import (
 )
 from collectors.doors.mailbox import Letter, MailboxDoor, arrivals
 from collectors.mail import Kind, Report, parse
+from collectors.mail.fields import address
 from collectors.mail.original import is_redacted
 from collectors.mail.report import Feedback
 from collectors.observation import Batch, Evidence, Observation, Parked, Subject, Trace
@@ -205,7 +206,9 @@ def clear_recipient(said: Feedback) -> str | None:
 
 def clues(report: Report, said: Feedback, provider: str | None) -> Clues:
     """What may tell whose mail was reported, the surest first."""
-    domain = next(iter(said.reported_domain), None) or (said.mail_from or "").rpartition("@")[2] or None
+    senders = (said.mail_from or "", address(report.original_headers.get("from", "")))
+    domains = (*said.reported_domain, *(sender.rpartition("@")[2] for sender in senders))
+    domain = next((name for name in domains if name), None)
     return Clues(tokens=tokens(report, said), headers=report.original_headers, message_id=said.message_id,
                  recipient=clear_recipient(said), source_ip=said.ip, domain=domain, provider=provider)
 
@@ -215,9 +218,9 @@ def tokens(report: Report, said: Feedback) -> tuple[str, ...]:
 
     Of each the whole and its pieces, for `bounce+token@`, `token-user=example.org@` and `a:b:c:sender` alike.
     """
-    addresses = [report.report_headers.get(name, "") for name in ENVELOPE_FIELDS]
-    addresses += [said.mail_from or "", report.original_headers.get("return-path", "")]
-    texts = [address.strip("<> ").rpartition("@")[0] for address in addresses]
+    envelopes = [report.report_headers.get(name, "") for name in ENVELOPE_FIELDS]
+    envelopes += [said.mail_from or "", report.original_headers.get("return-path", "")]
+    texts = [envelope.strip("<> ").rpartition("@")[0] for envelope in envelopes]
     texts += [said.feedback_id or ""]
     texts += ["".join(report.original_headers.get(name, "").split()) for name in ID_FIELDS]
     found: dict[str, None] = {}

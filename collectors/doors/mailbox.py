@@ -56,8 +56,8 @@ REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (IMAPClientError, Reason.REFUSED),
     (ValueError, Reason.MALFORMED),
 )
-# RFC 5530 response codes: a login refused for another reason than the password
-LOGIN_CODES: tuple[tuple[str, Reason], ...] = (
+# RFC 5530 response codes: refused for another reason than the command suggests
+CODES: tuple[tuple[str, Reason], ...] = (
     ("[UNAVAILABLE]", Reason.NETWORK),
     ("[SERVERBUG]", Reason.NETWORK),
     ("[INUSE]", Reason.QUOTA),
@@ -139,12 +139,13 @@ class MailboxDoor:
             uids = self._offered[start:start + FETCH_COUNT]
             with sorted_errors(self.mailbox):
                 facts = self.client.fetch(uids, ["RFC822.SIZE", "INTERNALDATE"])
-            sizes = {uid: int(facts[uid][b"RFC822.SIZE"]) for uid in uids if uid in facts}
+            # an answer without a size is only news of flags
+            sizes = {uid: int(facts[uid][b"RFC822.SIZE"]) for uid in uids if b"RFC822.SIZE" in facts.get(uid, {})}
             self._settled.update(set(uids) - set(sizes))  # gone meanwhile: somebody else settled them
             for group in groups(sizes, max_bytes):
                 self.flush()
                 for uid, raw in self._bodies(group, max_bytes, whole=sizes[group[0]] <= max_bytes):
-                    received_at = facts[uid][b"INTERNALDATE"].astimezone(UTC)
+                    received_at = facts[uid].get(b"INTERNALDATE", datetime.now(UTC)).astimezone(UTC)
                     size = max(sizes[uid], len(raw))
                     yield Letter(uid, raw, size, received_at, whole=size <= max_bytes)
 
@@ -179,7 +180,8 @@ class MailboxDoor:
         except IMAPClientAbortError:
             raise
         except IMAPClientError as error:
-            raise CollectorError(Reason.NOT_FOUND, f"{self.mailbox.name}: folder {folder}: {error}") from error
+            reason = coded(error, Reason.NOT_FOUND)
+            raise CollectorError(reason, f"{self.mailbox.name}: folder {folder}: {error}") from error
         self.uidvalidity = int(said.get(b"UIDVALIDITY", 0))
         self.exists = int(said.get(b"EXISTS", 0))
         if b"\\*" in said.get(b"PERMANENTFLAGS", ()):
@@ -259,13 +261,15 @@ def sorted_errors(mailbox: Mailbox) -> Iterator[None]:
 
 
 def reason_of(error: Exception) -> Reason:
-    if isinstance(error, LoginError):
-        if isinstance(error.__context__, IMAPClientAbortError):  # cut off while logging in: not the password
-            return Reason.NETWORK
-        for code, reason in LOGIN_CODES:
-            if code in str(error).upper():
-                return reason
-    return next(reason for kind, reason in REASONS if isinstance(error, kind))
+    if isinstance(error, LoginError) and isinstance(error.__context__, IMAPClientAbortError):
+        return Reason.NETWORK  # cut off while logging in: not the password
+    sorted_by_class = next(reason for kind, reason in REASONS if isinstance(error, kind))
+    return coded(error, sorted_by_class) if isinstance(error, IMAPClientError) else sorted_by_class
+
+
+def coded(error: Exception, otherwise: Reason) -> Reason:
+    """What the response code in the server's answer says, if it says anything."""
+    return next((reason for code, reason in CODES if code in str(error).upper()), otherwise)
 
 
 def groups(sizes: Mapping[int, int], max_bytes: int) -> Iterator[list[int]]:

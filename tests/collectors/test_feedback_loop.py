@@ -103,8 +103,8 @@ def server():
 
 
 @pytest.fixture(scope="module")
-def running_dovecot(tmp_path_factory):
-    with Dovecot(tmp_path_factory.mktemp("dovecot")) as running:
+def running_dovecot():
+    with Dovecot() as running:
         yield running
 
 
@@ -322,7 +322,7 @@ def watch(monitor: Monitor, stop: threading.Event):
     def run():
         for _ in collector.watch(monitor, stop):
             heard.release()
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     return heard, thread
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -71,15 +72,16 @@ namespace inbox {{
 
 
 class Dovecot:
-    """`with Dovecot(tmp_path) as server:` any user may log in, `new_user()` gives an empty mailbox.
+    """`with Dovecot() as server:` any user may log in, `new_user()` gives an empty mailbox.
 
     `capabilities` replaces what the server offers, to hide an extension.
     """
 
     password = "secret"
 
-    def __init__(self, base: Path, *, tls: bool = False, capabilities: str | None = None) -> None:
-        self.base = base / "dovecot"
+    def __init__(self, *, tls: bool = False, capabilities: str | None = None) -> None:
+        # not below pytest's directory, which every run closes to all but its maker; short, for UNIX sockets
+        self.base = Path(tempfile.mkdtemp(prefix="dovecot-"))
         self.port = free_port()
         self.tls_port = free_port() if tls else 0
         self.capabilities = capabilities
@@ -98,7 +100,11 @@ class Dovecot:
         program = shutil.which("dovecot") or "/usr/sbin/dovecot"
         self.process = subprocess.Popen([program, "-F", "-c", str(self.base / "dovecot.conf")],
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self._await_greeting()
+        try:
+            self._await_greeting()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
@@ -109,6 +115,7 @@ class Dovecot:
             self.process.kill()
             self.process.wait()
         self.process.stdout.close()
+        shutil.rmtree(self.base, ignore_errors=True)
 
     def new_user(self) -> None:
         self.user = f"fbl{secrets.token_hex(4)}"
@@ -134,11 +141,8 @@ class Dovecot:
                 file.unlink()
 
     def _lay_out(self) -> None:
-        self.base.mkdir(parents=True)
         root = os.geteuid() == 0
-        for part in self.base.parents:
-            if root and not part.stat().st_mode & 0o001:
-                part.chmod(0o711)  # pytest's directories are for their maker only; the owner of the mail has to pass
+        self.base.chmod(0o755)  # the owner of the mail has to pass
         self._make(self.maildir / "new")
         group = "dovecot" if root else grp.getgrgid(self.owner.pw_gid).gr_name
         certificate = self._certificate() if self.tls_port else ""

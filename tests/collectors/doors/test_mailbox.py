@@ -1,6 +1,9 @@
 """Against two real servers: pymap in this process (`Seen` only), and Dovecot (keywords, TLS, Maildir)."""
 
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -31,8 +34,8 @@ def pymap():
 
 
 @pytest.fixture(scope="module")
-def running_dovecot(tmp_path_factory):
-    with Dovecot(tmp_path_factory.mktemp("dovecot")) as server:
+def running_dovecot():
+    with Dovecot() as server:
         yield server
 
 
@@ -137,20 +140,33 @@ def test_a_mail_somebody_has_read_before_us_is_still_offered(pymap):
     assert subjects(read(box(pymap), cursor)[0]) == ["report 2"]
 
 
-@pytest.mark.parametrize("done_folder", [None, "Done"])
-def test_what_was_fetched_but_never_settled_is_offered_again(server, done_folder):
-    mailbox = box(server, done_folder=done_folder)
-    for number in range(3):
-        server.deliver(letter(number))
-    door = MailboxDoor(mailbox).__enter__()
-    letters = door.letters(None, 10, LARGE)
+KILLED = """
+import os, signal, sys
+from collectors.contract import Mailbox
+from collectors.doors.mailbox import MailboxDoor
+
+host, user, password, port, done = sys.argv[1:]
+with MailboxDoor(Mailbox("fbl", host, user, password, int(port), "none", done_folder=done or None)) as door:
+    letters = door.letters(None, 10, 1_000_000)
     door.finish(next(letters).uid)
     door.flush()
-    cursor = door.cursor
-    next(letters)
-    door.client.shutdown()  # the process is killed here: nothing is said any more
+    next(letters)  # fetched, its facts not committed
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
-    assert subjects(read(mailbox, cursor)[0]) == ["report 1", "report 2"]
+
+@pytest.mark.parametrize("done_folder", [None, "Done"])
+def test_a_process_killed_between_fetching_and_committing_loses_nothing(server, done_folder):
+    for number in range(3):
+        server.deliver(letter(number))
+    ended = subprocess.run([sys.executable, "-c", KILLED, "127.0.0.1", server.user, PASSWORD, str(server.port),
+                            done_folder or ""], check=False, timeout=30)
+    assert ended.returncode == -signal.SIGKILL
+
+    # the cursor of the run that was killed was never committed: what is done, the mailbox itself remembers
+    letters, _ = read(box(server, done_folder=done_folder), {"uidvalidity": 0, "last_uid": 0})
+
+    assert subjects(letters)[-2:] == ["report 1", "report 2"]
 
 
 def test_the_cursor_stops_below_the_first_mail_that_is_not_settled(server):
@@ -231,8 +247,8 @@ def test_without_a_parked_folder_a_parked_mail_goes_where_finished_ones_go(serve
 
 @pytest.mark.real("dovecot")
 @pytest.mark.parametrize("capabilities", ["IMAP4rev1 UIDPLUS", "IMAP4rev1"])
-def test_without_move_a_mail_is_copied_and_deleted_and_nobody_elses_deleted_mail_goes_with_it(tmp_path, capabilities):
-    with Dovecot(tmp_path, capabilities=capabilities) as server:
+def test_without_move_a_mail_is_copied_and_deleted_and_nobody_elses_deleted_mail_goes_with_it(capabilities):
+    with Dovecot(capabilities=capabilities) as server:
         for number in range(2):
             server.deliver(letter(number))
         with IMAPClient("127.0.0.1", server.port, ssl=False) as client:
@@ -313,8 +329,8 @@ def test_a_refused_login_is_sorted_by_what_the_server_says(answer, expected):
 
 
 @pytest.mark.real("dovecot")
-def test_a_certificate_nobody_vouches_for_is_a_tls_error_and_a_trusted_one_is_read(tmp_path, monkeypatch):
-    with Dovecot(tmp_path, tls=True) as server:
+def test_a_certificate_nobody_vouches_for_is_a_tls_error_and_a_trusted_one_is_read(monkeypatch):
+    with Dovecot(tls=True) as server:
         server.deliver(letter(1))
         implicit = box(server, host="localhost", tls="implicit", port=server.tls_port)
         starttls = box(server, host="localhost", tls="starttls")
@@ -375,8 +391,8 @@ def test_idle_is_renewed_before_the_server_gives_up(pymap, monkeypatch):
 
 
 @pytest.mark.real("dovecot")
-def test_without_idle_the_mailbox_is_polled(tmp_path):
-    with Dovecot(tmp_path, capabilities="IMAP4rev1 UIDPLUS") as server:
+def test_without_idle_the_mailbox_is_polled():
+    with Dovecot(capabilities="IMAP4rev1 UIDPLUS") as server:
         stop = threading.Event()
         heard, thread = listen(box(server), stop, poll_seconds=0.1)
         heard.acquire(timeout=5)
