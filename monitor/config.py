@@ -248,18 +248,24 @@ def _collectors(source: Section, directory: Path, problems: list[ConfigError]) -
             problems.append(source.error(("collectors", name), f"no such collector — {did_you_mean(name, known)}"))
         elif written is None or isinstance(written, dict):
             section, model = source.section("collectors", name).with_data(written or {}), known[name].Settings
-            section = _with_durations(with_secret_files(section, model, directory, problems), model, problems)
+            section = with_secret_files(section, model, directory, problems)
+            section = _in_plain_types(section, model, directory, problems)
             settings = validate(section, model, problems, context=directory)
             if settings is not None and settings.enabled:
                 accepted[name] = settings
     return accepted
 
 
-def _with_durations(section: Section, model: type[BaseModel], problems: list[ConfigError]) -> Section:
-    """Collectors declare timedelta; people write 15m there as everywhere."""
+def _in_plain_types(
+    section: Section, model: type[BaseModel], directory: Path, problems: list[ConfigError]
+) -> Section:
+    """Collectors declare timedelta and Path; people write 15m, and paths from this file, there as everywhere."""
     data = dict(section.data)
     for key, value in section.data.items():
-        if annotation_at(model, (key,)) is timedelta and value is not None:
+        expected = annotation_at(model, (key,))
+        if expected is Path and isinstance(value, str):
+            data[key] = directory / value
+        elif expected is timedelta and value is not None:
             try:
                 data[key] = parse_duration(value)
             except ValueError as error:

@@ -11,12 +11,14 @@ import difflib
 import types
 import typing
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from monitor.config_file import ConfigError, Keys, Section
+from monitor.quantities import duration_text
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -156,4 +158,6 @@ def _shown(section: Section, model: type[BaseModel], path: Keys, value: Any) -> 
     if section.path + path in section.hidden or annotation_at(model, path) is SecretStr:
         return ""
     text = str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, timedelta):
+        text = duration_text(value)
     return f", not '{text if len(text) <= 60 else text[:57] + '…'}'"

@@ -234,7 +234,7 @@ def difference(current: Inventory, wanted: Inventory) -> Difference:
     ))
 
 
-class InventoryError(Exception):
+class InventoryError(ValueError):
     """Why an inventory may not be applied, a line per reason."""
 
     def __init__(self, reasons: list[str]) -> None:

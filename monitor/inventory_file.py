@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
+from collectors.providers import provider_named, providers
 from monitor.config_file import ConfigError, ConfigErrors, Keys, Section, read_section
 from monitor.config_shape import did_you_mean, validate
 from monitor.inventory import (
@@ -78,10 +79,23 @@ def load_inventory(*paths: Path, secrets: Collection[str] | None = None) -> Inve
             gathered.problems += error.errors
     if not gathered.problems:  # an item that could not be read would be missed by all that refer to it
         inventory = gathered.inventory()
-        gathered.problems += map(gathered.located, (*faults(inventory), *_unknown_secrets(inventory, secrets)))
+        gathered.problems += map(gathered.located, (
+            *faults(inventory), *_unknown_providers(inventory), *_unknown_secrets(inventory, secrets)
+        ))
     if gathered.problems:
         raise ConfigErrors(gathered.problems)
     return inventory
+
+
+def _unknown_providers(inventory: Inventory) -> Iterator[Fault]:
+    """Readings go by a provider's id: under another name they would stand apart."""
+    known = providers().keys() | inventory.providers.keys()
+    for kind, items in (("seeds", inventory.seeds), ("mailboxes", inventory.mailboxes)):
+        for key, item in items.items():
+            if item.provider is not None and item.provider not in known:
+                same = provider_named(item.provider)
+                advice = f"write '{same}'" if same else f"{did_you_mean(item.provider, known)} Or add it to providers"
+                yield Fault(kind, key, "provider", f"no provider '{item.provider}' — {advice}")
 
 
 def _unknown_secrets(inventory: Inventory, secrets: Collection[str] | None) -> Iterator[Fault]:

@@ -40,7 +40,8 @@ class Lookout:
     class Settings(CollectorSettings):
         token: SecretStr | None = None
         ports: tuple[int, ...] = ()
-        patience: timedelta | None = None
+        patience: timedelta | None = Field(None, le=timedelta(hours=1))
+        own: Path | None = None
         batch: int = Field(default=10, ge=1)
 
 
@@ -157,10 +158,11 @@ def test_no_repr_of_a_configuration_shows_a_secret(tmp_path):
 
 
 def test_only_the_collectors_named_and_enabled_run(tmp_path):
-    config = load(tmp_path, "collectors:\n  lookout: {every: 1h30m, patience: 90s, ports: [80, '443']}\n")
+    config = load(tmp_path, "collectors:\n  lookout: {every: 1h30m, patience: 90s, ports: [80, '443'], own: own.yaml}\n")
     assert config.collectors["lookout"].every == timedelta(minutes=90)
     assert config.collectors["lookout"].patience == timedelta(seconds=90)
     assert config.collectors["lookout"].ports == (80, 443)
+    assert config.collectors["lookout"].own == tmp_path / "own.yaml"
     assert set(load(tmp_path, "collectors:\n  lookout:\n").collectors) == {"lookout"}
     assert load(tmp_path, "collectors:\n  lookout: {enabled: false}\n").collectors == {}
 
