@@ -130,7 +130,8 @@ def _results(sweep: Sweep, texts: Sequence[str], zones: Sequence[Zone], role: st
     parsed: dict[str, Target | str] = {}
     for text in texts:
         try:
-            parsed[text] = target = parse_target(text, role)
+            target = parse_target(text, role)
+            parsed[text] = target
             if not is_public(target):
                 _say(f"{text} is no address of the public internet: only lists of your own can hold it")
         except UnsupportedTargetError as error:
@@ -143,12 +144,12 @@ def _results(sweep: Sweep, texts: Sequence[str], zones: Sequence[Zone], role: st
         found.update(((result.target.name, result.entry.id), result) for result in chunk)
         _progress(len(found), len(targets) * len(zones))
     rows = []
-    for text, target in parsed.items():
+    for text, asked in parsed.items():
         for zone in zones:
-            if isinstance(target, Target):
-                rows.append((text, found[target.name, zone.entry.id]))
+            if isinstance(asked, Target):
+                rows.append((text, found[asked.name, zone.entry.id]))
             else:
-                nothing = unknown(Reason.UNSUPPORTED_TARGET, target)
+                nothing = unknown(Reason.UNSUPPORTED_TARGET, asked)
                 rows.append((text, Result(Target(text, "unsupported", role), zone.entry, nothing)))
     return rows
 
