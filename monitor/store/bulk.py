@@ -6,6 +6,8 @@ Rows are plain tuples; instants in them are integer microseconds since 1970 on b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -17,6 +19,14 @@ ReadingRow = tuple[int, int, int, int, float | None, str | None]
 
 # (series_id, asked_at, at, value)
 NewestRow = tuple[int, int, int, float | None]
+
+class Slice(NamedTuple):
+    """The counts of one batch at one instant, by series."""
+
+    at: int
+    batch_id: int
+    values: dict[int, float]
+
 
 HOUR = 3_600_000_000
 
@@ -41,21 +51,41 @@ _NEWEST = f"INSERT INTO latest (series_id, asked_at, at, value, detail) VALUES (
 
 
 def write_readings(connection: Connection, rows: list[ReadingRow]) -> None:
-    """Append readings sorted by their key, and mark the hours that must be rolled up again."""
+    """Append readings and mark the hours that must be rolled up again."""
+    due: dict[int, set[int]] = {}
+    for row in rows:
+        due.setdefault(row[1] - row[1] % HOUR, set()).add(row[0])
+    _append(connection, rows, due)
+
+
+def write_counts(connection: Connection, slices: list[Slice], known_at: int) -> None:
+    """Append counts and make the newest of each series its latest."""
+    rows: list[ReadingRow] = []
+    due: dict[int, set[int]] = {}
+    newest: dict[int, NewestRow] = {}
+    for at, batch_id, values in sorted(slices, key=itemgetter(0, 1)):
+        rows += [(series_id, at, batch_id, known_at, value, None) for series_id, value in values.items()]
+        due.setdefault(at - at % HOUR, set()).update(values)
+        newest |= {series_id: (series_id, at, at, value) for series_id, value in values.items()}
+    _append(connection, rows, due)
+    _write_newest(connection, sorted(newest.values()))
+
+
+def _append(connection: Connection, rows: list[ReadingRow], due: dict[int, set[int]]) -> None:
     if not rows:
         return
-    due = sorted({(row[1] - row[1] % HOUR, row[0]) for row in rows})
+    rows.sort(key=itemgetter(0, 1, 2))  # by their key, which on SQLite is where they lie
+    due_rows = [(start, series_id) for start in sorted(due) for series_id in sorted(due[start])]
     if connection.dialect.name == "postgresql":
-        ensure_months(connection, {start for start, _ in due})
+        ensure_months(connection, due)
         copy.readings(connection, rows)
-        copy.due(connection, due)
-        return
-    connection.exec_driver_sql(_READING, rows)
-    connection.exec_driver_sql(_DUE, due)
+        copy.due(connection, due_rows)
+    else:
+        connection.exec_driver_sql(_READING, rows)
+        connection.exec_driver_sql(_DUE, due_rows)
 
 
-def write_newest_counts(connection: Connection, rows: list[NewestRow]) -> None:
-    """One row per series, sorted."""
+def _write_newest(connection: Connection, rows: list[NewestRow]) -> None:
     if not rows:
         return
     if connection.dialect.name == "postgresql":

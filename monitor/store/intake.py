@@ -59,7 +59,7 @@ class Intake:
             _move_cursors(connection, batches, known_at)
         self._series.remember(looked_up)
         return [
-            Taken(batch, id_ is not None, frozenset(touched.get(id_ or 0, ())))
+            Taken(batch, id_ is not None, touched.get(id_ or 0, frozenset()))
             for id_, batch in zip(ids, batches, strict=True)
         ]
 

@@ -7,6 +7,7 @@ is taken as `known_at`, and anything before 1970 as 1970.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -14,26 +15,27 @@ from sqlalchemy import Connection
 from collectors.measures import MEASURES
 from collectors.observation import Batch
 from monitor.records import EPOCH, to_micros
-from monitor.store.bulk import ReadingRow, write_newest_counts, write_readings
+from monitor.store.bulk import Slice, write_counts, write_readings
 from monitor.store.held import Answer
 from monitor.store.latest import Told, load_latest, write_held
 from monitor.store.listing_rows import write_listings
 from monitor.store.series_ids import SeriesIds, SeriesKey
 
-Touched = dict[int, set[SeriesKey]]  # by batch id
+Touched = dict[int, frozenset[SeriesKey]]  # by batch id
 
 _COUNTS = frozenset(name for name, measure in MEASURES.items() if measure.kind == "count")
 
 
-class _Micros(dict[datetime, int]):
-    """Instant → microseconds, bounded; remembered because a batch repeats few instants many times."""
+class _Sums(dict[datetime, dict[int, float]]):
+    """The sums of each instant, also by its microseconds (two instants may be bounded to one)."""
 
     def __init__(self, known_at: datetime) -> None:
+        self.by_micros: dict[int, dict[int, float]] = {}
         self._known_at = known_at
 
-    def __missing__(self, at: datetime) -> int:
-        self[at] = micros = to_micros(bounded(at, self._known_at))
-        return micros
+    def __missing__(self, at: datetime) -> dict[int, float]:
+        self[at] = sums = self.by_micros.setdefault(to_micros(bounded(at, self._known_at)), {})
+        return sums
 
 
 def bounded(at: datetime, known_at: datetime) -> datetime:
@@ -44,36 +46,32 @@ def write_numbers(
     connection: Connection, series: SeriesIds, new: list[tuple[int, Batch]], known_at: datetime
 ) -> tuple[Touched, dict[SeriesKey, int]]:
     """Write the observations of new batches (id, batch); returns what changed and the series looked up."""
-    keys = [(each.measure, each.subject) for _, batch in new for each in batch.observations]
-    ids, looked_up = series.find(connection, keys)
-    key_of = dict(zip(ids, keys, strict=True))
-    counts: list[ReadingRow] = []
+    observations = [each for _, batch in new for each in batch.observations]
+    ids, looked_up = series.find(connection, observations)
+    slices: list[Slice] = []
     told: list[Told] = []
     end = 0
     for batch_id, batch in new:
         start, end = end, end + len(batch.observations)
-        counts += _sort_out((batch_id, batch), ids[start:end], known_at, told)
-    counts.sort()
-    touched: Touched = {batch_id: set() for batch_id, _ in new}
-    for batch_id, series_id in {(row[2], row[0]) for row in counts}:
-        touched[batch_id].add(key_of[series_id])
+        slices += _sort_out((batch_id, batch), ids[start:end], known_at, told)
     changed = _write_told(connection, told, known_at)
-    for batch_id, series_id in changed:
-        touched[batch_id].add(key_of[series_id])
-    write_readings(connection, counts)
-    newest = {row[0]: (row[0], row[1], row[1], row[4]) for row in counts}  # sorted: the newest is the last
-    write_newest_counts(connection, list(newest.values()))
+    write_counts(connection, slices, to_micros(known_at))
+    for each in slices:
+        changed[each.batch_id] |= each.values.keys()
+    one_of = dict(zip(ids, observations, strict=True))
+    touched = {
+        batch_id: frozenset((one_of[each].measure, one_of[each].subject) for each in series_ids)
+        for batch_id, series_ids in changed.items()
+    }
     return touched, looked_up
 
 
 def _sort_out(
     new: tuple[int, Batch], ids: list[int], known_at: datetime, told: list[Told]
-) -> list[ReadingRow]:
-    """The counts of one batch as rows; what must be compared with what holds goes to `told`."""
+) -> list[Slice]:
+    """The counts of one batch, a slice per instant; what must be compared with what holds goes to `told`."""
     batch_id, batch = new
-    micros = _Micros(known_at)
-    known = micros[known_at]
-    summed: dict[tuple[int, int], float] = {}
+    sums = _Sums(known_at)
     for observation, series_id in zip(batch.observations, ids, strict=True):
         value = observation.value
         if value is None or observation.measure not in _COUNTS:
@@ -81,15 +79,16 @@ def _sort_out(
             answer = Answer(at, value, observation.reason, observation.detail)
             told.append(Told(series_id, batch_id, observation.measure, observation.subject, answer))
             continue
-        place = (series_id, micros[observation.at])
-        summed[place] = summed.get(place, 0.0) + value
-    return [(series_id, at, batch_id, known, value, None) for (series_id, at), value in summed.items()]
+        values = sums[observation.at]
+        values[series_id] = values.get(series_id, 0.0) + value
+    return [Slice(at, batch_id, values) for at, values in sums.by_micros.items()]
 
 
-def _write_told(connection: Connection, told: list[Told], known_at: datetime) -> set[tuple[int, int]]:
-    """Returns the (batch id, series id) that changed something."""
+def _write_told(connection: Connection, told: list[Told], known_at: datetime) -> defaultdict[int, set[int]]:
+    """Returns the series ids changed, by batch id."""
+    changed: defaultdict[int, set[int]] = defaultdict(set)
     if not told:
-        return set()
+        return changed
     told = list({(each.series_id, each.batch_id, each.answer.at): each for each in told}.values())
     told.sort(key=lambda each: (each.series_id, each.answer.at))
     before = load_latest(connection, {each.series_id for each in told})
@@ -103,4 +102,6 @@ def _write_told(connection: Connection, told: list[Told], known_at: datetime) ->
     known_before = {series_id for series_id, held in before.items() if held.at is not None}
     never_known = {each.series_id for each in told} - known_before
     phases = write_listings(connection, [each for each in told if each.measure == "listing"], never_known)
-    return phases | {(batch_id, series_id) for series_id, batch_id, _ in changes}
+    for batch_id, series_id in phases | {(batch_id, series_id) for series_id, batch_id, _ in changes}:
+        changed[batch_id].add(series_id)
+    return changed

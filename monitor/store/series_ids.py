@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, bindparam, text
 
-from collectors.observation import Subject
+from collectors.measures import MEASURES
+from collectors.observation import Observation, Subject
 
 SeriesKey = tuple[str, Subject]  # measure, subject
 
@@ -40,24 +41,31 @@ class SeriesIds:
     """The ids already seen. Not more than a bounded number is remembered; forgetting costs a query."""
 
     def __init__(self) -> None:
-        self._known: dict[SeriesKey, int] = {}
+        self._known: dict[str, dict[Subject, int]] = {name: {} for name in MEASURES}
+        self._count = 0
 
-    def find(self, connection: Connection, keys: Sequence[SeriesKey]) -> tuple[list[int], dict[SeriesKey, int]]:
-        """The id of each key in order, and those that were looked up or created now.
+    def find(self, connection: Connection, told: Sequence[Observation]) -> tuple[list[int], dict[SeriesKey, int]]:
+        """The id of each observation's series in order, and those that were looked up or created now.
 
         The latter are to be remembered only once the transaction is committed.
         """
         known = self._known
-        found = [known.get(key) for key in keys]
-        if None not in found:
-            return [each for each in found if each is not None], {}
-        looked_up = _look_up(connection, {key for key, each in zip(keys, found, strict=True) if each is None})
-        return [looked_up[key] if each is None else each for key, each in zip(keys, found, strict=True)], looked_up
+        ids = [known[each.measure].get(each.subject, 0) for each in told]
+        if 0 not in ids:
+            return ids, {}
+        missing = {(each.measure, each.subject) for each, id_ in zip(told, ids, strict=True) if not id_}
+        looked_up = _look_up(connection, missing)
+        return [
+            id_ or looked_up[each.measure, each.subject] for each, id_ in zip(told, ids, strict=True)
+        ], looked_up
 
     def remember(self, looked_up: dict[SeriesKey, int]) -> None:
-        if len(self._known) + len(looked_up) > _REMEMBERED:
-            self._known = {}
-        self._known.update(looked_up)
+        self._count += len(looked_up)
+        if self._count > _REMEMBERED:
+            self._known = {name: {} for name in MEASURES}
+            self._count = len(looked_up)
+        for (measure, subject), id_ in looked_up.items():
+            self._known[measure][subject] = id_
 
 
 def _look_up(connection: Connection, keys: set[SeriesKey]) -> dict[SeriesKey, int]:
