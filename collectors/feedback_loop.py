@@ -6,7 +6,8 @@ A complaint is dated by the mail complained of (rates divide complaints by the m
 themselves are dated by receipt. What is no feedback report is parked, never dropped.
 
 May be wrong where a provider hides the recipient, the sending IP and our identifiers alike (the report is then
-counted as unattributed), and where somebody forges a report: what a report claims is never more than one complaint.
+counted as unattributed), and where somebody forges a report: set `authserv_id` where customers are judged by it.
+What a report claims is never more than one complaint.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from collectors.mail.original import is_redacted
 from collectors.mail.report import Feedback
 from collectors.observation import Batch, Evidence, Observation, Parked, Subject, Trace
 from collectors.providers import provider_named, provider_of_domain
+from collectors.report_sender import is_vouched_for
 
 log = logging.getLogger(__name__)
 
@@ -66,13 +68,18 @@ PATIENCE = 1.0  # for listeners that end
 
 
 class FeedbackLoopSettings(CollectorSettings):
-    """`max_mails` bounds one mailbox in one run, so that a flooded one does not keep the others waiting."""
+    """`max_mails` bounds one mailbox in one run, so that a flooded one does not keep the others waiting.
+
+    `authserv_id` is our own mail server's name in Authentication-Results; where it is set, a report whose sender
+    that server did not vouch for is parked instead of counted (RFC 9477).
+    """
 
     every: timedelta = timedelta(minutes=5)
     max_mail_bytes: int = Field(10_000_000, gt=0)
     max_mails: int = Field(2_000, gt=0)
     max_complaint_age: timedelta = timedelta(days=7)
     keep_evidence: bool = True
+    authserv_id: str | None = None
     max_watched: int = Field(50, ge=0)  # mailboxes with a connection of their own waiting for news
 
 
@@ -153,6 +160,9 @@ class FeedbackLoop:
             reason = Reason.MALFORMED if unread else Reason.NO_DATA
             text = f"{report.kind}: {report.error or 'not a feedback report'}"
             return self._parked(letter, door, key, received_at, reason, text)
+        if self.settings.authserv_id and not is_vouched_for(report.report_headers, self.settings.authserv_id):
+            text = f"{self.settings.authserv_id} does not vouch for {report.report_headers.get('from', 'nobody')}"
+            return self._parked(letter, door, key, received_at, Reason.UNVERIFIED, text)
         provider = provider_of(report.feedback, door.mailbox)
         whose = context.attribute(clues(report, report.feedback, provider))
         observations, trace = self._facts(report.feedback, whose, provider, received_at)

@@ -314,6 +314,21 @@ def test_evidence_is_left_out_where_it_is_not_wanted(server):
     assert report.evidence == ()
 
 
+@pytest.mark.parametrize(("results", "taken"), [
+    ("mx.example.com; dkim=pass header.d=example.org", True),
+    ("mx.example.com; dkim=fail header.d=example.org", False),
+    ("mx.example.net; dkim=pass header.d=example.org", False),
+])
+def test_a_report_our_own_server_does_not_vouch_for_is_parked_where_that_is_asked(server, results, taken):
+    server.deliver(f"Authentication-Results: {results}\r\n".encode() + arf())
+    monitor = Monitor(box(server))
+
+    batch, _ = monitor.run(FeedbackLoop(FeedbackLoopSettings(authserv_id="mx.example.com")))
+
+    assert monitor.counted("complaint") == taken
+    assert [found.reason for found in batch.parked] == ([] if taken else [Reason.UNVERIFIED])
+
+
 def watch(monitor: Monitor, stop: threading.Event):
     collector = FeedbackLoop(FeedbackLoopSettings())
     assert isinstance(collector, Watcher)

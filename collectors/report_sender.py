@@ -1,0 +1,63 @@
+"""Is a feedback report from whom it says it is from? Read from what our own mail server found (RFC 8601).
+
+RFC 9477 forbids to act on a report without a valid DKIM signature of its From domain: anybody can write a mail
+that makes one customer look bad. The server that took the mail in has checked the signature while its
+key was there to be looked up; its topmost `Authentication-Results` field says so. Believed is only a field that carries
+our server's own name, which that server must remove from mails that come in with it (RFC 8601, section 5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from collectors.mail.fields import address
+
+_PASS = re.compile(r"\s*(dkim|dmarc)(?:\s*/\s*\d+)?\s*=\s*pass\b", re.IGNORECASE)
+_DOMAIN = {  # method → where the domain stands that passed
+    "dkim": re.compile(r"\bheader\.(?:d|i)\s*=\s*(?:[^\s;]*@)?([\w.-]+)", re.IGNORECASE),
+    "dmarc": re.compile(r"\bheader\.from\s*=\s*(?:[^\s;]*@)?([\w.-]+)", re.IGNORECASE),
+}
+_STRUCTURE = frozenset("=;() \t")  # inside quotes these are only text
+
+
+def is_vouched_for(headers: Mapping[str, str], server: str) -> bool:
+    """Whether `server` found a DKIM signature (or DMARC pass) of the From domain of the mail with these headers."""
+    sender = address(headers.get("from", "")).rpartition("@")[2].lower()
+    name, *results = _bare(headers.get("authentication-results", "")).split(";")
+    if not sender or name.lower().split()[:1] != [server.lower()]:  # a version number may follow the name
+        return False
+    return any(_is_of(sender, signer) for result in results for signer in _signers(result))
+
+
+def _bare(said: str) -> str:
+    """Without comments, and with quoted text that cannot be taken for more; nothing where one never ends.
+
+    Senders write into this field: an envelope address may read `"; dkim=pass header.d=example.org"@example.net`.
+    """
+    kept: list[str] = []
+    depth, quoted, escaped = 0, False, False
+    for char in said:
+        if escaped:
+            escaped = False
+        elif char == "\\" and (quoted or depth):
+            escaped = True
+        elif char == '"' and not depth:
+            quoted = not quoted
+        elif char in "()" and not quoted:
+            depth = max(0, depth + (1 if char == "(" else -1))
+            kept.append(" ")
+        elif not depth:
+            kept.append("_" if quoted and char in _STRUCTURE else char)
+    return "" if depth or quoted else "".join(kept)
+
+
+def _signers(result: str) -> list[str]:
+    method = _PASS.match(result)
+    return _DOMAIN[method[1].lower()].findall(result) if method else []
+
+
+def _is_of(sender: str, signer: str) -> bool:
+    """RFC 9477: the signing domain is the From domain or a parent of it, and not just a top-level domain."""
+    signer = signer.lower().strip(".")
+    return "." in signer and (sender == signer or sender.endswith(f".{signer}"))
