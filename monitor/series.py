@@ -18,7 +18,7 @@ _MOST_STEPS = 200_000  # the fraction needs about sqrt(max(a, b)) steps; this se
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """`k` events in `n` trials with one-sided bounds at `confidence` (all 0–1)."""
+    """`k` events in `n` trials with one-sided bounds at `confidence` (all 0-1)."""
 
     k: int
     n: int
@@ -56,7 +56,7 @@ def _check(k: int, n: int, confidence: float) -> None:
 
 
 def beta_quantile(p: float, a: float, b: float) -> float:
-    """x with I_x(a, b) = p, by Newton steps kept inside a shrinking bracket."""
+    """The x with I_x(a, b) = p, by Newton steps kept inside a shrinking bracket."""
     low, high = 0.0, 1.0
     x = a / (a + b)
     log_beta = math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)

@@ -83,7 +83,7 @@ def decode(
 
     With `customer`, every event is that customer's: one that names another is refused.
     """
-    counts: dict[tuple[str, Subject, datetime], int] = {}
+    counts: dict[tuple[str, Subject, datetime], tuple[int, datetime]] = {}
     traces: list[Trace] = []
     refused: list[tuple[LineError, bytes]] = []
     messages: dict[str, int] = {}
@@ -98,7 +98,8 @@ def decode(
             continue
         accepted += 1
         minute = (event.measure, event.subject, event.at.replace(second=0, microsecond=0))
-        counts[minute] = counts.get(minute, 0) + event.count
+        before, newest_at = counts.get(minute, (0, event.at))
+        counts[minute] = before + event.count, max(newest_at, event.at)
         messages[event.measure] = messages.get(event.measure, 0) + event.count
         if event.trace is not None:
             traces.append(event.trace)
@@ -107,7 +108,9 @@ def decode(
         key=key,
         at=now,
         observations=tuple(
-            Observation(measure, subject, at, float(count)) for (measure, subject, at), count in counts.items()
+            # dated by the minute's newest event: a window that begins inside the minute must not lose its mails
+            Observation(measure, subject, at, float(count))
+            for (measure, subject, _), (count, at) in counts.items()
         ),
         traces=tuple(traces),
         parked=tuple(_parked(refused)),

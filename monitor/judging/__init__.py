@@ -117,7 +117,7 @@ class Judge:
         )
         telling.write(case, event, text, telling.routes(self.receivers, incident))
         incident.told_at = case.now
-        incident.told_members = sorted({*incident.told_members, *case.members})
+        incident.told_members = sorted({*incident.told_members, *telling.worth_telling(case)})
         case.session.add(incident)
 
     def _end(self, case: Case, why: str) -> None:

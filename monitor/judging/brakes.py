@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from monitor.judging.case import Case
 from monitor.notify.message import where
-from monitor.records import Stream, Suspension
+from monitor.records import SendingIp, Stream, Suspension
 from monitor.rules.verdict import Answer, Member
 from monitor.store import Store
 from monitor.store.changes import new_id, put_on, scope_key, take_off
@@ -101,14 +101,17 @@ def _why_not(case: Case, store: Store, brake: Suspension, limits: Limits) -> str
 
 
 def _held_share(case: Case, store: Store, brake: Suspension) -> float | None:
-    """The share of delivered mail that automation's holds would stop with this one; None: not measured."""
+    """The share of delivered mail that automation's holds would stop with this one; None: not measured.
+
+    A held IP stops its mail only once its whole pool is held: until then the others of the pool take it over.
+    """
     held = case.session.exec(
         select(Suspension).where(
             col(Suspension.lifted_at).is_(None), Suspension.effect == "hold", col(Suspension.rule).is_not(None)
         )
     ).all()
-    scopes = [row.scope for row in held] + [brake.scope]
-    traffic = store.window_counts(("delivered",), _TRAFFIC_BY, case.now - TRAFFIC_WINDOW, case.now)
+    scopes = _stopping(case.session, [row.scope for row in held] + [brake.scope])
+    traffic = store.window_counts(("delivered",), _TRAFFIC_BY, case.now - TRAFFIC_WINDOW, case.now + timedelta(microseconds=1))
     total = sum(counts["delivered"] for counts in traffic.values())
     if not total:
         return None
@@ -118,6 +121,14 @@ def _held_share(case: Case, store: Store, brake: Suspension) -> float | None:
         if _matched(dict(zip(_TRAFFIC_BY, values, strict=True)), scopes)
     )
     return float(stopped / total)
+
+
+def _stopping(session: Session, scopes: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """The scopes without those of single IPs whose pool still has a free one."""
+    held = {scope["ip"] for scope in scopes if set(scope) == {"ip"}}
+    pools = dict(session.exec(select(SendingIp.address, SendingIp.pool)).all()) if held else {}
+    free = {pool for address, pool in pools.items() if pool is not None and address not in held}
+    return [scope for scope in scopes if set(scope) != {"ip"} or pools.get(scope["ip"]) not in free]
 
 
 def _matched(subject: Mapping[str, str | None], scopes: Sequence[Mapping[str, str]]) -> bool:

@@ -15,7 +15,7 @@ from monitor.notify.message import Message, Receiver, receivers_of
 from monitor.records import Incident, Outbox, Silence
 from monitor.store.changes import silences_at
 
-GROWN_AT_MOST_EVERY = timedelta(minutes=5)
+GROWN_AT_MOST_EVERY = timedelta(minutes=1)
 
 
 def write(case: Case, event: str, message: Message, names: Iterable[str]) -> None:
@@ -32,15 +32,20 @@ def write(case: Case, event: str, message: Message, names: Iterable[str]) -> Non
 
 
 def due_event(case: Case) -> str | None:
-    """`firing`, `grown` (new members since we told, not too often), or None when there is nothing to tell."""
+    """`firing`, `grown` (new members or brakes since we told, not too often), or None: nothing to tell."""
     incident = case.incident
     if silenced(silences_at(case.session, case.now), incident):
         return None
     if incident.told_at is None:
         return "firing"
-    if set(case.members) - set(incident.told_members) and case.now - incident.told_at >= GROWN_AT_MOST_EVERY:
+    if set(worth_telling(case)) - set(incident.told_members) and case.now - incident.told_at >= GROWN_AT_MOST_EVERY:
         return "grown"
     return None
+
+
+def worth_telling(case: Case) -> list[str]:
+    """What a message tells of: the members of the breach, and the brakes put on."""
+    return sorted({*case.members, *(brake.id for brake in case.brakes_in_force())})
 
 
 def told(session: Session, incident: Incident) -> list[str]:

@@ -32,15 +32,17 @@ def judge_rate(rule: ComplaintRateRule, facts: RateFacts, now: datetime) -> Verd
     if facts.stale:
         return _unknown(facts, "stale", f"{summary}, but {facts.stale}", evidence)
     if found.upper < rule.clear.below:
-        return Verdict(facts.group, Answer.CLEAR, summary, evidence=evidence)
+        healed = f"complaint rate {rate_text(found, upper=True)} since {_minute(facts.since)}"
+        return Verdict(facts.group, Answer.CLEAR, healed, evidence=evidence)
     if n < rule.min_delivered:
         return _unknown(facts, "insufficient", f"{summary}: too few messages to say", evidence)
     return Verdict(facts.group, Answer.BETWEEN, summary, evidence=evidence)
 
 
-def rate_text(found: Rate) -> str:
-    """`0.41 % (82 of 20,000; at least 0.33 %)`."""
-    return f"{percent(found.value)} ({found.k:,} of {found.n:,}; at least {percent(found.lower)})"
+def rate_text(found: Rate, *, upper: bool = False) -> str:
+    """`0.41 % (82 of 20,000; at least 0.33 %)`, or with the other bound: `… at most 0.50 %)`."""
+    bound = f"at most {percent(found.upper)}" if upper else f"at least {percent(found.lower)}"
+    return f"{percent(found.value)} ({found.k:,} of {found.n:,}; {bound})"
 
 
 def percent(share: float) -> str:

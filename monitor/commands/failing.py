@@ -1,0 +1,42 @@
+"""How a command ends when it cannot do what it was asked: one clear message and the right exit code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from sqlalchemy.exc import DBAPIError
+
+from monitor.api.serve import AddressError
+from monitor.config import Config, ConfigError, load_config
+
+
+class Failure(click.ClickException):
+    """A message on standard error and an exit code (2 bad usage or configuration, 3 unreachable)."""
+
+    def __init__(self, exit_code: int, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc]  # click reads it from the instance
+
+    def format_message(self) -> str:
+        return str(self.message)
+
+
+@contextmanager
+def configured(path: Path) -> Iterator[Config]:
+    """The configuration, and inside the `with` the common failures as messages.
+
+    Bad configuration or inventory ends with 2, a database or address that cannot be had with 3.
+    """
+    try:
+        yield load_config(path, os.environ)
+    except ConfigError as error:
+        raise Failure(2, str(error)) from None
+    except DBAPIError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        raise Failure(3, f"the database cannot be used: {reason} — is it up, and engine.url right?") from None
+    except AddressError as error:
+        raise Failure(3, str(error)) from None

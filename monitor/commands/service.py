@@ -1,0 +1,101 @@
+"""`vigie run`, `serve`, `collect`: the service, whole or in parts."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import orjson
+
+from monitor.app import Application
+from monitor.commands.failing import Failure, configured
+
+CONFIG = click.option(
+    "--config", "path", type=click.Path(path_type=Path, dir_okay=False), default=Path("vigie.yaml"), show_default=True
+)
+
+
+@click.command()
+@CONFIG
+def run(path: Path) -> None:
+    """Everything in one process: collect, judge, tell, answer."""
+    _live(path, collect=True, answer=True)
+
+
+@click.command()
+@CONFIG
+def serve(path: Path) -> None:
+    """Only the API and the console."""
+    _live(path, collect=False, answer=True)
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--once", is_flag=True, help="One run of NAME, then end.")
+@click.option("--json", "as_json", is_flag=True, help="Print the run and its observations as JSON lines.")
+@CONFIG
+def collect(name: str | None, once: bool, as_json: bool, path: Path) -> None:
+    """Scheduler, collectors, judging and telling; or, with --once, one run of one collector."""
+    if not once:
+        if name is not None:
+            raise click.UsageError("NAME goes with --once")
+        _live(path, collect=True, answer=False)
+        return
+    if name is None:
+        raise click.UsageError("--once needs the NAME of a collector")
+    with _application(path) as application:
+        if name not in application.collectors:
+            known = ", ".join(sorted(application.collectors)) or "none"
+            raise Failure(2, f"{path}: no collector '{name}' is configured and enabled; there are: {known}")
+        tally = application.run_collector(name, keep=True)
+    if as_json:
+        for seen in tally.seen:
+            subject = {key: value for key, value in seen.subject._asdict().items() if value is not None}
+            _print({"measure": seen.measure, "subject": subject, "at": seen.at, "value": seen.value,
+                    "reason": seen.reason, "detail": dict(seen.detail)})
+    row = {"collector": name, "outcome": tally.outcome, "reason": tally.reason, "text": tally.text, **tally.counts()}
+    if as_json:
+        _print({"run": row})
+    else:
+        counts = ", ".join(f"{count} {what}" for what, count in tally.counts().items())
+        click.echo(f"{name}: {tally.outcome}{f' ({tally.text})' if tally.text else ''}; {counts}")
+    if tally.outcome == "failed":
+        sys.exit(3)
+
+
+@contextmanager
+def _application(path: Path) -> Iterator[Application]:
+    """A prepared application, closed at the end; what is wrong with its configuration ends the command."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for chatty in ("apscheduler", "httpx", "alembic", "_granian"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    with configured(path) as config:
+        application = Application(config)
+        try:
+            application.prepare()
+            yield application
+        finally:
+            application.close()
+
+
+def _live(path: Path, *, collect: bool, answer: bool) -> None:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with _application(path) as application:
+        if collect:
+            application.start()
+        if answer:
+            application.serve(stop)
+        else:
+            stop.wait()
+
+
+def _print(row: object) -> None:
+    click.echo(orjson.dumps(row, option=orjson.OPT_UTC_Z, default=str))

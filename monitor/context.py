@@ -1,0 +1,67 @@
+"""What one run of a collector is told of ours: targets, mailboxes with their secrets, whose mail, its cursor."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import SecretStr
+
+from collectors.contract import Attribution, Clues, CollectorError, Mailbox, Reason, Target
+from monitor.attribution import directory
+from monitor.inventory import Inventory
+from monitor.inventory import Mailbox as MailboxItem
+from monitor.store import Store
+from monitor.store.inventory import read_inventory
+
+
+class RunContext:
+    """The inventory as it stands when the run begins; it does not change under the run's feet."""
+
+    def __init__(
+        self, store: Store, collector: str, secrets: Mapping[str, SecretStr], stop: threading.Event
+    ) -> None:
+        self._store = store
+        self._collector = collector
+        self._secrets = secrets
+        self._stop = stop
+        with store.reading_session() as session:
+            self._inventory: Inventory = read_inventory(session)
+        self._directory = directory(self._inventory)
+
+    def targets(self) -> Sequence[Target]:
+        ips = [
+            Target(ip.address, f"ipv{ipaddress.ip_address(ip.address).version}", ip.role, ip.customer)
+            for ip in self._inventory.ips.values()
+        ]
+        return ips + [
+            Target(domain.domain, "domain", customer=domain.customer) for domain in self._inventory.domains.values()
+        ]
+
+    def mailboxes(self, purpose: str) -> Sequence[Mailbox]:
+        return [self._mailbox(box) for box in self._inventory.mailboxes.values() if box.purpose == purpose]
+
+    def attribute(self, clues: Clues) -> Attribution:
+        return self._directory.attribute(clues)
+
+    def cursor(self, name: str) -> Mapping[str, Any] | None:
+        return self._store.cursor(self._collector, name)
+
+    def secret(self, name: str) -> str:
+        if name not in self._secrets:
+            raise CollectorError(
+                Reason.KEY_MISSING, f"the inventory asks for secret '{name}': name it under `secrets:` in the configuration"
+            )
+        return self._secrets[name].get_secret_value()
+
+    def stopping(self) -> bool:
+        return self._stop.is_set()
+
+    def _mailbox(self, box: MailboxItem) -> Mailbox:
+        return Mailbox(
+            name=box.name, host=box.host, username=box.username, password=self.secret(box.secret), port=box.port,
+            tls=box.tls, folder=box.folder, done_folder=box.done_folder, parked_folder=box.parked_folder,
+            provider=box.provider,
+        )

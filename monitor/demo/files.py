@@ -1,0 +1,89 @@
+"""The demo's own configuration, written as a person would write it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from monitor.demo.story import ZONES, catalogue
+from monitor.demo.world import MAILINGS
+
+CONFIG = """\
+# The demo's configuration; times are short so that a minute shows what otherwise takes a day.
+engine:
+  url: sqlite:///vigie.sqlite
+  max_held_share: 90%          # two customers only: holding one is half of the traffic
+api:
+  listen: {listen}
+inventory: inventory.yaml
+secrets:
+  fbl: demo-password
+collectors:
+  dnsbl:
+    every: 1s
+    resolvers: ["127.0.0.1:{dns}"]
+    catalogue: {catalogue}
+    lists: [{lists}]
+  feedback_loop:
+    every: 30s
+receivers:
+  - name: on-call
+    url: http://127.0.0.1:{chat}/
+rules:
+  - id: ip-listed
+    kind: listing
+    severity: critical
+    min_weight: 0.7
+    suspend: {{effect: hold}}
+    advice: find the mail that caused it before asking for removal
+  - id: complaint-rate
+    kind: complaint_rate
+    severity: critical
+    by: [customer, stream, provider]
+    window: 10m
+    above: 0.3%
+    clear: {{below: 0.2%}}
+    keep: 2s
+    suspend: {{effect: hold, scope: [customer, stream, provider], at_most: 14s}}
+    advice: ask the customer where the addresses come from and when they consented
+"""
+
+
+def write(folder: Path, *, listen: str, dns: int, imap: int, chat: int) -> Path:
+    """Write configuration, catalogue and inventory into a folder; returns the configuration."""
+    (folder / "catalogue.json").write_text(json.dumps(catalogue(), indent=1))
+    (folder / "inventory.yaml").write_text(_inventory(imap))
+    path = folder / "vigie.yaml"
+    path.write_text(CONFIG.format(listen=listen, dns=dns, chat=chat, catalogue=folder / "catalogue.json", lists=", ".join(ZONES)))
+    return path
+
+
+def _inventory(imap: int) -> str:
+    customers = dict.fromkeys(mailing.customer for mailing in MAILINGS)
+    lines = ["customers:"]
+    for customer in customers:
+        lines += [f"  - id: {customer}", f"    name: {customer.title()}", "    streams:"]
+        for mailing in (each for each in MAILINGS if each.customer == customer):
+            kind = "transactional" if mailing.stream == "receipts" else "marketing"
+            lines.append(f"      - {{name: {mailing.stream}, kind: {kind}}}")
+    lines.append("pools:")
+    lines += [f"  - {{name: {customer}-pool, customer: {customer}}}" for customer in customers]
+    ips = {ip: mailing.customer for mailing in MAILINGS for ip in mailing.ips}
+    lines.append("ips:")
+    lines += [f"  - {{address: {ip}, pool: {customer}-pool}}" for ip, customer in ips.items()]
+    lines.append("domains:")
+    domains = {mailing.domain: mailing.customer for mailing in MAILINGS}
+    lines += [f"  - {{domain: {domain}, customer: {customer}}}" for domain, customer in domains.items()]
+    lines += [
+        "mailboxes:",
+        "  - name: yahoo-loop",
+        "    purpose: feedback_loop",
+        "    provider: yahoo",
+        "    host: 127.0.0.1",
+        f"    port: {imap}",
+        "    tls: none",
+        "    username: fbl",
+        "    secret: fbl",
+        "    done_folder: Done",
+    ]
+    return "\n".join(lines) + "\n"

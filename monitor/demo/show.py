@@ -1,0 +1,145 @@
+"""What a person (or a program) sees of the demo: one line per thing that happens."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+import orjson
+from sqlmodel import col, select
+
+from collectors.observation import Trace
+from monitor.notify.message import where
+from monitor.records import Incident, Transition
+from monitor.store import Store, Taken
+
+_COLOURS = {
+    "world": "blue", "listing": "yellow", "complaint": "yellow", "incident": "red", "transition": "magenta",
+    "notification": "cyan", "decision": "green",
+}
+LOOK_SECONDS = 0.2
+_CONSEQUENCES = frozenset({"notification", "decision"})  # told after the transition they follow from
+
+
+class Show:
+    """Prints events, from any thread, in the order they come in."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._lock = threading.Lock()
+        self._reading = threading.Lock()
+        self._store: Store | None = None
+        self._seen = 0
+        self._listed: dict[tuple[str, str], float] = {}
+        self._complaints: dict[tuple[str, str], int] = {}
+        self.counts: dict[str, int] = {}
+
+    def emit(self, event: Mapping[str, Any]) -> None:
+        """One event; `at` is added where it is missing."""
+        if event["event"] in _CONSEQUENCES:
+            self._catch_up()
+        event = {"event": event["event"], "at": datetime.now(UTC), **event}
+        with self._lock:
+            self.counts[event["event"]] = self.counts.get(event["event"], 0) + 1
+            if self._as_json:
+                click.echo(orjson.dumps(event, option=orjson.OPT_UTC_Z, default=str))
+            else:
+                colour = _COLOURS.get(event["event"])
+                click.echo(f"{event['at']:%H:%M:%S}  {click.style(event['event'].ljust(12), fg=colour)}  {_told(event)}")
+
+    def say(self, text: str) -> None:
+        """What the demo does to the world (people only: the service does not know it)."""
+        if not self._as_json:
+            self.emit({"event": "world", "text": text})
+
+    def taken(self, taken: Taken) -> None:
+        """The facts of a batch that a person would want to see: changed listings, complaints."""
+        for seen in taken.batch.observations:
+            if seen.measure != "listing" or seen.value is None:
+                continue
+            target, dnsbl = seen.subject.ip or seen.subject.domain or "", seen.subject.dnsbl or ""
+            if self._listed.get((target, dnsbl), 0.0) == seen.value:
+                continue
+            self._listed[target, dnsbl] = seen.value
+            verdict = "listed" if seen.value else "not_listed"
+            self.emit({"event": "listing", "at": seen.at, "target": target, "list": dnsbl, "verdict": verdict,
+                       "codes": sorted(seen.detail.get("codes", ()))})
+        for trace in taken.batch.traces:
+            if trace.kind == "complaint":
+                self._complained(trace)
+
+    def _complained(self, trace: Trace) -> None:
+        """People are told at the first, second, fourth, eighth … complaint of a stream; programs of each."""
+        said = trace.subject
+        key = (said.customer or "", said.stream or "")
+        total = self._complaints[key] = self._complaints.get(key, 0) + 1
+        if self._as_json or total & (total - 1) == 0:
+            self.emit({"event": "complaint", "at": trace.at, "customer": said.customer, "stream": said.stream,
+                       "campaign": said.campaign, "ip": said.ip, "provider": said.provider, "total": total})
+
+    def follow(self, store: Store, stop: threading.Event) -> None:
+        """Tell every transition as it is written, until `stop`."""
+        self._store = store
+        while not stop.wait(LOOK_SECONDS):
+            self._catch_up()
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        if self._store is None:
+            return
+        with self._reading:
+            with self._store.reading_session() as session:
+                newer = select(Transition).where(col(Transition.id) > self._seen).order_by(col(Transition.id))
+                rows = session.exec(newer).all()
+                incidents = {row.of: session.get(Incident, row.of) for row in rows if row.kind == "incident"}
+            for row in rows:
+                self._seen = row.id or self._seen
+                self.emit(_transition(row, incidents.get(row.of)))
+
+
+def _transition(row: Transition, incident: Incident | None) -> dict[str, Any]:
+    said = {"at": row.at, "old": row.old, "new": row.new, "why": row.why, "rule": row.rule, "by": row.actor}
+    if incident is not None:
+        state = "resolved" if row.new == "ok" else row.new
+        return {"event": "incident", "state": state, "incident": incident.id, "subject": incident.subject,
+                "severity": incident.severity, **said}
+    return {"event": "transition", "kind": row.kind, "of": row.of, "scope": row.evidence.get("scope"), **said}
+
+
+def _told(event: Mapping[str, Any]) -> str:
+    words = _WORDS.get(event["event"])
+    return words(event) if words else str(event["text"])
+
+
+def _listing_words(event: Mapping[str, Any]) -> str:
+    return f"{event['target']} is {event['verdict'].replace('_', ' ')} on {event['list']}"
+
+
+def _complaint_words(event: Mapping[str, Any]) -> str:
+    return f"complaint {event['total']} about {event['customer']} {event['stream'] or ''} at {event['provider']}"
+
+
+def _incident_words(event: Mapping[str, Any]) -> str:
+    return f"{event['rule']} {event['state'].upper()} ({where(event['subject'])}): {event['why']}"
+
+
+def _transition_words(event: Mapping[str, Any]) -> str:
+    return f"{event['new']} {where(event['scope'] or {})}: {event['why']}"
+
+
+def _notification_words(event: Mapping[str, Any]) -> str:
+    return f"chat: {event['title']}\n" + "\n".join(f"{'':24}{line}" for line in event["body"].splitlines())
+
+
+def _decision_words(event: Mapping[str, Any]) -> str:
+    why = f": {event['why']}" if event["why"] else ""
+    return f"may {event['customer']} {event['stream']} send from {event['ip']}? {event['decision'].upper()}{why}"
+
+
+_WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "listing": _listing_words, "complaint": _complaint_words, "incident": _incident_words,
+    "transition": _transition_words, "notification": _notification_words, "decision": _decision_words,
+}

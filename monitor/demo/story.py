@@ -1,0 +1,74 @@
+"""What goes wrong in the demo, and when: an IP is listed and cleared; Bolt mails a bought list and mends it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from monitor.demo.dns_server import DnsblServer
+from monitor.demo.world import Sender
+
+TICK_SECONDS = 0.5
+ROUND_SECONDS = 60.0
+LISTED_AT, BOUGHT_AT, MENDED_AT, CLEARED_AT = 5.0, 9.0, 18.0, 24.0
+ZONES = {"demo-block": "block.vigie.example", "demo-policy": "policy.vigie.example", "demo-small": "small.vigie.example"}
+ACME_IPS = ("192.0.2.10", "192.0.2.11")
+
+
+@dataclass(slots=True)
+class Story:
+    """Advances by ticks; what happens in a round depends on the seed alone."""
+
+    dns: DnsblServer
+    sender: Sender
+    dice: random.Random
+    say: Callable[[str], None]
+    listed: str = ""
+
+    def tick(self, number: int) -> None:
+        """Do what is due at this tick (0 is the start of the first round)."""
+        moment = number * TICK_SECONDS % ROUND_SECONDS
+        for at, act in ((LISTED_AT, self._list), (BOUGHT_AT, self._buy), (MENDED_AT, self._mend), (CLEARED_AT, self._clear)):
+            if moment == at:
+                act()
+
+    def _list(self) -> None:
+        self.listed = self.dice.choice(ACME_IPS)
+        self.dns.list(ZONES["demo-block"], self.listed, ["127.0.0.2"], f"spam trap hit by {self.listed}")
+        self.say(f"{self.listed}, one of Acme's two IPs, hits a spam trap and is listed")
+
+    def _buy(self) -> None:
+        self.sender.bought = True
+        self.say("Bolt mails a bought list: its recipients begin to complain")
+
+    def _mend(self) -> None:
+        self.sender.bought = False
+        self.say("Bolt throws the bought list away")
+
+    def _clear(self) -> None:
+        self.dns.clear(ZONES["demo-block"], self.listed)
+        self.say(f"the list removes {self.listed}")
+
+
+def catalogue() -> Mapping[str, Any]:
+    """The demo's lists, in the schema of the project's catalogue."""
+    def entry(name: str, zone: str, weight: float, meaning: str) -> dict[str, Any]:
+        return {
+            "id": name, "name": name.replace("-", " ").title(), "operator": "Demo operator", "zone": zone,
+            "kind": "block", "targets": ["ipv4"], "code_style": "exact",
+            "codes": {"127.0.0.2": {"meaning": meaning, "category": "spam", "severity": "critical"}},
+            "refused_codes": {}, "needs_key": False, "positive_test": "127.0.0.2", "negative_test": "127.0.0.1",
+            "txt_reason": True, "delist_url": f"https://{zone}/removal", "weight": weight, "isps": ["Yahoo"],
+            "status": "alive", "min_poll_interval": 1, "default_enabled": True,
+        }
+
+    return {
+        "meta": {"schema": "dnsbl-catalog/1"},
+        "lists": [
+            entry("demo-block", ZONES["demo-block"], 1.0, "spam source"),
+            entry("demo-policy", ZONES["demo-policy"], 0.8, "dynamic address"),
+            entry("demo-small", ZONES["demo-small"], 0.4, "reported by users"),
+        ],
+    }

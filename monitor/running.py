@@ -1,0 +1,87 @@
+"""One run of one collector: ask, store, acknowledge, and leave a row that says how it went."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from collectors.contract import Collector, CollectorError, Context, Reason
+from collectors.observation import Batch, Observation
+from monitor.store import Store, Taken
+
+log = logging.getLogger(__name__)
+
+Take = Callable[[Sequence[Batch]], list[Taken]]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run did. `outcome` is ok, partial (something stayed unknown) or failed."""
+
+    outcome: str = "ok"
+    reason: str | None = None
+    text: str | None = None
+    batches: int = 0
+    repeats: int = 0
+    observations: int = 0
+    unknowns: int = 0
+    traces: int = 0
+    parked: int = 0
+    seen: list[Observation] = field(default_factory=list)
+
+    def add(self, taken: Taken) -> None:
+        batch = taken.batch
+        self.batches += 1
+        if not taken.new:
+            self.repeats += 1
+            return
+        self.observations += len(batch.observations)
+        self.unknowns += sum(1 for each in batch.observations if each.value is None)
+        self.traces += len(batch.traces)
+        self.parked += len(batch.parked)
+
+    def counts(self) -> dict[str, int]:
+        names = ("batches", "repeats", "observations", "unknowns", "traces", "parked")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Runs collectors against one store; `take` stores a batch and has it judged."""
+
+    store: Store
+    take: Take
+    clock: Callable[[], datetime]
+
+    def run(self, collector: Collector, context: Context, *, keep: bool = False) -> Tally:
+        """One run; never raises for what the collector does. With `keep`, its observations are in `seen`.
+
+        Each batch is committed before the source hears of it, and heard of before the next is asked for: so a
+        crash repeats at most one batch, which its key makes harmless.
+        """
+        now = self.clock()
+        run_id = self.store.open_run(collector.name, now)
+        tally = Tally()
+        try:
+            for batch in collector.collect(context, now):
+                taken = self.take([batch])[0]
+                if batch.acknowledge is not None:
+                    batch.acknowledge()
+                tally.add(taken)
+                if keep:
+                    tally.seen.extend(batch.observations)
+        except CollectorError as error:
+            tally.outcome, tally.reason, tally.text = "failed", error.reason.value, error.text
+        except Exception as error:
+            log.exception("collector %s", collector.name)
+            tally.outcome, tally.reason = "failed", Reason.INTERNAL.value
+            tally.text = f"{type(error).__name__}: see the log"
+        else:
+            if tally.unknowns:
+                tally.outcome, tally.text = "partial", f"{tally.unknowns} of {tally.observations} answers are unknown"
+        self.store.close_run(
+            run_id, self.clock(), outcome=tally.outcome, reason=tally.reason, text=tally.text, **tally.counts()
+        )
+        return tally

@@ -1,0 +1,291 @@
+"""Facts → incident, brake, message → recovery, on every engine."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlmodel import select
+
+from collectors.observation import Batch, Observation, Subject
+from monitor.judging import Judge
+from monitor.judging.brakes import Limits
+from monitor.notify.message import Receiver
+from monitor.records import Customer, Incident, Outbox, Pool, SendingIp, Stream, Suspension, Transition
+from monitor.rules.model import RULE
+from monitor.store.changes import acknowledge, lift, silence
+
+START = datetime(2026, 1, 5, 12, tzinfo=UTC)
+BOLT = Subject(customer="bolt", stream="newsletter", provider="yahoo")
+RATE = RULE.validate_python({
+    "id": "complaint-rate", "kind": "complaint_rate", "severity": "critical", "above": "0.3%", "clear": {"below": "0.1%"},
+    "suspend": {"effect": "hold", "scope": ["customer", "stream"], "at_most": "12h"}, "advice": "ask Bolt",
+    "quiet_for": "2d",
+})
+LISTED = RULE.validate_python({
+    "id": "ip-listed", "kind": "listing", "severity": "critical", "min_weight": 0.7, "suspend": {},
+})
+CHAT = Receiver("on-call", "json://127.0.0.1/")
+
+
+class World:
+    """A store, a judge and a clock that a test moves."""
+
+    def __init__(self, store, rules, limits=None):
+        self.store, self.now, self.serial = store, START, 0
+        self.judge = Judge(store, rules, [CHAT], limits or Limits(max_held_share=1.0), "http://vigie.example")
+        with store.session() as session:
+            session.add_all([Customer(id="acme", name="Acme"), Customer(id="bolt", name="Bolt"), Pool(name="shared")])
+            session.flush()
+            session.add_all([Stream(customer="bolt", name="newsletter"),
+                             Stream(customer="bolt", name="receipts", kind="transactional")])
+            session.add_all([SendingIp(address=f"192.0.2.{i}", pool="shared") for i in range(1, 5)])
+
+    def wait(self, **span):
+        self.now += timedelta(**span)
+
+    def count(self, measure, value, subject=BOLT):
+        self.serial += 1
+        seen = Observation(measure, subject, self.now, float(value))
+        self.store.intake([Batch("test", f"k{self.serial}", self.now, (seen,))], self.now)
+
+    def sent(self, delivered, complaints, subject=BOLT):
+        self.count("delivered", delivered, subject)
+        if complaints:
+            self.count("complaint", complaints, subject)
+
+    def answers(self, listed, ip="192.0.2.1", dnsbl="big", reason=None):
+        self.serial += 1
+        detail = {"codes": ["127.0.0.2"] if listed else [], "ttl_seconds": 60, "weight": 1.0, "kind": "block",
+                  "operator": dnsbl, "name": dnsbl, "meanings": ["spam source"]}
+        value = None if reason else float(listed)
+        seen = Observation("listing", Subject(ip=ip, dnsbl=dnsbl), self.now, value, reason, detail)
+        self.store.intake([Batch("dnsbl", f"k{self.serial}", self.now, (seen,))], self.now)
+
+    def judged(self):
+        self.judge.judge_all(self.now)
+
+    def rows(self, model):
+        with self.store.reading_session() as session:
+            return list(session.exec(select(model)))
+
+    def incident(self):
+        (incident,) = self.rows(Incident)
+        return incident
+
+    def brakes(self):
+        return [row for row in self.rows(Suspension) if row.lifted_at is None]
+
+    def told(self):
+        return [row.event for row in sorted(self.rows(Outbox), key=lambda row: row.id)]
+
+
+@pytest.fixture
+def world(store):
+    return World(store, [RATE, LISTED])
+
+
+def test_complaints_beyond_doubt_fire_hold_and_tell_once(world):
+    world.sent(20_000, 90)
+    for _ in range(3):
+        world.judged()
+        world.wait(minutes=1)
+    assert world.incident().state == "firing"
+    (brake,) = world.brakes()
+    assert brake.scope == {"customer": "bolt", "stream": "newsletter"}
+    assert brake.until == START + timedelta(hours=12)
+    (row,) = world.rows(Outbox)
+    assert row.event == "firing"
+    for words in ("0.45 % (90 of 20,000; at least 0.36 %)", "customer bolt, stream newsletter", "Done: hold on",
+                  "Next: ask Bolt", f"http://vigie.example/incidents/{world.incident().id}"):
+        assert words in row.body
+
+
+def test_a_few_complaints_of_a_small_stream_raise_nothing(world):
+    world.sent(50, 1)
+    world.judged()
+    assert world.rows(Incident) == []
+
+
+def test_after_the_hold_only_new_mail_is_judged_and_health_ends_the_incident(world):
+    world.sent(20_000, 90)
+    world.judged()
+    world.wait(hours=12)
+    world.judged()
+    assert world.brakes() == []
+    assert world.incident().state == "firing"
+    world.wait(minutes=10)
+    world.judged()
+    assert world.brakes() == [], "the old complaints were judged already"
+    world.sent(20_000, 2)
+    world.judged()
+    assert world.incident().state == "ok"
+    assert world.told() == ["firing", "resolved"]
+
+
+def test_mail_that_draws_complaints_again_after_the_hold_is_held_again_and_told(world):
+    world.sent(20_000, 90)
+    world.judged()
+    world.wait(hours=12)
+    world.judged()
+    world.wait(minutes=10)
+    world.sent(20_000, 90)
+    world.judged()
+    assert len(world.brakes()) == 1
+    assert world.told() == ["firing", "grown"]
+
+
+def test_an_operator_who_lifts_is_not_overruled_by_the_evidence_he_knew(world):
+    world.sent(20_000, 90)
+    world.judged()
+    world.wait(minutes=1)
+    with world.store.session() as session:
+        lift(session, world.brakes()[0].id, actor="olga", reason="list cleaned", now=world.now)
+    for _ in range(3):
+        world.wait(minutes=1)
+        world.judged()
+    assert world.brakes() == []
+
+
+def test_silence_after_the_hold_is_no_recovery_until_it_has_lasted(world):
+    world.sent(20_000, 90)
+    world.judged()
+    world.wait(hours=12)
+    world.judged()
+    for _ in range(3):
+        world.wait(hours=12)
+        world.judged()
+    assert world.incident().state == "firing"
+    world.wait(days=1)
+    world.judged()
+    assert world.incident().state == "ok"
+    assert world.told() == ["firing", "resolved"]
+
+
+def test_complaints_not_collected_do_not_end_an_incident(store):
+    world = World(store, [RATE])
+    world.sent(20_000, 90)
+    world.judged()
+    world.wait(hours=12)
+    world.judged()
+    world.sent(20_000, 0)
+    object.__setattr__(world.judge, "stale_complaints", lambda _: "the mailbox was not read")
+    world.judged()
+    assert (world.incident().state, world.incident().unknown_reason) == ("firing", "stale")
+    assert world.incident().ended_at is None
+
+
+def test_a_listing_holds_the_ip_and_three_clean_answers_release_it(world):
+    world.answers(listed=False)
+    world.wait(minutes=5)
+    world.answers(listed=True)
+    world.judged()
+    assert [brake.scope for brake in world.brakes()] == [{"ip": "192.0.2.1"}]
+    for expected in (1, 1, 0):
+        world.wait(minutes=5)
+        world.answers(listed=False)
+        world.judged()
+        assert len(world.brakes()) == expected
+    assert world.told() == ["firing", "resolved"]
+
+
+@pytest.mark.parametrize("reason", ["timeout", "refused", "canary_failed"])
+def test_a_list_that_stops_answering_neither_holds_nor_releases(world, reason):
+    world.answers(listed=False)
+    world.answers(listed=False, ip="192.0.2.2")
+    world.wait(minutes=5)
+    world.answers(listed=True)
+    world.judged()
+    for _ in range(5):
+        world.wait(minutes=5)
+        world.answers(listed=None, reason=reason)
+        world.answers(listed=None, reason=reason, ip="192.0.2.2")
+        world.judged()
+    assert world.incident().state == "firing"
+    assert [brake.scope for brake in world.brakes()] == [{"ip": "192.0.2.1"}]
+
+
+def test_what_was_listed_before_we_looked_raises_no_alarm(world):
+    world.answers(listed=True)
+    world.wait(minutes=5)
+    world.answers(listed=True)
+    world.judged()
+    assert world.rows(Incident) == []
+
+
+def test_forty_ips_on_one_list_are_one_incident_and_growth_is_told_no_oftener_than_once_a_minute(world):
+    for i in range(1, 5):
+        world.answers(listed=False, ip=f"192.0.2.{i}")
+    world.wait(minutes=5)
+    for i in range(1, 5):
+        world.answers(listed=True, ip=f"192.0.2.{i}")
+        world.judged()
+        world.wait(seconds=20)
+    assert len(world.rows(Incident)) == 1
+    assert len(world.brakes()) == 4
+    world.wait(minutes=2)
+    world.judged()
+    assert world.told() == ["firing", "grown"]
+
+
+def test_transactional_mail_is_told_of_but_not_held(world):
+    receipts = Subject(customer="bolt", stream="receipts", provider="yahoo")
+    world.sent(20_000, 90, receipts)
+    world.judged()
+    assert world.incident().state == "firing"
+    assert world.brakes() == []
+    assert "transactional" in world.rows(Outbox)[0].body
+
+
+def test_automation_holds_no_more_than_its_share_of_the_traffic(store):
+    world = World(store, [RATE], Limits(max_held_share=0.25))
+    world.sent(20_000, 90)
+    world.sent(10_000, 0, Subject(customer="acme", stream="news", provider="yahoo"))
+    world.judged()
+    assert world.brakes() == []
+    assert "a person must decide" in world.rows(Outbox)[0].body
+
+
+def test_what_was_told_while_firing_is_told_when_resolved_though_silenced_since(world):
+    world.answers(listed=False)
+    world.wait(minutes=5)
+    world.answers(listed=True)
+    world.judged()
+    with world.store.session() as session:
+        silence(session, matchers={"rule": "ip-listed"}, actor="olga", reason="known", now=world.now,
+                until=world.now + timedelta(days=1))
+    for _ in range(3):
+        world.wait(minutes=5)
+        world.answers(listed=False)
+        world.judged()
+    assert world.told() == ["firing", "resolved"]
+
+
+def test_what_fires_while_silenced_is_told_when_the_silence_ends(world):
+    with world.store.session() as session:
+        silence(session, matchers={"customer": "bolt"}, actor="olga", reason="known", now=world.now,
+                until=world.now + timedelta(hours=1))
+    world.sent(20_000, 90)
+    world.judged()
+    assert world.told() == []
+    assert len(world.brakes()) == 1, "a silence stops the telling, not the judging"
+    world.wait(hours=1, seconds=1)
+    world.judged()
+    assert world.told() == ["firing"]
+
+
+def test_a_rule_taken_out_of_the_configuration_ends_what_it_opened(world):
+    world.sent(20_000, 90)
+    world.judged()
+    Judge(world.store, [LISTED], [CHAT]).judge_all(world.now)
+    assert world.incident().state == "ok"
+    assert world.brakes() == []
+    assert world.told() == ["firing", "resolved"]
+
+
+def test_every_change_leaves_its_transition(world):
+    world.sent(20_000, 90)
+    world.judged()
+    with world.store.session() as session:
+        acknowledge(session, world.incident().id, actor="olga", reason="calling Bolt", now=world.now)
+    changes = [(row.kind, row.old, row.new) for row in world.rows(Transition)]
+    assert changes == [("incident", "ok", "firing"), ("suspension", "none", "hold"),
+                       ("incident", "firing", "acknowledged")]
