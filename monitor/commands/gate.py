@@ -1,0 +1,91 @@
+"""`vigie gate ask`: one decision, from the database or over HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+import orjson
+
+from monitor.api.follow import GateIndex
+from monitor.commands.failing import Failure
+from monitor.commands.stored import config_option, json_option, stored, utc_now
+from monitor.gate import decide, read_request
+from monitor.notify.message import where
+
+_TIMEOUT_SECONDS = 10.0
+
+
+@click.group()
+def gate() -> None:
+    """May I send?"""
+
+
+@gate.command()
+@click.option("--customer", required=True)
+@click.option("--stream")
+@click.option("--campaign")
+@click.option("--ip")
+@click.option("--pool")
+@click.option("--domain", help="From or DKIM d= domain.")
+@click.option("--provider", help="Id of a mailbox provider, such as gmail.")
+@click.option("--recipient-domain", help="Instead of --provider.")
+@click.option("--count", type=int, default=1, show_default=True)
+@click.option("--url", help="Ask a running service, such as http://127.0.0.1:8080, instead of the database.")
+@click.option("--key", envvar="VIGIE_KEY", help="A key with the scope gate; better in VIGIE_KEY.")
+@config_option
+@json_option
+def ask(url: str | None, key: str | None, config_file: Path, *, as_json: bool, **asked: Any) -> None:
+    """One decision."""
+    if asked["provider"] and asked["recipient_domain"]:
+        raise click.UsageError("--provider or --recipient-domain, not both")
+    said = {name: value for name, value in asked.items() if value is not None}
+    try:
+        request = read_request(said)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    if url is not None:
+        answer = _over_http(url, key, said)
+    else:
+        with stored(config_file) as store:
+            now = utc_now()
+            decision = decide(request, GateIndex().refresh(store, now, everything=True), now)
+        answer = orjson.dumps(decision, option=orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS)
+    click.echo(answer if as_json else _in_words(orjson.loads(answer)))
+
+
+def _over_http(url: str, key: str | None, said: dict[str, Any]) -> bytes:
+    if key is None:
+        raise click.UsageError("--url needs a key: --key or VIGIE_KEY")
+    try:
+        response = httpx.post(
+            f"{url.rstrip('/')}/v1/decision", json=said, headers={"Authorization": f"Bearer {key}"},
+            timeout=_TIMEOUT_SECONDS,
+        )
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Failure(3, f"{url} does not answer: {error}") from None
+    if response.status_code != 200:
+        raise Failure(3 if response.status_code >= 500 else 2, f"{url} refuses: {_detail(response)}")
+    return response.content
+
+
+def _detail(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {response.status_code}"
+
+
+def _in_words(answer: dict[str, Any]) -> str:
+    lines = [answer["decision"]]
+    if answer["rate_per_hour"] is not None:
+        lines[0] += f", at most {answer['rate_per_hour']:,} an hour"
+    if answer["retry_after_seconds"] is not None:
+        lines[0] += f"; ask again in {answer['retry_after_seconds']} s"
+    for reason in answer["reasons"]:
+        end = f" until {reason['until']}" if reason["until"] else ""
+        lifts = f"; lifts when {reason['lifts_when']}" if reason["lifts_when"] else ""
+        lines.append(f"  {reason['effect']} on {where(reason['scope'])}{end}: {reason['text']}{lifts}")
+    return "\n".join(lines)

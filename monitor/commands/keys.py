@@ -1,0 +1,69 @@
+"""`vigie keys`: who may call the API. A key is shown once, when it is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from sqlmodel import col, select
+
+from monitor.api.keys import SCOPES, make_key
+from monitor.commands.failing import Failure
+from monitor.commands.stored import config_option, json_option, print_json, stored, utc_now
+from monitor.records import ApiKey
+
+
+@click.group()
+def keys() -> None:
+    """Make, list and revoke keys of the API."""
+
+
+@keys.command()
+@click.option("--name", required=True, help="Whose key it is; stands in the history of what it changes.")
+@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(SCOPES), help="Repeat for more.")
+@click.option("--customer", help="Bind the key to one customer.")
+@config_option
+@json_option
+def create(name: str, scopes: tuple[str, ...], customer: str | None, config_file: Path, *, as_json: bool) -> None:
+    """Make a key; it is printed on standard output and cannot be shown again."""
+    try:
+        row, key = make_key(name, scopes, customer, utc_now())
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    with stored(config_file) as store, store.session() as session:
+        session.add(row)
+    if as_json:
+        print_json({"id": row.id, "name": name, "scopes": row.scopes, "customer": customer, "key": key})
+        return
+    click.echo(f"key {row.id} for {name}: {', '.join(row.scopes)}; keep it now, it is not shown again", err=True)
+    click.echo(key)
+
+
+@keys.command("list")
+@config_option
+@json_option
+def list_keys(config_file: Path, *, as_json: bool) -> None:
+    """All keys, revoked ones too, without their secrets."""
+    with stored(config_file) as store, store.reading_session() as session:
+        rows = list(session.exec(select(ApiKey).order_by(col(ApiKey.created_at))))
+    for row in rows:
+        if as_json:
+            print_json(row.model_dump(exclude={"sha256"}))
+            continue
+        bound = f", only {row.customer}" if row.customer else ""
+        end = f", revoked {row.revoked_at:%Y-%m-%d %H:%M UTC}" if row.revoked_at else ""
+        click.echo(f"{row.id}  {row.name}: {', '.join(row.scopes)}{bound}, made {row.created_at:%Y-%m-%d %H:%M UTC}{end}")
+
+
+@keys.command()
+@click.argument("key_id", metavar="ID")
+@config_option
+def revoke(key_id: str, config_file: Path) -> None:
+    """End a key; API processes follow within a second."""
+    with stored(config_file) as store, store.session() as session:
+        row = session.get(ApiKey, key_id)
+        if row is None:
+            raise Failure(2, f"no key {key_id}; vigie keys list shows them")
+        row.revoked_at = row.revoked_at or utc_now()
+        session.add(row)
+    click.echo(f"key {key_id} is revoked", err=True)

@@ -1,0 +1,139 @@
+"""What operators do: `vigie hold`, `slow`, `lift`, `silence`, `ack`. Each says why, and leaves a transition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import click
+from sqlmodel import Session, SQLModel
+
+from monitor.commands.failing import Failure
+from monitor.commands.stored import AHEAD, actor, config_option, json_option, print_row, stored, utc_now
+from monitor.gate import canonical
+from monitor.notify.message import brake_text, when, where
+from monitor.store import changes
+
+_reason = click.option("--reason", required=True, help="Why; whoever reads this later must know.")
+_until = click.option("--until", type=AHEAD, help="When it ends: a time, or a span such as 2h.")
+
+
+def _scope_options(command: Callable[..., None]) -> Callable[..., None]:
+    for name in reversed(changes.SCOPE_DIMENSIONS):
+        command = click.option(f"--{name}")(command)
+    return command
+
+
+@click.command()
+@_scope_options
+@_until
+@_reason
+@config_option
+@json_option
+def hold(until: datetime | None, reason: str, config_file: Path, *, as_json: bool, **scope: str | None) -> None:
+    """Stop mail of a scope: whoever asks the gate is told to hold it."""
+    _brake(config_file, "hold", scope, reason, until, None, as_json=as_json)
+
+
+@click.command()
+@_scope_options
+@click.option("--rate-per-hour", type=click.IntRange(min=1), required=True, help="Messages an hour, at most.")
+@_until
+@_reason
+@config_option
+@json_option
+def slow(
+    rate_per_hour: int, until: datetime | None, reason: str, config_file: Path, *, as_json: bool, **scope: str | None
+) -> None:
+    """Slow mail of a scope."""
+    _brake(config_file, "slow", scope, reason, until, rate_per_hour, as_json=as_json)
+
+
+@click.command()
+@click.argument("suspension_id", metavar="SUSPENSION")
+@_reason
+@config_option
+@json_option
+def lift(suspension_id: str, reason: str, config_file: Path, *, as_json: bool) -> None:
+    """Lift a suspension."""
+    with _changing(config_file) as session:
+        row = changes.lift(session, suspension_id, actor=actor(), reason=reason, now=utc_now())
+    _show(row, f"{row.id} is lifted: {where(row.scope)}", as_json=as_json)
+
+
+@click.command()
+@click.option("--match", "matches", multiple=True, metavar="NAME=VALUE", help="Such as rule=ip-listed; repeat: all match.")
+@click.option("--until", type=AHEAD, help="When it ends: a time, or a span such as 2h.")
+@click.option("--end", "ended", metavar="SILENCE", help="End this silence now instead.")
+@_reason
+@config_option
+@json_option
+def silence(
+    matches: tuple[str, ...], until: datetime | None, ended: str | None, reason: str, config_file: Path, *, as_json: bool
+) -> None:
+    """Do not tell of matching incidents for a time; they are judged on."""
+    if ended is not None:
+        with _changing(config_file) as session:
+            row = changes.end_silence(session, ended, actor=actor(), reason=reason, now=utc_now())
+        _show(row, f"{row.id} has ended", as_json=as_json)
+        return
+    if until is None or not matches:
+        raise click.UsageError("a silence needs --match and --until")
+    matchers = dict(_pair(match) for match in matches)
+    with _changing(config_file) as session:
+        row = changes.silence(
+            session, matchers=matchers, actor=actor(), reason=reason, now=utc_now(), until=until
+        )
+    _show(row, f"{row.id} until {when(row.until)}: {where(row.matchers)}", as_json=as_json)
+
+
+@click.command()
+@click.argument("incident_id", metavar="INCIDENT")
+@_reason
+@config_option
+@json_option
+def ack(incident_id: str, reason: str, config_file: Path, *, as_json: bool) -> None:
+    """Say that you look after an incident."""
+    with _changing(config_file) as session:
+        row = changes.acknowledge(session, incident_id, actor=actor(), reason=reason, now=utc_now())
+    _show(row, f"{row.id} is acknowledged by {row.acked_by}", as_json=as_json)
+
+
+def _brake(
+    config_file: Path, effect: str, said: dict[str, str | None], reason: str, until: datetime | None,
+    rate_per_hour: int | None, *, as_json: bool,
+) -> None:
+    with _changing(config_file) as session:
+        scope = {name: canonical(name, value) for name, value in said.items() if value is not None}
+        row = changes.hold(
+            session, scope=scope, effect=effect, actor=actor(), reason=reason, now=utc_now(), until=until,
+            rate_per_hour=rate_per_hour,
+        )
+    _show(row, f"{row.id}: {brake_text(row)}", as_json=as_json)
+
+
+@contextmanager
+def _changing(config_file: Path) -> Iterator[Session]:
+    """A session to change in; what the change refuses ends the command with exit code 2."""
+    with stored(config_file) as store:
+        try:
+            with store.session() as session:
+                yield session
+        except (LookupError, ValueError) as error:
+            raise Failure(2, str(error.args[0] if error.args else error)) from None
+
+
+def _pair(match: str) -> tuple[str, str]:
+    name, equals, value = match.partition("=")
+    if not (name and equals and value):
+        raise click.UsageError(f"--match {match}: write NAME=VALUE")
+    return name, value
+
+
+def _show(row: SQLModel, text: str, *, as_json: bool) -> None:
+    if as_json:
+        print_row(row)
+    else:
+        click.echo(text)

@@ -1,0 +1,79 @@
+"""A real Vigie API on a free port of loopback, in this process."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import httpx
+
+from monitor.api import GateIndex, Services, build_app, serve
+from monitor.api.keys import make_key
+from monitor.config import Api
+from monitor.store import Store
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+class Clock:
+    """Stands still unless a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+class Vigie:
+    """What a test talks to: clients by key, the store behind, the clock."""
+
+    def __init__(self, store: Store, url: str, clock: Clock, gate: GateIndex) -> None:
+        self.store, self.url, self.clock, self.gate = store, url, clock, gate
+        self._clients: list[httpx.Client] = []
+
+    def client(self, *scopes: str, customer: str | None = None) -> httpx.Client:
+        """A client with a new key of these scopes; without scopes, one without a key."""
+        headers = {}
+        if scopes:
+            row, key = make_key("-".join(scopes), scopes, customer, NOW)
+            with self.store.session() as session:
+                session.add(row)
+            self.gate.refresh_keys(self.store)
+            headers = {"Authorization": f"Bearer {key}"}
+        client = httpx.Client(base_url=self.url, headers=headers, timeout=20)
+        self._clients.append(client)
+        return client
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
+
+
+def free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
+@contextmanager
+def running(store: Store, *, pages=None, settings: Api | None = None) -> Iterator[Vigie]:
+    clock, gate, port = Clock(), GateIndex(), free_port()
+    services = Services(store, gate, clock, lambda batches: store.intake(batches, clock()), settings or Api())
+    stop, ready = threading.Event(), threading.Event()
+    app = build_app(services, pages)
+    thread = threading.Thread(target=serve, args=(app, "127.0.0.1", port, stop), kwargs={"on_ready": ready.set})
+    thread.start()
+    vigie = Vigie(store, f"http://127.0.0.1:{port}", clock, gate)
+    try:
+        assert ready.wait(20)
+        yield vigie
+    finally:
+        vigie.close()
+        stop.set()
+        thread.join(20)
+        assert not thread.is_alive()
