@@ -87,7 +87,7 @@ def system_servers(path: Path = _SYSTEM) -> tuple[Server, ...]:
         try:
             server = Server(str(ipaddress.ip_address(words[1])))
         except ValueError:
-            continue  # a zone index or rubbish: the next line may do
+            continue  # rubbish: the next line may do
         if name := public_name(server):
             public.append(f"{server.host} ({name})")
         else:

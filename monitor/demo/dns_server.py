@@ -130,7 +130,7 @@ class DnsblServer:
             return short.to_wire()
 
     def _fill(self, response: dns.message.Message, question: dns.rrset.RRset) -> None:
-        zone = next((zone for zone in self._zones if question.name.is_subdomain(zone)), None)
+        zone = max((zone for zone in self._zones if question.name.is_subdomain(zone)), key=len, default=None)
         if zone is None:
             response.set_rcode(dns.rcode.REFUSED)
             return

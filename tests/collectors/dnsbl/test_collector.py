@@ -1,0 +1,198 @@
+"""The collector over a list server on loopback: facts, rhythm, budget, faults."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import ValidationError
+
+from collectors.contract import CollectorError, Reason, Target
+from collectors.dnsbl import Dnsbl
+from collectors.observation import Subject
+from tests.servers.dns import DnsblServer
+from tests.servers.dns_hostile import Hostile
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+ACME = Target("192.0.2.7", "ipv4", customer="acme")
+BOLT = Target("192.0.2.8", "ipv4", customer="bolt")
+SITE = Target("Example.com", "domain", customer="acme")
+CODES = {"127.0.0.2": {"meaning": "spam", "severity": "high"}}
+IPS = {"id": "bl", "zone": "bl.example.net", "positive_test": "127.0.0.2", "codes": CODES, "weight": 0.8, "isps": ["Example"]}
+DOMAINS = {"id": "dbl", "zone": "dbl.example.net", "positive_test": "TEST", "targets": ["domain"], "codes": CODES}
+SCORES = {
+    "id": "score", "zone": "score.example.net", "kind": "score", "code_style": "score", "codes": {"127.0.4.*": "score"},
+    "score": {"prefix": "127.0.4", "max": 100},
+}
+
+
+class World:
+    """What the monitor hands in."""
+
+    def __init__(self, *targets, secrets=None):
+        self._targets = targets
+        self.secrets = secrets or {}
+        self.saved = {}
+        self.stop = False
+
+    def targets(self):
+        return self._targets
+
+    def cursor(self, name):
+        return self.saved.get(name)
+
+    def secret(self, name):
+        if name not in self.secrets:
+            raise CollectorError(Reason.KEY_MISSING, name)
+        return self.secrets[name]
+
+    def stopping(self):
+        return self.stop
+
+    def take(self, collector, now=NOW):
+        seen = []
+        for batch in collector.collect(self, now):
+            self.saved[batch.cursor_name] = json.loads(json.dumps(batch.cursor))
+            seen.append(batch)
+        return seen
+
+
+@pytest.fixture
+def server():
+    zones = {"bl.example.net": {"192.0.2.7": ["127.0.0.2"]}, "k7.bl.example.net": {"192.0.2.7": ["127.0.0.2"]}, "dbl.example.net": {}, "score.example.net": {"192.0.2.7": ["127.0.4.73"]}}
+    with DnsblServer(zones, ttl_seconds=300, negative_ttl_seconds=60) as running:
+        running.port = running.start()
+        yield running
+
+
+@pytest.fixture
+def make(server, tmp_path):
+    def build(*lists, **settings):
+        path = tmp_path / "lists.json"
+        path.write_text(json.dumps({"lists": lists or [IPS, DOMAINS], **settings.pop("file", {})}))
+        usual = {"resolvers": (f"127.0.0.1:{server.port}",), "catalogue": path, "timeout_seconds": 0.3}
+        return Dnsbl(Dnsbl.Settings(**(usual | settings)))
+
+    return build
+
+
+def observations(batches, measure="listing"):
+    return {one.subject: one for batch in batches for one in batch.observations if one.measure == measure}
+
+
+def test_listings_are_facts_about_our_addresses_and_domains(make):
+    seen = observations(World(ACME, BOLT, SITE).take(make()))
+    assert {subject: one.value for subject, one in seen.items()} == {
+        Subject(customer="acme", ip="192.0.2.7", dnsbl="bl"): 1.0,
+        Subject(customer="bolt", ip="192.0.2.8", dnsbl="bl"): 0.0,
+        Subject(customer="acme", domain="example.com", dnsbl="dbl"): 0.0,
+    }
+    listing = seen[Subject(customer="acme", ip="192.0.2.7", dnsbl="bl")]
+    assert listing.detail["codes"] == ["127.0.0.2"]
+    assert {"kind": "block", "severity": "high", "weight": 0.8, "ttl_seconds": 300, "finding": True}.items() <= listing.detail.items()
+    json.dumps(listing.detail)
+
+
+def test_score_lists_give_numbers_and_no_listings(make):
+    batches = World(ACME, BOLT).take(make(SCORES))
+    assert observations(batches) == {}
+    scores = observations(batches, "list_score")
+    assert {(subject.ip, one.value, one.reason) for subject, one in scores.items()} == {
+        ("192.0.2.7", 73.0, None), ("192.0.2.8", None, "no_data")}
+
+
+def test_the_canary_of_every_list_and_our_own_network_are_facts(make):
+    canaries = observations(World(ACME, SITE).take(make()), "canary")
+    assert {(subject.dnsbl, subject.collector): one.value for subject, one in canaries.items()} == {
+        ("bl", "dnsbl"): 1.0, ("dbl", "dnsbl"): 1.0, (None, "dnsbl"): 1.0}
+
+
+def test_what_is_not_due_is_not_asked_again(make, server):
+    world, collector = World(ACME, BOLT), make(IPS)
+    world.take(collector)
+    server.list("bl.example.net", "192.0.2.8")
+    assert observations(world.take(collector, NOW + timedelta(seconds=59))) == {}
+    after = observations(world.take(collector, NOW + timedelta(seconds=61)))
+    assert [(subject.ip, one.value) for subject, one in after.items()] == [("192.0.2.8", 1.0)]
+    assert len(observations(world.take(collector, NOW + timedelta(seconds=301)))) == 1
+    server.clear("bl.example.net", "192.0.2.7")
+    later = observations(world.take(collector, NOW + timedelta(seconds=700)))
+    assert sorted((subject.ip, one.value) for subject, one in later.items()) == [("192.0.2.7", 0.0), ("192.0.2.8", 1.0)]
+
+
+def test_a_list_is_left_alone_as_long_as_it_wishes(make):
+    world, collector = World(BOLT), make(IPS | {"min_poll_interval": 3600})
+    world.take(collector)
+    assert world.take(collector, NOW + timedelta(minutes=59)) == []
+    assert observations(world.take(collector, NOW + timedelta(minutes=60)))
+
+
+def test_keys_come_from_secrets_and_a_missing_one_is_a_fact(make):
+    keyed = IPS | {"needs_key": True}
+    seen = World(ACME, secrets={"bl_key": "K7"}).take(make(keyed, keys={"b*": "bl_key"}))
+    assert [one.value for one in observations(seen).values()] == [1.0]
+    assert "K7" not in repr(seen)
+    for keys in ({"b*": "bl_key"}, {}):
+        (missing,) = observations(World(ACME).take(make(keyed, keys=keys))).values()
+        assert (missing.value, missing.reason) == (None, "key_missing")
+
+
+def test_batches_are_bounded_and_their_keys_are_those_of_the_sweep(make):
+    targets = [Target(f"192.0.{n // 250}.{n % 250}", "ipv4") for n in range(2100)]
+    batches = World(*targets).take(make(IPS))
+    assert [len(batch.observations) for batch in batches] == [2000, 102]
+    assert [batch.key for batch in batches] == ["2026-01-01T12:00:00+00:00/0", "2026-01-01T12:00:00+00:00/1"]
+    assert {batch.source for batch in batches} == {"dnsbl"}
+
+
+def test_the_budget_outlives_the_process_and_is_stretched(make, caplog):
+    world = World(*(Target(f"192.0.2.{n}", "ipv4") for n in range(20, 30)))
+    settings = {"file": {"operators": {"Acme": {"daily_queries": 16}}}}
+    first = observations(world.take(make(IPS | {"operator": "Acme"}, **settings)))
+    assert world.saved["budget"] == {"day": "2026-01-01", "spent": {"Acme": 12}}
+    assert "to stay within its daily limit each target is asked every 16.7 hours only" in caplog.text
+    again = observations(world.take(make(IPS | {"operator": "Acme"}, **settings), NOW + timedelta(hours=1)))
+    assert [one.reason for one in first.values()] == [None] * 10
+    assert [one.reason for one in again.values()].count("budget") == 8
+    tomorrow = observations(world.take(make(IPS | {"operator": "Acme"}, **settings), NOW + timedelta(days=1)))
+    assert {one.reason for one in tomorrow.values()} == {None}
+
+
+def test_neighbours_in_one_64_are_asked_once_where_the_list_works_so(make, server):
+    six = IPS | {"targets": ["ipv6"], "positive_test": "::FFFF:7F00:2", "ipv6_scope": "/64 (and larger)"}
+    server.list("bl.example.net", "2001:db8::1")
+    ours = [Target(f"2001:db8::{n}", "ipv6") for n in range(1, 5)] + [Target("2001:db8:0:1::1", "ipv6")]
+    asked = server.asked_count
+    seen = observations(World(*ours).take(make(six)))
+    assert [one.value for one in seen.values()].count(1.0) == 4
+    assert len(seen) == 5
+    assert server.asked_count - asked == 2 + 2 + 1  # canaries, addresses, one text
+
+
+def test_it_stops_when_told(make):
+    world = World(ACME)
+    world.stop = True
+    assert observations(world.take(make())) == {}
+
+
+def test_no_answer_from_any_resolver_fails_the_run_after_saying_so(make):
+    with Hostile({"bl.example.net": lambda q: None, "dbl.example.net": lambda q: None}) as silent:
+        world = World(ACME, SITE)
+        with pytest.raises(CollectorError, match="no resolver answers"):
+            world.take(make(resolvers=(f"127.0.0.1:{silent.port}",)))
+        assert world.saved
+
+
+def test_a_fault_of_our_own_is_one_fact_and_lists_stay_unknown(make):
+    lists = [IPS | {"id": f"l{n}", "zone": f"l{n}.example.net"} for n in range(6)]
+    zones = {f"l{n}.example.net": (lambda q: [q.reply(rcode=2)]) for n in range(6)}
+    with Hostile(zones) as ill:
+        canaries = observations(World(ACME).take(make(*lists, resolvers=(f"127.0.0.1:{ill.port}",))), "canary")
+    assert {one.reason for subject, one in canaries.items() if subject.dnsbl} == {"network"}
+    assert [one.value for subject, one in canaries.items() if not subject.dnsbl] == [0.0]
+
+
+def test_a_dead_list_is_refused_in_the_configuration():
+    with pytest.raises(ValidationError, match="Proofpoint decommissioned SORBS"):
+        Dnsbl.Settings(lists=("spamhaus-zen", "sorbs"))
+    with pytest.raises(ValidationError, match="no list has the id 'spamhaus-zem'; near: spamhaus-zen"):
+        Dnsbl.Settings(lists=("spamhaus-zem",))
