@@ -76,7 +76,7 @@ class FeedbackLoopSettings(CollectorSettings):
 
     every: timedelta = timedelta(minutes=5)
     max_mail_bytes: int = Field(10_000_000, gt=0)
-    max_mails: int = Field(2_000, gt=0)
+    max_mails: int = Field(10_000, gt=0)
     max_complaint_age: timedelta = timedelta(days=7)
     keep_evidence: bool = True
     authserv_id: str | None = None
@@ -149,27 +149,36 @@ class FeedbackLoop:
 
     def _batch(self, letter: Letter, door: MailboxDoor, context: Context, now: datetime) -> Batch:
         received_at = min(letter.received_at, now)
-        if not letter.whole:
-            digest = hashlib.sha256(letter.raw).hexdigest()
-            return self._parked(letter, door, f"mail:{digest}:{letter.size}", received_at, Reason.TOO_LARGE,
-                                f"{letter.size} bytes; only the beginning is kept")
         report = parse(letter.raw)
-        key = f"mail:{report.identity or hashlib.sha256(letter.raw).hexdigest()}"
-        if report.feedback is None or report.kind not in REPORTS:
-            unread = report.kind == Kind.UNREADABLE or report.error is not None
-            reason = Reason.MALFORMED if unread else Reason.NO_DATA
-            text = f"{report.kind}: {report.error or 'not a feedback report'}"
-            return self._parked(letter, door, key, received_at, reason, text)
-        if self.settings.authserv_id and not is_vouched_for(report.report_headers, self.settings.authserv_id):
-            text = f"{self.settings.authserv_id} does not vouch for {report.report_headers.get('from', 'nobody')}"
-            return self._parked(letter, door, key, received_at, Reason.UNVERIFIED, text)
-        provider = provider_of(report.feedback, door.mailbox)
-        whose = context.attribute(clues(report, report.feedback, provider))
-        observations, trace = self._facts(report.feedback, whose, provider, received_at)
+        identity = report.identity or hashlib.sha256(letter.raw).hexdigest()
+        if refusal := self._refusal(letter, report):
+            reason, text = refusal
+            where = f"{door.mailbox.name}/{door.mailbox.folder}/{letter.uid}"
+            # a key of its own: moved back once the cause is mended, the mail is counted after all
+            return Batch(source=self.name, key=f"parked:{reason}:{identity}", at=received_at,
+                         parked=(Parked(where, reason, text, letter.raw),), acknowledge=partial(door.park, letter.uid))
+        said = report.feedback
+        assert said is not None  # _refusal has looked
+        provider = provider_of(said, door.mailbox)
+        whose = context.attribute(clues(report, said, provider))
+        observations, trace = self._facts(said, whose, provider, received_at)
         return Batch(
-            source=self.name, key=key, at=received_at, observations=observations, traces=(trace,),
+            source=self.name, key=f"mail:{identity}", at=received_at, observations=observations, traces=(trace,),
             evidence=(Evidence("mail", received_at, letter.raw),) if self.settings.keep_evidence else (),
             acknowledge=partial(door.finish, letter.uid))
+
+    def _refusal(self, letter: Letter, report: Report) -> tuple[Reason, str] | None:
+        """Why a mail is parked instead of counted; None where it is a report to be believed."""
+        if not letter.whole:
+            return Reason.TOO_LARGE, f"{letter.size} bytes; only the beginning is kept"
+        if report.kind == Kind.UNREADABLE or report.error is not None:
+            return Reason.MALFORMED, f"{report.kind}: {report.error}"
+        if report.feedback is None or report.kind not in REPORTS:
+            return Reason.NO_DATA, f"{report.kind}: not a feedback report"
+        server = self.settings.authserv_id
+        if server and not is_vouched_for(report.report_headers, server):
+            return Reason.UNVERIFIED, f"{server} does not vouch for {report.report_headers.get('from', 'nobody')}"
+        return None
 
     def _facts(self, said: Feedback, whose: Attribution, provider: str | None,
                received_at: datetime) -> tuple[tuple[Observation, ...], Trace]:
@@ -181,7 +190,7 @@ class FeedbackLoop:
         observations = [Observation("report", subject, received_at, 1.0)]
         if whose.how is None:
             observations.append(Observation("unattributed_report", subject, received_at, 1.0))
-        elif complains:
+        if complains and (whose.how or whose.ip or whose.domain):  # of a shared IP or domain: ours, nobody's in particular
             observations.append(Observation("complaint", subject, at, 1.0))
         trace = Trace("complaint" if complains else "report", at, subject,
                       recipient=whose.recipient or clear_recipient(said), message_id=said.message_id,
@@ -194,11 +203,6 @@ class FeedbackLoop:
         if arrival_at is None or not timedelta(0) <= received_at - arrival_at <= self.settings.max_complaint_age:
             return received_at
         return arrival_at
-
-    def _parked(self, letter: Letter, door: MailboxDoor, key: str, at: datetime, reason: Reason, text: str) -> Batch:
-        where = f"{door.mailbox.name}/{door.mailbox.folder}/{letter.uid}"
-        return Batch(source=self.name, key=key, at=at, parked=(Parked(where, reason, text, letter.raw),),
-                     acknowledge=partial(door.park, letter.uid))
 
 
 def provider_of(said: Feedback, mailbox: Mailbox) -> str | None:

@@ -45,7 +45,7 @@ MEASURES: dict[str, Measure] = {
                 max_age=timedelta(hours=26)),
         Measure("canary", "state", "1 healthy, 0 failing", "whether a list answers its known test points rightly",
                 max_age=timedelta(hours=1)),
-        Measure("mailbox_read", "state", "1 read, 0 not read", "whether a mailbox could be read to its end",
+        Measure("mailbox_read", "state", "1 read, 0 not read", "whether a mailbox could be read",
                 max_age=timedelta(hours=1)),
     )
 }

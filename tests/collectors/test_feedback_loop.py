@@ -66,6 +66,8 @@ class Monitor:
 
     def attribute(self, clues: Clues) -> Attribution:
         self.clues.append(clues)
+        if "shared" in clues.tokens:
+            return Attribution(ip=clues.source_ip)
         if "acme1" in clues.tokens:
             return Attribution(customer="acme", stream="newsletter", campaign="autumn", ip="192.0.2.7", how="token")
         return Attribution()
@@ -204,6 +206,28 @@ def test_a_report_about_nobody_of_ours_is_counted_but_names_no_series_of_its_own
     assert set(seen) == {"report", "unattributed_report"}
     assert seen["unattributed_report"].subject == Subject(provider="yahoo")
     assert report.traces[0].how is None
+
+
+def test_a_complaint_about_a_shared_ip_of_ours_counts_for_the_ip_though_nobody_is_named(server):
+    server.deliver(arf(token="shared"))
+
+    report, _ = Monitor(box(server)).run()
+
+    seen = observations(report)
+    assert set(seen) == {"report", "unattributed_report", "complaint"}
+    assert seen["complaint"].subject == Subject(ip="192.0.2.7", provider="yahoo")
+
+
+def test_a_parked_report_is_counted_when_it_is_moved_back_after_the_cause_is_mended(server):
+    server.deliver(b"Authentication-Results: mx.example.com; none\r\n" + arf())
+    monitor = Monitor(box(server, done_folder="Done", parked_folder="Parked"))
+    monitor.run(FeedbackLoop(FeedbackLoopSettings(authserv_id="mx.example.com")))
+    assert monitor.counted("report") == 0
+
+    server.deliver(b"Authentication-Results: mx.example.com; none\r\n" + arf())
+    monitor.run()
+
+    assert monitor.counted("complaint") == 1
 
 
 def test_a_hidden_recipient_is_not_traced_and_the_mailbox_tells_the_provider(server):
