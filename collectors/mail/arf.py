@@ -83,7 +83,7 @@ def _feedback(mail: Part, said: dict[str, list[str]], reported: Part | None) -> 
         reported_domain=tuple(said["reported-domain"]),
         reported_uri=tuple(said["reported-uri"]),
         message_id=original.message_id(reported) or _first(said, "original-message-id") or None,
-        redacted="redacted-address" in said or masked_ip or any(map(original.is_redacted, shown)),
+        redacted="redacted-address" in said or masked_ip or (reported is not None and not reported.fields) or any(map(original.is_redacted, shown)),
         provider=sources.provider(mail, _first(said, "user-agent")),
         incidents=int(incidents) if incidents.isdecimal() and len(incidents) < 10 else 1,
         auth_failure=_first(said, "auth-failure").lower() or None,

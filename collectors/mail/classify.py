@@ -8,11 +8,11 @@ understood is `unreadable` and says why, so that it can be parked instead of bei
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable
 
 from collectors.mail import arf, automatic, bounce, document, dsn, mime, original, ses, xarf
 from collectors.mail.archive import UnreadableError
+from collectors.mail.document import digest
 from collectors.mail.mime import LIMITS, Limits, Part
 from collectors.mail.report import Kind, Report
 
@@ -39,22 +39,22 @@ def parse(raw: bytes, limits: Limits = LIMITS) -> Report:
     try:
         return _parse(raw, limits)
     except Exception as wrong:  # noqa: BLE001 — poison must end as a parked row, not as a collector that dies on it
-        return Report(Kind.UNREADABLE, _digest(raw[: limits.size]), f"{type(wrong).__name__}: {wrong}"[:300])
+        return Report(Kind.UNREADABLE, digest(raw[: limits.size]), f"{type(wrong).__name__}: {wrong}"[:300])
 
 
 def _parse(raw: bytes, limits: Limits) -> Report:
     if not raw.strip():
-        return Report(Kind.UNREADABLE, _digest(raw), "empty")
+        return Report(Kind.UNREADABLE, digest(raw), "empty")
     if len(raw) > limits.size:
-        return Report(Kind.UNREADABLE, _digest(raw[: limits.size]), f"larger than {limits.size} bytes")
+        return Report(Kind.UNREADABLE, digest(raw[: limits.size]), f"larger than {limits.size} bytes")
     if document.looks_bare(raw):
         try:
             return document.read(raw)
         except UnreadableError as wrong:
-            return Report(Kind.UNREADABLE, _digest(raw), str(wrong))
+            return Report(Kind.UNREADABLE, digest(raw), str(wrong))
     mail = mime.read(raw, limits)
     if not mail.fields:
-        return Report(Kind.UNREADABLE, _digest(raw), "neither a mail nor a report")
+        return Report(Kind.UNREADABLE, digest(raw), "neither a mail nor a report")
     found = _told(mail, 0) or next(filter(None, (guess(mail) for guess in _GUESSERS)), Report(Kind.OTHER))
     return dataclasses.replace(
         found, identity=found.identity or identity(mail), report_headers=original.report_headers(mail)
@@ -76,8 +76,4 @@ def _told(mail: Part, forwards: int) -> Report | None:
 def identity(mail: Part) -> str:
     """The same for the same mail wherever it is found: what is added on the way (trace fields, spam marks) is left out."""
     said = [mail.get(name).encode("utf-8", "replace") for name in _SAME_EVERYWHERE]
-    return _digest(b"\0".join([*said, mail.raw()]))
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.blake2b(data.replace(b"\r\n", b"\n").strip(), digest_size=20).hexdigest()
+    return digest(b"\0".join([*said, mail.raw()]))

@@ -25,6 +25,11 @@ _BARE = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<|[{\[])|\xff\xfe<|\xfe\xff\x00<|\x
 _MOST_JSON = 4_000_000  # a parsed object takes many times the memory of its text
 
 
+def digest(data: bytes) -> str:
+    """The same for the same content, whatever its line ends."""
+    return hashlib.blake2b(data.replace(b"\r\n", b"\n").strip(), digest_size=20).hexdigest()
+
+
 def looks_bare(raw: bytes) -> bool:
     """Whether a file is a document by itself and no mail (a mail starts with a field)."""
     return _BARE.match(raw[:200]) is not None
@@ -34,7 +39,7 @@ def read(data: bytes) -> Report:
     """The report in a document. Raises UnreadableError."""
     inside = archive.unpack(data).lstrip(b"\xef\xbb\xbf \t\r\n")
     found = _json(inside) if inside.startswith(b"{") else Report(Kind.DMARC_AGGREGATE, report=dmarc.read(inside))
-    return dataclasses.replace(found, identity=hashlib.blake2b(inside.strip(), digest_size=20).hexdigest())
+    return dataclasses.replace(found, identity=digest(inside))
 
 
 def in_mail(mail: Part) -> Report | None:

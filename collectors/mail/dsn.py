@@ -37,6 +37,7 @@ _LOOSE = re.compile(
 )
 # Proofpoint encodes the fields of a recipient inside the part and says so in a field before them.
 _CODED = re.compile(rb"Content-Transfer-Encoding:[ \t]*base64[^\n]*\n(?:[\w-]+:[^\n]*\n)*\r?\n([A-Za-z0-9+/=\s]+)", re.IGNORECASE)
+_FIELDS_BEGIN = re.compile(r"^(?:Reporting-MTA|Final-Recipient|Original-Recipient)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _MOST_RECIPIENTS, _MOST_BLOCK, _MOST_DIAGNOSTIC = 1_000, 1_000_000, 4_000
 
 
@@ -115,16 +116,17 @@ def _loose(part: Part) -> re.Match[bytes] | None:
 
 
 def _words(mail: Part) -> str:
-    """The part written for people, which often knows more than the fields."""
-    return next((part.text(4_000) for part in mail.parts if part.type == "text/plain"), "")
+    """What was written for people, which often knows more than the fields."""
+    text = next((part.text(4_000) for part in mail.parts if part.type == "text/plain"), "")
+    return _FIELDS_BEGIN.split(text, maxsplit=1)[0]
 
 
 def recipient(said: Mapping[str, str], words: str) -> Recipient | None:
     """One recipient of a notification's fields; `words` is what was written for people. None when nobody is named."""
     first, last = _address(said.get("original-recipient", "")), _address(said.get("final-recipient", ""))
     address = first if "@" in first else last or first
-    if not address:
-        return None
+    if not address or not {"action", "status", "diagnostic-code"} & said.keys():
+        return None  # named, and then cut off: nothing was said of it
     found = _STATUS.search(said.get("status", ""))
     status = found[1] if found else None
     diagnostic = _untyped(said.get("diagnostic-code", ""))[:_MOST_DIAGNOSTIC]

@@ -87,8 +87,8 @@ def charset_text(data: bytes, charset: str | None) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as wrong:
-        cut_within_a_character = wrong.start > len(data) - 4
-        return data.decode("utf-8", "replace") if cut_within_a_character else data.decode("latin-1")
+        cut_off = wrong.reason == "unexpected end of data" and wrong.start > 0
+        return data.decode("utf-8", "replace") if cut_off and not data[: wrong.start].isascii() else data.decode("latin-1")
 
 
 def text(value: bytes) -> str:

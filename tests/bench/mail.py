@@ -1,0 +1,94 @@
+"""How many report mails are read per second on one core, beside other parsers over the same mails in the same run.
+
+`python -m tests.bench.mail` prints one JSON line. The mails are the labelled third-party ones beside the checkout
+where they are, else our own cases. `stdlib` is BytesParser (compat32), walk and decode of every part: less than
+what `parse` does, which also classifies, attributes and judges. A library that is not installed gives null.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import json
+import logging
+import time
+import warnings
+from collections.abc import Callable
+from email.parser import BytesParser
+from pathlib import Path
+from typing import Any
+
+from collectors.mail import parse
+
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT.parent / "shared" / "data" / "mail"
+CASES = ROOT / "tests" / "collectors" / "mail" / "cases"
+MAIL_TYPES = {"arf", "arf-legacy-jmrp", "dsn", "bounce-nonstandard", "dmarc-aggregate-mail", "dmarc-failure-mail",
+              "tlsrpt-mail", "mdn", "xarf", "other"}
+ROUNDS = 5
+
+
+def mails() -> list[bytes]:
+    manifest = SHARED / "MANIFEST.json"
+    if manifest.exists():
+        items = json.loads(manifest.read_text())["items"]
+        return [(SHARED / item["file"]).read_bytes() for item in items if item["type"] in MAIL_TYPES]
+    return [path.read_bytes() for path in sorted(CASES.glob("*/message.eml"))]
+
+
+def stdlib(raw: bytes) -> None:
+    for part in BytesParser().parsebytes(raw).walk():
+        if not part.is_multipart():
+            part.get_payload(decode=True)
+
+
+def parsedmarc() -> Callable[[bytes], object]:
+    module = importlib.import_module("parsedmarc")
+    return lambda raw: module.parse_report_email(raw, offline=True)
+
+
+def flufl_bounce() -> Callable[[bytes], object]:
+    module = importlib.import_module("flufl.bounce")
+    return lambda raw: module.all_failures(BytesParser().parsebytes(raw))
+
+
+def mail_parser() -> Callable[[bytes], object]:
+    module = importlib.import_module("mailparser")
+    parser: Callable[[bytes], object] = module.parse_from_bytes
+    return parser
+
+
+OTHERS = {"parsedmarc": ("parsedmarc", parsedmarc), "flufl_bounce": ("flufl", flufl_bounce), "mail_parser": ("mailparser", mail_parser)}
+
+
+def per_second(read: Callable[[bytes], object], raws: list[bytes], rounds: int = ROUNDS) -> float:
+    """The best of the rounds; a parser that raises on a mail has at least tried it."""
+    best = float("inf")
+    for _ in range(rounds):
+        began = time.perf_counter()
+        for raw in raws:
+            with contextlib.suppress(Exception):
+                read(raw)
+        best = min(best, time.perf_counter() - began)
+    return len(raws) / best
+
+
+def run() -> dict[str, Any]:
+    raws = mails()
+    ours = per_second(parse, raws)
+    ratio: dict[str, float | None] = {"stdlib": round(ours / per_second(stdlib, raws), 2)}
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            for name, (module, make) in OTHERS.items():
+                found = importlib.util.find_spec(module) is not None
+                ratio[name] = round(ours / per_second(make(), raws, rounds=1), 2) if found else None
+    finally:
+        logging.disable(logging.NOTSET)
+    return {"bench": "mail", "figures": {"messages_per_second": round(ours), "mails": len(raws)}, "ratio": ratio}
+
+
+if __name__ == "__main__":
+    print(json.dumps(run()))

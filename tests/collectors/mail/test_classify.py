@@ -1,0 +1,82 @@
+"""Identity, what attribution is handed, and the promise never to raise."""
+
+from pathlib import Path
+
+import pytest
+
+from collectors.mail import Kind, classify, parse
+from collectors.mail.mime import Limits
+
+CASES = Path(__file__).parent / "cases"
+
+
+def mail_of(name: str) -> bytes:
+    return (CASES / name / "message.eml").read_bytes()
+
+
+def test_a_mail_fetched_again_with_other_trace_fields_is_the_same() -> None:
+    once = mail_of("arf-as-in-rfc5965")
+    again = b"Return-Path: <x@example.org>\nDelivered-To: other@acme.example.net\nX-Spam-Status: No\n" + once.replace(
+        b"fbl.provider.example.org (fbl", b"relay.example.org (fbl", 1
+    )
+    assert parse(again).identity == parse(once).identity
+
+
+def test_two_reports_about_the_same_mail_are_not_the_same() -> None:
+    once = mail_of("arf-as-in-rfc5965")
+    assert parse(once.replace(b"<r-1@", b"<r-9@")).identity != parse(once).identity
+
+
+def test_the_same_document_is_the_same_however_it_is_packed() -> None:
+    names = ("dmarc-gzip-attached", "dmarc-zip-is-the-whole-body", "dmarc-octet-stream-without-a-name")
+    assert len({parse(mail_of(name)).identity for name in names}) == 1
+
+
+def test_attribution_gets_the_clues_of_the_reported_mail() -> None:
+    report = parse(mail_of("arf-as-in-rfc5965"))
+    headers = report.original_headers
+    assert headers["feedback-id"] == "july:acme:news:vigie1"
+    assert headers["return-path"] == "<bounce+acme-7f3a@mail.acme.example.net>"
+    assert headers["x-campaign"] == "july-offers"
+    assert "received" not in headers
+
+
+def test_attribution_gets_the_clues_of_the_report_itself() -> None:
+    headers = parse(mail_of("yahoo-old-with-from-line-inside")).report_headers
+    assert headers["dkim"] == "arf.mail.yahoo.com"
+    assert headers["message-id"] == "<r-1@fbl.provider.example.org>"
+    assert parse(mail_of("bounce-qmail")).report_headers["to"] == "bounce+acme-7f3a@mail.acme.example.net"
+
+
+@pytest.mark.parametrize("name", ["bounce-qmail", "bounce-exim", "bounce-that-names-nobody", "dsn-two-recipients-xtext"])
+def test_the_returned_mail_is_found(name: str) -> None:
+    assert parse(mail_of(name)).original_headers["message-id"] == "<july-4711@mail.acme.example.net>"
+
+
+def test_a_notification_keeps_the_ids_of_the_envelope() -> None:
+    headers = parse(mail_of("dsn-two-recipients-xtext")).original_headers
+    assert headers["original-envelope-id"] == "acme-7f3a"
+    assert headers["x-postfix-queue-id"] == "4Bq7"
+
+
+def test_a_masked_ip_is_kept_as_stated_and_the_usable_one_inferred() -> None:
+    feedback = parse(mail_of("validity-hashed-recipient")).feedback
+    assert feedback is not None
+    assert feedback.source_ip == "x.x.x.x"
+    assert feedback.ip == "192.0.2.33"
+
+
+def test_an_error_inside_a_parser_ends_as_an_unreadable_mail(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> None:
+        raise LookupError("boom")
+
+    monkeypatch.setattr(classify, "_READERS", (broken,))
+    report = parse(b"Subject: x\n\nbody")
+    assert report.kind is Kind.UNREADABLE
+    assert report.error == "LookupError: boom"
+    assert report.identity
+
+
+def test_a_mail_beyond_the_bound_is_unreadable() -> None:
+    report = parse(b"Subject: x\n\n" + b"y" * 100, Limits(size=50))
+    assert (report.kind, report.error) == (Kind.UNREADABLE, "larger than 50 bytes")

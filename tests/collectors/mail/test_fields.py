@@ -1,0 +1,94 @@
+"""Header fields: splitting, decoding, parameters, addresses, dates."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from collectors.mail import fields
+
+
+def split(text: str) -> tuple[dict[str, list[bytes]], str]:
+    raw = text.encode()
+    found, body, _ = fields.split(raw, 0, len(raw), 100)
+    return found, text[body:]
+
+
+def test_fields_end_at_the_blank_line() -> None:
+    found, body = split("A: 1\r\nB : 2\r\n\r\nC: 3")
+    assert ({name: fields.text(values[0]) for name, values in found.items()}, body) == ({"a": "1", "b": "2"}, "C: 3")
+
+
+def test_fields_end_at_the_first_line_that_is_none() -> None:
+    assert split("A: 1\nno field here\nB: 2")[1] == "no field here\nB: 2"
+
+
+def test_repeated_fields_are_kept_in_order() -> None:
+    assert split("Received: top\nReceived: below\n\n")[0] == {"received": [b"top", b"below"]}
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"folded\r\n\tover  two lines ", "folded over  two lines"),
+        (b"=?utf-8?q?J=C3=BCrgen_B=2E?=", "Jürgen B."),
+        (b"=?utf-8?B?SsO8cg==?=\n =?utf-8?B?Z2Vu?= and more", "Jürgen and more"),
+        (b"=?iso-8859-1*de?Q?gr=FCn?=", "grün"),
+        (b"=?no-such?q?x=FC?=", "xü"),
+        (b"=?utf-8?b?broken", "=?utf-8?b?broken"),
+        (b"raw \xfc byte", "raw ü byte"),
+        ("raw ü utf-8".encode(), "raw ü utf-8"),
+    ],
+)
+def test_a_value_is_unfolded_and_decoded(raw: bytes, said: str) -> None:
+    assert fields.text(raw) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ('multipart/mixed; boundary="a;b\\"c"; charset=x', {"boundary": 'a;b"c', "charset": "x"}),
+        ("text/plain; CHARSET = utf-8 (comment); x=y z", {"charset": "utf-8", "x": "y z"}),
+        ("a/b; boundary=first; boundary=second", {"boundary": "first"}),
+        ('a/b; name*0="one "; name*1=two', {"name": "one two"}),
+        ("a/b; name*=utf-8'de'J%C3%BCrgen", {"name": "Jürgen"}),
+        ("a/b; ;;; x; =y; z=", {}),
+    ],
+)
+def test_parameters_are_read(value: str, found: dict[str, str]) -> None:
+    assert fields.parameters(value) == found
+
+
+def test_a_block_of_fields_survives_mangled_lines_and_tells_of_blank_ones() -> None:
+    found = list(fields.block(b"A: 1\n??\n\n \nB: 2\n folded\nC: 3"))
+    assert found == [("a", "1", False), ("b", "2 folded", True), ("c", "3", False)]
+
+
+@pytest.mark.parametrize(
+    ("value", "address"),
+    [
+        ("<pat@example.org>", "pat@example.org"),
+        ('"Pat, of <Acme>" <pat@example.org>', "pat@example.org"),
+        ("pat@example.org (Pat)", "pat@example.org"),
+        ("<>", ""),
+        (" nobody ", "nobody"),
+    ],
+)
+def test_the_address_of_a_field(value: str, address: str) -> None:
+    assert fields.address(value) == address
+
+
+@pytest.mark.parametrize(
+    ("value", "at"),
+    [
+        ("Tue, 14 Jul 2026 10:00:00 +0200", datetime(2026, 7, 14, 8, tzinfo=UTC)),
+        ("Tue, 14 Jul 2026 01:00:00 PDT", datetime(2026, 7, 14, 8, tzinfo=UTC)),
+        ("2026-07-14T08:00:00Z", datetime(2026, 7, 14, 8, tzinfo=UTC)),
+        ("2026-07-14T08:00:00", datetime(2026, 7, 14, 8, tzinfo=UTC)),
+        ("Tue, 99 Jul 2026 25:61:00", None),
+        ("soon", None),
+        ("", None),
+        ("0001-01-01T00:00:00+23:59", None),
+    ],
+)
+def test_a_date_is_told_in_utc_or_not_at_all(value: str, at: datetime | None) -> None:
+    assert fields.moment(value) == at

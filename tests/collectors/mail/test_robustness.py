@@ -1,0 +1,137 @@
+"""No input raises, hangs or swells: our own cases mutated, and inputs built to hurt."""
+
+import base64
+import random
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from collectors.mail import Kind, parse
+
+ROOT = Path(__file__).parents[3]
+SEEDS = [path.read_bytes() for path in sorted((Path(__file__).parent / "cases").glob("*/message.*"))]
+SECONDS = 2.0
+quiet = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+
+
+def told(raw: bytes) -> None:
+    began = time.perf_counter()
+    report = parse(raw)
+    assert time.perf_counter() - began < SECONDS
+    assert report.kind in Kind
+    assert report.identity
+    assert (report.error is not None) or report.kind is not Kind.UNREADABLE
+    assert not (report.error or "").startswith(("TypeError", "AttributeError", "IndexError", "KeyError", "RecursionError"))
+    report.to_json()
+
+
+@quiet
+@given(raw=st.binary(max_size=2_000))
+def test_random_bytes_are_told(raw: bytes) -> None:
+    told(raw)
+
+
+@quiet
+@given(seed=st.sampled_from(SEEDS), data=st.data())
+def test_a_cut_off_mail_is_told(seed: bytes, data: st.DataObject) -> None:
+    told(seed[: data.draw(st.integers(0, len(seed)))])
+
+
+@quiet
+@given(seed=st.sampled_from(SEEDS), luck=st.randoms(use_true_random=False))
+def test_a_mail_with_bytes_changed_is_told(seed: bytes, luck: random.Random) -> None:
+    raw = bytearray(seed)
+    for _ in range(luck.randint(1, 40)):
+        raw[luck.randrange(len(raw))] = luck.randrange(256)
+    told(bytes(raw))
+
+
+@quiet
+@given(first=st.sampled_from(SEEDS), second=st.sampled_from(SEEDS), luck=st.randoms(use_true_random=False))
+def test_two_mails_spliced_are_told(first: bytes, second: bytes, luck: random.Random) -> None:
+    lines, more = first.split(b"\n"), second.split(b"\n")
+    at = luck.randrange(len(lines))
+    told(b"\n".join([*lines[:at], *more[luck.randrange(len(more)) :], *lines[at:]]))
+
+
+@quiet
+@given(seed=st.sampled_from(SEEDS), luck=st.randoms(use_true_random=False))
+def test_lines_lost_doubled_and_shuffled_are_told(seed: bytes, luck: random.Random) -> None:
+    lines = seed.split(b"\n")
+    luck.shuffle(lines) if luck.random() < 0.2 else None
+    told(b"\n".join(line for line in lines for _ in range(luck.choice((0, 1, 1, 1, 2)))))
+
+
+@quiet
+@given(seed=st.sampled_from(SEEDS), depth=st.integers(1, 40), coded=st.booleans())
+def test_a_mail_wrapped_in_mails_is_told(seed: bytes, depth: int, coded: bool) -> None:
+    raw = seed
+    for _ in range(depth if not coded else min(depth, 6)):
+        head = b"Content-Type: message/rfc822\n"
+        raw = head + (b"Content-Transfer-Encoding: base64\n\n" + base64.encodebytes(raw) if coded else b"\n" + raw)
+    told(raw)
+
+
+@quiet
+@given(seed=st.sampled_from(SEEDS), charset=st.sampled_from(["utf-16", "utf-7", "cp037", "utf-32"]))
+def test_a_mail_in_a_charset_nobody_sends_is_told(seed: bytes, charset: str) -> None:
+    told(seed.decode("latin-1").encode(charset, "replace"))
+
+
+FIELDS = b"From: a@example.org\nSubject: x\n"
+MIXED = FIELDS + b"Content-Type: multipart/mixed; boundary=b\n\n"
+STATUS = FIELDS + b"Content-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/delivery-status\n\n"
+ROW = b"<record><row><source_ip>192.0.2.1</source_ip><count>1</count></row></record>"
+N = 4_000_000
+HOSTILE = {
+    "fields": b"a:b\n" * (N // 4),
+    "folds": FIELDS + b"X: a" + b"\n b" * (N // 3) + b"\n\nbody",
+    "semicolons": FIELDS + b"Content-Type: a/b" + b";" * N + b"\n\n",
+    "quotes": FIELDS + b"Content-Type: multipart/mixed; " + b';a="' * (N // 4) + b"\n\n",
+    "encoded words": FIELDS + b"Subject: " + b"=?a?q?b?= " * (N // 10) + b"\n\n",
+    "half encoded words": FIELDS + b"Subject: " + b"=?a?q?" * (N // 6) + b"\n\n",
+    "recipients": FIELDS + b"To: " + b"a@example.org, " * (N // 15) + b"\n\n",
+    "delimiters": MIXED + b"--b\n" * (N // 4),
+    "almost delimiters": MIXED + b"--bx\n" * (N // 5),
+    "nested parts": b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(9_000)),
+    "nested mails": b"Content-Type: message/rfc822\n\n" * (N // 30),
+    "blank lines": b"\n" * N + b"x",
+    "From lines": b"From \n" * (N // 6),
+    "open tags": FIELDS + b"Content-Type: text/html\n\n" + b"<style" * (N // 6),
+    "dashes": FIELDS + b"Content-Type: multipart/report; boundary=b\n\n--b\n\nfailed the published DMARC policy\n" + b"-" * N,
+    "recipients of a status": STATUS + b"".join(b"Final-Recipient: rfc822; a%d@b.c\nAction: failed\n\n" % n for n in range(80_000)),
+    "words of a bounce": b"From: MAILER-DAEMON@x.org\nSubject: failure notice\n\n" + b"could not deliver <a@example.org>: 550 \n" * (N // 40),
+    "one long line": b"From: MAILER-DAEMON@x.org\nSubject: failure notice\n\n" + b"user unknown 550 5.1.1 " * (N // 23),
+    "hops": STATUS + b"--b\nContent-Type: message/rfc822\n\n" + (b"Received: " + b"[10.0.0.1] " * 5_000 + b"\n") * 70,
+    "records": b"<feedback>" + ROW * (N // len(ROW)) + b"</feedback>",
+    "elements": b"<feedback>" + b"<p/>" * (N // 4) + b"</feedback>",
+    "broken elements": b"<feedback><record>" + b"<p>" * (N // 3) + b"</feedback>",
+    "attributes": b"<feedback " + b" ".join(b"a%d='1'" % n for n in range(N // 12)) + b"></feedback>",
+    "brackets": b'{"a":' + b"[" * N,
+    "objects": b'{"policies":[' + b"{}," * (N // 3) + b'{}],"report-id":"x"}',
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_an_input_built_to_hurt_is_told_in_time(name: str) -> None:
+    told(HOSTILE[name])
+
+
+def test_all_of_them_together_stay_within_the_memory_of_one_worker() -> None:
+    script = textwrap.dedent("""
+        import resource, sys
+        from collectors.mail import parse
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        from tests.collectors.mail.test_robustness import HOSTILE
+        for raw in HOSTILE.values():
+            parse(raw)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before - sum(map(len, HOSTILE.values())) // 1024)
+    """)
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    assert int(done.stdout) < 200_000, "kilobytes above the inputs themselves"
