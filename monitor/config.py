@@ -36,8 +36,9 @@ from monitor.config_shape import annotation_at, did_you_mean, validate
 from monitor.quantities import Duration, Share, duration_text, parse_duration, parse_share
 
 __all__ = [
-    "Api", "Config", "ConfigError", "ConfigErrors", "Duration", "Engine", "Receiver", "Retention", "RuleSource",
-    "Share", "duration_text", "load_config", "parse_duration", "parse_share", "read_rules", "validate",
+    "Api", "Config", "ConfigError", "ConfigErrors", "Duration", "Engine", "Receiver", "Retention",
+    "RuleSource", "Share", "duration_text", "load_config", "parse_duration", "parse_share",
+    "read_rules", "validate",
 ]
 
 RuleSource = Section  # one rule as written: `data`, `file`, `line`, `line_of(path)`, `error(path, message)`
@@ -64,7 +65,9 @@ Severity = Literal["info", "warning", "critical"]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, coerce_numbers_to_str=True
+    )
 
 
 class Retention(_Part):
@@ -117,7 +120,7 @@ class Api(_Part):
     def _host_and_port(cls, listen: str) -> str:
         match = _LISTEN.fullmatch(listen)
         if not match or not 0 < int(match["port"]) < 65536:
-            raise ValueError(f"'{listen}' is no address to listen on — write HOST:PORT, such as 127.0.0.1:8080")
+            raise ValueError(f"'{listen}' is no address to listen on — write it such as 127.0.0.1:8080")
         return listen
 
     @field_validator("public_url")
@@ -213,7 +216,9 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     if file is None or problems:
         raise ConfigErrors(problems)
     inventory = tuple(path.parent / name for name in file.inventory)
-    return Config(path, file.engine, file.api, file.secrets, settings, rules, file.receivers, inventory, source)
+    return Config(
+        path, file.engine, file.api, file.secrets, settings, rules, file.receivers, inventory, source
+    )
 
 
 def read_rules(path: Path, environ: Mapping[str, str] | None = None) -> tuple[RuleSource, ...]:
@@ -232,7 +237,9 @@ def read_rules(path: Path, environ: Mapping[str, str] | None = None) -> tuple[Ru
     return tuple(whole.section(i) for i in range(len(whole.data)))
 
 
-def _collectors(source: Section, directory: Path, problems: list[ConfigError]) -> dict[str, CollectorSettings]:
+def _collectors(
+    source: Section, directory: Path, problems: list[ConfigError]
+) -> dict[str, CollectorSettings]:
     """The settings of each collector named, by its own model."""
     named = source.data.get("collectors")
     if not isinstance(named, dict) or not named:
@@ -245,7 +252,8 @@ def _collectors(source: Section, directory: Path, problems: list[ConfigError]) -
     accepted: dict[str, CollectorSettings] = {}
     for name, written in named.items():
         if name not in known:
-            problems.append(source.error(("collectors", name), f"no such collector — {did_you_mean(name, known)}"))
+            message = f"no such collector — {did_you_mean(name, known)}"
+            problems.append(source.error(("collectors", name), message))
         elif written is None or isinstance(written, dict):
             section, model = source.section("collectors", name).with_data(written or {}), known[name].Settings
             section = with_secret_files(section, model, directory, problems)
@@ -259,7 +267,7 @@ def _collectors(source: Section, directory: Path, problems: list[ConfigError]) -
 def _in_plain_types(
     section: Section, model: type[BaseModel], directory: Path, problems: list[ConfigError]
 ) -> Section:
-    """Collectors declare timedelta and Path; people write 15m, and paths from this file, there as everywhere."""
+    """Collectors declare timedelta and Path; people write 15m, and paths as seen from this file."""
     data = dict(section.data)
     for key, value in section.data.items():
         expected = annotation_at(model, (key,))
@@ -274,8 +282,9 @@ def _in_plain_types(
     return section.with_data(data)
 
 
-def _rules(source: Section, directory: Path, environ: Mapping[str, str],
-           problems: list[ConfigError]) -> tuple[RuleSource, ...] | None:
+def _rules(
+    source: Section, directory: Path, environ: Mapping[str, str], problems: list[ConfigError]
+) -> tuple[RuleSource, ...] | None:
     """Rules written in place, and those of the files named; None where the section is left out."""
     written = source.data.get("rules")
     if not isinstance(written, list):

@@ -2,8 +2,9 @@
 
 Read with the parser of PyYAML's safe loader and a small schema of its own (after YAML 1.2's core): `true`,
 `false`, `null`, and numbers that would be written back the same; everything else is text. So `no` is a
-customer's name and not false, `007` keeps its zeros. Tags, merge keys and repeated keys are refused. Files, depth and what aliases stand for are bounded.
-Mistakes are gathered and told at once, save those of YAML's grammar: behind these nothing can be read.
+customer's name and not false, `007` keeps its zeros. Tags, merge keys and repeated keys are refused. Files,
+depth and what aliases stand for are bounded. Mistakes are gathered and told at once, save those of YAML's
+grammar: behind these nothing can be read.
 """
 
 from __future__ import annotations
@@ -26,18 +27,22 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CONSTANTS = {"": None, "~": None, "null": None, "true": True, "false": False}
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _DECIMAL = re.compile(r"-?[0-9]+\.[0-9]+")
-_VARIABLE = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|(?P<broken>\$\{)")
+_VARIABLE = re.compile(
+    r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|(?P<broken>\$\{)"
+)
 
 # words of the parser → what a person should look for (at the start of what was left open: _OPEN)
+_MISFIT = "this line does not fit the lines above — check its indentation and quotes"
 _GRAMMAR = (
     ("cannot start any token", "this character cannot begin a value — put the value in quotes"),
-    ("mapping values are not allowed", "a second ': ' in one line — put the value in quotes, or check the indentation"),
-    ("did not find expected key", "this line does not fit the lines above — check its indentation and quotes"),
+    ("mapping values are not allowed",
+     "a second ': ' in one line — put the value in quotes, or mend the indentation"),
+    ("did not find expected key", _MISFIT),
     ("did not find expected '-'", "this line does not fit the list above — check its indentation"),
     ("could not find expected ':'", "a key without ':' — write 'key: value'"),
     ("expected ',' or", "a '[' or '{' is not closed — close it, or put the value in quotes"),
     ("unexpected end of stream", "a quote is not closed — close it"),
-    ("expected <block end>", "this line does not fit the lines above — check its indentation and quotes"),
+    ("expected <block end>", _MISFIT),
 )
 _OPEN = ("could not find expected ':'", "expected ',' or", "unexpected end of stream")
 
@@ -97,7 +102,8 @@ class Section:
         return self.line_of()
 
     def error(self, path: Keys, message: str) -> ConfigError:
-        where = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in self.path + path).lstrip(".")
+        keys = (f"[{key}]" if isinstance(key, int) else f".{key}" for key in self.path + path)
+        where = "".join(keys).lstrip(".")
         return ConfigError(self.file, self.line_of(path), f"{where}: {message}" if where else message)
 
     def section(self, *keys: str | int) -> Section:
@@ -120,8 +126,6 @@ def read_section(
     reader = _Reader(str(path), environ)
     try:
         data = reader.read(_text(path))
-    except ConfigErrors:
-        raise
     except ConfigError as error:
         raise ConfigErrors([*reader.problems, error]) from None
     if problems is not None:
@@ -219,14 +223,15 @@ class _Reader:
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             line = _line(event)
             if not isinstance(event, yaml.ScalarEvent):
-                raise ConfigError(self.file, line, "a key must be a plain word — put templates such as {x} in quotes")
+                message = "a key must be a plain word — put templates such as {x} in quotes"
+                raise ConfigError(self.file, line, message)
             key = event.value
             inner = (*path, key)
             if key == "<<":
                 self._problem(path, "merge keys ('<<') are not read — write the keys out", line)
             elif key in data:
-                self._problem(path, f"the key '{key}' stands here a second time (first in line {self.lines[inner]})"
-                                    " — remove one", line)
+                first = self.lines[inner]
+                self._problem(path, f"the key '{key}' stands in line {first} already — remove one", line)
                 inner = (*path, f"{key} (repeated)")
             self.lines[inner] = line
             value = self._value(next(self._events), inner)
@@ -258,11 +263,11 @@ class _Reader:
             self.hidden.add(path)
             name, default = match["name"], match["default"]
             if match["broken"]:
-                self._problem(path, "'${' without a name and '}' — write ${NAME}, or $${ for the characters themselves")
+                self._problem(path, "'${' without a name and '}' — write ${NAME}, or $${ for itself")
             elif default is not None:
                 return environ.get(name) or default
             elif name not in environ:
-                self._problem(path, f"the environment variable {name} is not set — set it, or write ${{{name}:-default}}")
+                self._problem(path, f"the environment has no {name} — set it, or write ${{{name}:-default}}")
             return environ.get(name or "", "")
 
         return _VARIABLE.sub(looked_up, text)
@@ -278,7 +283,8 @@ class _Reader:
     def _count(self, values: int, line: int) -> None:
         self._values += values
         if self._values > MAX_VALUES:
-            raise ConfigError(self.file, line, f"more than {MAX_VALUES:,} values, aliases counted out — split the file")
+            message = f"more than {MAX_VALUES:,} values, aliases counted out — split the file"
+            raise ConfigError(self.file, line, message)
 
     def _problem(self, path: Keys, message: str, line: int | None = None) -> None:
         found = Section(self.file, None, self.lines).error(path, message)
@@ -294,5 +300,5 @@ class _Reader:
         written = self._text.splitlines()[line - 1 : line]
         if written and "\t" in written[0][: len(written[0]) - len(written[0].lstrip())]:
             return ConfigError(self.file, line, "a tab in the indentation — indent with spaces")
-        said = next((told for words, told in _GRAMMAR if words in problem), f"not YAML: {problem} — mend this line")
-        return ConfigError(self.file, line, said)
+        told = next((told for words, told in _GRAMMAR if words in problem), f"not YAML: {problem}")
+        return ConfigError(self.file, line, told)

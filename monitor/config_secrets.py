@@ -31,7 +31,7 @@ class _SecretFiles:
         self._section = section
         self._directory = directory
         self._problems = problems
-        self.lines: dict[Keys, int] = {}  # where a secret that was read would stand → the line that names its file
+        self.lines: dict[Keys, int] = {}  # where a secret would stand → the line that names its file
 
     def filled(self, data: Any, model: Any, path: Keys) -> Any:
         expected = annotation_at(model, ())
@@ -46,7 +46,8 @@ class _SecretFiles:
         found: dict[str, Any] = {}
         for key, value in data.items():
             twin = key.removesuffix("_file")
-            if twin != key and annotation_at(expected, (twin,)) is SecretStr and key not in fields_of(expected):
+            own = twin == key or key in fields_of(expected)
+            if not own and annotation_at(expected, (twin,)) is SecretStr:
                 if twin in data:
                     self._problem((*path, key), f"'{twin}' is given too — keep one of the two")
                 else:

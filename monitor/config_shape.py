@@ -57,7 +57,9 @@ _LENGTHS = {
 }
 
 
-def validate(section: Section, model: type[Model], problems: list[ConfigError], context: Any = None) -> Model | None:
+def validate(
+    section: Section, model: type[Model], problems: list[ConfigError], context: Any = None
+) -> Model | None:
     """The section as a model, or None with every mistake added to `problems`."""
     try:
         return model.model_validate(section.data, context=context)
@@ -134,8 +136,8 @@ def _said(detail: Any, shown: str) -> str:
         if context[limit] == 1 and words == "at least":
             return "must not be empty"
         return f"must have {words} {context[limit]} {'characters' if isinstance(value, str) else 'entries'}"
-    wanted = _WANTED.get(kind) or detail["msg"].replace("Input should", "must").replace("String should", "must")
-    return wanted + shown
+    told = str(detail["msg"]).replace("Input should", "must").replace("String should", "must")
+    return _WANTED.get(kind, told) + shown
 
 
 def _written(data: Any, location: Keys) -> Keys:

@@ -160,7 +160,8 @@ class Inventory:
         """The inventory with this item, in place of one of the same key."""
         if isinstance(item, Ip):
             item = item.owned_through(self.pools)
-        return dataclasses.replace(self, **{kind: {**self.of(kind), item.key: item}})  # type: ignore[arg-type]  # by kind
+        items = {**self.of(kind), item.key: item}
+        return dataclasses.replace(self, **{kind: items})  # type: ignore[arg-type]  # by kind
 
     def without(self, kind: str, key: str) -> Inventory:
         left = {name: item for name, item in self.of(kind).items() if name != key}
@@ -261,7 +262,8 @@ def _removes_too_much(current: Inventory, change: Difference) -> str | None:
     for kind in ("customers", "ips", "domains"):
         removed, had = len(change.of(kind, "removed")), len(current.of(kind))
         if removed > MAX_REMOVED_SHARE * had:
-            return f"{removed} of {had} {kind} would be removed, more than {MAX_REMOVED_SHARE:.0%} — is the file whole? --remove does it"
+            much = f"{removed} of {had} {kind} would be removed, more than {MAX_REMOVED_SHARE:.0%}"
+            return f"{much} — if the file is whole, ask to remove"
     return None
 
 
@@ -302,8 +304,8 @@ def faults(inventory: Inventory) -> Iterator[Fault]:
     for ip in inventory.ips.values():
         pool = inventory.pools.get(ip.pool or "")
         if pool is not None and pool.customer not in {None, ip.customer}:
-            message = f"its pool {pool.name} belongs to customer {pool.customer} — name that customer, or another pool"
-            yield Fault("ips", ip.key, "customer", message)
+            message = f"its pool {pool.name} is customer {pool.customer}'s"
+            yield Fault("ips", ip.key, "customer", f"{message} — name that customer, or another pool")
 
 
 def _stream_faults(inventory: Inventory, domain: Domain) -> Iterator[Fault]:
@@ -313,8 +315,8 @@ def _stream_faults(inventory: Inventory, domain: Domain) -> Iterator[Fault]:
         yield Fault("domains", domain.key, "stream", "a stream is one customer's — name the customer too")
     elif "streams" in inventory.stated and f"{domain.customer}/{domain.stream}" not in inventory.streams:
         known = [stream.name for stream in inventory.streams.values() if stream.customer == domain.customer]
-        message = f"customer {domain.customer} has no stream '{domain.stream}' — {did_you_mean(domain.stream, known)}"
-        yield Fault("domains", domain.key, "stream", message)
+        message = f"customer {domain.customer} has no stream '{domain.stream}'"
+        yield Fault("domains", domain.key, "stream", f"{message} — {did_you_mean(domain.stream, known)}")
 
 
 def notes(inventory: Inventory) -> list[str]:

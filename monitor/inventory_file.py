@@ -1,4 +1,4 @@
-"""The inventory as a person writes it: one or more YAML files → one `Inventory`, or every mistake with its line.
+"""The inventory as a person writes it: YAML files → one `Inventory`, or every mistake with its line.
 
 Streams stand with their customer; an IP may be a network or a range, an IP or domain a bare text. A section
 that is left out says nothing (what is stored stays); an empty list says there are none.
@@ -94,7 +94,8 @@ def _unknown_providers(inventory: Inventory) -> Iterator[Fault]:
         for key, item in items.items():
             if item.provider is not None and item.provider not in known:
                 same = provider_named(item.provider)
-                advice = f"write '{same}'" if same else f"{did_you_mean(item.provider, known)} Or add it to providers"
+                other = f"{did_you_mean(item.provider, known)} Or add it to providers"
+                advice = f"write '{same}'" if same else other
                 yield Fault(kind, key, "provider", f"no provider '{item.provider}' — {advice}")
 
 
@@ -102,8 +103,8 @@ def _unknown_secrets(inventory: Inventory, secrets: Collection[str] | None) -> I
     for kind, items in (("seeds", inventory.seeds), ("mailboxes", inventory.mailboxes)):
         for key, item in items.items():
             if secrets is not None and item.secret not in secrets:
-                message = f"the configuration has no secret '{item.secret}' — {did_you_mean(item.secret, secrets)}"
-                yield Fault(kind, key, "secret", message)
+                message = f"the configuration has no secret '{item.secret}'"
+                yield Fault(kind, key, "secret", f"{message} — {did_you_mean(item.secret, secrets)}")
 
 
 class _Gathered:
@@ -134,8 +135,9 @@ class _Gathered:
                 whole = Stream(customer=entry.id, name=stream.name, kind=stream.kind)
                 self._place("streams", whole, section, (*path, "streams", i))
         elif isinstance(entry, _IpEntry):
+            fields = dict(entry)
             for address in addresses(entry.address):
-                ip = Ip.model_construct(address=address, pool=entry.pool, customer=entry.customer, role=entry.role)
+                ip = Ip.model_construct(**fields | {"address": address})
                 if not self._place(kind, ip, section, path):
                     break  # one mistake per range
         else:
@@ -145,14 +147,16 @@ class _Gathered:
         first = self._places.setdefault((kind, item.key), (section, path))
         if first != (section, path):
             where = f"{first[0].file}:{first[0].line_of(first[1])}"
-            self.problems.append(section.error(path, f"{item.word} {item.key} stands in {where} too — keep one"))
+            message = f"{item.word} {item.key} stands in {where} too — keep one"
+            self.problems.append(section.error(path, message))
             return False
         self._items[kind][item.key] = item
         return True
 
     def inventory(self) -> Inventory:
         found = Inventory(**self._items, stated=frozenset(self._items))
-        return dataclasses.replace(found, ips={key: ip.owned_through(found.pools) for key, ip in found.ips.items()})
+        owned = {key: ip.owned_through(found.pools) for key, ip in found.ips.items()}
+        return dataclasses.replace(found, ips=owned)
 
     def located(self, fault: Fault) -> ConfigError:
         section, path = self._places[fault.kind, fault.key]

@@ -36,7 +36,7 @@ def address_name(text: str) -> str:
 
 
 def addresses(text: str) -> Iterator[str]:
-    """All addresses of `192.0.2.1`, `192.0.2.0/28` (every one, first and last too) or `192.0.2.1-192.0.2.9`."""
+    """All addresses of `192.0.2.1`, `192.0.2.0/28` (first and last too) or `192.0.2.1-192.0.2.9`."""
     first, last = _bounds(text)
     if int(last) - int(first) >= MAX_RANGE:
         raise ValueError(f"'{text}' holds more than {MAX_RANGE:,} addresses — name only those that send")
@@ -73,7 +73,7 @@ def domain_name(text: str) -> str:
 
 def host_name(text: str) -> str:
     if not _HOST.fullmatch(text):
-        raise ValueError(f"'{text}' is no host — write only its name or address; the port has a key of its own")
+        raise ValueError(f"'{text}' is no host — write only its name or address; the port is a key apart")
     return text.lower()
 
 

@@ -23,7 +23,7 @@ def parse_duration(value: Any) -> timedelta:
         return value
     text = value.strip() if isinstance(value, str) else ""
     if not text or not _DURATION.fullmatch(text):
-        raise ValueError(f"'{value}' is no duration — write a number and a unit (s m h d w), such as 90s, 15m or 1h30m")
+        raise ValueError(f"'{value}' is no duration — write numbers with units, such as 90s, 1h30m or 7d")
     try:
         return timedelta(**{_UNITS[unit]: int(number) for number, unit in _PART.findall(text)})
     except OverflowError:

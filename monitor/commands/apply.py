@@ -22,10 +22,10 @@ from monitor.store.inventory import apply_difference, read_inventory
 
 @click.command("apply")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--config", "config_file", type=click.Path(path_type=Path), default="vigie.yaml", envvar="VIGIE_CONFIG",
-              show_default=True, help="The configuration that names the database.")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), default="vigie.yaml",
+              envvar="VIGIE_CONFIG", show_default=True, help="The configuration that names the database.")
 @click.option("--dry-run", is_flag=True, help="Show the difference and change nothing.")
-@click.option("--remove", is_flag=True, help="Also when more than a fifth of the customers, IPs or domains would go.")
+@click.option("--remove", is_flag=True, help="Remove even more than a fifth of customers, IPs or domains.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line per change, then one with the counts.")
 def apply(file: Path, config_file: Path, *, dry_run: bool, remove: bool, as_json: bool) -> None:
     """Bring the stored inventory to what FILE says; sections FILE leaves out stay as they are."""
@@ -40,7 +40,8 @@ def apply(file: Path, config_file: Path, *, dry_run: bool, remove: bool, as_json
         with closing(Store(config.engine.url.get_secret_value())) as store:
             change = _looked_at(store, wanted, remove) if dry_run else _applied(store, wanted, remove)
     except DBAPIError as error:
-        _stop(f"the database cannot be used: {str(error.orig).splitlines()[0]} — is it up, and engine.url right?", 3)
+        reason = str(error.orig).splitlines()[0]
+        _stop(f"the database cannot be used: {reason} — is it up, and engine.url right?", 3)
     except InventoryError as error:
         _stop("\n".join(f"{file}: {reason}" for reason in error.reasons), 2)
     _show(change, dry_run=dry_run, as_json=as_json)

@@ -19,7 +19,7 @@ from monitor.rules import load_rules
 @click.argument("file", type=click.Path(path_type=Path), default="vigie.yaml", envvar="VIGIE_CONFIG")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line per mistake, or one that says ok.")
 def check_config(file: Path, as_json: bool) -> None:
-    """Check the configuration FILE (vigie.yaml), its rules and its inventory; tell every mistake with its line."""
+    """Check the configuration FILE (vigie.yaml), its rules and its inventory; every mistake is told."""
     try:
         counts = _checked(file)
     except ConfigError as error:

@@ -54,8 +54,10 @@ def _write(session: Session, kind: str, what: str, changes: list[Change]) -> Non
         return
     rows = table(ROWS[kind])
     this = and_(*(column == bindparam(f"key_{column.name}") for column in rows.primary_key))
-    statement: Any = {"added": insert(rows), "changed": update(rows).where(this), "removed": delete(rows).where(this)}
-    session.connection().execute(statement[what], [_values(change) for change in changes])
+    statements: dict[str, Any] = {
+        "added": insert(rows), "changed": update(rows).where(this), "removed": delete(rows).where(this)
+    }
+    session.connection().execute(statements[what], [_values(change) for change in changes])
 
 
 def _values(change: Change) -> dict[str, Any]:

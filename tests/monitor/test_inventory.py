@@ -1,4 +1,4 @@
-"""An inventory file becomes rows by its difference, whole or not at all, and never by accident empties them."""
+"""An inventory file becomes rows by its difference, whole or not at all, and empties nothing by accident."""
 
 import json
 import time
@@ -83,16 +83,19 @@ def test_several_files_make_one_inventory(tmp_path):
     (tmp_path / "b.yaml").write_text("ips: [{address: 192.0.2.1, customer: acme}]\npools: [shared]\n")
     with pytest.raises(ConfigErrors) as caught:
         load_inventory(tmp_path / "a.yaml", tmp_path / "b.yaml")
-    assert str(caught.value) == f"{tmp_path}/b.yaml:2: pools[0]: pool shared stands in {tmp_path}/a.yaml:2 too — keep one"
+    said = f"{tmp_path}/b.yaml:2: pools[0]: pool shared stands in {tmp_path}/a.yaml:2 too — keep one"
+    assert str(caught.value) == said
     (tmp_path / "b.yaml").write_text("ips: [{address: 192.0.2.1, customer: acme}]\n")
-    assert load_inventory(tmp_path / "a.yaml", tmp_path / "b.yaml").stated == {"customers", "streams", "pools", "ips"}
+    both = load_inventory(tmp_path / "a.yaml", tmp_path / "b.yaml")
+    assert both.stated == {"customers", "streams", "pools", "ips"}
 
 
 def test_addresses_the_world_never_sees_are_noted_once_per_reason(tmp_path):
     inventory = loaded(tmp_path, "ips: [192.0.2.0/29, 10.0.0.1, 127.0.0.1, 8.8.8.8]\n")
     assert notes(inventory) == [
         "8 of 11 IPs are documentation addresses (first 192.0.2.0): no mailbox provider or DNSBL sees them",
-        "2 of 11 IPs are private or reserved addresses (first 10.0.0.1): no mailbox provider or DNSBL sees them",
+        "2 of 11 IPs are private or reserved addresses (first 10.0.0.1):"
+        " no mailbox provider or DNSBL sees them",
     ]
 
 
@@ -107,7 +110,8 @@ def test_the_example_inventory_fits_together():
 
 def test_a_difference_reads_like_a_diff(tmp_path):
     old = loaded(tmp_path, "customers: [{id: acme}]\npools: [shared]\nips: [192.0.2.1, 192.0.2.2]\n")
-    new = loaded(tmp_path, "customers: [{id: acme, name: Acme}]\npools: [shared]\nips: [{address: 192.0.2.1, pool: shared}, 192.0.2.3]\n")
+    new = loaded(tmp_path, "customers: [{id: acme, name: Acme}]\npools: [shared]\n"
+                           "ips: [{address: 192.0.2.1, pool: shared}, 192.0.2.3]\n")
     change = difference(old, new)
     assert [str(one) for one in change.changes] == [
         "~ customer acme: name acme → Acme",
@@ -257,7 +261,7 @@ def test_apply_refuses_a_file_cut_short_until_told_to_remove(here):
     refused = apply(here)
     assert refused.exit_code == 2
     assert refused.stderr.endswith("inventory.yaml: 2 of 2 domains would be removed, more than 20%"
-                                   " — is the file whole? --remove does it\n")
+                                   " — if the file is whole, ask to remove\n")
     assert apply(here, "--remove").stdout.splitlines() == [
         "- domain mail.bolt.example",
         "- domain xn--bcher-kva.example (customer acme, stream newsletter)",
@@ -291,12 +295,15 @@ def test_check_config_counts_what_it_found_right(here):
 
 def test_check_config_tells_mistakes_of_configuration_rules_and_inventory(here):
     (here / "vigie.yaml").write_text("inventory: inventory.yaml\nrules:\n- {id: x, kind: nothing}\n")
-    (here / "inventory.yaml").write_text("mailboxes:\n- {name: fbl, host: imap.example.com, username: fbl, secret: fbl}\n")
+    mailbox = "{name: fbl, host: imap.example.com, username: fbl, secret: fbl}"
+    (here / "inventory.yaml").write_text(f"mailboxes:\n- {mailbox}\n")
     checked = run("check-config", here / "vigie.yaml")
     assert checked.exit_code == 2
     assert checked.stdout == ""
     told = checked.stderr.splitlines()
-    assert told[0] == f"{here}/inventory.yaml:2: mailboxes[0].secret: the configuration has no secret 'fbl' — none is known here"
+    assert told[0] == (f"{here}/inventory.yaml:2: mailboxes[0].secret: "
+                       "the configuration has no secret 'fbl' — none is known here")
     assert told[1].startswith(f"{here}/vigie.yaml:3: rules[0].kind: ")
-    lines = [json.loads(line) for line in run("check-config", here / "vigie.yaml", "--json").stdout.splitlines()]
-    assert [(Path(line["file"]).name, line["line"]) for line in lines] == [("inventory.yaml", 2), ("vigie.yaml", 3)]
+    lines = map(json.loads, run("check-config", here / "vigie.yaml", "--json").stdout.splitlines())
+    places = [(Path(line["file"]).name, line["line"]) for line in lines]
+    assert places == [("inventory.yaml", 2), ("vigie.yaml", 3)]
