@@ -49,7 +49,7 @@ def plain(said: str) -> str:
     """A text as phrases are written; `said` is in lower case, bounded, with single spaces."""
     if "@" in said:
         said = _ADDRESS.sub("@", said)
-    said = folded(said).translate(_GONE).replace("(s)", "s").replace("(es)", "es")
+    said = folded(said).replace(" l'", " ").replace(" d'", " ").translate(_GONE).replace("(s)", "s").replace("(es)", "es")
     return " ".join(said.translate(_SPACES).replace(". ", " ").split())
 
 

@@ -24,7 +24,7 @@ _AFTER = re.compile(r"^[\"'>\])]{0,3}\s?(?:$|[:;,.\-(\[\"=]|on\b|\.\.\.|\s)")
 _TOPIC = re.compile(r"^\s{0,4}<([^<>@\s]{1,64}@[^<>\s]{1,255})>(?: \([^)]{1,255}\))?:(.*)$")
 _BARE_NAME = re.compile(r"^\s{1,8}([A-Za-z0-9][\w.\-]{1,40})\s*$")
 _RULE = re.compile(r"^[\s\-=*_#~+|.]{0,400}$")
-_DSN_FIELD = re.compile(r"^(?:content-|mime-version|--)", re.IGNORECASE)
+_CODE = re.compile(r"(?<![0-9.])(?:[45][0-5][0-9][ \-]|[45]\.[0-7]\.[0-9])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def _bare(hit: re.Match[str]) -> str:
 
 
 def _unique(found: Found, ours: set[str]) -> Found:
-    """Each address once, in order, with the longest thing said about it."""
+    """Each address once, in order, with the best thing said about it: with a code, then the longest."""
     kept: dict[str, tuple[str, str]] = {}
     for address, said in found[: RECIPIENTS * 4]:
         key = address.lower()
@@ -130,9 +130,13 @@ def _unique(found: Found, ours: set[str]) -> Found:
             continue
         if key not in kept:
             kept[key] = (address, said)
-        elif len(said) > len(kept[key][1]):
+        elif _worth(said) > _worth(kept[key][1]):
             kept[key] = (kept[key][0], said)
     return list(kept.values())[:RECIPIENTS]
+
+
+def _worth(said: str) -> tuple[bool, int]:
+    return _CODE.search(said) is not None, len(said)
 
 
 def _topics(lines: list[str]) -> Iterator[tuple[str, str]]:

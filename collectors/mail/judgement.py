@@ -28,7 +28,7 @@ _REPLY = re.compile(
     r"(?! (?:bytes|octets|kb|mb|kib|mib|seconds|minutes|hours|days|recipients|messages|connections|times))",
     re.IGNORECASE,
 )
-_REPLY_IN_GLUE = re.compile(r"(?:smtp;|said:|code:|error:|#)\s?([45][0-57][0-9])(?=[ \-#:])", re.IGNORECASE)
+_REPLY_IN_GLUE = re.compile(r"(?:smtp;|said:|code ?:|error:|#)\s?([45][0-57][0-9])(?=[ \-#:,]|$)", re.IGNORECASE)
 _CONTINUED = re.compile(r" [45][0-57][0-9]-(?:[45]\.[0-7]\.[0-9]{1,3} )?")
 _PEER = re.compile(r"host \S{1,255} ?\[[0-9a-f.:]{2,45}\]")
 
@@ -92,7 +92,7 @@ def _scope(row: Row, said: str) -> Mapping[str, str]:
     for name, pattern in row.scope:
         hit = pattern.search(said)
         if hit:
-            found[name] = hit[1].strip("[]()<>.,;:'\"")
+            found[name] = next(filter(None, hit.groups())).strip("[]()<>.,;:'\"")
     return MappingProxyType(found)
 
 

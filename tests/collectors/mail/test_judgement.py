@@ -1,0 +1,198 @@
+"""Judging refusals: the table is sound, quick and safe, and says of real wordings what an administrator would."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from collectors.mail import bounce_phrase
+from collectors.mail.judgement import CATEGORIES, judge, read_codes
+from collectors.mail.judgement_table import ACTORS, HERE, SCOPES, load, table
+
+ROWS = table().rows
+
+
+def test_every_row_has_its_own_id() -> None:
+    ids = [row.id for row in ROWS]
+    assert len(ids) == len(set(ids))
+    assert all(re.fullmatch(r"[a-z0-9]+(?:-[a-z0-9]+)*", name or "") for name in ids)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+def test_every_row_is_complete_and_is_the_first_to_match_its_own_example(row) -> None:
+    assert row.category in CATEGORIES
+    assert row.who_acts in ACTORS
+    assert row.meaning and row.what_to_do and row.source
+    assert {name for name, _ in row.scope} <= SCOPES
+    assert row.match or row.codes
+    assert judge(None, None, row.example, provider=row.provider if row.only_there else None).pattern == row.id
+
+
+def test_every_category_says_what_it_means_and_who_acts() -> None:
+    main = table()
+    assert set(main.categories) == CATEGORIES
+    assert set(main.statuses.values()) | set(main.replies.values()) <= CATEGORIES
+    for row in main.categories.values():
+        assert row.meaning and row.what_to_do and row.who_acts in ACTORS
+
+
+def test_every_code_a_row_waits_for_can_be_read_by_its_provider_s_pattern() -> None:
+    for own in table().own_codes:
+        for code in own.rows:
+            written = next(row.example for row in own.rows.values() if code in row.codes).lower()
+            assert any(hint in bounce_phrase.plain(written) for hint in own.hints), code
+            hit = own.pattern.search(f"x ofr_{code} lpn_{code} aup#{code} {code} ")
+            assert hit is not None and hit[1] == code
+
+
+def test_every_phrase_is_bounded_and_filed() -> None:
+    for path in sorted((HERE / "patterns").glob("*.yaml")):
+        for block in yaml.safe_load(path.read_text(encoding="utf-8")):
+            for row in block["rows"]:
+                for phrase in [*row.get("match", ()), *row.get("unless", ())]:
+                    assert phrase == phrase.lower().replace(r"\s", r"\s") or "\\S" in phrase, phrase
+                    bounce_phrase.compiled(phrase)
+
+
+@pytest.mark.parametrize("phrase", ["(a+)+b", "spam.*", "user{3,} unknown", r"(x)\1", "(?=user)unknown"])
+def test_a_phrase_that_could_run_away_is_refused(phrase: str) -> None:
+    with pytest.raises(ValueError, match="bounded|unbounded|repeat"):
+        bounce_phrase.compiled(phrase)
+
+
+def test_a_phrase_without_a_whole_word_is_refused() -> None:
+    row = {"id": "x", "match": ["[a-z]{1,9}"], "category": "policy", "example": "x"}
+    main = yaml.safe_load((HERE / "bounce_patterns.yaml").read_text(encoding="utf-8"))
+    with pytest.raises(ValueError, match="holds no whole word"):
+        load(main, [{"provider": None, "source": "test", "rows": [row]}])
+
+
+@pytest.mark.parametrize(
+    ("phrase", "words"),
+    [
+        ("user <2>unknown", {"unknown"}),
+        ("(?:user|recipient) <3>(?:unknown|not found)", {"user", "recipient"}),
+        ("(?:is |was )?over quota", {"quota"}),
+        ("mails? rejected", {"rejected"}),
+        ("grey[a-z]{1,9}", set()),
+        ("resolver\\.adr\\.x", {"resolver"}),
+    ],
+)
+def test_a_phrase_is_filed_under_words_it_cannot_match_without(phrase: str, words: set[str]) -> None:
+    found = bounce_phrase.filing_words(phrase)
+    assert found == words or (found and words and len(found) == len(words))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user " * 2_000, "a@" * 2_000, "550 " * 2_000, "5.1.1 " * 2_000, "host [" * 2_000, "<" * 5_000, "mailbox is " * 900,
+        "x" * 100_000, "user not exist recipient address mailbox account " * 100, "no such " * 1_000, "1.2.3.4 " * 1_000,
+        "https://" * 1_000, "spam message rejected blocked " * 200, "\u30e6\u30fc\u30b6" * 3_000, ":" * 9_000,
+        "connection connection host server remote " * 200, "too many exceed over the limit of " * 200,
+    ],
+)
+def test_hostile_text_is_judged_in_bounded_time(text: str) -> None:
+    began = time.perf_counter()
+    judge(None, None, text)
+    assert time.perf_counter() - began < 1.0
+
+
+@pytest.mark.timeout(60)
+def test_every_phrase_alone_is_quick_on_a_text_made_of_its_own_words() -> None:
+    for row in ROWS:
+        words = " ".join(re.findall(r"[a-z]{2,}", " ".join(pattern.pattern for pattern in row.match)))[:400]
+        text = (words + " ") * 10
+        for pattern in (*row.match, *row.unless):
+            began = time.perf_counter()
+            pattern.search(text[:2_000])
+            assert time.perf_counter() - began < 0.25, (row.id, pattern.pattern)
+
+
+@pytest.mark.parametrize(
+    ("status", "reply", "text", "expected"),
+    [
+        ("5.0.0", None, "smtp; 550 5.1.1 user unknown", ("5.1.1", "550")),
+        ("5.1.1", None, "550 5.7.1 denied", ("5.1.1", "550")),
+        ("4.0.0", None, "426 connection timed out", ("4.0.0", "426")),
+        (None, None, "Sorry, no mailbox here by that name. (#5.1.1)", ("5.1.1", None)),
+        (None, None, "#5.1.1 SMTP; 550 unknown", ("5.1.1", "550")),
+        (None, None, "host mx.example.net[192.0.2.5] said: 554 no", (None, "554")),
+        (None, None, "Exim 4.92.3 at 198.51.100.4 on 5.1.2026, 550 bytes, port 587", (None, None)),
+        (None, None, "MailServer v5.1.2 says no", (None, None)),
+        (None, None, "552-5.2.2 full 552 5.2.2 see https://example.net/550-a", ("5.2.2", "552")),
+        ("5.1.1", None, "451 4.7.1 later, then 550 unknown", ("5.1.1", "550")),
+        ("rubbish", "abc", "", (None, None)),
+        ("5.0.0", "550", "no more words", ("5.0.0", "550")),
+    ],
+)
+def test_codes_are_taken_from_the_right_place(status, reply, text, expected) -> None:
+    assert read_codes(status, reply, text) == expected
+
+
+def test_hard_means_the_recipient_is_dead_for_good() -> None:
+    assert judge("5.1.1", "550", "user unknown").hard
+    assert not judge("4.1.1", "450", "user unknown").hard
+    assert not judge("5.2.2", "552", "mailbox full").hard
+    assert not judge("5.7.1", "550", "message rejected as spam").hard
+    assert judge(None, None, "Name service error for name=example.invalid type=MX: Host not found").hard
+    assert judge(None, "556", "Domain does not accept mail (nullMX)").hard
+
+
+def test_a_refusal_without_words_is_judged_by_its_codes() -> None:
+    assert judge("5.1.1", None, "").category == "invalid_recipient"
+    assert judge("4.2.2", None, "").category == "mailbox_full"
+    assert judge(None, "552", "").category == "mailbox_full"
+    assert judge(None, None, "").category == "unknown"
+    assert judge("5.1.1", None, "").pattern is None
+
+
+def test_what_the_provider_names_is_kept() -> None:
+    told = judge(None, None, "554 5.7.1 Service unavailable; Client host [198.51.100.7] blocked using zen.spamhaus.org; "
+                             "https://www.spamhaus.org/query/ip/198.51.100.7")
+    assert (told.category, told.scope["ip"], told.scope["dnsbl"]) == ("reputation_ip", "198.51.100.7", "zen.spamhaus.org")
+    assert told.scope["url"] == "https://www.spamhaus.org/query/ip/198.51.100.7"
+    told = judge(None, None, "421-4.7.28 Gmail has detected an unusual rate of unsolicited mail originating from your "
+                             "421-4.7.28 DKIM domain [example.com 35]. To protect our users")
+    assert (told.provider, told.category, told.scope["dkim_domain"]) == ("gmail", "reputation_domain", "example.com")
+    told = judge(None, None, "550 5.7.1 <news@example.com>: Sender address rejected: Access denied")
+    assert told.scope["sender"] == "news@example.com"
+    told = judge(None, None, "host mx.example.net[203.0.113.9] said: 550 5.7.1 your IP 2001:db8::25 is blocked for spam")
+    assert told.scope["ip"] == "2001:db8::25"
+
+
+def test_the_provider_is_known_from_the_host_that_refused() -> None:
+    assert judge("5.1.1", "550", "no", remote="gmail-smtp-in.l.google.com.").provider == "gmail"
+    assert judge("5.1.1", "550", "no", remote="mx.example.net").provider is None
+    assert judge("5.1.1", "550", "no", provider="orange", remote="mx.google.com").provider == "orange"
+
+
+def test_carrier_filters_are_told_from_unknown_users_only_at_the_carriers() -> None:
+    text = "550 Unknown user u@docomo.ne.jp (in reply to end of DATA command)"
+    assert judge(None, "550", text, remote="mfsmax.docomo.ne.jp").category == "user_blocked"
+    assert judge(None, "550", text).category == "invalid_recipient"
+
+
+WORDINGS = Path(__file__).with_name("wordings.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "category"),
+    [(text, name) for name, texts in yaml.safe_load(WORDINGS.read_text(encoding="utf-8")).items() for text in texts],
+)
+def test_the_wordings_of_mail_systems_are_understood(text: str, category: str) -> None:
+    assert judge(None, None, text).category == category
+
+
+@pytest.mark.timeout(30)
+def test_judging_is_quick() -> None:
+    texts = [row.example for row in ROWS]
+    began = time.perf_counter()
+    for text in texts * 5:
+        judge(None, None, text)
+    assert (time.perf_counter() - began) / len(texts) / 5 < 0.000_5  # a twentieth of that on a quiet machine
