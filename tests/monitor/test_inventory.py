@@ -94,8 +94,8 @@ def test_addresses_the_world_never_sees_are_noted_once_per_reason(tmp_path):
     inventory = loaded(tmp_path, "ips: [192.0.2.0/29, 10.0.0.1, 127.0.0.1, 8.8.8.8]\n")
     assert notes(inventory) == [
         "8 of 11 IPs are documentation addresses (first 192.0.2.0): no mailbox provider or DNSBL sees them",
-        "2 of 11 IPs are private or reserved addresses (first 10.0.0.1):"
-        " no mailbox provider or DNSBL sees them",
+        ("2 of 11 IPs are private or reserved addresses (first 10.0.0.1):"
+        " no mailbox provider or DNSBL sees them"),
     ]
 
 
