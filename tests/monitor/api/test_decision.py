@@ -11,7 +11,7 @@ from tests.monitor.api.running import NOW
 FIELDS = {"customer": "acme", "stream": "news", "ip": "192.0.2.7", "recipient_domain": "gmail.com"}
 DECISION_KEYS = {
     "decision", "reasons", "retry_after_seconds", "rate_per_hour", "allowance_left", "pool", "version", "valid_until",
-}  # fmt: skip
+}
 REASON_KEYS = {"kind", "scope", "effect", "rule", "incident", "text", "until", "lifts_when"}
 
 
@@ -25,7 +25,7 @@ def test_a_decision_has_exactly_the_fields_of_the_contract(vigie):
     assert sender.post("/v1/decision", json=FIELDS).json() == {
         "decision": "send", "reasons": [], "retry_after_seconds": None, "rate_per_hour": None, "allowance_left": None,
         "pool": None, "version": 0, "valid_until": "2026-01-02T03:19:05Z",
-    }  # fmt: skip
+    }
     hold(vigie, customer="acme", provider="gmail")
     vigie.gate.refresh(vigie.store, NOW)
     answer = sender.post("/v1/decision", json=FIELDS).json()

@@ -1,0 +1,123 @@
+import gzip
+import json
+
+import pytest
+from sqlmodel import select
+
+from monitor.records import ParkedRow, TraceRow
+from tests.monitor.api.running import NOW
+
+DELIVERED = {"at": NOW.isoformat(), "outcome": "delivered", "customer": "acme", "recipient": "ann@gmail.com", "count": 5}
+BOUNCED = {"at": NOW.isoformat(), "outcome": "bounced", "customer": "acme", "recipient": "bob@example.org"}
+
+
+def ndjson(*events):
+    return b"\n".join(json.dumps(event).encode() for event in events)
+
+
+def counted(vigie, measure):
+    readings = vigie.client("read").get("/v1/readings", params={"measure": measure}).json()
+    return sum(reading["value"] for reading in readings)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        ndjson(DELIVERED, BOUNCED),
+        b"\n" + ndjson(DELIVERED, BOUNCED) + b"\r\n\n",
+        json.dumps([DELIVERED, BOUNCED]).encode(),
+        json.dumps([DELIVERED, BOUNCED], indent=2).encode(),
+    ],
+)
+def test_events_come_as_lines_or_as_an_array(vigie, body):
+    answer = vigie.client("events").post("/v1/events/generic", content=body)
+    assert answer.json() == {
+        "accepted": 2, "rejected": [], "rejected_count": 0, "duplicate": False,
+        "messages": {"delivered": 5, "hard_bounce": 1},
+    }
+    assert (counted(vigie, "delivered"), counted(vigie, "hard_bounce")) == (5, 1)
+
+
+def test_one_object_may_be_spread_over_lines(vigie):
+    answer = vigie.client("events").post("/v1/events/generic", content=json.dumps(DELIVERED, indent=1).encode())
+    assert answer.json()["accepted"] == 1
+
+
+def test_a_bad_line_is_parked_and_the_others_count(vigie):
+    body = ndjson(DELIVERED) + b'\n{"at": \n' + ndjson({"outcome": "sent"}, DELIVERED)
+    answer = vigie.client("events").post("/v1/events/generic", content=body).json()
+    assert answer["accepted"] == 2
+    assert [(row["line"], row["error"].split(":")[0]) for row in answer["rejected"]] == [(2, "not JSON"), (3, "at")]
+    with vigie.store.reading_session() as session:
+        parked = session.exec(select(ParkedRow)).all()
+    assert [(row.place, row.body) for row in parked] == [("line 2", b'{"at": '), ("line 3", b'{"outcome": "sent"}')]
+
+
+def test_the_same_idempotency_key_counts_once_and_is_answered_alike(vigie):
+    client = vigie.client("events")
+    first, second = (
+        client.post("/v1/events/generic", content=ndjson(DELIVERED), headers={"Idempotency-Key": "mta-1/7"}).json()
+        for _ in range(2)
+    )
+    assert (first.pop("duplicate"), second.pop("duplicate")) == (False, True)
+    assert first == second
+    assert counted(vigie, "delivered") == 5
+    other = client.post("/v1/events/generic", content=ndjson(BOUNCED), headers={"Idempotency-Key": "mta-1/7"})
+    assert (other.status_code, counted(vigie, "hard_bounce")) == (422, 0)
+
+
+def test_an_idempotency_key_belongs_to_its_caller(vigie):
+    for client in (vigie.client("events"), vigie.client("events")):
+        answer = client.post("/v1/events/generic", content=ndjson(DELIVERED), headers={"Idempotency-Key": "1"})
+        assert answer.json()["duplicate"] is False
+
+
+def test_without_an_idempotency_key_every_post_counts(vigie):
+    client = vigie.client("events")
+    for _ in range(2):
+        assert client.post("/v1/events/generic", content=ndjson(DELIVERED)).json()["duplicate"] is False
+    assert counted(vigie, "delivered") == 10
+
+
+def test_gzip_is_unpacked_up_to_a_bound(vigie):
+    client = vigie.client("events")
+
+    def post(content, encoding="gzip"):
+        return client.post("/v1/events/generic", content=content, headers={"Content-Encoding": encoding})
+
+    packed = gzip.compress(ndjson(DELIVERED) + b"\n") + gzip.compress(ndjson(DELIVERED))
+    assert post(packed).json()["accepted"] == 2
+    assert post(packed[:-4]).status_code == 400
+    assert post(b"plain").status_code == 400
+    assert post(b"", encoding="br").status_code == 415
+    assert post(gzip.compress(b" " * (64 * 1024 * 1024 + 1), compresslevel=1)).status_code == 413
+
+
+def test_a_body_too_large_or_with_nothing_in_it_is_refused(vigie):
+    client = vigie.client("events")
+    assert client.post("/v1/events/generic", content=b" " * (16 * 1024 * 1024 + 1)).status_code == 413
+    assert client.post("/v1/events/generic", content=b" \n").status_code == 422
+    assert client.post("/v1/events/generic", content=b"[").status_code == 400
+    assert client.post("/v1/events/unheard-of", content=b"{}").status_code == 404
+
+
+def test_a_key_bound_to_a_customer_tells_of_that_customer_only(vigie):
+    client = vigie.client("events", customer="acme")
+    nameless = {name: value for name, value in DELIVERED.items() if name != "customer"}
+    body = ndjson(nameless, DELIVERED | {"customer": "bolt"})
+    answer = client.post("/v1/events/generic", content=body).json()
+    assert (answer["accepted"], answer["rejected"][0]["error"]) == (1, "customer: this key is bound to acme")
+    assert vigie.client("read").post("/v1/events/generic", content=body).status_code == 403
+
+
+def test_a_trace_is_found_by_recipient_and_never_kept_in_clear(vigie):
+    vigie.client("events").post("/v1/events/generic", content=ndjson(BOUNCED | {"message_id": "<7@example.com>"}))
+    reader = vigie.client("read")
+    for asked in ({"recipient": "BOB@example.org"}, {"message_id": "7@example.com"}, {"customer": "acme"}):
+        (trace,) = reader.get("/v1/trace", params=asked).json()
+        assert (trace["kind"], trace["provider"], trace["customer"]) == ("bounce", "other", "acme")
+    assert reader.get("/v1/trace", params={"recipient": "eve@example.org"}).json() == []
+    assert reader.get("/v1/trace").status_code == 422
+    assert vigie.client("read", customer="bolt").get("/v1/trace", params={"recipient": "bob@example.org"}).json() == []
+    with vigie.store.reading_session() as session:
+        assert "bob" not in repr(session.exec(select(TraceRow)).all())

@@ -1,0 +1,73 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from monitor.api.access import key_in
+from monitor.api.keys import KeyRing, make_key
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def test_a_key_is_known_by_its_secret_of_which_only_the_hash_is_kept():
+    row, key = make_key("mta", ["events", "gate"], None, NOW)
+    prefix, key_id, secret = key.split("_")
+    assert (prefix, key_id, row.scopes) == ("vigie", row.id, ["gate", "events"])
+    assert secret not in repr(row)
+    ring = KeyRing()
+    ring.hold([row])
+    assert ring.caller(key).name == "mta"
+    for wrong in ("", "vigie", key[:-1], key + "0", key.replace("vigie", "other"), f"vigie_{row.id}_", "vigie__"):
+        assert ring.caller(wrong) is None
+
+
+def test_a_revoked_key_is_nobodys():
+    row, key = make_key("mta", ["gate"], None, NOW)
+    ring = KeyRing()
+    ring.hold([row])
+    row.revoked_at = NOW
+    ring.hold([row])
+    assert ring.caller(key) is None
+
+
+def test_admin_may_everything_and_the_others_what_they_were_given():
+    ring = KeyRing()
+    admin, admins_key = make_key("root", ["admin"], None, NOW)
+    mta, mtas_key = make_key("mta", ["gate"], "acme", NOW)
+    ring.hold([admin, mta])
+    assert ring.caller(admins_key).may("events")
+    assert ring.caller(mtas_key).may("gate")
+    assert not ring.caller(mtas_key).may("events")
+
+
+@pytest.mark.parametrize(("scopes", "customer"), [([], None), (["everything"], None), (["admin"], "acme")])
+def test_a_key_nobody_could_mean_is_not_made(scopes, customer):
+    with pytest.raises(ValueError):
+        make_key("x", scopes, customer, NOW)
+
+
+@pytest.mark.parametrize(
+    ("header", "key"),
+    [
+        ("Bearer vigie_1_2", "vigie_1_2"),
+        ("bearer vigie_1_2", "vigie_1_2"),
+        ("Basic YW5uOnZpZ2llXzFfMg==", "vigie_1_2"),
+        ("Basic ???", None),
+        ("Digest x", None),
+        ("", None),
+    ],
+)
+def test_a_key_comes_as_bearer_or_as_the_password_of_basic(header, key):
+    assert key_in(header) == key
+
+
+def test_a_key_made_a_moment_ago_is_known_and_a_revoked_one_soon_is_not(vigie):
+    row, key = make_key("late", ["read"], None, NOW)
+    with vigie.store.session() as session:
+        session.add(row)
+    client = vigie.client()
+    client.headers["Authorization"] = f"Bearer {key}"
+    assert client.get("/v1/runs").status_code == 200
+    with vigie.store.session() as session:
+        session.merge(row).revoked_at = NOW
+    vigie.gate.refresh(vigie.store, NOW)
+    assert client.get("/v1/runs").status_code == 401

@@ -1,0 +1,149 @@
+from datetime import timedelta
+
+import pytest
+from sqlmodel import select
+
+from monitor.records import Incident, Transition
+from tests.monitor.api.running import NOW
+
+SCOPE = {"customer": "acme", "provider": "gmail"}
+
+
+def incident(name, *, customer="acme", rule="complaint-rate", state="firing", minutes=0):
+    at = NOW + timedelta(minutes=minutes)
+    return Incident(
+        id=name, rule=rule, subject_key=name, open_key=name, subject={"customer": customer}, state=state,
+        severity="critical", summary="too many", started_at=at, judged_at=at, ended_at=at if state == "ok" else None,
+    )
+
+
+def put(vigie, *rows):
+    with vigie.store.session() as session:
+        for row in rows:
+            session.add(row)
+
+
+def test_a_suspension_holds_at_once_and_lifting_it_releases_at_once(vigie):
+    operator, sender = vigie.client("operate", "read"), vigie.client("gate")
+
+    def decision():
+        return sender.post("/v1/decision", json={"customer": "acme", "recipient_domain": "gmail.com"}).json()
+
+    made = operator.post("/v1/suspensions", json={"scope": {"customer": "acme", "provider": "Gmail"}, "reason": "test"})
+    assert (made.status_code, made.json()["scope"], made.json()["actor"]) == (201, SCOPE, "operate-read")
+    assert decision()["decision"] == "hold"
+    assert [row["id"] for row in operator.get("/v1/suspensions").json()] == [made.json()["id"]]
+    lifted = operator.delete(f"/v1/suspensions/{made.json()['id']}", params={"reason": "mended"})
+    assert (lifted.status_code, lifted.json()["lift_reason"]) == (200, "mended")
+    assert decision()["decision"] == "send"
+    assert operator.get("/v1/suspensions").json() == []
+    assert len(operator.get("/v1/suspensions", params={"lifted": True}).json()) == 1
+    with vigie.store.reading_session() as session:
+        assert [(row.old, row.new, row.why) for row in session.exec(select(Transition).order_by(Transition.id))] == [
+            ("none", "hold", "test"),
+            ("hold", "lifted", "mended"),
+        ]
+
+
+def test_slow_carries_its_rate_and_ends_by_itself(vigie):
+    operator, sender = vigie.client("operate"), vigie.client("gate")
+    until = (NOW + timedelta(minutes=5)).isoformat()
+    body = {"scope": {"ip": "192.0.2.7"}, "effect": "slow", "rate_per_hour": 500, "until": until, "reason": "test"}
+    assert operator.post("/v1/suspensions", json=body).status_code == 201
+    asked = {"customer": "acme", "ip": "192.0.2.7"}
+    answer = sender.post("/v1/decision", json=asked).json()
+    assert (answer["decision"], answer["rate_per_hour"], answer["valid_until"]) == ("slow", 500, "2026-01-02T03:09:05Z")
+    vigie.clock.move(minutes=5)
+    assert sender.post("/v1/decision", json=asked).json()["decision"] == "send"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"scope": {}, "reason": "x"},
+        {"scope": {"planet": "mars"}, "reason": "x"},
+        {"scope": SCOPE},
+        {"scope": SCOPE, "reason": " "},
+        {"scope": SCOPE, "reason": "x", "effect": "stop"},
+        {"scope": SCOPE, "reason": "x", "effect": "slow"},
+        {"scope": SCOPE, "reason": "x", "until": "2020-01-01T00:00:00Z"},
+        {"scope": SCOPE, "reason": "x", "until": "2030-01-01T00:00:00"},
+        {"scope": SCOPE, "reason": "x", "colour": "red"},
+        {"scope": {"ip": "nowhere"}, "reason": "x"},
+    ],
+)
+def test_a_suspension_nobody_could_mean_is_refused(vigie, body):
+    answer = vigie.client("operate").post("/v1/suspensions", json=body)
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+
+
+def test_what_is_not_there_cannot_be_lifted_or_acknowledged(vigie):
+    operator = vigie.client("operate")
+    assert operator.delete("/v1/suspensions/sus-nope", params={"reason": "x"}).status_code == 404
+    assert operator.delete("/v1/silences/sil-nope", params={"reason": "x"}).status_code == 404
+    assert operator.post("/v1/incidents/inc-nope/ack", json={"reason": "x"}).status_code == 404
+    assert operator.delete("/v1/suspensions/sus-nope").status_code == 422
+
+
+def test_a_silence_is_made_listed_and_ended(vigie):
+    operator = vigie.client("operate", "read")
+    until = (NOW + timedelta(hours=1)).isoformat()
+    made = operator.post("/v1/silences", json={"matchers": {"rule": "ip-listed"}, "until": until, "reason": "move"})
+    assert made.status_code == 201
+    assert [row["id"] for row in operator.get("/v1/silences").json()] == [made.json()["id"]]
+    assert operator.delete(f"/v1/silences/{made.json()['id']}", params={"reason": "done"}).status_code == 200
+    assert operator.get("/v1/silences").json() == []
+    assert len(operator.get("/v1/silences", params={"ended": True}).json()) == 1
+
+
+def test_incidents_are_found_by_state_rule_and_customer(vigie):
+    put(vigie, incident("a"), incident("b", customer="bolt"), incident("c", state="ok"), incident("d", rule="ip-listed"))
+    reader = vigie.client("read")
+
+    def found(**asked):
+        return {row["id"] for row in reader.get("/v1/incidents", params=asked).json()["items"]}
+
+    assert found() == {"a", "b", "d"}
+    assert found(state="all") == {"a", "b", "c", "d"}
+    assert found(state="ended") == {"c"}
+    assert found(customer="bolt") == {"b"}
+    assert found(rule="ip-listed", state="firing") == {"d"}
+    assert vigie.client("read", customer="bolt").get("/v1/incidents").json()["items"][0]["id"] == "b"
+    assert vigie.client("read", customer="bolt").get("/v1/incidents", params={"customer": "acme"}).status_code == 403
+    assert reader.get("/v1/incidents", params={"state": "sideways"}).status_code == 422
+
+
+def test_pages_of_incidents_follow_each_other_without_gap_or_repeat(vigie):
+    put(vigie, *(incident(f"i{number}", minutes=number // 3) for number in range(10)))
+    reader, seen, after = vigie.client("read"), [], None
+    while True:
+        page = reader.get("/v1/incidents", params={"limit": 4} | ({"after": after} if after else {})).json()
+        seen += [row["id"] for row in page["items"]]
+        after = page["next"]
+        if after is None:
+            break
+    assert seen == [f"i{number}" for number in (9, 8, 7, 6, 5, 4, 3, 2, 1, 0)]
+    assert reader.get("/v1/incidents", params={"after": "x"}).status_code == 422
+
+
+def test_an_acknowledgement_is_kept_and_stands_in_the_history(vigie):
+    put(vigie, incident("a"))
+    operator = vigie.client("operate", "read")
+    assert operator.post("/v1/incidents/a/ack", json={"reason": "on it"}).json()["acked_by"] == "operate-read"
+    history = operator.get("/v1/incidents/a").json()
+    assert (history["incident"]["ack_reason"], history["transitions"][0]["new"]) == ("on it", "acknowledged")
+
+
+def test_a_key_bound_to_a_customer_acts_on_that_customer_only(vigie):
+    put(vigie, incident("a"))
+    bolt, everybody = vigie.client("operate", "read", customer="bolt"), vigie.client("operate", "read")
+    assert bolt.post("/v1/suspensions", json={"scope": SCOPE, "reason": "x"}).status_code == 403
+    assert bolt.post("/v1/suspensions", json={"scope": {"ip": "192.0.2.7"}, "reason": "x"}).status_code == 403
+    theirs = everybody.post("/v1/suspensions", json={"scope": SCOPE, "reason": "x"}).json()["id"]
+    assert bolt.delete(f"/v1/suspensions/{theirs}", params={"reason": "x"}).status_code == 403
+    assert [row["id"] for row in everybody.get("/v1/suspensions").json()] == [theirs]
+    assert bolt.get("/v1/suspensions").json() == []
+    assert bolt.get("/v1/incidents/a").status_code == 404
+    assert bolt.post("/v1/incidents/a/ack", json={"reason": "x"}).status_code == 404
+    assert everybody.get("/v1/incidents/a").json()["incident"]["acked_by"] is None
+    assert bolt.get("/v1/runs").status_code == 403

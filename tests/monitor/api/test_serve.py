@@ -1,0 +1,49 @@
+import socket
+import threading
+
+import httpx
+import pytest
+
+from monitor.api import serve
+from monitor.api.serve import AddressError
+from tests.monitor.api.running import free_port
+
+
+async def _app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"here"})
+
+
+def test_it_answers_until_told_to_stop_and_says_where(capfd):
+    port, stop, answers = free_port(), threading.Event(), []
+    thread = threading.Thread(target=serve, args=(_quiet_lifespan, "127.0.0.1", port, stop))
+    thread.start()
+    said = ""
+    while "answers on" not in said:
+        said += capfd.readouterr().err
+    answers.append(httpx.get(f"http://127.0.0.1:{port}/").text)
+    stop.set()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert answers == ["here"]
+    assert said == f"Vigie answers on http://127.0.0.1:{port}\n"
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{port}/")
+
+
+def test_a_port_in_use_is_said_at_once():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(AddressError, match="cannot listen on .*in use"):
+            serve(_app, "127.0.0.1", other.getsockname()[1], threading.Event())
+
+
+async def _quiet_lifespan(scope, receive, send):
+    if scope["type"] == "lifespan":
+        for step in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{step}.complete"})
+        return
+    await _app(scope, receive, send)
