@@ -1,5 +1,6 @@
 """The collector against a real IMAP server; what a monitor would do with its batches is played by `Monitor`."""
 
+import json
 import logging
 import socket
 import threading
@@ -7,6 +8,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +21,7 @@ from monitor.demo.imap_server import ImapServer
 from tests.servers.dovecot import Dovecot
 
 PASSWORD = Dovecot.password
+MAILS = Path(__file__).parents[3] / "shared" / "data" / "mail"
 NOW = datetime.now(UTC) + timedelta(seconds=5)  # servers date what they receive by the real clock
 ARRIVED = (NOW - timedelta(hours=3)).replace(microsecond=0)
 
@@ -351,6 +354,28 @@ def test_a_report_our_own_server_does_not_vouch_for_is_parked_where_that_is_aske
 
     assert monitor.counted("complaint") == taken
     assert [found.reason for found in batch.parked] == ([] if taken else [Reason.UNVERIFIED])
+
+
+@pytest.mark.real("dovecot")
+@pytest.mark.skipif(not (MAILS / "MANIFEST.json").exists(),
+                    reason="the labelled third-party mails are not beside this checkout")
+def test_whatever_lies_in_a_mailbox_is_counted_or_parked_and_nothing_stays_behind(running_dovecot):
+    running_dovecot.new_user()
+    items = json.loads((MAILS / "MANIFEST.json").read_text())["items"]
+    for item in items:
+        running_dovecot.deliver((MAILS / item["file"]).read_bytes())
+    monitor = Monitor(box(running_dovecot, done_folder="Done", parked_folder="Parked"))
+
+    monitor.run()
+
+    mails = [key for key in monitor.offered if not key.startswith("mailbox:")]
+    reports = sum(1 for item in items if item["type"].startswith("arf"))
+    assert len(mails) == len(items)
+    assert sum(1 for key in mails if key.startswith("mail:")) >= reports
+    assert monitor.counted("report") == monitor.counted("unattributed_report") > 0
+    monitor.offered.clear()
+    monitor.run()
+    assert [key[:8] for key in monitor.offered] == ["mailbox:"]
 
 
 def watch(monitor: Monitor, stop: threading.Event):

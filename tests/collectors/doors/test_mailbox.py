@@ -375,6 +375,22 @@ def test_idle_wakes_when_mail_arrives_and_not_when_we_move_it_away(server):
     assert not thread.is_alive()
 
 
+@pytest.mark.real("dovecot")
+def test_idle_wakes_over_tls(monkeypatch):
+    with Dovecot(tls=True) as server:
+        monkeypatch.setenv("SSL_CERT_FILE", str(server.base / "cert.pem"))
+        stop = threading.Event()
+        heard, thread = listen(box(server, host="localhost", tls="implicit", port=server.tls_port), stop)
+        assert heard.acquire(timeout=5)
+
+        server.deliver(letter(1))
+
+        assert heard.acquire(timeout=5)
+        stop.set()
+        thread.join(2)
+        assert not thread.is_alive()
+
+
 def test_idle_is_renewed_before_the_server_gives_up(pymap, monkeypatch):
     monkeypatch.setattr(door_module, "RENEW_SECONDS", 0.2)
     stop = threading.Event()
