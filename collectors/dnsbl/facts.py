@@ -53,6 +53,8 @@ def _detail(result: Result) -> dict[str, Any]:
     detail: dict[str, Any] = {"kind": entry.kind, "ttl_seconds": verdict.ttl_seconds, "why": verdict.why}
     if verdict.listed:
         detail |= {
+            "name": entry.name,
+            "operator": entry.operator,
             "codes": list(verdict.codes),
             "meanings": list(verdict.meanings),
             "categories": list(verdict.categories),
@@ -68,7 +70,7 @@ def _detail(result: Result) -> dict[str, Any]:
             "included_in": entry.included_in,
             "collateral": entry.collateral,
         }
-    return {key: said for key, said in detail.items() if said not in (None, [], False)}
+    return {key: said for key, said in detail.items() if said is not None and said != []}
 
 
 def canary_observations(

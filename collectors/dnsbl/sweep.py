@@ -21,7 +21,7 @@ from collectors.dnsbl.catalogue import DnsList, Operator
 from collectors.dnsbl.decode import Verdict, decode, unknown
 from collectors.dnsbl.question import Zone, owner_wire
 from collectors.doors.dns import Lane, Pace, Question, Reply, Server, ask
-from collectors.doors.dns_wire import Answer, fits
+from collectors.doors.dns_wire import Answer, room
 
 _LONGEST_TEXT = 1000
 
@@ -182,15 +182,16 @@ class Sweep:
     ) -> Iterator[Question]:
         for zone in zones:
             entry, suffix = zone.entry, zone.a
+            longest, kinds, budget = room(suffix), entry.targets, self.budget
             for target in pairs[entry.id]:
-                wire = owners[target.name] + suffix
-                if target.kind not in entry.targets or not fits(wire):
+                owner = owners[target.name]
+                if target.kind not in kinds or len(owner) > longest:
                     self._done.append(Result(target, entry, _unsupported(target, entry)))
-                elif self.budget and not self._take(entry):
+                elif budget and not self._take(entry):
                     self._done.append(Result(target, entry, _spent(entry)))
                 else:
                     self.asked_count += 1
-                    yield Question(wire, (target, zone))
+                    yield Question(owner + suffix, (target, zone))
 
     def _take(self, entry: DnsList, count: int = 1) -> bool:
         return self.budget is None or self.budget.take(operator_of(entry), count)

@@ -102,9 +102,6 @@ class Lane:
     def add(self, question: Question) -> None:
         self.added.append(question)
 
-    def take(self) -> Question | None:
-        return self.added.popleft() if self.added else next(self.questions, None)
-
 
 class _Flight(NamedTuple):
     wire: bytes
@@ -240,7 +237,7 @@ class _Loop:
                 if lane.interval_seconds and lane.next_at > now:
                     wake_at = min(wake_at or lane.next_at, lane.next_at)
                     break
-                question = lane.take()
+                question = lane.added.popleft() if lane.added else next(lane.questions, None)
                 if question is None:
                     break
                 lane.next_at = now + lane.interval_seconds

@@ -8,6 +8,7 @@ test holds them together. Names inside a SOA are not read on the fast way, its h
 
 from __future__ import annotations
 
+import functools
 import struct
 from typing import NamedTuple
 
@@ -63,9 +64,9 @@ def rcode_name(rcode: int) -> str:
     return dns.rcode.to_text(dns.rcode.Rcode.make(rcode))
 
 
-def fits(question: bytes) -> bool:
-    """Whether the name of a question (with its type and class) is within the 255 octets of RFC 1035."""
-    return len(question) - 4 <= _LONGEST_NAME
+def room(suffix: bytes) -> int:
+    """How many octets of owner name fit before a suffix (with its type and class): RFC 1035 has 255 for a name."""
+    return _LONGEST_NAME - (len(suffix) - 4)
 
 
 def is_ours(wire: bytes, question: bytes) -> bool:
@@ -73,9 +74,9 @@ def is_ours(wire: bytes, question: bytes) -> bool:
     if len(wire) < 12 or wire[2] & 0xF8 != 0x80:
         return False
     count = wire[4:6]
-    if count == b"\0\0":
-        return wire[3] & 0x0F in _HEADERLESS_ERRORS
-    return count == b"\0\1" and wire[12 : 12 + len(question)].lower() == question
+    if count == b"\0\1":
+        return wire.startswith(question, 12) or wire[12 : 12 + len(question)].lower() == question
+    return count == b"\0\0" and wire[3] & 0x0F in _HEADERLESS_ERRORS
 
 
 def parse_plain(wire: bytes, end: int) -> Answer | None:
@@ -83,44 +84,49 @@ def parse_plain(wire: bytes, end: int) -> Answer | None:
 
     The caller has checked the id and `is_ours`.
     """
-    rcode = wire[3] & 0x0F
-    answers, authorities, additionals = _COUNTS.unpack_from(wire, 6)
-    if wire[2] & 0x02 or rcode not in (NOERROR, NXDOMAIN) or additionals:
+    return _plain(wire[2:12], wire[end:])
+
+
+@functools.lru_cache(4096)  # most of a sweep's answers are a few negative ones over and over
+def _plain(header: bytes, records: bytes) -> Answer | None:
+    rcode = header[1] & 0x0F
+    answers, authorities, additionals = _COUNTS.unpack_from(header, 4)
+    if header[0] & 0x02 or rcode not in (NOERROR, NXDOMAIN) or additionals:
         return None
     if not answers:
-        return _plain_no(wire, end, rcode, authorities)
-    if rcode or authorities or len(wire) != end + 16 * answers:
+        return _plain_no(records, rcode, authorities)
+    if rcode or authorities or len(records) != 16 * answers:
         return None
-    return _plain_yes(wire, end)
+    return _plain_yes(records)
 
 
-def _plain_yes(wire: bytes, end: int) -> Answer | None:
+def _plain_yes(records: bytes) -> Answer | None:
     addresses, lowest = [], _HIGHEST_TTL
-    for start in range(end, len(wire), 16):
-        ttl, length, address = _A_TAIL.unpack_from(wire, start + 6)
-        if length != 4 or not wire.startswith(_PLAIN_A, start):
+    for start in range(0, len(records), 16):
+        ttl, length, address = _A_TAIL.unpack_from(records, start + 6)
+        if length != 4 or not records.startswith(_PLAIN_A, start):
             return None
         addresses.append(address)
         lowest = min(lowest, 0 if ttl > _HIGHEST_TTL else ttl)
     return Answer(NOERROR, tuple(addresses), lowest)
 
 
-def _plain_no(wire: bytes, end: int, rcode: int, authorities: int) -> Answer | None:
+def _plain_no(records: bytes, rcode: int, authorities: int) -> Answer | None:
+    size = len(records)
     if not authorities:
-        return Answer(rcode) if len(wire) == end else None
+        return None if size else Answer(rcode)
     if authorities != 1:
         return None
-    at = end
-    size = len(wire)
-    while at < size and 0 < wire[at] < 64:
-        at += wire[at] + 1
-    at += 2 if at < size and wire[at] >= 0xC0 else 1
+    at = 0
+    while at < size and 0 < records[at] < 64:
+        at += records[at] + 1
+    at += 2 if at < size and records[at] >= 0xC0 else 1
     if at + 10 > size:
         return None
-    rdtype, rdclass, ttl, length = _RR_HEAD.unpack_from(wire, at)
+    rdtype, rdclass, ttl, length = _RR_HEAD.unpack_from(records, at)
     if rdtype != 6 or rdclass != 1 or length < 22 or at + 10 + length != size:
         return None
-    minimum = int.from_bytes(wire[-4:], "big")
+    minimum = int.from_bytes(records[-4:], "big")
     return Answer(rcode, (), min(0 if ttl > _HIGHEST_TTL else ttl, minimum))
 
 
