@@ -1,7 +1,8 @@
 """A real IMAP server on loopback, in this process: the mailbox of the demo and of the tests.
 
 pymap's in-memory backend (IDLE, MOVE, UIDPLUS) run in a thread with its own event loop on a free port.
-No TLS, one user, everything forgotten on `close()`: it must never be reachable from outside.
+No TLS, one user, everything forgotten on `close()`: it must never be reachable from outside. pymap reads a mail
+as it arrives and refuses one with parts nested hundreds deep (RecursionError from `deliver`).
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ class ImapServer:
         self.user = user
         self.password = password
         self.port = port
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="demo-imap", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._backend: DictBackend | None = None
@@ -51,6 +52,8 @@ class ImapServer:
 
     def start(self) -> int:
         """Listen; returns the port once it answers."""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="demo-imap", daemon=True)
         self._thread.start()
         self.port = self._run(self._start())
         return self.port
@@ -69,15 +72,18 @@ class ImapServer:
 
     def close(self) -> None:
         """Cut every connection, then end the thread."""
-        if self._loop.is_closed():
+        if self._loop is None or self._thread is None:
             return
-        if self._thread.is_alive():
-            self._run(self._stop())
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(START_SECONDS)
+        self._run(self._stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(START_SECONDS)
         self._loop.close()
+        self._loop = self._thread = None
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._loop is None:
+            work.close()
+            raise RuntimeError("the IMAP server is not running")
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(START_SECONDS)
 
     async def _start(self) -> int:
@@ -142,4 +148,4 @@ class ImapServer:
             for task in tuple(tasks):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        await self._loop.shutdown_asyncgens()
+        await asyncio.get_running_loop().shutdown_asyncgens()
