@@ -188,10 +188,9 @@ def _instant(value: Any, now: datetime) -> datetime:
         raise ValueError("at: ISO 8601 with a zone, or seconds since 1970, is wanted") from None
     if at.tzinfo is None:
         raise ValueError("at: the time zone is missing")
-    at = at.astimezone(UTC)
     if not now - OLDEST <= at <= now + CLOCK_SKEW:
-        raise ValueError(f"at: {at:%Y-%m-%dT%H:%M:%SZ} is in the future or more than {OLDEST.days} days ago")
-    return at
+        raise ValueError(f"at: {at.isoformat()} is in the future or more than {OLDEST.days} days ago")
+    return at.astimezone(UTC)
 
 
 def _outcome(value: Any) -> str:

@@ -36,7 +36,7 @@ def test_a_port_in_use_is_said_at_once():
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        with pytest.raises(AddressError, match="cannot listen on .*in use"):
+        with pytest.raises(AddressError, match=r"cannot listen on .*in use"):
             serve(_app, "127.0.0.1", other.getsockname()[1], threading.Event())
 
 
