@@ -108,8 +108,9 @@ class MailboxDoor:
             with contextlib.suppress(*((CollectorError,) if kind else ())):  # the first error is the one to tell
                 self.flush()
         finally:
-            with contextlib.suppress(OSError, IMAPClientError):
-                self.client.logout()
+            if kind is None:
+                with contextlib.suppress(OSError, IMAPClientError):
+                    self.client.logout()
             self._hang_up()
 
     @property
@@ -146,8 +147,9 @@ class MailboxDoor:
                 self.flush()
                 for uid, raw in self._bodies(group, max_bytes, whole=sizes[group[0]] <= max_bytes):
                     received_at = facts[uid].get(b"INTERNALDATE", datetime.now(UTC)).astimezone(UTC)
-                    size = max(sizes[uid], len(raw))
-                    yield Letter(uid, raw, size, received_at, whole=size <= max_bytes)
+                    size = max(sizes[uid], len(raw))  # servers have been seen to understate it
+                    whole = size <= max_bytes
+                    yield Letter(uid, raw if whole else raw[:HEAD_BYTES], size, received_at, whole)
 
     def finish(self, uid: int) -> None:
         """Its facts are committed: to the done folder, or marked. Done in bulk, at the latest on leaving."""
@@ -170,7 +172,7 @@ class MailboxDoor:
                 del self._waiting[folder]
 
     def _settle(self, uid: int, folder: str | None) -> None:
-        assert self.client is not None  # raises where the door is closed: a late acknowledgement must be seen
+        _ = self.client  # raises where the door is closed: a late acknowledgement must be seen
         self._waiting.setdefault(folder, []).append(uid)
 
     def _select(self) -> None:
