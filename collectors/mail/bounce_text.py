@@ -226,19 +226,19 @@ def _to_lines(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 def _failure(address: str, said: str, lines: list[str]) -> Failure:
     """What the refusing server said; where nothing is said about the recipient itself, the whole report speaks."""
-    said = _essence(said)
+    said = essence(said)
     status, reply_code = read_codes(None, None, said)
     if status is None and reply_code is None:
         refused = " ".join(line.strip() for line in lines if forms.REFUSED.match(line))[:DIAGNOSTIC_LIMIT]
         if refused:
             said = f"{refused} {said}".strip()
         elif not said:
-            said = _essence(" ".join(line.strip() for line in lines if line.strip() and not _RULE.match(line)))
+            said = essence(" ".join(line.strip() for line in lines if line.strip() and not _RULE.match(line)))
         status, reply_code = read_codes(None, None, said)
     return Failure(address, status, reply_code, said)
 
 
-def _essence(said: str) -> str:
+def essence(said: str) -> str:
     """Without the courtesies: from the last words that introduce a server's answer on."""
     said = " ".join(said[: DIAGNOSTIC_LIMIT * 2].split())
     leads = [lead.end() for lead in forms.LEAD.finditer(said) if lead.end() < len(said) - 3]
