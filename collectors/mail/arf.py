@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-from collectors.mail import fields, original, sources
+from collectors.mail import fields, mime, original, sources
 from collectors.mail.mime import Part
 from collectors.mail.report import Feedback, Kind, Report
 
-_LOOKS_LIKE = re.compile(rb"(?:\A|\n)Feedback-Type[ \t]*:", re.IGNORECASE)
 _JMRP_SUBJECT = re.compile(r"complaint about message from\s+([0-9a-f.:]+)", re.IGNORECASE)
 _PROSE = re.compile(r"^[ \t]*+([A-Za-z][A-Za-z -]{2,30}?)[ \t]*+:[ \t]*+(\S.*)$", re.MULTILINE)
 _PROSE_STARTS = re.compile(r"has failed the published DMARC policy|DMARC (?:forensic|failure) report", re.IGNORECASE)
@@ -27,7 +26,7 @@ def read(mail: Part) -> Report | None:
     for at, part in enumerate(parts):
         if part.type == "message/feedback-report":
             return _report(mail, part, _reported(parts, at))
-        if part.type == "text/plain" and part is not mail and _LOOKS_LIKE.search(part.content()[:4_000]):
+        if part.type == "text/plain" and part is not mail and b"feedback-type:" in part.content()[:4_000].lower():
             return _report(mail, part, _reported(parts, at))
     if "x-hmxmroriginalrecipient" in (reported := _attached(parts)).fields or _JMRP_SUBJECT.search(mail.get("subject")):
         return _jmrp(mail, reported) if reported is not mail else None
@@ -125,8 +124,7 @@ def _prose(mail: Part, parts: tuple[Part, ...]) -> Report | None:
         return None
     words, _, pasted = _split_prose(text)
     said = {name.lower(): value.strip() for name, value in _PROSE.findall(words)}
-    found, body, _ = fields.split(raw := pasted.encode(), 0, len(raw), 1_000)
-    reported = Part(raw, body, len(raw), found)
+    reported = mime.head(pasted.encode())
     return Report(
         kind=Kind.DMARC_FAILURE,
         feedback=Feedback(

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 
-from collectors.mail import bounce_text, bounce_text_forms, fields, html_text, original
+from collectors.mail import bounce_text, bounce_text_forms, html_text, mime, original
 from collectors.mail.judgement import judge
 from collectors.mail.mime import Part
 from collectors.mail.report import Kind, Recipient, Report
 
 _MOST_TEXTS, _MOST_DIAGNOSTIC = 10, 4_000
-_NOT_READ = frozenset({"received", "dkim-signature", "arc-seal", "arc-message-signature", "arc-authentication-results"})
 _STILL_TRYING = (
     "still trying", "still being tr", "still being retried", "still undelivered", "will continue", "will keep trying", "will be retried",
     "will be trying", "will retry", "warning: could not", "warning: message", "delayed mail", "delayed delivery", "delivery delayed",
@@ -31,7 +30,7 @@ _PASTED = re.compile(
 def read(mail: Part) -> Report | None:
     """The bounce if the mail is one; None otherwise."""
     texts = _texts(mail)
-    failures = bounce_text.read({name: mail.get(name) for name in mail.fields if name not in _NOT_READ}, texts)
+    failures = bounce_text.read(mime.Headers(mail), texts)
     if not failures:
         return None
     returned = _returned(mail)
@@ -83,7 +82,7 @@ def _pasted(mail: Part) -> Part | None:
             continue
         raw = part.content()[:200_000]
         for start, _ in zip(_PASTED.finditer(raw), range(10), strict=False):
-            found, body, _ = fields.split(raw, start.end(), len(raw), 500)
-            if "message-id" in found or ("from" in found and "subject" in found):
-                return Part(raw, body, len(raw), found)
+            returned = mime.head(raw[start.end() : start.end() + 50_000])
+            if "message-id" in returned.fields or {"from", "subject"} <= returned.fields.keys():
+                return returned
     return None

@@ -27,7 +27,7 @@ _MOST_JSON = 4_000_000  # a parsed object takes many times the memory of its tex
 
 def digest(data: bytes) -> str:
     """The same for the same content, whatever its line ends."""
-    return hashlib.blake2b(data.replace(b"\r\n", b"\n").strip(), digest_size=20).hexdigest()
+    return hashlib.sha256(data.replace(b"\r\n", b"\n").strip()).hexdigest()
 
 
 def looks_bare(raw: bytes) -> bool:
@@ -62,7 +62,7 @@ def _may_hold(part: Part) -> bool:
         return False
     if part.type.startswith(("text/plain", "text/html", "image/", "message/", "multipart/")):
         named = bool(_NAMES.search(part.filename)) if "content-disposition" in part.fields or part.params else False
-        return named or _PACKED_OR_XML.match(part.raw()[:200]) is not None
+        return named or _PACKED_OR_XML.match(part.raw(200)) is not None
     return bool(_TYPES.match(part.type) or _NAMES.search(part.filename))
 
 

@@ -112,7 +112,7 @@ def _loose(part: Part) -> re.Match[bytes] | None:
     if not part.type.startswith(("text/", "multipart/", "message/")):
         return None
     content = part.content()[:_MOST_BLOCK]
-    return _LOOSE.search(content) if b"-recipient:" in content.lower() and b"action:" in content.lower() else None
+    return _LOOSE.search(content) if b"-Recipient:" in content or b"-recipient:" in content else None
 
 
 def _words(mail: Part) -> str:

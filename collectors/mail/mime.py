@@ -4,14 +4,16 @@ RFC 2045/2046 read as mail is found, not as it should be: boundaries that are de
 a blank line, `>From` lines on top of attached mails. Written on bytes and offsets because the standard library's
 tolerant parser recurses without limit and its strict one is quadratic on hostile fields; both are cured
 there by nothing a caller can set. Nothing here raises: what goes beyond a bound is left out and named in
-`Part.cut`. Work is bounded by size x depth, so time is bounded too.
+`Part.cut`. A part is split when it is first looked into, so an attached mail costs its header only. Work is bounded
+by size x depth, so time is bounded too.
 """
 
 from __future__ import annotations
 
 import binascii
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from collectors.mail import fields
 
@@ -38,22 +40,39 @@ _MAIL_TYPES = frozenset({
 })
 
 
+@dataclass(slots=True)
+class _Budget:
+    """What is left for one tree, and which bounds it met."""
+
+    limits: Limits
+    parts: int
+    cut: set[str] = field(default_factory=set)
+
+
 class Part:
     """One node: its fields, and either children (multipart, attached mail) or content."""
 
-    __slots__ = ("_end", "_params", "_parts", "_said", "_start", "children", "cut", "data", "fields", "type")
+    __slots__ = ("_budget", "_children", "_depth", "_end", "_params", "_parts", "_said", "_start", "data", "fields", "type")
 
-    def __init__(self, data: bytes, start: int, end: int, found: fields.Fields) -> None:
+    def __init__(self, data: bytes, start: int, end: int, budget: _Budget, depth: int = 0) -> None:
         self.data = data
-        self._start, self._end = start, end
-        self.fields = found
-        self.children: list[Part] = []
-        self.cut: set[str] = set()
+        self.fields, self._start, cut = fields.split(data, start, end, budget.limits.fields)
+        self._end = end
+        self._budget, self._depth = budget, depth
+        self._children: tuple[Part, ...] | None = None
         self._params: dict[str, str] | None = None
         self._parts: tuple[Part, ...] | None = None
         self._said: dict[str, str] = {}
-        declared = _TYPE.match(self.get("content-type")) if "content-type" in found else None
+        budget.parts -= 1
+        if cut:
+            budget.cut.add("fields")
+        declared = _TYPE.match(self.get("content-type")) if "content-type" in self.fields else None
         self.type = declared[1].lower() if declared else "text/plain"
+
+    @property
+    def cut(self) -> set[str]:
+        """Bounds the tree has met so far: size, fields, parts, depth."""
+        return self._budget.cut
 
     def get(self, name: str) -> str:
         """The topmost value of a field, decoded; empty when it is not there."""
@@ -86,24 +105,30 @@ class Part:
         """Whether this part holds another mail (or its headers), which is then the only child."""
         return self.type in _MAIL_TYPES
 
-    def raw(self) -> bytes:
-        """The body as it was transferred."""
-        return self.data[self._start : self._end]
+    def raw(self, most: int | None = None) -> bytes:
+        """The body as it was transferred, or the beginning of it."""
+        return self.data[self._start : self._end if most is None else min(self._end, self._start + most)]
 
     def content(self) -> bytes:
         """The body with its transfer encoding undone."""
-        raw = self.raw()
         encoding = self.get("content-transfer-encoding").lower()
         if encoding == "base64":
-            return fields.base64(raw)
+            return fields.base64(self.raw())
         if encoding == "quoted-printable":
-            return binascii.a2b_qp(raw)
-        return raw
+            return binascii.a2b_qp(self.raw())
+        return self.raw()
 
     def text(self, most: int = LIMITS.text) -> str:
         """The content as text, cut at `most` bytes before decoding, with bare line feeds."""
         said = fields.charset_text(self.content()[:most], self.params.get("charset"))
         return said.replace("\r\n", "\n") if "\r" in said else said
+
+    @property
+    def children(self) -> tuple[Part, ...]:
+        """The parts of a multipart; the mail in an attached mail; nothing else."""
+        if self._children is None:
+            self._children = self._split() if self.is_mail or self.type.startswith("multipart/") else ()
+        return self._children
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -118,78 +143,80 @@ class Part:
         """The first mail attached to this one."""
         return next((part.children[0] for part in self.parts if part.is_mail and part.children), None)
 
+    def _split(self) -> tuple[Part, ...]:
+        budget, depth = self._budget, self._depth + 1
+        if depth > budget.limits.depth:
+            budget.cut.add("depth")
+            return ()
+        if self.is_mail:
+            coded = self.get("content-transfer-encoding").lower() in {"base64", "quoted-printable"}
+            data, start, end = (self.content(), 0, None) if coded else (self.data, self._start, self._end)
+            return (_mail(data, start, len(data) if end is None else end, budget, depth),)
+        boundary = self.params.get("boundary", "").rstrip().encode("utf-8", "replace")
+        spans = self._spans(boundary) if boundary else []
+        if not spans and (guess := _GUESS.search(self.data, self._start, self._end)):
+            spans = self._spans(guess[1])
+        return tuple(Part(self.data, first, last, budget, depth) for first, last in spans)
 
-def read(data: bytes, limits: Limits = LIMITS) -> Part:
-    """The tree of one mail. `data` beyond `limits.size` is not looked at."""
-    if b"\n" not in data and b"\r" in data:
-        data = data.replace(b"\r", b"\n")  # line ends of an old Macintosh
-    walker = _Walker(limits)
-    root = walker.mail(data, 0, min(len(data), limits.size), 0)
-    if len(data) > limits.size:
-        walker.cut.add("size")
-    root.cut = walker.cut
-    return root
-
-
-class _Walker:
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-        self.left = limits.parts
-        self.cut: set[str] = set()
-
-    def mail(self, data: bytes, start: int, end: int, depth: int) -> Part:
-        top = fields.MBOX_LINE.match(data, start, end)
-        return self.part(data, top.end() if top else start, end, depth)
-
-    def part(self, data: bytes, start: int, end: int, depth: int) -> Part:
-        self.left -= 1
-        found, body, cut = fields.split(data, start, end, self.limits.fields)
-        if cut:
-            self.cut.add("fields")
-        part = Part(data, body, end, found)
-        if depth >= self.limits.depth:
-            if part.is_mail or part.type.startswith("multipart/"):
-                self.cut.add("depth")
-        elif part.type.startswith("multipart/"):
-            self.pieces(part, body, end, depth)
-        elif part.is_mail:
-            self.enclosed(part, body, end, depth)
-        return part
-
-    def enclosed(self, part: Part, start: int, end: int, depth: int) -> None:
-        coded = part.get("content-transfer-encoding").lower() in {"base64", "quoted-printable"}
-        data, start, end = (part.content(), 0, -1) if coded else (part.data, start, end)
-        part.children.append(self.mail(data, start, len(data) if end < 0 else end, depth + 1))
-
-    def pieces(self, part: Part, start: int, end: int, depth: int) -> None:
-        boundary = part.params.get("boundary", "").rstrip().encode("utf-8", "replace")
-        spans = self.spans(part.data, start, end, boundary) if boundary else []
-        if not spans and (guess := _GUESS.search(part.data, start, end)):
-            spans = self.spans(part.data, start, end, guess[1])
-        for first, last in spans:
-            part.children.append(self.part(part.data, first, last, depth + 1))
-
-    def spans(self, data: bytes, start: int, end: int, boundary: bytes) -> list[tuple[int, int]]:
+    def _spans(self, boundary: bytes) -> list[tuple[int, int]]:
         """Where the parts between the delimiter lines begin and end; the last may lack its closing line."""
-        mark = b"--" + boundary
+        data, end, mark = self.data, self._end, b"--" + boundary
         found: list[tuple[int, int]] = []
-        opened, position = -1, start
+        opened, position = -1, self._start
         while (at := data.find(mark, position, end)) >= 0:
             position = at + len(mark)
-            tail = _TAIL.match(data, position, end) if at == start or data[at - 1] == 0x0A else None
+            tail = _TAIL.match(data, position, end) if at == self._start or data[at - 1] == 0x0A else None
             if tail is None:
                 continue
             if opened >= 0:
                 found.append((opened, _before(data, opened, at)))
             if tail[1]:
                 return found
-            if len(found) >= self.left:
-                self.cut.add("parts")
+            if len(found) >= self._budget.parts:
+                self._budget.cut.add("parts")
                 return found
             opened = position = tail.end()
         if opened >= 0:
             found.append((opened, end))
         return found
+
+
+class Headers(Mapping[str, str]):
+    """A part's fields as a mapping of lower-case names to their topmost values, decoded when asked for."""
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+
+    def __getitem__(self, name: str) -> str:
+        if name not in self._part.fields:
+            raise KeyError(name)
+        return self._part.get(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._part.fields)
+
+    def __len__(self) -> int:
+        return len(self._part.fields)
+
+
+def read(data: bytes, limits: Limits = LIMITS) -> Part:
+    """The tree of one mail. `data` beyond `limits.size` is not looked at."""
+    if b"\n" not in data and b"\r" in data:
+        data = data.replace(b"\r", b"\n")  # line ends of an old Macintosh
+    budget = _Budget(limits, limits.parts)
+    if len(data) > limits.size:
+        budget.cut.add("size")
+    return _mail(data, 0, min(len(data), limits.size), budget, 0)
+
+
+def head(data: bytes) -> Part:
+    """A mail of which only the header is given, or is of interest."""
+    return Part(data, 0, len(data), _Budget(LIMITS, 1), LIMITS.depth)
+
+
+def _mail(data: bytes, start: int, end: int, budget: _Budget, depth: int) -> Part:
+    top = fields.MBOX_LINE.match(data, start, end)
+    return Part(data, top.end() if top else start, end, budget, depth)
 
 
 def _before(data: bytes, start: int, delimiter: int) -> int:

@@ -18,7 +18,11 @@ from collectors.mail.mime import Part
 from collectors.mail.report import Inferred
 
 _MOST_FIELDS, _MOST_VALUE, _MOST_HOPS = 150, 2_000, 50
-_LEFT_OUT = frozenset({"received", "dkim-signature", "domainkey-signature", "arc-seal", "arc-message-signature"})
+_KEPT = frozenset({
+    "from", "to", "cc", "sender", "reply-to", "return-path", "subject", "date", "message-id", "in-reply-to", "feedback-id",
+    "cfbl-feedback-id", "cfbl-address", "list-id", "list-unsubscribe", "list-unsubscribe-post", "errors-to", "delivered-to",
+    "original-recipient", "envelope-to", "campaign-id", "mailing-id",
+})
 _REPORT_FIELDS = (
     "from", "to", "subject", "date", "message-id", "return-path", "delivered-to", "x-original-to", "envelope-to",
     "x-failed-recipients", "in-reply-to", "references", "authentication-results",
@@ -30,18 +34,19 @@ _SIGNER = re.compile(r"(?:^|;)\s*d=\s*([^;\s]+)")
 _HASHED = re.compile(r"^[0-9a-f]{32}(?:[0-9a-f]{8,32})?@", re.IGNORECASE)
 _MASKED = re.compile(r"redacted|undisclosed|\bx+@|^\[.*\]$|^unknown@", re.IGNORECASE)
 # Not reachable from outside, so never the address a mail was received from. Documentation networks count as public.
-_INSIDE = tuple(
-    ipaddress.ip_network(net)
-    for net in ("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
-                "192.168.0.0/16", "224.0.0.0/3", "::/127", "fc00::/7", "fe80::/10", "ff00::/8", "2603:1000::/24")
-)  # the last one: Exchange Online between its own servers
+_INSIDE: dict[int, tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]] = {
+    4: tuple(map(ipaddress.IPv4Network, ("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+                                         "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3"))),
+    # the last one: Exchange Online between its own servers
+    6: tuple(map(ipaddress.IPv6Network, ("::/127", "fc00::/7", "fe80::/10", "ff00::/8", "2603:1000::/24"))),
+}
 
 
 def headers(part: Part | None) -> Mapping[str, str]:
     """Fields of the reported or returned mail that may name its sender, lower-case name → topmost value."""
     if part is None:
         return {}
-    kept = [name for name in part.fields if name not in _LEFT_OUT][:_MOST_FIELDS]
+    kept = [name for name in part.fields if name in _KEPT or name.startswith("x-")][:_MOST_FIELDS]
     return {name: part.get(name)[:_MOST_VALUE] for name in kept}
 
 
@@ -98,7 +103,7 @@ def public(address: str) -> str | None:
         return None
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
         ip = ip.ipv4_mapped
-    return None if any(ip in net for net in _INSIDE) else str(ip)
+    return None if any(ip in net for net in _INSIDE[ip.version]) else str(ip)
 
 
 def _source_ip(part: Part) -> str | None:

@@ -47,6 +47,8 @@ def in_mail(mail: Part) -> Report | None:
     for part in mail.parts:
         if part.children or not part.type.startswith("text/"):
             continue
+        if not marked and b"Reported-From:" not in part.raw(_MOST_YAML):
+            continue
         words = part.text(_MOST_YAML)
         if len(_YAML.findall(words)) > 1:
             return _v0(_yaml(words), mail.attached)

@@ -63,14 +63,14 @@ OTHERS = {"parsedmarc": ("parsedmarc", parsedmarc), "flufl_bounce": ("flufl", fl
 
 
 def per_second(read: Callable[[bytes], object], raws: list[bytes], rounds: int = ROUNDS) -> float:
-    """The best of the rounds; a parser that raises on a mail has at least tried it."""
+    """By processor time, which a busy machine does not change; the best of the rounds. A parser that raises on a mail has at least tried it."""
     best = float("inf")
     for _ in range(rounds):
-        began = time.perf_counter()
+        began = time.process_time()
         for raw in raws:
             with contextlib.suppress(Exception):
                 read(raw)
-        best = min(best, time.perf_counter() - began)
+        best = min(best, time.process_time() - began)
     return len(raws) / best
 
 

@@ -49,7 +49,7 @@ def test_a_wrongly_declared_boundary_is_guessed_from_the_body() -> None:
 
 def test_a_multipart_without_any_delimiter_is_a_leaf() -> None:
     mail = mime.read(b"Content-Type: multipart/report; boundary=zz\n\nonly words")
-    assert (mail.children, mail.text()) == ([], "only words")
+    assert (mail.children, mail.text()) == ((), "only words")
 
 
 def test_an_attached_mail_is_listed_but_not_entered() -> None:
