@@ -1,8 +1,8 @@
 """Mailbox providers: who receives the mail of a domain, and how that provider tells of complaints.
 
-The data is `providers.yaml` beside this file. A domain is looked up whole, an MX host by its ending; what is
-not in the table has no name (None), and then the MX decides: many a customer's domain lives at a provider of
-the table. May be wrong for a domain that has moved; the MX is the better witness where it is known.
+The data is `providers.yaml` beside this file. A domain is looked up whole (few have domains below them), an MX
+host by its ending. What is not in the table has no name (None); then the MX decides, for many a company's domain
+lives at a provider of the table. May be wrong for a domain that has moved: the MX is the better witness.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 DATA = Path(__file__).with_suffix(".yaml")
+MOST_LABELS = 12  # names from outside: a hostile one must not cost more
 
 
 class _Row(BaseModel):
@@ -64,15 +65,21 @@ def _index(field: Literal["domains", "mx", "also"]) -> dict[str, str]:
 
 def provider_of_domain(domain: str) -> str | None:
     """The provider whose own recipient domain this is."""
-    return _index("domains").get(domain.strip().rstrip(".").lower())
+    known = _index("domains")
+    name = domain.strip().rstrip(".").lower()
+    return known.get(name) or next((known[f".{end}"] for end in _endings(name) if f".{end}" in known), None)
 
 
 def provider_of_mx(host: str) -> str | None:
     """The provider that runs this MX host: the longest known ending of whole labels."""
-    endings = _index("mx")
-    labels = host.strip().rstrip(".").lower().split(".")
-    return next((found for start in range(len(labels))
-                 if (found := endings.get(".".join(labels[start:])))), None)
+    known = _index("mx")
+    return next((known[ending] for ending in _endings(host) if ending in known), None)
+
+
+def _endings(host: str) -> list[str]:
+    """The host, the domain above it, and so on."""
+    labels = host.strip().rstrip(".").lower().split(".")[-MOST_LABELS:]
+    return [".".join(labels[start:]) for start in range(len(labels))]
 
 
 def provider_named(name: str) -> str | None:
