@@ -1,16 +1,18 @@
 """The fast way of writing: many rows, one prepared statement on SQLite, binary COPY on PostgreSQL.
 
-Rows are plain tuples; instants in them are integer microseconds since 1970 on both engines.
+Rows are plain tuples; the instants in them are integers as the engine keeps them (`stored`): microseconds
+since 1970 in SQLite, since 2000 in PostgreSQL. Both begin on a full hour, so hours are cut alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from datetime import UTC, datetime
 from operator import itemgetter
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from monitor.records import from_micros, to_micros
 from monitor.store import copy
 from monitor.store.partitions import ensure_months
 
@@ -20,10 +22,13 @@ ReadingRow = tuple[int, int, int, int, float | None, str | None]
 # (series_id, asked_at, at, value)
 NewestRow = tuple[int, int, int, float | None]
 
+_ORIGIN = {"sqlite": 0, "postgresql": to_micros(datetime(2000, 1, 1, tzinfo=UTC))}
+
+
 class Slice(NamedTuple):
     """The counts of one batch at one instant, by series."""
 
-    at: int
+    at: datetime
     batch_id: int
     values: dict[int, float]
 
@@ -40,14 +45,19 @@ _DUE = "INSERT INTO rollup_due (start, series_id) VALUES (?, ?) ON CONFLICT DO N
 _TRACE = f"INSERT INTO trace ({', '.join(TRACE_COLUMNS)}) VALUES ({', '.join('?' * len(TRACE_COLUMNS))})"  # noqa: S608 - our own column names
 
 # A count's `latest` is its newest delta; an older one changes nothing, an unknown that came later stays.
-_NEWEST_COUNT = """\
+_NEWEST = """\
+INSERT INTO latest (series_id, asked_at, at, value, detail) VALUES (?, ?, ?, ?, '{}')
 ON CONFLICT (series_id) DO UPDATE SET
   at = excluded.at, value = excluded.value,
   reason = CASE WHEN excluded.at >= latest.asked_at THEN NULL ELSE latest.reason END,
   unknown_since = CASE WHEN excluded.at >= latest.asked_at THEN NULL ELSE latest.unknown_since END,
-  asked_at = CASE WHEN excluded.at >= latest.asked_at THEN excluded.at ELSE latest.asked_at END
+  asked_at = max(excluded.at, latest.asked_at)
 WHERE latest.at IS NULL OR excluded.at >= latest.at"""
-_NEWEST = f"INSERT INTO latest (series_id, asked_at, at, value, detail) VALUES (?, ?, ?, ?, '{{}}') {_NEWEST_COUNT}"  # noqa: S608 - constants
+
+
+def stored(connection: Connection, at: datetime) -> int:
+    """An instant as the engine keeps it."""
+    return to_micros(at) - _ORIGIN[connection.dialect.name]
 
 
 def write_readings(connection: Connection, rows: list[ReadingRow]) -> None:
@@ -58,13 +68,15 @@ def write_readings(connection: Connection, rows: list[ReadingRow]) -> None:
     _append(connection, rows, due)
 
 
-def write_counts(connection: Connection, slices: list[Slice], known_at: int) -> None:
+def write_counts(connection: Connection, slices: list[Slice], known_at: datetime) -> None:
     """Append counts and make the newest of each series its latest."""
+    known = stored(connection, known_at)
     rows: list[ReadingRow] = []
     due: dict[int, set[int]] = {}
     newest: dict[int, NewestRow] = {}
-    for at, batch_id, values in sorted(slices, key=itemgetter(0, 1)):
-        rows += [(series_id, at, batch_id, known_at, value, None) for series_id, value in values.items()]
+    for instant, batch_id, values in sorted(slices, key=itemgetter(0, 1)):
+        at = stored(connection, instant)
+        rows += [(series_id, at, batch_id, known, value, None) for series_id, value in values.items()]
         due.setdefault(at - at % HOUR, set()).update(values)
         newest |= {series_id: (series_id, at, at, value) for series_id, value in values.items()}
     _append(connection, rows, due)
@@ -77,7 +89,7 @@ def _append(connection: Connection, rows: list[ReadingRow], due: dict[int, set[i
     rows.sort(key=itemgetter(0, 1, 2))  # by their key, which on SQLite is where they lie
     due_rows = [(start, series_id) for start in sorted(due) for series_id in sorted(due[start])]
     if connection.dialect.name == "postgresql":
-        ensure_months(connection, due)
+        ensure_months(connection, (from_micros(start + _ORIGIN["postgresql"]) for start in due))
         copy.readings(connection, rows)
         copy.due(connection, due_rows)
     else:
@@ -89,16 +101,16 @@ def _write_newest(connection: Connection, rows: list[NewestRow]) -> None:
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        copy.newest_counts(connection, rows, _NEWEST_COUNT)
+        copy.newest_counts(connection, rows)
     else:
         connection.exec_driver_sql(_NEWEST, rows)
 
 
-def write_traces(connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
+def write_traces(connection: Connection, rows: list[tuple[object, ...]]) -> None:
     """Rows of TRACE_COLUMNS."""
     if not rows:
         return
     if connection.dialect.name == "postgresql":
         copy.traces(connection, TRACE_COLUMNS, rows)
     else:
-        connection.exec_driver_sql(_TRACE, list(rows))
+        connection.exec_driver_sql(_TRACE, rows)

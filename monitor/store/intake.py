@@ -16,8 +16,8 @@ from sqlalchemy import Connection, func, select
 
 from collectors.measures import MEASURES
 from collectors.observation import Batch, Evidence, Parked, Trace
-from monitor.records import EPOCH, BatchRow, Cursor, EvidenceRow, ParkedRow, to_micros
-from monitor.store.bulk import write_traces
+from monitor.records import EPOCH, BatchRow, Cursor, EvidenceRow, ParkedRow
+from monitor.store.bulk import stored, write_traces
 from monitor.store.engine import Engines, insert_into, table
 from monitor.store.numbers import bounded, write_numbers
 from monitor.store.series_ids import SeriesIds, SeriesKey, clean
@@ -53,7 +53,7 @@ class Intake:
             ids = [_take_key(connection, batch, known_at) for batch in batches]
             new = [(id_, batch) for id_, batch in zip(ids, batches, strict=True) if id_ is not None]
             touched, looked_up = write_numbers(connection, self._series, new, known_at)
-            write_traces(connection, _trace_rows(zip(ids, batches, traces, strict=True), known_at))
+            _write_traces(connection, zip(ids, batches, traces, strict=True), known_at)
             for id_, batch in new:
                 _keep_bodies(connection, id_, batch, (known_at, known_at + evidence_for))
             _move_cursors(connection, batches, known_at)
@@ -101,16 +101,17 @@ def _take_key(connection: Connection, batch: Batch, known_at: datetime) -> int |
     return connection.execute(taken).scalar_one_or_none()
 
 
-def _trace_rows(
-    taken: Iterable[tuple[int | None, Batch, list[TraceFields]]], known_at: datetime
-) -> list[TraceFields]:
-    known = to_micros(known_at)
-    return [
-        (batch_id, to_micros(bounded(trace.at, known_at)), known, *fields)
+def _write_traces(
+    connection: Connection, taken: Iterable[tuple[int | None, Batch, list[TraceFields]]], known_at: datetime
+) -> None:
+    known = stored(connection, known_at)
+    rows = [
+        (batch_id, stored(connection, bounded(trace.at, known_at)), known, *fields)
         for batch_id, batch, fields_of in taken
         if batch_id is not None
         for trace, fields in zip(batch.traces, fields_of, strict=True)
     ]
+    write_traces(connection, rows)
 
 
 def _keep_bodies(connection: Connection, id_: int, batch: Batch, kept: tuple[datetime, datetime]) -> None:

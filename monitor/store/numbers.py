@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 
 from collectors.measures import MEASURES
 from collectors.observation import Batch
-from monitor.records import EPOCH, to_micros
-from monitor.store.bulk import Slice, write_counts, write_readings
+from monitor.records import EPOCH
+from monitor.store.bulk import Slice, stored, write_counts, write_readings
 from monitor.store.held import Answer
 from monitor.store.latest import Told, load_latest, write_held
 from monitor.store.listing_rows import write_listings
@@ -27,14 +27,14 @@ _COUNTS = frozenset(name for name, measure in MEASURES.items() if measure.kind =
 
 
 class _Sums(dict[datetime, dict[int, float]]):
-    """The sums of each instant, also by its microseconds (two instants may be bounded to one)."""
+    """The sums of each instant; one out of bounds shares those of the instant it is taken as."""
 
     def __init__(self, known_at: datetime) -> None:
-        self.by_micros: dict[int, dict[int, float]] = {}
         self._known_at = known_at
 
     def __missing__(self, at: datetime) -> dict[int, float]:
-        self[at] = sums = self.by_micros.setdefault(to_micros(bounded(at, self._known_at)), {})
+        taken_as = bounded(at, self._known_at)
+        self[at] = sums = {} if taken_as == at else self[taken_as]
         return sums
 
 
@@ -55,7 +55,7 @@ def write_numbers(
         start, end = end, end + len(batch.observations)
         slices += _sort_out((batch_id, batch), ids[start:end], known_at, told)
     changed = _write_told(connection, told, known_at)
-    write_counts(connection, slices, to_micros(known_at))
+    write_counts(connection, slices, known_at)
     for each in slices:
         changed[each.batch_id] |= each.values.keys()
     one_of = dict(zip(ids, observations, strict=True))
@@ -81,7 +81,7 @@ def _sort_out(
             continue
         values = sums[observation.at]
         values[series_id] = values.get(series_id, 0.0) + value
-    return [Slice(at, batch_id, values) for at, values in sums.by_micros.items()]
+    return [Slice(at, batch_id, values) for at, values in sums.items() if at == bounded(at, known_at)]
 
 
 def _write_told(connection: Connection, told: list[Told], known_at: datetime) -> defaultdict[int, set[int]]:
@@ -93,12 +93,12 @@ def _write_told(connection: Connection, told: list[Told], known_at: datetime) ->
     told.sort(key=lambda each: (each.series_id, each.answer.at))
     before = load_latest(connection, {each.series_id for each in told})
     changes = write_held(connection, told, before)
-    known = to_micros(known_at)
+    known = stored(connection, known_at)
     rows = [
-        (series_id, to_micros(at), batch_id, known, value, reason)
+        (series_id, stored(connection, at), batch_id, known, value, reason)
         for (series_id, batch_id, at), (value, reason) in changes.items()
     ]
-    write_readings(connection, sorted(rows, key=lambda row: row[:3]))
+    write_readings(connection, rows)
     known_before = {series_id for series_id, held in before.items() if held.at is not None}
     never_known = {each.series_id for each in told} - known_before
     phases = write_listings(connection, [each for each in told if each.measure == "listing"], never_known)

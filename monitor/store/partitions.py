@@ -11,8 +11,6 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from monitor.records import from_micros
-
 _NAME = re.compile(r"reading_(\d{4})_(\d\d)\Z")
 _EXISTS = text("SELECT to_regclass(:name) IS NOT NULL")
 _CHILDREN = text(
@@ -25,9 +23,9 @@ def is_month(table: str | None) -> bool:
     return _NAME.match(table or "") is not None
 
 
-def ensure_months(connection: Connection, instants: Iterable[int]) -> None:
-    """Make the months of these instants (microseconds since 1970). The caller is alone (Engines.alone)."""
-    for start in sorted({_month_of(from_micros(at)) for at in instants}):
+def ensure_months(connection: Connection, instants: Iterable[datetime]) -> None:
+    """Make the months of these instants. The caller is alone (Engines.alone)."""
+    for start in sorted({_month_of(at) for at in instants}):
         name = f"reading_{start:%Y_%m}"
         if connection.execute(_EXISTS, {"name": name}).scalar_one():
             continue

@@ -137,6 +137,7 @@ def _facts() -> None:
         sa.Column("reason", sa.String()),
         sa.Column("unknown_since", Instant()),
         sa.Column("detail", sa.JSON(), nullable=False),
+        postgresql_with={"fillfactor": "50"},
     )
     op.create_table(
         "reading_hourly",
