@@ -14,7 +14,7 @@ from __future__ import annotations
 import collections
 import random
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
@@ -53,28 +53,36 @@ class Canaries:
         self.max_age = max_age
         self._known: dict[Place, Health] = {}
 
-    def ask(self, places: Iterable[tuple[Zone, Server]], now: datetime, pace: Pace | None = None) -> dict[Place, Health]:
-        """The health of these, asking only what is not known or too old."""
+    def ask(
+        self,
+        places: Iterable[tuple[Zone, Server]],
+        now: datetime,
+        pace: Pace | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> dict[Place, Health]:
+        """The health of these, asking only what is not known or too old; less than all when told to stop."""
         wanted = {(zone.entry.id, server): zone for zone, server in places}
         stale = {place: zone for place, zone in wanted.items() if not self.fresh(place, now)}
+        tried = {place: points(zone.entry) for place, zone in stale.items()}
         replies: dict[Place, dict[str, Reply]] = {place: {} for place in stale}
-        lanes = [_lane(zone, place) for place, zone in stale.items()]
-        for chunk in ask(lanes, pace):
+        lanes = [_lane(zone, place, tried[place]) for place, zone in stale.items()]
+        for chunk in ask(lanes, pace, stopping):
             for reply in chunk:
                 place, point = reply.token
                 replies[place][point] = reply
         for place, zone in stale.items():
-            self._known[place] = judge(zone.entry, replies[place], now)
-        return {place: self._known[place] for place in wanted}
+            if len(replies[place]) == len(tried[place]):
+                self._known[place] = judge(zone.entry, replies[place], now)
+        return {place: self._known[place] for place in wanted if self.fresh(place, now)}
 
     def fresh(self, place: Place, now: datetime) -> bool:
         known = self._known.get(place)
         return known is not None and timedelta(0) <= now - known.at < self.max_age
 
 
-def _lane(zone: Zone, place: Place) -> Lane:
+def _lane(zone: Zone, place: Place, tried: Mapping[str, bytes]) -> Lane:
     interval = 1 / zone.entry.max_qps if zone.entry.max_qps else 0
-    questions = [Question(owner + zone.a, (place, point)) for point, owner in points(zone.entry).items()]
+    questions = [Question(owner + zone.a, (place, point)) for point, owner in tried.items()]
     return Lane([place[1]], questions, interval_seconds=interval)
 
 

@@ -15,6 +15,7 @@ import json
 import logging
 import re
 from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -22,6 +23,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 SHIPPED = Path(__file__).with_name("catalogue.json")
+Kind = Literal["ipv4", "ipv6", "domain", "hash", "email-hash", "domain-hash"]  # of targets; hashes are not asked
 _CODE = re.compile(r"(?:\d{1,3}|\*)(?:\.(?:\d{1,3}|\*)){3}")
 _REFUSED = re.compile(rf"{_CODE.pattern}|bit:\d{{1,3}}|rcode:[A-Z]+")
 _log = logging.getLogger(__name__)
@@ -58,7 +60,7 @@ class Key(_Data):
 
 class Dead(_Data):
     behaviour: str = ""
-    since: str = ""
+    since: str | date = ""
     error: str = ""
 
 
@@ -82,7 +84,7 @@ class DnsList(_Data):
     name: str = ""
     operator: str = ""
     kind: Literal["block", "allow", "score"] = "block"
-    targets: tuple[str, ...] = ("ipv4",)
+    targets: tuple[Kind, ...] = ("ipv4",)
     codes: dict[str, Code] = {}
     code_style: Literal["exact", "bitmask", "score"] = "exact"
     bitmask_octet: int = Field(4, ge=2, le=4)
@@ -125,7 +127,7 @@ class DnsList(_Data):
         for field, value in data.items():
             if field in cls.model_fields and field != "notes":
                 if value is not None:
-                    known[field] = value
+                    known[field] = {str(k): v for k, v in value.items()} if isinstance(value, dict) else value
                 continue
             meant = difflib.get_close_matches(str(field), cls.model_fields, 1, 0.85)
             if meant and field not in _REMARKS:
@@ -276,7 +278,7 @@ def load_catalogue(path: str | Path | None = None) -> Catalogue:
 def _read(path: Path) -> Catalogue:
     try:
         text = path.read_text(encoding="utf-8")
-        data = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        data = json.loads(text) if path.suffix == ".json" or text.lstrip()[:1] in "{[" else yaml.safe_load(text)
     except OSError as error:
         raise CatalogueError(f"{path}: {error.strerror}") from error
     except (ValueError, yaml.YAMLError) as error:

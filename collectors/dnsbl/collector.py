@@ -47,7 +47,7 @@ class DnsblSettings(CollectorSettings):
     min_poll_interval: timedelta | None = None  # instead of each list's own
     timeout_seconds: float = Field(2.0, gt=0, le=30)
     attempts: int = Field(2, ge=1, le=5)
-    in_flight: int = Field(64, ge=1, le=512)
+    in_flight: int = Field(128, ge=1, le=512)
     canary_max_age: timedelta = Field(timedelta(minutes=30), le=timedelta(minutes=30))
 
     @model_validator(mode="after")

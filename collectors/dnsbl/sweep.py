@@ -86,7 +86,9 @@ class Sweep:
     ) -> Iterator[list[Result]]:
         """Ask each zone about its targets (`pairs`, by list id); yield results as they come."""
         zones = [zone for zone in zones if pairs.get(zone.entry.id) and not self._hopeless(zone, pairs)]
-        servers = self._servers(zones, pairs, now)
+        servers = self._servers(zones, pairs, now, stopping)
+        if stopping():
+            return
         lanes = self._make_lanes([zone for zone in zones if zone.entry.id in servers], servers, pairs)
         for chunk in itertools.chain([[]], ask(lanes, self.pace, stopping)):
             ready, self._done = self._done, []
@@ -116,14 +118,14 @@ class Sweep:
         )
 
     def _servers(
-        self, zones: Sequence[Zone], pairs: Mapping[str, Sequence[Target]], now: datetime
+        self, zones: Sequence[Zone], pairs: Mapping[str, Sequence[Target]], now: datetime, stopping: Callable[[], bool]
     ) -> dict[str, tuple[Server, ...]]:
         """The resolvers through which each list is healthy; the targets of lists with none are given up."""
         trusted = {zone.entry.id: self.resolvers.of(zone.entry) for zone in zones}
         if self.canaries is None:
             return trusted
         able = [zone for zone in zones if any(target.kind in zone.entry.targets for target in pairs[zone.entry.id])]
-        self._ask_canaries(self.canaries, able, now)
+        self._ask_canaries(self.canaries, able, now, stopping)
         for zone in able:
             healths = [(server, self.healths.get((zone.entry.id, server))) for server in trusted[zone.entry.id]]
             trusted[zone.entry.id] = tuple(server for server, health in healths if health and health.healthy)
@@ -132,14 +134,16 @@ class Sweep:
                 del trusted[zone.entry.id]
         return trusted
 
-    def _ask_canaries(self, canaries: Canaries, zones: Sequence[Zone], now: datetime) -> None:
+    def _ask_canaries(
+        self, canaries: Canaries, zones: Sequence[Zone], now: datetime, stopping: Callable[[], bool]
+    ) -> None:
         places = []
         for zone in zones:
             for server in self.resolvers.of(zone.entry):
                 known = canaries.fresh((zone.entry.id, server), now)
                 if known or self._take(zone.entry, len(points(zone.entry))):
                     places.append((zone, server))
-        self.healths = canaries.ask(places, now, self.pace)
+        self.healths = canaries.ask(places, now, self.pace, stopping)
         self.asked_count += len(self.healths)
         self.heard_count += sum(not health.silent for health in self.healths.values())
         self.faults = network_fault(self.healths)
@@ -163,7 +167,7 @@ class Sweep:
         shared: dict[tuple[str, tuple[Server, ...]], list[Zone]] = {}
         for zone in zones:
             shared.setdefault((operator_of(zone.entry), servers[zone.entry.id]), []).append(zone)
-        owners = _owners(target for zone in zones for target in pairs[zone.entry.id])
+        owners = _owners(pairs[zone.entry.id] for zone in zones)
         lanes = []
         for (operator, through), together in shared.items():
             questions = self._questions(together, pairs, owners)
@@ -229,9 +233,14 @@ _SILENCE = {
 }
 
 
-def _owners(targets: Iterable[Target]) -> dict[str, bytes]:
+def _owners(several: Iterable[Sequence[Target]]) -> dict[str, bytes]:
     """Every target's labels, encoded once."""
-    return {target.name: owner_wire(target.name, target.kind) for target in set(targets)}
+    owners: dict[str, bytes] = {}
+    for targets in several:
+        for target in targets:
+            if target.name not in owners:
+                owners[target.name] = owner_wire(target.name, target.kind)
+    return owners
 
 
 def _unsupported(target: Target, entry: DnsList) -> Verdict:

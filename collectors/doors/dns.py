@@ -76,7 +76,7 @@ class Pace:
 
     timeout_seconds: float = 2.0  # for one attempt
     attempts: int = 2
-    window: int = 64  # in flight per server; 200 overrun a server's receive buffer
+    window: int = 128  # in flight per server; 200 overrun a server's receive buffer
     sockets: int = 4  # per server, each with its own random port
 
 
@@ -173,6 +173,7 @@ class _Loop:
         self.peers = {
             server: _Peer(server, pace.sockets) for server in dict.fromkeys(s for lane in lanes for s in lane.servers)
         }
+        self.routes = {lane: [self.peers[server] for server in lane.servers] for lane in lanes}
         self.ports = [port for peer in self.peers.values() for port in peer.ports]
         self.selector = selectors.DefaultSelector()
         for port in self.ports:
@@ -230,7 +231,7 @@ class _Loop:
         count = len(self.lanes)
         for offset in range(count):
             lane = self.lanes[(self.turn + offset) % count]
-            peer = self.peers[lane.servers[0]]
+            peer = self.routes[lane][0]
             for _ in range(_BURST):
                 if lane.in_flight >= lane.window or peer.in_flight >= self.pace.window:
                     break
@@ -246,16 +247,17 @@ class _Loop:
         return wake_at
 
     def _send(self, question: Question | _Flight, lane: Lane, attempt: int, started: float) -> None:
-        wire = question[0]
-        peer = self.peers[lane.servers[attempt % len(lane.servers)]]
+        wire, token = question[0], question[1]
+        route = self.routes[lane]
+        peer = route[attempt % len(route)] if attempt else route[0]
         if not peer.ports:
-            self._failed(question[1], Reason.NETWORK, started)
+            self.replies.append(Reply(token, None, Reason.NETWORK, time.monotonic() - started))
             return
         peer.turn = turn = (peer.turn + 1) % len(peer.ports)
         port = peer.ports[turn]
         ident = self._ident(port)
         deadline = time.monotonic() + self.pace.timeout_seconds
-        flight = _Flight(wire, question[1], lane, attempt, started, deadline, port, ident)
+        flight = _Flight(wire, token, lane, attempt, started, deadline, port, ident)
         port.pending[ident] = flight
         self.deadlines.append(flight)
         lane.in_flight += 1
@@ -326,9 +328,6 @@ class _Loop:
 
     def _done(self, flight: _Flight, answer: Answer | None, reason: Reason | None) -> None:
         self.replies.append(Reply(flight.token, answer, reason, time.monotonic() - flight.started))
-
-    def _failed(self, token: Any, reason: Reason, started: float) -> None:
-        self.replies.append(Reply(token, None, reason, time.monotonic() - started))
 
     def _expire(self, now: float) -> None:
         deadlines = self.deadlines

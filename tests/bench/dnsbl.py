@@ -1,7 +1,7 @@
 """What a sweep costs: 60,000 questions (1,000 addresses by 60 lists, 1 % listed) to rbldnsd on loopback.
 
 Ours is the whole way: canaries, questions, decoding, texts of what is listed. Beside it, in the same run:
-dnspython's async resolver (a sample) and dnsperf (bare questions, nothing decoded). Sixty-four in flight each.
+dnspython's async resolver (a sample) and dnsperf (bare questions, nothing decoded). As many in flight each.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ADDRESSES = [f"198.18.{n // 250}.{n % 250}" for n in range(1000)]
 ZONES = [f"z{n}.example.net" for n in range(60)]
 ROUNDS = 3
 SAMPLE = 3000
-IN_FLIGHT = 64
+IN_FLIGHT = 128
 
 
 def _zone_data(number: int) -> str:

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
-from collectors.dnsbl.catalogue import CatalogueError, load_catalogue
 from collectors.dnsbl.canary import points
+from collectors.dnsbl.catalogue import SHIPPED as SHIPPED_FILE
+from collectors.dnsbl.catalogue import CatalogueError, load_catalogue
 from collectors.dnsbl.decode import decode
 from collectors.dnsbl.question import Zone
 from collectors.doors.dns_wire import Answer
@@ -117,6 +119,13 @@ def test_yaml_is_read_as_well_as_json(tmp_path):
     path = tmp_path / "own.yaml"
     path.write_text('lists:\n- id: mine\n  zone: bl.example.net\n  codes: {"127.0.0.2": {meaning: spam}}\n')
     assert load_catalogue(path).lists["mine"].codes["127.0.0.2"].meaning == "spam"
+
+
+def test_the_whole_schema_can_be_written_in_yaml(tmp_path):
+    lists = json.loads(SHIPPED_FILE.read_text())["lists"][::9]
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump({"lists": lists}).replace("'2024-06-05'", "2024-06-05").replace("'2':", "2:"))
+    assert load_catalogue(path).lists.keys() == {one["id"] for one in lists}
 
 
 def test_an_own_file_stands_beside_the_shipped_one(tmp_path):

@@ -3,7 +3,15 @@
 import pytest
 
 from collectors.dnsbl.catalogue import CatalogueError, DnsList, load_catalogue
-from collectors.dnsbl.question import UnsupportedTargetError, Zone, is_public, key_for, owner_wire, parse_target, point_wire
+from collectors.dnsbl.question import (
+    UnsupportedTargetError,
+    Zone,
+    is_public,
+    key_for,
+    owner_wire,
+    parse_target,
+    point_wire,
+)
 from collectors.doors.dns_wire import encode_name
 
 

@@ -231,3 +231,11 @@ def test_a_budget_counts_days_and_remembers_what_was_saved():
     assert budget.take("Acme")
     assert budget.stretched("Acme", 90) == timedelta(days=10)
     assert budget.stretched("Bolt", 90) == timedelta(0)
+
+
+def test_a_stop_among_the_canaries_leaves_nothing_half_known():
+    with Hostile({"bl.example.net": lambda q: None}) as server:
+        canaries, zone = Canaries(), Zone(entry())
+        round_ = Sweep(Resolvers((Server("127.0.0.1", server.port),)), pace=Pace(timeout_seconds=9), canaries=canaries)
+        assert list(round_.run({"bl": [parse_target("192.0.2.7")]}, [zone], NOW, stopping=lambda: bool(server.asked))) == []
+        assert round_.healths == {}

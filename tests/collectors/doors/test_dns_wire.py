@@ -8,7 +8,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from collectors.doors.dns_wire import A_IN, TXT_IN, Answer, encode_name, is_ours, parse_full, parse_plain, room
+from collectors.doors.dns_wire import (
+    A_IN,
+    TXT_IN,
+    Answer,
+    encode_name,
+    is_ours,
+    parse_full,
+    parse_plain,
+    room,
+)
 
 NAME = "7.2.0.192.bl.example.net"
 QUESTION = encode_name(NAME) + b"\0" + A_IN
