@@ -14,6 +14,18 @@ def _any(*phrases: str) -> re.Pattern[str]:
     return re.compile("|".join(phrases), re.IGNORECASE)
 
 
+class Wordings:
+    """Ways to word one thing, in lower case: a pattern that ignores case is five times slower to look for."""
+
+    __slots__ = ("_pattern",)
+
+    def __init__(self, *phrases: str) -> None:
+        self._pattern = re.compile("|".join(phrases))
+
+    def search(self, text: str) -> re.Match[str] | None:
+        return self._pattern.search(text.lower())
+
+
 ADDRESS = re.compile(
     r"(?<![\w.+/=@-])[A-Za-z0-9_.+/=&#$%!^~{}|*'?-]{1,64}@(?:[\w-]{1,63}\.){1,8}[A-Za-z0-9-]{2,24}(?![\w@-])",
 )
@@ -24,7 +36,7 @@ NOT_A_RECIPIENT = re.compile(
     re.IGNORECASE,
 )
 
-DAEMON = _any(
+DAEMON = Wordings(
     r"mailer[-_]?daemon", r"post ?master", r"mail delivery", r"delivery (?:sub)?system",
     r"system administrator", r"mdaemon", r"mail[-_ ]daemon", r"mail administrator", r"\bmail system",
     r"maildelivery", r"mail router", r"internet mail delivery", r"mail service", r"mail[-_ ]?error",
@@ -32,7 +44,7 @@ DAEMON = _any(
     r"microsoft outlook", r"exchange", r"\bndr\b", r"bounce", r"mail-?server", r"mailmarshal", r"symantec",
     r"jetmail", r"mail transfer", r"^\s*<>\s*$", r"^\s*$", r"inetgw", r"emailfirewall", r"mail\.delivery",
 )
-SUBJECT = _any(
+SUBJECT = Wordings(
     r"deliver(?:y|ed)? (?:status|fail|problem|error|report|has failed|notification|delayed|warning)",
     r"undeliver", r"non[- ]?(?:delivery|remis|recapit)", r"\bnondeliverable",
     r"failure (?:notice|delivery|notification)", r"mail failure",
@@ -53,13 +65,13 @@ SUBJECT = _any(
     r"not accepted", r"invalid (?:recipient|address)",
 )
 # What an automatic answer of a person says; never a bounce on its own.
-ANSWER = _any(
+ANSWER = Wordings(
     r"out of (?:the )?office", r"auto(?:matic|mated)?[- ]?(?:reply|response|respon[ds]er|matische antwort)",
     r"vacation", r"abwesenheit", r"absence", r"fuera de la oficina", r"respuesta autom",
     r"r[eé]ponse automatique", r"risposta automatica", r"on leave", r"holiday", r"autoreply", r"auto:",
     r"away from", r"resposta autom", r"ausente", r"自動応答", r"自动回复", r"不在",
 )
-LOOKALIKE = _any(
+LOOKALIKE = Wordings(
     r"this is an? (?:e-?mail |email )?(?:abuse|spam|feedback) report", r"feedback[- ]?loop",
     r"complaint about message from", r"report domain:", r"dmarc (?:aggregate|failure|report)",
     r"has been (?:successfully )?(?:delivered|relayed) to the following recipient",
@@ -67,7 +79,7 @@ LOOKALIKE = _any(
     r"message was opened", r"awaits? moderator approval",
 )
 # A sentence that says: what follows (or what is named here) has failed.
-FAILURE = _any(
+FAILURE = Wordings(
     r"(?:could|can|would|did|was|were|has|have|is|are)(?:n['\u2019]?t| ?not| not been) (?:yet )?(?:be |"
     r"been |able to )?(?:deliver|sent\b|reach|receive|accepted|transfer|forward|collected|a valid|"
     r"handled|completed)",
@@ -100,7 +112,7 @@ FAILURE = _any(
     r"requested action not taken", r"unrouteable", r"rejected by", r"not accept(?:ing|ed)",
 )
 # Where the report ends and the returned mail begins.
-RETURNED = _any(
+RETURNED = Wordings(
     r"^\W{0,80}(?:below (?:this|the next) line|(?:this|here|enclosed|included|attachment|following|"
     r"attached|a) ?(?:is|are)? ?(?:a )?copy of (?:the|your|this)|(?:the )?original (?:message|mail|"
     r"e-?mail)[\w .()/-]{0,40}(?:follow|attach|header|\bas received|text|below|details|-{2,}|:\s*$)|"
@@ -118,7 +130,7 @@ RETURNED = _any(
     r"^>? ?(?:return-path|received|dkim-signature|x-originating-ip|mime-version|delivered-to):\s",
 )
 # A line that announces recipients on the lines below it, or behind its colon.
-ANNOUNCES = _any(
+ANNOUNCES = Wordings(
     r"(?:following|these|below|failed|affected|undeliverable|not deliver\w{2,3}|unsuccessful|rejected|"
     r"bad|invalid|intended|addressed|some|several|or more)\W?[\w ,'*()/-]{0,60}(?:recipient|address|"
     r"destination|user|mailbox|person|people|target|subscriber|email)",
@@ -150,7 +162,7 @@ LABELS = _any(
     r"empf[aä]nger)\s{0,3}[:=\-]{0,2}\s{0,3}(?:rfc822\s?;)?\s{0,3}[<\x22'\[(]{0,2}(?:smtp:)?\s?$",
 )
 # Sentences that name somebody to ask, not somebody who failed.
-CONTACT = _any(
+CONTACT = Wordings(
     r"contact", r"assistance", r"help", r"please (?:send|forward|write|e-?mail|report|visit)",
     r"send (?:mail|e-?mail|an e-?mail|a message) to", r"questions?", r"support", r"https?://", r"call ",
     r"reply-to", r"administrator", r"from:", r"sender:", r"message-id", r"report (?:this|problems|it)",
