@@ -21,8 +21,8 @@ from markupsafe import Markup
 from sqlmodel import col, select
 
 from monitor.console import words
-from monitor.console.picture import AnyRule, recent_runs, take_picture, trouble
-from monitor.records import Incident, Outbox, Suspension, Transition
+from monitor.console.picture import AnyRule, brakes_of, recent_runs, take_picture, trouble
+from monitor.records import Incident, Outbox, Transition
 from monitor.store import Store
 
 _REFRESH_SECONDS = 5
@@ -65,7 +65,7 @@ def build_pages(console: Console) -> APIRouter:
             row = session.get(Incident, incident_id)
             if row is None:
                 raise HTTPException(404, f"no incident {incident_id}")
-            brakes = list(session.exec(select(Suspension).where(Suspension.incident_id == row.id)))
+            brakes = brakes_of(session, [row.id])
             about = [row.id, *(brake.id for brake in brakes)]
             changed = select(Transition).where(col(Transition.of).in_(about)).order_by(col(Transition.id).desc())
             told = select(Outbox).where(Outbox.incident_id == row.id).order_by(col(Outbox.id).desc())

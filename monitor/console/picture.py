@@ -31,6 +31,7 @@ class Bounds:
     upper: float
     count: int
     of: int
+    confidence: float
     line: float | None
 
     @property
@@ -98,10 +99,11 @@ def take_picture(
         key=lambda one: (_rank(one.severity), _STATES.index(one.state) if one.state in _STATES else 9, one.started_at),
     )
     firing = [one for one in open_ones if one.state != "pending"][:MOST_ROWS]
+    theirs = brakes_of(session, [one.id for one in firing])
     return Picture(
         now=now,
         version=session.exec(select(func.max(Transition.id))).one() or 0,
-        troubles=[trouble(one, brakes, rules.get(one.rule)) for one in firing],
+        troubles=[trouble(one, theirs, rules.get(one.rule)) for one in firing],
         pending=[one for one in open_ones if one.state == "pending"][:MOST_ROWS],
         brakes=brakes[:MOST_ROWS],
         listings=_listings(session),
@@ -126,6 +128,12 @@ def brakes_in_force(session: Session, now: datetime) -> list[Suspension]:
     return list(session.exec(chosen.order_by(col(Suspension.since).desc(), col(Suspension.id)).limit(MOST_ROWS * 10)))
 
 
+def brakes_of(session: Session, incidents: Sequence[str]) -> list[Suspension]:
+    """The suspensions of these incidents: those in force first, then the newest."""
+    chosen = select(Suspension).where(col(Suspension.incident_id).in_(incidents)).order_by(col(Suspension.since).desc())
+    return sorted(session.exec(chosen.limit(MOST_ROWS * 10)), key=lambda brake: brake.lifted_at is not None)
+
+
 def recent_runs(session: Session, limit: int) -> list[Run]:
     return list(session.exec(select(Run).order_by(col(Run.id).desc()).limit(limit)))
 
@@ -136,10 +144,12 @@ def _rank(severity: str) -> int:
 
 def _bounds(incident: Incident, rule: AnyRule | None) -> Bounds | None:
     said = incident.evidence
-    if not {"rate", "lower", "upper", "complaints", "delivered"} <= said.keys():
+    if not {"rate", "lower", "upper", "complaints", "delivered", "confidence"} <= said.keys():
         return None
-    line = rule.above if isinstance(rule, ComplaintRateRule) else None
-    return Bounds(said["rate"], said["lower"], said["upper"], said["complaints"], said["delivered"], line)
+    return Bounds(
+        said["rate"], said["lower"], said["upper"], said["complaints"], said["delivered"], said["confidence"],
+        line=rule.above if isinstance(rule, ComplaintRateRule) else None,
+    )
 
 
 def _listings(session: Session) -> list[Listing]:

@@ -27,6 +27,11 @@ def ago(at: datetime, now: datetime) -> str:
     return f"in {lasted(span)}" if at > now else f"{lasted(span)} ago"
 
 
+def counted(count: int, what: str) -> str:
+    """`1 trace`, `1,200 traces`."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
 def web_link(url: Any) -> str | None:
     """The address when it is one a browser may follow; None for anything else."""
     if not isinstance(url, str):
@@ -48,6 +53,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "ago": ago,
     "brake": brake_text,
     "clock": clock,
+    "counted": counted,
     "lasted": lasted,
     "percent": percent,
     "place": place,

@@ -39,7 +39,8 @@ def incident(name="inc-1", **other):
         "id": name, "rule": "complaint-rate", "subject_key": name, "open_key": name, "state": "firing",
         "severity": "critical", "subject": {"customer": "bolt", "stream": "news", "provider": "yahoo"},
         "summary": "complaint rate 0.41 %", "started_at": ago(12), "judged_at": NOW,
-        "evidence": {"complaints": 82, "delivered": 20_000, "rate": 0.0041, "lower": 0.0033, "upper": 0.0051},
+        "evidence": {"complaints": 82, "delivered": 20_000, "rate": 0.0041, "lower": 0.0033, "upper": 0.0051,
+                     "confidence": 0.975},
     }
     return Incident(**(given | other))
 
@@ -75,7 +76,7 @@ def test_an_open_incident_says_what_where_how_much_since_when_what_was_done_and_
     said = words(vigie)
     for piece in (
         "Something is wrong now", "critical", "complaint-rate", "customer bolt", "0.41 %", "82 of 20,000 delivered",
-        "limit 0.30 %", "surely between 0.33 % and 0.51 %", "12 min ago", "hold customer bolt until", "in 2 h",
+        "limit 0.30 %", "at least 0.33 %, at most 0.51 % (97.5 % sure)", "12 min ago", "hold customer bolt until", "in 2 h",
         "ask where the addresses come from", "vigie ack inc-1",
     ):
         assert piece in said, piece
