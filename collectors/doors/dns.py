@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import selectors
 import socket
-import struct
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,8 +24,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 from collectors.contract import Reason
+from collectors.doors.dns_tcp import ask_tcp
 from collectors.doors.dns_wire import (
     FORMERR,
+    NOERROR,
+    NXDOMAIN,
     QUERY_HEADER,
     REFUSED,
     Answer,
@@ -41,6 +43,7 @@ _ENTROPY = 4096
 _LINGER_SECONDS = 0.05  # the longest an answer waits for its chunk to fill
 _TCP_POLL_SECONDS = 0.01
 _LONGEST_SLEEP_SECONDS = 0.25  # how late a stop may be noticed
+_ERRORS = frozenset(range(16)) - {NOERROR, NXDOMAIN}
 _BURST = 8  # questions taken from one lane before the next has its turn
 
 
@@ -366,38 +369,7 @@ class _Loop:
     def _fetch_one(self, flight: _Flight) -> None:
         server = flight.port.server.address
         try:
-            answer = ask_tcp(server, flight.wire, self.pace.timeout_seconds)
+            answer = ask_tcp(server.host, server.port, flight.wire, self.pace.timeout_seconds)
         except OSError:  # refused, reset, timed out, closed: no whole answer to be had
             answer = None
         self.fetched.append((flight, answer))
-
-
-_ERRORS = frozenset(range(16)) - {0, 3}
-
-
-def ask_tcp(server: Server, question: bytes, timeout_seconds: float) -> Answer:
-    """Ask one question over TCP; OSError where no whole answer of ours came in time."""
-    deadline = time.monotonic() + timeout_seconds
-    ident = os.urandom(2)
-    message = ident + QUERY_HEADER + question
-    with socket.create_connection((server.host, server.port), timeout_seconds) as connection:
-        connection.sendall(struct.pack("!H", len(message)) + message)
-        (length,) = struct.unpack("!H", _receive(connection, 2, deadline))
-        wire = _receive(connection, length, deadline)
-    if wire[:2] != ident or not is_ours(wire, question):
-        raise ConnectionError("an answer to something else")
-    answer = parse_full(wire, question)
-    return answer._replace(truncated=False, malformed="truncated over TCP") if answer.truncated else answer
-
-
-def _receive(connection: socket.socket, length: int, deadline: float) -> bytes:
-    parts = bytearray()
-    while len(parts) < length:
-        connection.settimeout(max(0.001, deadline - time.monotonic()))
-        part = connection.recv(length - len(parts))
-        if not part:
-            raise ConnectionError("closed in mid-answer")
-        parts += part
-        if time.monotonic() > deadline:
-            raise TimeoutError
-    return bytes(parts)
