@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-CJK = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")  # written without spaces: no words to file under
+# Scripts written without spaces: a phrase in them has no words to be filed under.
+CJK = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
 _FORBIDDEN = re.compile(r"(?<!\\)[*+]|\{[0-9]+,\}|\(\?[^:]|\\[0-9]")
 _TOKEN = re.compile(
     r"(?P<skip><[0-9]>)|(?P<open>\(\?:)|(?P<close>\))|(?P<bar>\|)|(?P<unsure>\[[^\]]{1,40}\]|\.|\\[wWS])"
@@ -49,7 +50,8 @@ def plain(said: str) -> str:
     """A text as phrases are written; `said` is in lower case, bounded, with single spaces."""
     if "@" in said:
         said = _ADDRESS.sub("@", said)
-    said = folded(said).replace(" l'", " ").replace(" d'", " ").translate(_GONE).replace("(s)", "s").replace("(es)", "es")
+    said = folded(said).replace(" l'", " ").replace(" d'", " ").translate(_GONE)
+    said = said.replace("(s)", "s").replace("(es)", "es")
     return " ".join(said.translate(_SPACES).replace(". ", " ").split())
 
 

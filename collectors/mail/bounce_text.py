@@ -1,10 +1,11 @@
 """Who failed, in bounces told in words instead of RFC 3464?
 
-`read` takes a mail's headers and texts and returns its failed recipients with what was said about each. It first
-asks whether the mail is a bounce at all (written by a mail system, saying that something failed), cuts the returned
+`read` takes a mail's headers and texts and returns its failed recipients with what was said about each. It asks
+whether the mail is a bounce at all (written by a mail system, saying that something failed), cuts the returned
 mail off, then looks for recipients in the places mail systems put them, best place first. Old and home-made
-systems follow no document, so this is recognition of habits (`bounce_text_forms`): it may miss a recipient that is
-named in prose only, and may take a helper's address for one.
+systems follow no document, so this is recognition of habits (`bounce_text_forms`): it may miss a recipient that
+is named in prose only, and may take a helper's address for one. A notice of delay looks the same and is read
+the same; whether it was given up is for the caller to tell.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Failure:
 
 
 def read(headers: Mapping[str, str], texts: Sequence[str]) -> tuple[Failure, ...]:
-    """The failed recipients; empty when the mail is no bounce. Header names are lower-case, values decoded."""
+    """The failed recipients; empty when the mail is no bounce. Header names in lower case, values decoded."""
     if _is_lookalike(headers):
         return ()
     listed = [hit[0] for hit in forms.ADDRESS.finditer(headers.get("x-failed-recipients", "")[:20_000])]
@@ -72,14 +73,13 @@ def _is_lookalike(headers: Mapping[str, str]) -> bool:
 
 
 def _is_bounce(headers: Mapping[str, str], lines: list[str]) -> bool:
-    """A mail system wrote it, its subject says so, its text tells of a failure: two of the three, text included."""
+    """Whether two of three hold: a mail system wrote it, the subject says so, the text tells of a failure."""
     opening = "\n".join(lines[:60])[:4_000]
     if forms.LOOKALIKE.search(opening) and not forms.SUBJECT.search(headers.get("subject", "")[:300]):
         return False
     tells = forms.FAILURE.search(opening) is not None
-    system = any(
-        forms.DAEMON.search(headers[name][:300]) for name in ("from", "return-path", "sender") if name in headers
-    )
+    writers = (headers[name][:300] for name in ("from", "return-path", "sender") if name in headers)
+    system = any(forms.DAEMON.search(writer) for writer in writers)
     titled = forms.SUBJECT.search(headers.get("subject", "")[:300]) is not None
     return (tells and (system or titled)) or (system and titled)
 
@@ -111,8 +111,11 @@ def _recipients(lines: list[str], headers: Mapping[str, str], listed: list[str])
     if topics:
         return topics
     places = [*_listed(lines, headers), *_labelled(lines)]
-    found = _unique(places, ours) or _unique(list(_in_sentences(lines)), ours) or _unique(list(_to_lines(lines)), ours)
-    return found or _unique(places, set())
+    for place in (places, list(_in_sentences(lines)), list(_to_lines(lines))):
+        found = _unique(place, ours)
+        if found:
+            return found
+    return _unique(places, set())
 
 
 def _bare(hit: re.Match[str]) -> str:
@@ -185,7 +188,7 @@ def _below(rest: str, following: list[str]) -> str:
     """What stands behind and under an address, up to the next one; of an SMTP dialogue only the refusal."""
     said = [rest.strip(" :>\"'])-.")]
     refused = next((number for number, line in enumerate(following) if forms.REFUSED.match(line)), None)
-    if refused is not None and not any(forms.ADDRESS.match(line.strip(" <*>")) for line in following[:refused]):
+    if refused and not any(forms.ADDRESS.match(line.strip(" <*>")) for line in following[:refused]):
         following = following[refused:]
     for line in following:
         begins = _HEAD.match(line)
@@ -203,7 +206,7 @@ def _labelled(lines: list[str]) -> Iterator[tuple[str, str]]:
             before = line[max(0, hit.start() - 80) : hit.start()]
             label = forms.LABELS.search(before)
             if label and not forms.CONTACT.search(before[: label.start()]):
-                yield _bare(hit), " ".join(part.strip() for part in lines[number : number + 12])[:DIAGNOSTIC_LIMIT]
+                yield _bare(hit), _joined(lines[number : number + 12])
 
 
 def _in_sentences(lines: list[str]) -> Iterator[tuple[str, str]]:
@@ -212,20 +215,25 @@ def _in_sentences(lines: list[str]) -> Iterator[tuple[str, str]]:
         for hit in itertools.islice(forms.ADDRESS.finditer(line), 20):
             around = " ".join(lines[max(0, number - 2) : number + 3])
             if forms.FAILURE.search(around) and not forms.CONTACT.search(line):
-                yield _bare(hit), " ".join(part.strip() for part in lines[number : number + 12])[:DIAGNOSTIC_LIMIT]
+                yield _bare(hit), _joined(lines[number : number + 12])
+
+
+def _joined(lines: list[str]) -> str:
+    return " ".join(line.strip() for line in lines if line.strip())[: DIAGNOSTIC_LIMIT * 2]
 
 
 def _to_lines(lines: list[str]) -> Iterator[tuple[str, str]]:
     """`To: address` of the mail that failed, where nothing better is named."""
     for line in lines:
         label, colon, rest = line.strip().partition(":")
-        hit = forms.ADDRESS.search(rest) if colon and label.lower() in {"to", "an", "à", "para", "a"} else None
+        named = colon and label.lower() in {"to", "an", "à", "para", "a"}
+        hit = forms.ADDRESS.search(rest) if named else None
         if hit:
             yield hit[0], ""
 
 
 def _failure(address: str, said: str, lines: list[str]) -> Failure:
-    """What the refusing server said; where nothing is said about the recipient itself, the whole report speaks."""
+    """What the refusing server said; the whole report, where nothing is said about the recipient itself."""
     said = essence(said)
     status, reply_code = read_codes(None, None, said)
     if status is None and reply_code is None:
@@ -233,7 +241,7 @@ def _failure(address: str, said: str, lines: list[str]) -> Failure:
         if refused:
             said = f"{refused} {said}".strip()
         elif not said:
-            said = essence(" ".join(line.strip() for line in lines if line.strip() and not _RULE.match(line)))
+            said = essence(_joined([line for line in lines if not _RULE.match(line)]))
         status, reply_code = read_codes(None, None, said)
     return Failure(address, status, reply_code, said)
 

@@ -1,8 +1,9 @@
-"""How mail systems word a bounce: who writes it, what it begins with, where it names recipients, where it ends.
+"""How mail systems word a bounce: who writes it, how it begins, where it names recipients, where it ends.
 
-Tables only; `bounce_text` reads with them. Learnt from the notification texts of qmail, Exim, sendmail, Postfix,
-Courier, Exchange, Domino, GroupWise, MDaemon, IMail, Messaging Server, gateways, and mobile carriers. Every repeat
-is bounded or stands on a character class that cannot overlap with what follows, so that long lines stay cheap.
+Tables only; `bounce_text` reads with them. Learnt from the notices of qmail, Exim, sendmail, Postfix, Courier,
+Exchange, Domino, GroupWise, MDaemon, IMail, Messaging Server, gateways and mobile carriers. Every repeat is
+bounded, and lines are cut before they are searched, so that hostile text stays cheap. May be wrong where a
+system words its notices in a way none of these do.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ ADDRESS = re.compile(
 )
 # Not a recipient: addresses of the systems and people who help.
 NOT_A_RECIPIENT = re.compile(
-    r"^(?:postmaster|mailer-daemon|mail-daemon|mailerdaemon|abuse|hostmaster|webmaster|noreply|no-reply|helpdesk|support)@"
+    r"^(?:postmaster|mailer-daemon|mail-daemon|mailerdaemon|abuse|hostmaster|webmaster|noreply|no-reply|"
+    r"helpdesk|support)@"
     r"|^[0-9a-f.]{20,}@|@(?:localhost|local)$",
     re.IGNORECASE,
 )
@@ -197,4 +199,7 @@ COURTESY = _any(
     r"(?:i['\u2019]m afraid )?i wasn['\u2019]t able to deliver your message to the following addresses\.?",
 )
 # A line of an SMTP dialogue in which the server refused.
-REFUSED = re.compile(r"^\s{0,8}(?:<<<|<--|-->|received [<>]{3}|s:|\d{4}-\d\d-\d\d .{0,40}<--)?\s{0,3}[45][0-5][0-9](?:[ -]|$)", re.IGNORECASE)
+REFUSED = re.compile(
+    r"^\s{0,8}(?:<<<|<--|-->|received [<>]{3}|s:|\d{4}-\d\d-\d\d .{0,40}<--)?\s{0,3}[45][0-5][0-9](?:[ -]|$)",
+    re.IGNORECASE,
+)

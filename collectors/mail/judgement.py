@@ -8,13 +8,14 @@ May be wrong where a provider answers with another one's words, or hides its rea
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from collectors.mail.bounce_phrase import plain
-from collectors.mail.judgement_table import CATEGORIES, Row, Table, table
+from collectors.mail.judgement_table import CATEGORIES, Row, table
 
 __all__ = ["CATEGORIES", "Judgement", "judge"]
 
@@ -25,17 +26,20 @@ _ENHANCED = re.compile(r"(?<![\w.\-])(?<!version )([45]\.[0-7]\.[0-9]{1,3})(?![.
 # three digits as an SMTP server says them, not a size, a port, a year or a part of an address
 _REPLY = re.compile(
     r"(?<![\w.\-/@:+$])([45][0-57][0-9])(?=[ \-:;,)\]]|$|\.(?:\s|$))(?!-?\d)"
-    r"(?! (?:bytes|octets|kb|mb|kib|mib|seconds|minutes|hours|days|recipients|messages|connections|times))",
+    r"(?! (?:[Bb]ytes|octets|[kKmMgG]i?[bB]|seconds|minutes|hours|days|recipients|messages|connections|times))",
+)
+# glued to a word that announces it
+_REPLY_IN_GLUE = re.compile(
+    r"(?:smtp;|said:|code ?:|error:|#)\s?([45][0-57][0-9])(?=[ \-#:,]|$)",
     re.IGNORECASE,
 )
-_REPLY_IN_GLUE = re.compile(r"(?:smtp;|said:|code ?:|error:|#)\s?([45][0-57][0-9])(?=[ \-#:,]|$)", re.IGNORECASE)
 _CONTINUED = re.compile(r" [45][0-57][0-9]-(?:[45]\.[0-7]\.[0-9]{1,3} )?")
 _PEER = re.compile(r"host \S{1,255} ?\[[0-9a-f.:]{2,45}\]")
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What one refusal means. `hard`: suppress the recipient. `pattern`: the row that said so, None for codes."""
+    """What one refusal means. `hard`: suppress the recipient. `pattern`: the row that said so; None: the codes."""
 
     category: str
     hard: bool
@@ -60,9 +64,8 @@ def judge(
     """Judge one refusal; `remote` is the host that refused, where the caller knows it."""
     said = " ".join(text[:TEXT_LIMIT].split())
     status, reply_code = read_codes(status, reply_code, said)
-    rows = table()
-    provider = provider or rows.provider_at(remote)
-    row, words = _find(rows, said.lower(), (status, reply_code, provider))
+    provider = provider or table().provider_at(remote)
+    row, words = _find(said.lower(), (status, reply_code, provider))
     hard = row.hard and not _for_now(status, reply_code)
     return Judgement(
         category=row.category,
@@ -78,13 +81,18 @@ def judge(
     )
 
 
-def _find(rows: Table, said: str, known: tuple[str | None, str | None, str | None]) -> tuple[Row, str]:
+def _find(said: str, known: tuple[str | None, str | None, str | None]) -> tuple[Row, str]:
     """The first row that fits, and the words its scope is read from (without the name of the peer)."""
     if " host " in said or said.startswith("host "):
         said = _PEER.sub("", said)
     if "-" in said:
         said = _CONTINUED.sub(" ", said)
-    return rows.first(plain(said), known), said
+    return _row(plain(said), known), said
+
+
+@functools.lru_cache(maxsize=4_096)  # a campaign meets the same refusal thousands of times
+def _row(said: str, known: tuple[str | None, str | None, str | None]) -> Row:
+    return table().first(said, known)
 
 
 def _scope(row: Row, said: str) -> Mapping[str, str]:
@@ -110,7 +118,7 @@ def read_codes(status: str | None, reply_code: str | None, said: str) -> tuple[s
         inside = [code for code in _ENHANCED.findall(said) if not code.endswith(".0.0")]
         given = inside[0] if inside else given or _first(_ENHANCED.findall(said))
     if reply_code is None or not re.fullmatch(r"[245][0-9][0-9]", reply_code):
-        heard = _REPLY_IN_GLUE.findall(said) + _REPLY.findall(said)
+        heard = _REPLY.findall(said) or _REPLY_IN_GLUE.findall(said)
         fitting = [code for code in heard if given is None or code[0] == given[0]]
         reply_code = _first(fitting) or _first(heard)
     return given, reply_code

@@ -29,7 +29,10 @@ CATEGORIES = frozenset({
 
 _LETTERS = re.compile(r"[^\W\d_]{2,}")
 _URL = r"(https?://[^\s<>\"')\]]{4,300})"
-_IP = r"(?<![\w.])((?:[0-9]{1,3}\.){3}[0-9]{1,3}|(?:[0-9a-f]{1,4}:){2,7}[0-9a-f]{0,4}(?::[0-9a-f]{1,4})?)(?!\.?\w)"
+_IP = (
+    r"(?<![\w.])((?:[0-9]{1,3}\.){3}[0-9]{1,3}|(?:[0-9a-f]{1,4}:){2,7}[0-9a-f]{0,4}(?::[0-9a-f]{1,4})?)"
+    r"(?!\.?\w)"
+)
 _ABOUT_SENDER = frozenset({
     "reputation_ip", "rate_limited", "authentication", "policy", "greylisted", "relaying", "content",
 })
@@ -72,7 +75,6 @@ class Row:
 class OwnCodes:
     """How one provider writes its own codes, and the row of each."""
 
-    hints: tuple[str, ...]  # cheap test: one of these is in the text
     pattern: re.Pattern[str]
     rows: Mapping[str, Row]
 
@@ -83,10 +85,11 @@ class Table:
     statuses: Mapping[str, str]
     replies: Mapping[str, str]
     rows: list[Row] = field(default_factory=list)
-    own_codes: list[OwnCodes] = field(default_factory=list)
+    own_codes: list[tuple[str, OwnCodes]] = field(default_factory=list)  # each hint with what it hints at
     hosts: dict[str, str] = field(default_factory=dict)
-    by_word: dict[str, list[tuple[int, re.Pattern[str]]]] = field(default_factory=dict)
-    wordless: list[tuple[int, re.Pattern[str]]] = field(default_factory=list)  # scripts without spaces
+    phrases: list[tuple[re.Pattern[str], Row]] = field(default_factory=list)  # in the order they are asked
+    by_word: dict[str, list[int]] = field(default_factory=dict)  # places in `phrases`
+    wordless: list[int] = field(default_factory=list)  # scripts without spaces
 
     def provider_at(self, remote: str | None) -> str | None:
         """The provider whose host this is, by the longest known ending of its name."""
@@ -102,8 +105,8 @@ class Table:
         return self._by_code(said, known) or self._by_phrase(said, known) or self._by_number(known)
 
     def _by_code(self, said: str, known: tuple[str | None, str | None, str | None]) -> Row | None:
-        for own in self.own_codes:
-            if any(hint in said for hint in own.hints):
+        for hint, own in self.own_codes:
+            if hint in said:
                 for hit in own.pattern.finditer(said):
                     row = own.rows.get(hit[1])
                     if row and row.fits(said, known):
@@ -111,24 +114,22 @@ class Table:
         return None
 
     def _by_phrase(self, said: str, known: tuple[str | None, str | None, str | None]) -> Row | None:
-        filed = self.by_word
-        tried = [entry for word in set(_LETTERS.findall(said)) if word in filed for entry in filed[word]]
+        places: set[int] = set()
+        for word in _LETTERS.findall(said):
+            if word in self.by_word:
+                places.update(self.by_word[word])
         if not said.isascii():
-            tried += self.wordless
-        tried.sort(key=_order)
-        for number, pattern in tried:
-            if pattern.search(said) and self.rows[number].fits(said, known):
-                return self.rows[number]
+            places.update(self.wordless)
+        for place in sorted(places):
+            pattern, row = self.phrases[place]
+            if pattern.search(said) and row.fits(said, known):
+                return row
         return None
 
     def _by_number(self, known: tuple[str | None, str | None, str | None]) -> Row:
         status, reply, _ = known
         said = self.statuses.get(status[2:]) if status else None
         return self.categories[said or self.replies.get(reply or "", "unknown")]
-
-
-def _order(entry: tuple[int, re.Pattern[str]]) -> int:
-    return entry[0]
 
 
 def _scope(category: str, own: dict[str, str]) -> tuple[tuple[str, re.Pattern[str]], ...]:
@@ -159,25 +160,25 @@ def load(main: dict[str, Any], blocks: list[dict[str, Any]]) -> Table:
         built.hosts.update(dict.fromkeys(block.get("hosts", ()), block.get("provider", "")))
         if "code" in block:
             coded = {code: row for row in rows for code in row.codes}
-            built.own_codes.append(
-                OwnCodes(tuple(block["code"]["hints"]), re.compile(block["code"]["pattern"]), coded),
-            )
+            own = OwnCodes(re.compile(block["code"]["pattern"]), coded)
+            built.own_codes.extend((hint, own) for hint in block["code"]["hints"])
         for row, raw in zip(rows, block["rows"], strict=True):
             built.rows.append(row)
             for phrase, pattern in zip(raw.get("match", ()), row.match, strict=True):
-                _file(built, phrase, pattern)
+                _file(built, phrase, (pattern, row))
     return built
 
 
-def _file(built: Table, phrase: str, pattern: re.Pattern[str]) -> None:
-    entry = (len(built.rows) - 1, pattern)
+def _file(built: Table, phrase: str, entry: tuple[re.Pattern[str], Row]) -> None:
+    place = len(built.phrases)
+    built.phrases.append(entry)
     words = filing_words(phrase)
     if CJK.search(phrase):
-        built.wordless.append(entry)
+        built.wordless.append(place)
     elif not words:
-        raise ValueError(f"{built.rows[-1].id}: {phrase!r} holds no whole word to file it under")
+        raise ValueError(f"{entry[1].id}: {phrase!r} holds no whole word to file it under")
     for word in words:
-        built.by_word.setdefault(word, []).append(entry)
+        built.by_word.setdefault(word, []).append(place)
 
 
 @functools.cache

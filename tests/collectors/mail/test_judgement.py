@@ -1,4 +1,4 @@
-"""Judging refusals: the table is sound, quick and safe, and says of real wordings what an administrator would."""
+"""Judging refusals: the table is sound, quick and safe, and says what an administrator would say."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_every_row_has_its_own_id() -> None:
 def test_every_row_is_complete_and_is_the_first_to_match_its_own_example(row) -> None:
     assert row.category in CATEGORIES
     assert row.who_acts in ACTORS
-    assert row.meaning and row.what_to_do and row.source
+    assert all((row.meaning, row.what_to_do, row.source))
     assert {name for name, _ in row.scope} <= SCOPES
     assert row.match or row.codes
     assert judge(None, None, row.example, provider=row.provider if row.only_there else None).pattern == row.id
@@ -37,16 +37,20 @@ def test_every_category_says_what_it_means_and_who_acts() -> None:
     assert set(main.categories) == CATEGORIES
     assert set(main.statuses.values()) | set(main.replies.values()) <= CATEGORIES
     for row in main.categories.values():
-        assert row.meaning and row.what_to_do and row.who_acts in ACTORS
+        assert all((row.meaning, row.what_to_do))
+        assert row.who_acts in ACTORS
 
 
 def test_every_code_a_row_waits_for_can_be_read_by_its_provider_s_pattern() -> None:
-    for own in table().own_codes:
-        for code in own.rows:
-            written = next(row.example for row in own.rows.values() if code in row.codes).lower()
-            assert any(hint in bounce_phrase.plain(written) for hint in own.hints), code
+    hints: dict[int, list[str]] = {}
+    for hint, own in table().own_codes:
+        hints.setdefault(id(own), []).append(hint)
+    for own in {id(own): own for _, own in table().own_codes}.values():
+        for code, row in own.rows.items():
+            assert any(hint in bounce_phrase.plain(row.example.lower()) for hint in hints[id(own)]), code
             hit = own.pattern.search(f"x ofr_{code} lpn_{code} aup#{code} {code} ")
-            assert hit is not None and hit[1] == code
+            assert hit is not None
+            assert hit[1] == code
 
 
 def test_every_phrase_is_bounded_and_filed() -> None:
@@ -54,13 +58,12 @@ def test_every_phrase_is_bounded_and_filed() -> None:
         for block in yaml.safe_load(path.read_text(encoding="utf-8")):
             for row in block["rows"]:
                 for phrase in [*row.get("match", ()), *row.get("unless", ())]:
-                    assert phrase == phrase.lower().replace(r"\s", r"\s") or "\\S" in phrase, phrase
                     bounce_phrase.compiled(phrase)
 
 
 @pytest.mark.parametrize("phrase", ["(a+)+b", "spam.*", "user{3,} unknown", r"(x)\1", "(?=user)unknown"])
 def test_a_phrase_that_could_run_away_is_refused(phrase: str) -> None:
-    with pytest.raises(ValueError, match="bounded|unbounded|repeat"):
+    with pytest.raises(ValueError, match="unbounded"):
         bounce_phrase.compiled(phrase)
 
 
