@@ -12,6 +12,7 @@ import click
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "apply": ("monitor.commands.apply", "apply", "Bring the stored inventory to what a file says."),
     "check-config": ("monitor.commands.check_config", "check_config", "Check configuration, rules and inventory."),
+    "db": ("monitor.commands.db", "db", "Schema, retention and size of the database."),
     "dnsbl": ("monitor.commands.dnsbl", "dnsbl", "Ask DNS block and allow lists about IPs and domains."),
     "run": ("monitor.commands.service", "run", "Everything in one process."),
     "serve": ("monitor.commands.service", "serve", "Only the API and the console."),

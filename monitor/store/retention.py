@@ -6,6 +6,7 @@ whole months are dropped, and readings stay until the month they are in has pass
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,7 +19,7 @@ from sqlmodel import SQLModel
 from monitor.records import BatchRow, Daily, EvidenceRow, Hourly, ParkedRow, Reading, Run, Series, TraceRow
 from monitor.store.engine import Engines, table
 from monitor.store.partitions import drop_months
-from monitor.store.rollups import pruned_to, set_pruned_to
+from monitor.store.rollups import pruned_to, roll_up, set_pruned_to
 from monitor.store.series_ids import chunks
 
 _ROWS = 5_000  # per transaction
@@ -47,7 +48,11 @@ class Retention:
 
 
 def prune(engines: Engines, now: datetime, retention: Retention) -> dict[str, int]:
-    """Returns how many rows went, by table (on PostgreSQL `reading` counts months)."""
+    """Returns how many rows went, by table (on PostgreSQL `reading` counts months).
+
+    What is due is rolled up first: from then on only hours and days tell of the readings that go.
+    """
+    roll_up(engines, sys.maxsize)
     trace, evidence, batch, run, parked = [table(each) for each in (TraceRow, EvidenceRow, BatchRow, Run, ParkedRow)]
     settled = and_(parked.c.settled_at.is_not(None), parked.c.settled_at < now - retention.parked)
     return {

@@ -37,7 +37,7 @@ def revisions(connection: Connection) -> tuple[str | None, str | None]:
 def info(connection: Connection) -> dict[str, object]:
     """What `vigie db info` shows; only what is cheap to ask of a large database."""
     has, wants = revisions(connection)
-    counted = {model.__tablename__: _count(connection, model) for model in (Series, BatchRow, RollupDue, Job)}
+    counted = {each.__tablename__: _count(connection, each) for each in (Series, BatchRow, RollupDue, Job) if has}
     return {
         "engine": connection.dialect.name,
         "revision": has,

@@ -45,3 +45,10 @@ def test_a_renewed_lease_holds_longer(store: Store):
     assert store.renew("dnsbl", "a", 1, minutes(4), TTL)
     assert store.claim("dnsbl", "b", minutes(8), TTL) is None
     assert store.claim("dnsbl", "b", minutes(10), TTL) == 2
+
+
+def test_news_may_lease_a_job_before_its_time_but_not_while_another_runs_it(store: Store):
+    assert store.claim("dnsbl", "a", T, TTL) == 1
+    assert store.claim("dnsbl", "b", T, TTL, due_only=False) is None
+    assert store.done("dnsbl", "a", 1, T, minutes(15))
+    assert store.claim("dnsbl", "b", minutes(1), TTL, due_only=False) == 2

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from collectors.observation import Evidence, Parked, Subject, Trace
-from monitor.records import BatchRow, EvidenceRow, ParkedRow, Reading, Run, TraceRow
+from monitor.records import BatchRow, Daily, EvidenceRow, Hourly, ParkedRow, Reading, Run, TraceRow
 from monitor.store import Retention, Store
 from tests.monitor.store.conftest import Rows, T, batch, counted
 
@@ -41,6 +41,13 @@ def test_each_kind_of_fact_goes_when_its_time_is_over_and_parked_input_when_it_w
     for model in (Reading, TraceRow, EvidenceRow, BatchRow, Run, ParkedRow):
         assert len(rows(model)) == 1, model
     assert sum(store.prune(T + days(100), keep).values()) == 0
+
+
+def test_readings_that_go_have_been_rolled_up_before(store: Store, rows: Rows):
+    store.intake([batch("1", counted(T, 5))], T)
+    store.prune(T + days(500))
+    assert rows(Reading) == []
+    assert [row.total for row in rows(Hourly)] == [row.total for row in rows(Daily)] == [5]
 
 
 def test_with_the_defaults_nothing_of_the_last_month_goes(store: Store):
