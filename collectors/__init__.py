@@ -1,4 +1,4 @@
-"""Facts about what we send, collected from the world. `discover()` is the way in; see README.md in this folder."""
+"""Facts about what we send, collected from the world. `discover()` is the way in; README.md says more."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 from collectors.contract import Collector, CollectorError, Reason
 
 GROUP = "vigie.collectors"
-# name → "module:class", imported only when asked for, so that one broken collector is named and not a traceback
+# name → "module:class", imported when asked for: a broken collector is named, not a traceback shown
 BUILT_IN: dict[str, str] = {
     "dnsbl": "collectors.dnsbl:Dnsbl",
     "feedback_loop": "collectors.feedback_loop:FeedbackLoop",
@@ -23,7 +23,8 @@ def discover() -> dict[str, type[Collector]]:
     found = {name: _load(name, where) for name, where in BUILT_IN.items()}
     for plugin in entry_points(group=GROUP):
         if plugin.name in found:
-            raise CollectorError(Reason.CONFIG, f"collector {plugin.name}: the name is taken, {_origin(plugin)} uses it too")
+            text = f"collector {plugin.name}: the name is taken, {_origin(plugin)} uses it too"
+            raise CollectorError(Reason.CONFIG, text)
         found[plugin.name] = _load(plugin.name, plugin.value)
     return found
 
@@ -34,8 +35,9 @@ def _load(name: str, where: str) -> type[Collector]:
         collector: type[Collector] = getattr(importlib.import_module(module), attribute)
     except Exception as error:
         raise CollectorError(Reason.CONFIG, f"collector {name}: cannot import {where}: {error}") from error
-    if getattr(collector, "name", None) != name:
-        raise CollectorError(Reason.CONFIG, f"collector {name}: {where} calls itself {getattr(collector, 'name', None)}")
+    called = getattr(collector, "name", None)
+    if called != name:
+        raise CollectorError(Reason.CONFIG, f"collector {name}: {where} calls itself {called}")
     return collector
 
 

@@ -1,13 +1,13 @@
-"""Feedback loops: which recipients reported our mail as unwanted, told one mail per report (RFC 5965, 6449, 9477).
+"""Feedback loops: which recipients reported our mail as unwanted, one mail per report (RFC 5965, 6449, 9477).
 
 Asks IMAP mailboxes where mailbox providers deliver their reports. Each report becomes one batch keyed by its
 content, so the same report in two folders, delivered twice or met again under a new UIDVALIDITY counts once.
 A complaint is dated by the mail complained of (rates divide complaints by the mails they are about); reports
 themselves are dated by receipt. What is no feedback report is parked, never dropped.
 
-May be wrong where a provider hides the recipient, the sending IP and our identifiers alike (the report is then
-counted as unattributed), and where somebody forges a report: set `authserv_id` where customers are judged by it.
-What a report claims is never more than one complaint.
+May be wrong where a provider hides the recipient, the sending IP and our identifiers alike (the report is
+then counted as unattributed), and where somebody forges a report: set `authserv_id` where customers
+are judged by them. What a report claims is never more than one complaint.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ COMPLAINTS: dict[str, bool] = {
     "other": False,
 }
 REPORTS = frozenset({Kind.ARF, Kind.XARF})
-ENVELOPE_FIELDS = ("return-path", "delivered-to", "x-original-to", "envelope-to")  # of the report: VERP comes first
+ENVELOPE_FIELDS = ("return-path", "delivered-to", "x-original-to", "envelope-to")  # of the report itself
 ID_FIELDS = ("cfbl-feedback-id", "feedback-id")
 MOST_TOKENS = 32
 TOKEN_LENGTH = range(3, 201)
@@ -70,8 +70,8 @@ PATIENCE = 1.0  # for listeners that end
 class FeedbackLoopSettings(CollectorSettings):
     """`max_mails` bounds one mailbox in one run, so that a flooded one does not keep the others waiting.
 
-    `authserv_id` is our own mail server's name in Authentication-Results; where it is set, a report whose sender
-    that server did not vouch for is parked instead of counted (RFC 9477).
+    `authserv_id` is our own mail server's name in Authentication-Results; where it is set, a report whose
+    sender that server did not vouch for is parked instead of counted (RFC 9477).
     """
 
     every: timedelta = timedelta(minutes=5)
@@ -88,7 +88,8 @@ class FeedbackLoop:
 
     name: ClassVar[str] = "feedback_loop"
     Settings: ClassVar[type[CollectorSettings]] = FeedbackLoopSettings
-    measures: ClassVar[frozenset[str]] = frozenset({"complaint", "report", "unattributed_report", "mailbox_read"})
+    measures: ClassVar[frozenset[str]] = frozenset(
+        {"complaint", "report", "unattributed_report", "mailbox_read"})
 
     def __init__(self, settings: FeedbackLoopSettings) -> None:
         self.settings = settings
@@ -107,7 +108,7 @@ class FeedbackLoop:
             raise CollectorError(failures[0].reason, "; ".join(failure.text for failure in failures))
 
     def watch(self, context: Context, stop: threading.Event) -> Iterator[None]:
-        """Yields when mail arrives in any mailbox; one that cannot be reached is tried again, ever more slowly."""
+        """Yields when mail arrives in any mailbox; one out of reach is tried again, ever more slowly."""
         news, ended = threading.Event(), threading.Event()
         listeners = [threading.Thread(target=listen, args=(mailbox, news, ended), daemon=True,
                                       name=f"watch-{mailbox.name}")
@@ -121,7 +122,7 @@ class FeedbackLoop:
                     yield
         finally:
             ended.set()
-            ends_at = time.monotonic() + PATIENCE  # one that hangs in a connection attempt dies with the process
+            ends_at = time.monotonic() + PATIENCE  # one that hangs while connecting dies with the process
             for listener in listeners:
                 listener.join(max(0.0, ends_at - time.monotonic()))
 
@@ -142,7 +143,8 @@ class FeedbackLoop:
             source=self.name, key=f"mailbox:{mailbox.name}:{now.isoformat()}", at=now,
             observations=(Observation(
                 "mailbox_read", Subject(collector=mailbox.name), now, None if failure else 1.0,
-                reason=failure.reason if failure else None, detail={"text": failure.text} if failure else {}),),
+                reason=failure.reason if failure else None,
+                detail={"text": failure.text} if failure else {}),),
             cursor_name=mailbox.name if door.uidvalidity else None,
             cursor=door.cursor if door.uidvalidity else None)
         return failure
@@ -156,14 +158,16 @@ class FeedbackLoop:
             where = f"{door.mailbox.name}/{door.mailbox.folder}/{letter.uid}"
             # a key of its own: moved back once the cause is mended, the mail is counted after all
             return Batch(source=self.name, key=f"parked:{reason}:{identity}", at=received_at,
-                         parked=(Parked(where, reason, text, letter.raw),), acknowledge=partial(door.park, letter.uid))
+                         parked=(Parked(where, reason, text, letter.raw),),
+                         acknowledge=partial(door.park, letter.uid))
         said = report.feedback
         assert said is not None  # _refusal has looked
         provider = provider_of(said, door.mailbox)
         whose = context.attribute(clues(report, said, provider))
         observations, trace = self._facts(said, whose, provider, received_at)
         return Batch(
-            source=self.name, key=f"mail:{identity}", at=received_at, observations=observations, traces=(trace,),
+            source=self.name, key=f"mail:{identity}", at=received_at,
+            observations=observations, traces=(trace,),
             evidence=(Evidence("mail", received_at, letter.raw),) if self.settings.keep_evidence else (),
             acknowledge=partial(door.finish, letter.uid))
 
@@ -177,12 +181,13 @@ class FeedbackLoop:
             return Reason.NO_DATA, f"{report.kind}: not a feedback report"
         server = self.settings.authserv_id
         if server and not is_vouched_for(report.report_headers, server):
-            return Reason.UNVERIFIED, f"{server} does not vouch for {report.report_headers.get('from', 'nobody')}"
+            sender = report.report_headers.get("from", "a mail without sender")
+            return Reason.UNVERIFIED, f"{server} does not vouch for {sender}"
         return None
 
     def _facts(self, said: Feedback, whose: Attribution, provider: str | None,
                received_at: datetime) -> tuple[tuple[Observation, ...], Trace]:
-        """Only what we know to be ours names a series: a stranger's report must not invent IPs and domains."""
+        """Only what is known to be ours names a series: a stranger's report must not invent IPs."""
         subject = Subject(customer=whose.customer, stream=whose.stream, campaign=whose.campaign, ip=whose.ip,
                           domain=whose.domain, provider=provider or whose.provider)
         complains = COMPLAINTS.get(said.type, False)
@@ -190,7 +195,7 @@ class FeedbackLoop:
         observations = [Observation("report", subject, received_at, 1.0)]
         if whose.how is None:
             observations.append(Observation("unattributed_report", subject, received_at, 1.0))
-        if complains and (whose.how or whose.ip or whose.domain):  # of a shared IP or domain: ours, nobody's in particular
+        if complains and (whose.how or whose.ip or whose.domain):  # a shared IP is ours, though nobody's
             observations.append(Observation("complaint", subject, at, 1.0))
         trace = Trace("complaint" if complains else "report", at, subject,
                       recipient=whose.recipient or clear_recipient(said), message_id=said.message_id,
@@ -200,13 +205,13 @@ class FeedbackLoop:
     def _complained_at(self, said: Feedback, received_at: datetime) -> datetime:
         """When the mail complained of arrived, if that can be believed; otherwise when the report came."""
         arrival_at = said.arrival_at or said.inferred.arrival_at
-        if arrival_at is None or not timedelta(0) <= received_at - arrival_at <= self.settings.max_complaint_age:
-            return received_at
-        return arrival_at
+        if arrival_at and timedelta(0) <= received_at - arrival_at <= self.settings.max_complaint_age:
+            return arrival_at
+        return received_at
 
 
 def provider_of(said: Feedback, mailbox: Mailbox) -> str | None:
-    """Where the recipient has his mailbox: by his address, else by who sent the report, else by our mailbox."""
+    """Where the recipient's mailbox is: by the address, else by who sent the report, else by our mailbox."""
     for recipient in said.recipients:
         if found := provider_of_domain(recipient.rpartition("@")[2]):
             return found

@@ -1,8 +1,8 @@
 """Mailbox providers: who receives the mail of a domain, and how that provider tells of complaints.
 
-The data is `providers.yaml` beside this file. A domain is looked up whole (few have domains below them), an MX
-host by its ending. What is not in the table has no name (None); then the MX decides, for many a company's domain
-lives at a provider of the table. May be wrong for a domain that has moved: the MX is the better witness.
+The data is `providers.yaml` beside this file. A domain is looked up whole (few have domains below them), an
+MX host by its ending. What is not in the table has no name (None); then the MX decides, for many a company's
+domain lives at a provider of the table. May be wrong for a domain that moved: the MX is the better witness.
 """
 
 from __future__ import annotations

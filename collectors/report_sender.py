@@ -1,9 +1,9 @@
 """Is a feedback report from whom it says it is from? Read from what our own mail server found (RFC 8601).
 
-RFC 9477 forbids to act on a report without a valid DKIM signature of its From domain: anybody can write a mail
-that makes one customer look bad. The server that took the mail in has checked the signature while its
-key was there to be looked up; its topmost `Authentication-Results` field says so. Believed is only a field that carries
-our server's own name, which that server must remove from mails that come in with it (RFC 8601, section 5).
+RFC 9477 forbids acting on a report without a valid DKIM signature of its From domain: anybody can write a
+mail that makes a customer look bad. The server that took the mail in has checked the signature while its key
+was there to be looked up; the topmost `Authentication-Results` field says so. Only a field with our server's
+own name is believed, which that server must remove from mails that come in with it (RFC 8601, section 5).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _STRUCTURE = frozenset("=;() \t")  # inside quotes these are only text
 
 
 def is_vouched_for(headers: Mapping[str, str], server: str) -> bool:
-    """Whether `server` found a DKIM signature (or DMARC pass) of the From domain of the mail with these headers."""
+    """Whether `server` found the From domain of a mail with these headers signed (DKIM or DMARC pass)."""
     sender = address(headers.get("from", "")).rpartition("@")[2].lower()
     name, *results = _bare(headers.get("authentication-results", "")).split(";")
     if not sender or name.lower().split()[:1] != [server.lower()]:  # a version number may follow the name
@@ -33,7 +33,7 @@ def is_vouched_for(headers: Mapping[str, str], server: str) -> bool:
 def _bare(said: str) -> str:
     """Without comments, and with quoted text that cannot be taken for more; nothing where one never ends.
 
-    Senders write into this field: an envelope address may read `"; dkim=pass header.d=example.org"@example.net`.
+    Senders write into this field: an address may read `"; dkim=pass header.d=example.org"@example.net`.
     """
     kept: list[str] = []
     depth, quoted, escaped = 0, False, False

@@ -79,7 +79,8 @@ class Letter(NamedTuple):
 class MailboxDoor:
     """An open mailbox. `with MailboxDoor(mailbox) as door:` connects, logs in and selects the folder."""
 
-    def __init__(self, mailbox: Mailbox, *, read_only: bool = False, timeout: SocketTimeout = TIMEOUT) -> None:
+    def __init__(self, mailbox: Mailbox, *, read_only: bool = False,
+                 timeout: SocketTimeout = TIMEOUT) -> None:
         self.mailbox = mailbox
         self.uidvalidity = 0
         self.exists = 0
@@ -105,7 +106,8 @@ class MailboxDoor:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            with contextlib.suppress(*((CollectorError,) if kind else ())):  # the first error is the one to tell
+            # where there is an error already, that one is to be told
+            with contextlib.suppress(*((CollectorError,) if kind else ())):
                 self.flush()
         finally:
             if kind is None:
@@ -116,8 +118,8 @@ class MailboxDoor:
     @property
     def client(self) -> IMAPClient:
         if self._client is None:
-            raise CollectorError(
-                Reason.INTERNAL, f"mailbox {self.mailbox.name} is closed: acknowledge a batch before asking for more")
+            text = f"mailbox {self.mailbox.name} is closed: acknowledge a batch before asking for more"
+            raise CollectorError(Reason.INTERNAL, text)
         return self._client
 
     @property
@@ -140,8 +142,8 @@ class MailboxDoor:
             uids = self._offered[start:start + FETCH_COUNT]
             with sorted_errors(self.mailbox):
                 facts = self.client.fetch(uids, ["RFC822.SIZE", "INTERNALDATE"])
-            # an answer without a size is only news of flags
-            sizes = {uid: int(facts[uid][b"RFC822.SIZE"]) for uid in uids if b"RFC822.SIZE" in facts.get(uid, {})}
+            sizes = {uid: int(facts[uid][b"RFC822.SIZE"]) for uid in uids
+                     if b"RFC822.SIZE" in facts.get(uid, {})}  # without a size it is only news of flags
             self._settled.update(set(uids) - set(sizes))  # gone meanwhile: somebody else settled them
             for group in groups(sizes, max_bytes):
                 self.flush()
@@ -210,7 +212,8 @@ class MailboxDoor:
         with sorted_errors(self.mailbox):
             said = self.client.fetch(uids, [part])
         for uid in uids:
-            raw = next((value for name, value in said.get(uid, {}).items() if name.startswith(b"BODY[]")), None)
+            items = said.get(uid, {}).items()
+            raw = next((value for name, value in items if name.startswith(b"BODY[]")), None)
             if raw is None:
                 self._settled.add(uid)
             else:

@@ -1,8 +1,8 @@
 """A real IMAP server on loopback, in this process: the mailbox of the demo and of the tests.
 
 pymap's in-memory backend (IDLE, MOVE, UIDPLUS) run in a thread with its own event loop on a free port.
-No TLS, one user, everything forgotten on `close()`: it must never be reachable from outside. pymap reads a mail
-as it arrives and refuses one with parts nested hundreds deep (RecursionError from `deliver`).
+No TLS, one user, everything forgotten on `close()`: it must never be reachable from outside. pymap reads a
+mail as it arrives and refuses one with parts nested hundreds deep (RecursionError from `deliver`).
 """
 
 from __future__ import annotations
@@ -88,12 +88,12 @@ class ImapServer:
 
     async def _start(self) -> int:
         arguments = Namespace(  # what pymap's own command line would have filled in
-            host=HOST, port=0, debug=False, cert=None, key=None, tls=False, proxy_protocol=None, passlib_cfg=None,
-            demo_data=False, demo_user=self.user, demo_password=self.password)
-        # Cleartext and the asyncio subsystem: no slow hash for a password that protects nothing, no second pool
+            host=HOST, port=0, debug=False, cert=None, key=None, tls=False, proxy_protocol=None,
+            passlib_cfg=None, demo_data=False, demo_user=self.user, demo_password=self.password)
+        # Cleartext and asyncio: no slow hash for a password that protects nothing, no second pool of threads
         self._backend, config = await DictBackend.init(
-            arguments, hash_context=Cleartext(), cpu_subsystem=Subsystem.for_asyncio(), invalid_user_sleep=0.0,
-            reject_dnsbl=False)
+            arguments, hash_context=Cleartext(), cpu_subsystem=Subsystem.for_asyncio(),
+            invalid_user_sleep=0.0, reject_dnsbl=False)
         speak = IMAPServer(self._backend.login, config)
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
