@@ -13,9 +13,10 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Header, Request
 from pydantic import BaseModel
-from sqlmodel import col, select
+from sqlmodel import and_, or_, select
 
 from collectors.delivery import generic
+from collectors.observation import Batch
 from monitor.api.access import require
 from monitor.api.body import received, unpacked
 from monitor.api.keys import Caller
@@ -25,6 +26,7 @@ from monitor.records import BatchRow
 
 MOST_LINES = 200_000
 _MOST_TOLD = 1000  # refused lines named in an answer
+_BODIES = "events/body"  # empty batches that remember which body came under an idempotency key
 router = APIRouter(tags=["events"])
 _DOCUMENTED: dict[str, Any] = {
     "requestBody": {
@@ -64,11 +66,13 @@ def events(
     services: Services = request.app.state.services
     body = unpacked(body, content_encoding.strip().lower())
     lines = _lines(body)
-    key = secrets.token_hex(16)
+    key, marks = secrets.token_hex(16), []
     if idempotency_key is not None:
-        key = _key(services, f"{caller.key_id}/{idempotency_key}", generic.fingerprint(body))
+        key = f"{caller.key_id}/{idempotency_key}"
+        marks = [Batch(_BODIES, f"{key}/{generic.fingerprint(body)}", services.now())]
+        _same_body(services, key, marks[0].key)
     decoded = generic.decode(lines, key=key, now=services.now(), customer=caller.customer)
-    (taken,) = services.take([decoded.batch])
+    taken, *_ = services.take([decoded.batch, *marks])
     return Counted(
         accepted=decoded.accepted,
         rejected=[Refused(line=one.line, error=one.error) for one in decoded.errors[:_MOST_TOLD]],
@@ -104,14 +108,15 @@ def _one_object(body: bytes) -> list[Any] | None:
         return None
 
 
-def _key(services: Services, name: str, fingerprint: str) -> str:
-    """The batch key for a caller's idempotency key; a key that came with another body is a problem."""
-    key = f"{name}/{fingerprint}"
-    used = select(BatchRow.key).where(
-        BatchRow.source == generic.SOURCE, col(BatchRow.key).startswith(f"{name}/", autoescape=True)
+def _same_body(services: Services, key: str, mark: str) -> None:
+    """Raise when this idempotency key was used and not with this body."""
+    used = select(BatchRow.source).where(
+        or_(
+            and_(BatchRow.source == generic.SOURCE, BatchRow.key == key),
+            and_(BatchRow.source == _BODIES, BatchRow.key == mark),
+        )
     )
     with services.store.reading_session() as session:
-        before = session.exec(used.limit(1)).first()
-    if before not in {None, key}:
+        before = set(session.exec(used))
+    if before == {generic.SOURCE}:
         raise Problem(422, "this Idempotency-Key was used with another body")
-    return key
