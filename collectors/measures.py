@@ -36,7 +36,7 @@ MEASURES: dict[str, Measure] = {
         _count("deferral", "attempts answered with 4xx"),
         _count("block", "refusals for reputation or policy"),
         _count("unsubscribe", "recipients who asked to be left out", timedelta(minutes=5)),
-        _count("complaint", "feedback reports of type abuse, dated by the mail complained of", timedelta(hours=6)),
+        _count("complaint", "complaints (abuse, fraud, opt-out), dated by the mail complained of", timedelta(hours=6)),
         _count("report", "feedback reports of any type, dated by receipt"),
         _count("unattributed_report", "reports that match no mail of ours, dated by receipt"),
         Measure("listing", "state", "1 listed, 0 not listed", "answer of a DNSBL about an IP or domain",
