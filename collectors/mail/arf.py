@@ -1,8 +1,9 @@
 """Feedback reports: ARF (RFC 5965, 6430, 6590, 6591), CFBL reports (RFC 9477), DMARC failure reports (RFC 9991).
 
-Also Microsoft's JMRP until June 2026, which attached the mail without any feedback-report part. The report part
-is known by its content, not only by its type: Comcast sends multipart/mixed with base64, others text/plain.
-The stated fields may be masked by the provider (hashes, `redacted`, `x.x.x.x`) and are kept as stated.
+Also Microsoft's JMRP until June 2026, which attached the mail (or, long ago, wrote its own fields on top of it)
+without any feedback-report part. The report part is known by its content, not only by its type: Comcast sends
+multipart/mixed with base64, others text/plain. The stated fields may be masked by the provider (hashes, `redacted`,
+`x.x.x.x`) and are kept as stated.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ def read(mail: Part) -> Report | None:
             return _report(mail, part, _reported(parts, at))
         if part.type == "text/plain" and part is not mail and b"feedback-type:" in part.content()[:4_000].lower():
             return _report(mail, part, _reported(parts, at))
-    if "x-hmxmroriginalrecipient" in (reported := _attached(parts)).fields or _JMRP_SUBJECT.search(mail.get("subject")):
-        return _jmrp(mail, reported) if reported is not mail else None
+    reported = mail if "x-hmxmroriginalrecipient" in mail.fields else mail.attached
+    if reported and ("x-hmxmroriginalrecipient" in reported.fields or _JMRP_SUBJECT.search(mail.get("subject"))):
+        return _jmrp(mail, reported)
     return _prose(mail, parts)
 
 
@@ -39,10 +41,6 @@ def _reported(parts: tuple[Part, ...], at: int) -> Part | None:
         if part.is_mail and part.children:
             return part.children[0]
     return None
-
-
-def _attached(parts: tuple[Part, ...]) -> Part:
-    return _reported(parts, 0) or parts[0]
 
 
 def _report(mail: Part, part: Part, reported: Part | None) -> Report | None:

@@ -7,7 +7,6 @@ understood is `unreadable` and says why, so that it can be parked instead of bei
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 from collectors.mail import arf, automatic, bounce, document, dsn, mime, original, ses, xarf
@@ -56,8 +55,15 @@ def _parse(raw: bytes, limits: Limits) -> Report:
     if not mail.fields:
         return Report(Kind.UNREADABLE, digest(raw), "neither a mail nor a report")
     found = _told(mail, 0) or next(filter(None, (guess(mail) for guess in _GUESSERS)), Report(Kind.OTHER))
-    return dataclasses.replace(
-        found, identity=found.identity or identity(mail), report_headers=original.report_headers(mail)
+    return Report(
+        kind=found.kind,
+        identity=found.identity or identity(mail),
+        error=found.error,
+        feedback=found.feedback,
+        recipients=found.recipients,
+        report=found.report,
+        original_headers=found.original_headers,
+        report_headers=original.report_headers(mail),
     )
 
 

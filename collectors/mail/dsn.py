@@ -58,6 +58,8 @@ def read(mail: Part) -> Report | None:
     blocks = [part.content() for part in mail.parts if part.type in _STATUS_TYPES]
     if not blocks:
         blocks = [loose[0] for part in mail.parts if not part.children and (loose := _loose(part))]
+    if not blocks:
+        return None
     stated, groups = _groups(blocks)
     words = _words(mail)
     recipients = _distinct(one for group in groups if (one := recipient(group.said, words)))

@@ -17,8 +17,11 @@ from email.utils import parsedate_to_datetime
 
 Fields = dict[str, list[bytes]]  # lower-case name → raw values, topmost first
 
+MOST_FIELDS = 1_000  # of one header; the highest seen in a real mail is below 200
 # Possessive, so that a field of a million folds needs no memory for going back.
-FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:[ \t]*+([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z)")
+_FIELD = rb"([!-9;-~]++)[ \t]*+:[ \t]*+([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z)"
+FIELD = re.compile(_FIELD)
+_HEADER = re.compile(rb"(?:" + _FIELD.replace(b"([", b"(?:[") + rb"){0,%d}+" % MOST_FIELDS)
 MBOX_LINE = re.compile(rb"(?:\xef\xbb\xbf|[ \t]*+\r?\n|>*+From [^\n]*+\n)*+")  # what editors and an mbox leave on top
 BLANK_LINE = re.compile(rb"\n\r?\n")
 _FOLD = re.compile(r"\r?\n[ \t]*")
@@ -31,29 +34,27 @@ _MOST_VALUE = 65_536  # decoded; a longer field is cut, a To of 20,000 addresses
 _NOT_FOR_MAIL = frozenset({"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "unicode-escape"})
 
 
-def split(data: bytes, start: int, end: int, most: int) -> tuple[Fields, int, bool]:
-    """Read fields from `start`; returns them, where the body begins, and whether more than `most` were cut off.
+def split(data: bytes, start: int, end: int) -> tuple[Fields, int, bool]:
+    """Read fields from `start`; returns them, where the body begins, and whether more than `MOST_FIELDS` were cut off.
 
     As everywhere, the first line that is no field ends the header, also without the blank line.
     """
+    header = _HEADER.match(data, start, end)
+    position = header.end() if header else start
     found: Fields = {}
-    count, match = 0, FIELD.match
-    position = start
-    while field := match(data, position, end):
-        position = field.end()
-        count += 1
-        if count > most:
-            blank = BLANK_LINE.search(data, position - 1, end)
-            return found, blank.end() if blank else end, True
-        name = field[1].decode("ascii").lower()
+    for raw, value in FIELD.findall(data, start, position):
+        name = raw.decode("ascii").lower()
         if name in found:
-            found[name].append(field[2])
+            found[name].append(value)
         else:
-            found[name] = [field[2]]
+            found[name] = [value]
     if data.startswith(b"\n", position, end):
-        position += 1
-    elif data.startswith(b"\r\n", position, end):
-        position += 2
+        return found, position + 1, False
+    if data.startswith(b"\r\n", position, end):
+        return found, position + 2, False
+    if FIELD.match(data, position, end):
+        blank = BLANK_LINE.search(data, position, end)
+        return found, blank.end() if blank else end, True
     return found, position, False
 
 

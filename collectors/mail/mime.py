@@ -14,6 +14,7 @@ import binascii
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from collectors.mail import fields
 
@@ -24,7 +25,6 @@ class Limits:
 
     size: int = 25_000_000  # bytes as received
     decoded: int = 25_000_000  # bytes of anything unpacked from it
-    fields: int = 1_000  # per header
     parts: int = 500  # in the whole tree
     depth: int = 25
     text: int = 200_000  # characters of one text part that are looked at
@@ -56,7 +56,7 @@ class Part:
 
     def __init__(self, data: bytes, start: int, end: int, budget: _Budget, depth: int = 0) -> None:
         self.data = data
-        self.fields, self._start, cut = fields.split(data, start, end, budget.limits.fields)
+        self.fields, self._start, cut = fields.split(data, start, end)
         self._end = end
         self._budget, self._depth = budget, depth
         self._children: tuple[Part, ...] | None = None
@@ -76,10 +76,11 @@ class Part:
 
     def get(self, name: str) -> str:
         """The topmost value of a field, decoded; empty when it is not there."""
+        if name not in self.fields:
+            return ""
         said = self._said.get(name)
         if said is None:
-            found = self.fields.get(name)
-            said = self._said[name] = fields.text(found[0]) if found else ""
+            said = self._said[name] = fields.text(self.fields[name][0])
         return said
 
     def all(self, name: str) -> list[str]:
@@ -191,6 +192,9 @@ class Headers(Mapping[str, str]):
         if name not in self._part.fields:
             raise KeyError(name)
         return self._part.get(name)
+
+    def get(self, name: str, default: Any = None) -> Any:  # asked for a dozen fields that most mails lack
+        return self._part.get(name) if name in self._part.fields else default
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._part.fields)

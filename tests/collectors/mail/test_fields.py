@@ -9,7 +9,7 @@ from collectors.mail import fields
 
 def split(text: str) -> tuple[dict[str, list[bytes]], str]:
     raw = text.encode()
-    found, body, _ = fields.split(raw, 0, len(raw), 100)
+    found, body, _ = fields.split(raw, 0, len(raw))
     return found, text[body:]
 
 

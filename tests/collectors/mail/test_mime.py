@@ -107,5 +107,5 @@ def test_too_deep_a_nest_is_left_out_and_named() -> None:
 
 
 def test_too_many_fields_are_left_out_and_the_body_still_found() -> None:
-    mail = mime.read(b"Subject: first\n" + b"X-A: b\n" * 5_000 + b"\nbody", Limits(fields=100))
+    mail = mime.read(b"Subject: first\n" + b"X-A: b\n" * 5_000 + b"\nbody")
     assert (mail.get("subject"), mail.text(), mail.cut) == ("first", "body", {"fields"})
