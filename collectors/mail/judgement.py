@@ -26,7 +26,7 @@ _ENHANCED = re.compile(r"(?<![\w.\-])(?<!version )([45]\.[0-7]\.[0-9]{1,3})(?![.
 # three digits as an SMTP server says them, not a size, a port, a year or a part of an address
 _REPLY = re.compile(
     r"(?<![\w.\-/@:+$])([45][0-57][0-9])(?=[ \-:;,)\]]|$|\.(?:\s|$))(?!-?\d)"
-    r"(?! (?:[Bb]ytes|octets|[kKmMgG]i?[bB]|seconds|minutes|hours|days|recipients|messages|connections|times))",
+    r"(?! (?:[Bb]ytes|octets|[kKmMgG]i?[bB]|seconds|minutes|hours|days|recipients|messages|times))",
 )
 # glued to a word that announces it
 _REPLY_IN_GLUE = re.compile(
@@ -39,7 +39,7 @@ _PEER = re.compile(r"host \S{1,255} ?\[[0-9a-f.:]{2,45}\]")
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What one refusal means. `hard`: suppress the recipient. `pattern`: the row that said so; None: the codes."""
+    """What one refusal means. `hard`: suppress the recipient. `pattern`: the row that said so, if any did."""
 
     category: str
     hard: bool
