@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from collectors.mail import bounce_text_forms as forms
-from collectors.mail.judgement import read_codes
+from collectors.mail.judgement import judge, read_codes
 
 TEXT_LIMIT, LINE_LIMIT, LINES, RECIPIENTS, DIAGNOSTIC_LIMIT = 200_000, 1_000, 4_000, 1_000, 1_500
 
@@ -49,8 +49,10 @@ def read(headers: Mapping[str, str], texts: Sequence[str]) -> tuple[Failure, ...
             continue
         found = _recipients(lines, headers, listed)
         if found:
-            return tuple(_failure(address, said, lines) for address, said in found)
-    return tuple(_failure(address, "", []) for address in listed)
+            whole = essence(_joined([line for line in lines if not _RULE.match(line)]))
+            refused = _joined([line for line in lines if forms.REFUSED.match(line)])[:DIAGNOSTIC_LIMIT]
+            return tuple(_failure(address, said, whole, refused) for address, said in found)
+    return tuple(_failure(address, "", "", "") for address in listed)
 
 
 def _is_lookalike(headers: Mapping[str, str]) -> bool:
@@ -105,7 +107,8 @@ def _recipients(lines: list[str], headers: Mapping[str, str], listed: list[str])
     ours = {hit[0].lower() for name in ("to", "from", "return-path", "delivered-to") for hit in
             forms.ADDRESS.finditer(headers.get(name, "")[:2_000])}
     if listed:
-        known = dict(_unique(list(_topics(lines)) + list(_listed(lines, headers)), set()))
+        found = _unique([*_topics(lines), *_listed(lines, headers)], set())
+        known = {address.lower(): said for address, said in found}
         return [(address, known.get(address.lower(), "")) for address in listed]
     topics = _unique(list(_topics(lines)), set())
     if topics:
@@ -180,29 +183,30 @@ def _listed(lines: list[str], headers: Mapping[str, str]) -> Iterator[tuple[str,
                 announced = number
             continue
         if number - announced <= 60 and _AFTER.match(line[hit.end() :]) and not forms.CONTACT.search(line):
-            yield _bare(hit), _below(line[hit.end() :], lines[number + 1 : number + 20])
+            yield _bare(hit), _below(_bare(hit), line[hit.end() :], lines[number + 1 : number + 20])
             announced = number
 
 
-def _below(rest: str, following: list[str]) -> str:
+def _below(address: str, rest: str, following: list[str]) -> str:
     """What stands behind and under an address, up to the next one; of an SMTP dialogue only the refusal."""
     said = [rest.strip(" :>\"'])-.")]
-    refused = next((number for number, line in enumerate(following) if forms.REFUSED.match(line)), None)
-    if refused and not any(forms.ADDRESS.match(line.strip(" <*>")) for line in following[:refused]):
-        following = following[refused:]
-    for line in following:
-        begins = _HEAD.match(line)
-        again = forms.ADDRESS.match(line, begins.end()) if begins else None
-        if again and _AFTER.match(line[again.end() :]) and not line[again.end() :].strip(" :>\"'"):
-            break
-        said.append(line.strip())
+    following = list(itertools.takewhile(lambda line: not _names_another(line, address), following))
+    refused = next((number for number, line in enumerate(following) if forms.REFUSED.match(line)), 0)
+    said += [line.strip() for line in following[refused:]]
     return " ".join(part for part in said if part and not _RULE.match(part))[:DIAGNOSTIC_LIMIT]
+
+
+def _names_another(line: str, address: str) -> bool:
+    """Whether a line begins with an address that is not this one."""
+    begins = _HEAD.match(line)
+    hit = forms.ADDRESS.match(line, begins.end()) if begins else None
+    return hit is not None and _bare(hit).lower() != address.lower() and bool(_AFTER.match(line[hit.end() :]))
 
 
 def _labelled(lines: list[str]) -> Iterator[tuple[str, str]]:
     """`Failed recipient: address` and its many forms."""
     for number, line in enumerate(lines):
-        for hit in itertools.islice(forms.ADDRESS.finditer(line), 20):
+        for hit in itertools.islice(forms.ADDRESS.finditer(line), 20) if "@" in line else ():
             before = line[max(0, hit.start() - 80) : hit.start()]
             label = forms.LABELS.search(before)
             if label and not forms.CONTACT.search(before[: label.start()]):
@@ -212,10 +216,12 @@ def _labelled(lines: list[str]) -> Iterator[tuple[str, str]]:
 def _in_sentences(lines: list[str]) -> Iterator[tuple[str, str]]:
     """An address in a sentence that tells of a failure and is not about whom to ask."""
     for number, line in enumerate(lines):
-        for hit in itertools.islice(forms.ADDRESS.finditer(line), 20):
-            around = " ".join(lines[max(0, number - 2) : number + 3])
-            if forms.FAILURE.search(around) and not forms.CONTACT.search(line):
-                yield _bare(hit), _joined(lines[number : number + 12])
+        if "@" not in line or forms.CONTACT.search(line):
+            continue
+        if forms.FAILURE.search(" ".join(lines[max(0, number - 2) : number + 3])):
+            said = _joined(lines[number : number + 12])
+            for hit in itertools.islice(forms.ADDRESS.finditer(line), 20):
+                yield _bare(hit), said
 
 
 def _joined(lines: list[str]) -> str:
@@ -232,16 +238,15 @@ def _to_lines(lines: list[str]) -> Iterator[tuple[str, str]]:
             yield hit[0], ""
 
 
-def _failure(address: str, said: str, lines: list[str]) -> Failure:
-    """What the refusing server said; the whole report, where nothing is said about the recipient itself."""
+def _failure(address: str, said: str, whole: str, refused: str) -> Failure:
+    """What the refusing server said; the whole report, where nothing telling is said about the recipient itself."""
     said = essence(said)
     status, reply_code = read_codes(None, None, said)
     if status is None and reply_code is None:
-        refused = " ".join(line.strip() for line in lines if forms.REFUSED.match(line))[:DIAGNOSTIC_LIMIT]
         if refused:
             said = f"{refused} {said}".strip()
-        elif not said:
-            said = essence(_joined([line for line in lines if not _RULE.match(line)]))
+        elif not said or judge(None, None, said).category == "unknown":
+            said = whole
         status, reply_code = read_codes(None, None, said)
     return Failure(address, status, reply_code, said)
 

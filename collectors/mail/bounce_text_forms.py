@@ -148,7 +148,7 @@ ANNOUNCES = Wordings(
     r"e-?mail addresse?d? to", r"sorry it didn['\u2019]?t work out", r"pu [eê]tre d[eé]livr",
     r"destinataires?", r"empf[aä]nger", r"destinatari[oi]s?", r"direcci[oó]n", r"indirizz[oi]",
     r"endere[cç]os?", r"宛先", r"收件人", r"адрес", r"получател", r"无法发送", r"投递", r"to this address",
-    r"generating server", r"error detail", r"returned an error", r"\d error\(s\)",
+    r"generating server", r"error detail", r"returned an error", r"\d error\(s\)", r"transcript of session follows",
 )
 # An address behind one of these names a failed recipient.
 LABELS = _any(
