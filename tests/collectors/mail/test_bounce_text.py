@@ -24,7 +24,8 @@ NOT_BOUNCES = yaml.safe_load((HERE / "not_bounces.yaml").read_text(encoding="utf
 @pytest.mark.parametrize("name", CASES)
 def test_the_recipients_of_each_mail_system_are_found(name: str) -> None:
     case = CASES[name]
-    found = read({**DAEMON, "subject": case["subject"]}, [case["text"].replace("%RETURNED%", RETURNED)])
+    headers = {**DAEMON, **{name: case[name] for name in ("from", "subject") if name in case}}
+    found = read(headers, [case["text"].replace("%RETURNED%", RETURNED)])
     told = {
         one.address: [one.reply_code, judge(one.status, one.reply_code, one.diagnostic).category]
         for one in found
