@@ -65,7 +65,7 @@ def write_readings(connection: Connection, rows: list[ReadingRow]) -> None:
     due: dict[int, set[int]] = {}
     for row in rows:
         due.setdefault(row[1] - row[1] % HOUR, set()).add(row[0])
-    _append(connection, rows, due)
+    _append(connection, sorted(rows, key=itemgetter(0, 1, 2)), due)
 
 
 def write_counts(connection: Connection, slices: list[Slice], known_at: datetime) -> None:
@@ -79,19 +79,21 @@ def write_counts(connection: Connection, slices: list[Slice], known_at: datetime
         rows += [(series_id, at, batch_id, known, value, None) for series_id, value in values.items()]
         due.setdefault(at - at % HOUR, set()).update(values)
         newest |= {series_id: (series_id, at, at, value) for series_id, value in values.items()}
+    rows.sort(key=itemgetter(0))  # stable: within a series they stay in the order of `at` and batch
     _append(connection, rows, due)
     _write_newest(connection, sorted(newest.values()))
 
 
 def _append(connection: Connection, rows: list[ReadingRow], due: dict[int, set[int]]) -> None:
+    """`rows` sorted by their key: that is the order in which they lie."""
     if not rows:
         return
-    rows.sort(key=itemgetter(0, 1, 2))  # by their key, which on SQLite is where they lie
     due_rows = [(start, series_id) for start in sorted(due) for series_id in sorted(due[start])]
     if connection.dialect.name == "postgresql":
-        ensure_months(connection, (from_micros(start + _ORIGIN["postgresql"]) for start in due))
+        hours = [from_micros(start + _ORIGIN["postgresql"]) for start in due]
+        ensure_months(connection, hours)
         copy.readings(connection, rows)
-        copy.due(connection, due_rows)
+        copy.due(connection, hours, due_rows)
     else:
         connection.exec_driver_sql(_READING, rows)
         connection.exec_driver_sql(_DUE, due_rows)

@@ -7,10 +7,11 @@ in the one piece while the driver packs the next.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 if TYPE_CHECKING:
     from monitor.store.bulk import NewestRow, ReadingRow
@@ -21,6 +22,7 @@ _DUE = (_INSTANT, "int8")
 _NEWEST = ("int8", _INSTANT, _INSTANT, "float8")
 
 # Intakes take turns, so a plain look finds what is there; ON CONFLICT would lock every row besides.
+_ANY_DUE = text("SELECT EXISTS (SELECT FROM rollup_due WHERE start = ANY(:hours))")
 _MERGE_DUE = """\
 INSERT INTO rollup_due (start, series_id) SELECT start, series_id FROM due_in
 WHERE NOT EXISTS (SELECT FROM rollup_due due WHERE due.start = due_in.start AND due.series_id = due_in.series_id)"""
@@ -39,7 +41,11 @@ def readings(connection: Connection, rows: Iterable[ReadingRow]) -> None:
     _copy(connection, "reading (series_id, at, batch_id, known_at, value, reason)", _READING, rows)
 
 
-def due(connection: Connection, rows: Iterable[tuple[int, int]]) -> None:
+def due(connection: Connection, hours: Collection[datetime], rows: Iterable[tuple[int, int]]) -> None:
+    """Mark hours of series, those not marked yet; just after a roll-up that is all of them."""
+    if not connection.execute(_ANY_DUE, {"hours": list(hours)}).scalar_one():
+        _copy(connection, "rollup_due (start, series_id)", _DUE, rows)
+        return
     _temporary(connection, "due_in (start timestamptz, series_id bigint)")
     _copy(connection, "due_in", _DUE, rows)
     connection.exec_driver_sql(_MERGE_DUE)

@@ -15,10 +15,13 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psycopg
+
+from monitor.store import Store
 
 _SETTINGS = {
     "fsync": "off",
@@ -47,6 +50,7 @@ class Cluster:
         self._folder = Path(tempfile.mkdtemp(prefix="vigie-pg-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
+        self._template: str | None = None
         self._as: dict[str, Any] = {}
         if os.geteuid() == 0:
             owner = _unprivileged()
@@ -74,11 +78,21 @@ class Cluster:
     def url(self, database: str) -> str:
         return f"postgresql://vigie@127.0.0.1:{self.port}/{database}"
 
-    def fresh_database(self, template: str = "template0") -> str:
-        """The URL of a new database, a copy of `template`."""
+    def fresh_database(self, *, migrated: bool = True) -> str:
+        """The URL of a new database: with the whole schema (a copy of one migrated once), or empty."""
+        if not migrated:
+            return self._create("template0")
+        if self._template is None:
+            url = self._create("template0")
+            with closing(Store(url)) as store:
+                store.migrate()
+            self._template = url.rpartition("/")[2]
+        return self._create(self._template)
+
+    def _create(self, template: str) -> str:
         name = f"test_{next(self._numbers)}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE {name} TEMPLATE "{template}"'.encode())
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
         return self.url(name)
 
     def stop(self) -> None:

@@ -1,7 +1,9 @@
 """What the store's tests share: an instant, makers of facts, and a look at any table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +36,14 @@ def listing(
 
 def batch(key: str, *observations: Observation, source: str = "mta", **more: Any) -> Batch:
     return Batch(source, key, T, observations=observations, **more)
+
+
+@pytest.fixture
+def sqlite_store(tmp_path: Path) -> Iterator[Store]:
+    """For what only SQLite has or only one machine can show."""
+    with closing(Store(f"sqlite:///{tmp_path / 'vigie.sqlite'}")) as store:
+        store.migrate()
+        yield store
 
 
 Rows = Callable[..., list[Any]]

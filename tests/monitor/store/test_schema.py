@@ -38,9 +38,16 @@ def test_the_revisions_and_the_models_agree(store: Store):
         assert compare_metadata(context, SQLModel.metadata) == []
 
 
-def test_processes_that_start_at_once_migrate_once(database_url: str):
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.real("postgres"))])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'vigie.sqlite'}"
+    return request.getfixturevalue("postgres_cluster").fresh_database(migrated=False)
+
+
+def test_processes_that_start_at_once_migrate_once(empty_database_url: str):
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "cwd": ROOT}
-    processes = [subprocess.Popen([sys.executable, "-c", MIGRATOR, database_url], **pipes) for _ in range(4)]
+    processes = [subprocess.Popen([sys.executable, "-c", MIGRATOR, empty_database_url], **pipes) for _ in range(4)]
     assert [process.stdout.readline() for process in processes] == [b"ready\n"] * 4
     for process in processes:
         process.stdin.write(b"go\n")
@@ -48,7 +55,7 @@ def test_processes_that_start_at_once_migrate_once(database_url: str):
     for process in processes:
         process.communicate(timeout=60)
     assert [process.returncode for process in processes] == [0, 0, 0, 0]
-    with closing(Store(database_url)) as store:
+    with closing(Store(empty_database_url)) as store:
         assert store.info()["revision"] == store.info()["newest_revision"]
 
 

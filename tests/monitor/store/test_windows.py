@@ -65,17 +65,15 @@ def test_a_dimension_that_is_none_is_refused(filled: Store):
         filled.window_counts(["delivered"], [], T, minutes(1), where={"1=1--": "x"})
 
 
-def test_sqlite_goes_from_the_series_into_the_key_of_the_readings(filled: Store):
-    if filled.engine.dialect.name != "sqlite":
-        pytest.skip("asks SQLite for its plan")
+def test_sqlite_goes_from_the_series_into_the_key_of_the_readings(sqlite_store: Store):
     asked = []
 
     def hear(_connection, _cursor, statement, parameters, _context, _many) -> None:
         asked.append((statement, parameters))
 
-    reader = filled._engines.read
+    reader = sqlite_store._engines.read
     event.listen(reader, "before_cursor_execute", hear)
-    filled.window_counts(["delivered"], ["customer"], T, T + timedelta(hours=1))
+    sqlite_store.window_counts(["delivered"], ["customer"], T, T + timedelta(hours=1))
     statement, parameters = asked[-1]
     with reader.connect() as connection:
         plan = " / ".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters))
