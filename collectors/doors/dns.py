@@ -43,6 +43,8 @@ _ENTROPY = 4096
 _LINGER_SECONDS = 0.05  # the longest an answer waits for its chunk to fill
 _TCP_POLL_SECONDS = 0.01
 _LONGEST_SLEEP_SECONDS = 0.25  # how late a stop may be noticed
+# a few sockets, waited for rarely: poll asks the kernel for nothing while answers pour in, epoll does at each
+_Selector = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 _ERRORS = frozenset(range(16)) - {NOERROR, NXDOMAIN}
 _BURST = 8  # questions taken from one lane before the next has its turn
 
@@ -178,7 +180,7 @@ class _Loop:
         }
         self.routes = {lane: [self.peers[server] for server in lane.servers] for lane in lanes}
         self.ports = [port for peer in self.peers.values() for port in peer.ports]
-        self.selector = selectors.DefaultSelector()
+        self.selector = _Selector()
         for port in self.ports:
             self.selector.register(port.socket, selectors.EVENT_READ)
         self.deadlines: deque[_Flight] = deque()
