@@ -12,11 +12,13 @@ from importlib import metadata, resources
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monitor.api import brakes, events, incidents, inventory, look, operation, snapshot
 from monitor.api.access import Access, all_customers, require
+from monitor.api.body import bounded
 from monitor.api.follow import follow
-from monitor.api.hot import App, DecisionCalls
+from monitor.api.hot import DecisionCalls
 from monitor.api.keys import Caller
 from monitor.api.problem import answer_with_problems
 from monitor.api.services import Services
@@ -29,7 +31,10 @@ async def _console_reader(caller: Annotated[Caller, Depends(require("read", chal
 
 
 class _Application(FastAPI):
-    """FastAPI whose OpenAPI document also tells of the calls answered before it."""
+    """FastAPI with bodies of a bounded size, whose OpenAPI document tells of the decision calls too."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().__call__(scope, bounded(receive) if scope["type"] == "http" else receive, send)
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
@@ -43,7 +48,7 @@ class _Application(FastAPI):
         return self.openapi_schema
 
 
-def build_app(services: Services, pages: APIRouter | None = None) -> App:
+def build_app(services: Services, pages: APIRouter | None = None) -> ASGIApp:
     """The ASGI application. `pages` (the console) are open or need a read key, as `settings` say."""
     app = _Application(
         title="Vigie",

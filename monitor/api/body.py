@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 
 from fastapi import Request
+from starlette.types import Message, Receive
 
 from monitor.api.problem import Problem
 
@@ -12,16 +13,24 @@ LARGEST = 16 * 1024 * 1024
 LARGEST_UNPACKED = 64 * 1024 * 1024
 
 
-async def received(request: Request) -> bytes:
-    """A FastAPI dependency: the body as it came; 413 when it is too large."""
-    if int(request.headers.get("content-length") or 0) > LARGEST:
-        raise _too_large(LARGEST)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST:
+def bounded(receive: Receive) -> Receive:
+    """The ASGI `receive`, refusing (413) a body that grows too large; stands before every call."""
+    left = LARGEST
+
+    async def counted() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
             raise _too_large(LARGEST)
-    return bytes(body)
+        return message
+
+    return counted
+
+
+async def received(request: Request) -> bytes:
+    """A FastAPI dependency: the body as it came."""
+    return await request.body()
 
 
 def unpacked(body: bytes, encoding: str) -> bytes:

@@ -22,12 +22,13 @@ Reads = Annotated[Caller, Depends(require("read"))]
 Operates = Annotated[Caller, Depends(require("operate"))]
 Why = Annotated[str, Query(alias="reason", min_length=1, max_length=1000)]
 Most = Annotated[int, Query(ge=1, le=10_000)]
-_Named = Annotated[str, Field(min_length=1, max_length=255)]
+_NO_NUL = r"^[^\x00]+$"  # PostgreSQL keeps none
+_Named = Annotated[str, Field(min_length=1, max_length=255, pattern=_NO_NUL)]
 
 
 class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    reason: str = Field(min_length=1, max_length=1000)
+    reason: str = Field(min_length=1, max_length=1000, pattern=_NO_NUL)
 
 
 class NewSuspension(_Asked):

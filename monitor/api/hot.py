@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monitor.api import problem
 from monitor.api.access import Access, own_customer
@@ -21,11 +22,6 @@ from monitor.api.keys import Caller
 from monitor.api.problem import Problem
 from monitor.api.services import Services
 from monitor.gate import Decision, decide, read_request
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MOST_REQUESTS = 10_000
 _LARGEST_ONE, _LARGEST_MANY = 16 * 1024, 8 * 1024 * 1024
@@ -42,7 +38,7 @@ class GoneError(Exception):
 class DecisionCalls:
     """The ASGI application: decides itself, or passes on to `app`. `answers` counts what was said."""
 
-    def __init__(self, app: App, services: Services, access: Access, answers: Counter[str]) -> None:
+    def __init__(self, app: ASGIApp, services: Services, access: Access, answers: Counter[str]) -> None:
         self._app, self._services, self._access, self._answers = app, services, access, answers
         self._calls = {"/v1/decision": self._one, "/v1/decisions": self._many}
 

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
@@ -60,6 +61,8 @@ def answer_with_problems(app: FastAPI) -> None:
     """Make every error of the app a problem, also those the framework raises."""
     app.add_exception_handler(HTTPException, _raised)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(DataError, _not_storable)
+    app.add_exception_handler(OperationalError, _database_away)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -83,6 +86,16 @@ async def _invalid(request: Request, error: Exception) -> Response:
     # what was sent is not repeated: it may hold what should not travel back through logs
     errors = [{"at": ".".join(map(str, one["loc"])), "error": one["msg"]} for one in error.errors()[:50]]
     return _answer(422, "the request is not as it should be", errors)
+
+
+async def _not_storable(request: Request, error: Exception) -> Response:
+    del request, error
+    return _answer(422, "a value cannot be stored, such as a text with a NUL in it")
+
+
+async def _database_away(request: Request, error: Exception) -> Response:
+    _log.error("%s %s: the database: %s", request.method, request.url.path, getattr(error, "orig", error))
+    return _answer(503, "the database does not answer", headers={"Retry-After": "5"})
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

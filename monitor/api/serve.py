@@ -13,8 +13,7 @@ from typing import Any
 from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server.embed import Server
-
-from monitor.api.hot import App
+from starlette.types import ASGIApp
 
 _STOP_SECONDS = 10  # how long requests under way may take to end
 _LOOK_SECONDS = 0.05
@@ -26,7 +25,7 @@ class AddressError(OSError):
     """The address cannot be listened on; the text says why."""
 
 
-def serve(app: App, host: str, port: int, stop: threading.Event, *, on_ready: Callable[[], None] | None = None) -> None:
+def serve(app: ASGIApp, host: str, port: int, stop: threading.Event, *, on_ready: Callable[[], None] | None = None) -> None:
     """Answer until `stop` is set; blocks. Raises AddressError at once when the address cannot be had.
 
     `on_ready` is called when the first request would be answered; without one the address is printed.
@@ -51,7 +50,7 @@ def check_address(host: str, port: int) -> None:
 
 
 async def _serve(
-    app: App, host: str, port: int, stop: threading.Event, on_ready: Callable[[], None] | None
+    app: ASGIApp, host: str, port: int, stop: threading.Event, on_ready: Callable[[], None] | None
 ) -> None:
     server = Server(
         app, host, port, interface=Interfaces.ASGI, websockets=False, backlog=1024,

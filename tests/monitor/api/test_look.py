@@ -101,3 +101,37 @@ def test_errors_of_every_kind_are_problems(vigie, monkeypatch, caplog):
     assert answers[1].headers["allow"] == "GET"
     assert "www-authenticate" in answers[2].headers
     assert "division" not in answers[3].text
+
+
+def test_a_nul_in_what_is_asked_or_told_breaks_nothing(vigie):
+    reader, operator = vigie.client("read"), vigie.client("operate")
+    answers = [
+        reader.get("/v1/incidents/%00"),
+        reader.get("/v1/trace", params={"message_id": "\0"}),
+        operator.post("/v1/suspensions", json={"scope": {"customer": "acme"}, "reason": "\0"}),
+        operator.post("/v1/suspensions", json={"scope": {"customer": "\0"}, "reason": "x"}),
+        operator.post("/v1/silences", json={"matchers": {"rule": "\0"}, "reason": "x", "until": "2030-01-01T00:00:00Z"}),
+    ]
+    assert {answer.status_code for answer in answers} <= {200, 404, 422}
+    assert reader.get("/v1/suspensions").status_code == 200
+
+
+def test_a_body_of_any_call_is_bounded(vigie):
+    operator = vigie.client("operate")
+    answer = operator.post("/v1/suspensions", content=b'"' + b"x" * (16 * 1024 * 1024) + b'"')
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+    deep = operator.post("/v1/suspensions", content=b"[" * 100_000, headers={"Content-Type": "application/json"})
+    assert deep.status_code in {400, 422}
+
+
+def test_a_database_that_is_away_is_said_to_be(vigie, caplog):
+    from sqlalchemy.exc import OperationalError
+
+    def away():
+        raise OperationalError("select", {}, Exception("gone"))
+
+    vigie.store.reading_session = away
+    reader = vigie.client()
+    answer = reader.get("/metrics")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert "gone" not in answer.text

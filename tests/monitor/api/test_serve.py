@@ -1,5 +1,6 @@
 import socket
 import threading
+import time
 
 import httpx
 import pytest
@@ -20,7 +21,8 @@ def test_it_answers_until_told_to_stop_and_says_where(capfd):
     thread = threading.Thread(target=serve, args=(_quiet_lifespan, "127.0.0.1", port, stop))
     thread.start()
     said = ""
-    while "answers on" not in said:
+    while not said.endswith("\n"):
+        time.sleep(0.05)
         said += capfd.readouterr().err
     answers.append(httpx.get(f"http://127.0.0.1:{port}/").text)
     stop.set()
