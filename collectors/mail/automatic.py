@@ -14,24 +14,30 @@ from collectors.mail.mime import Part
 from collectors.mail.report import Kind, Report
 
 _AWAY_SUBJECT = re.compile(
-    r"^\W*(?:re: ?|aw: ?)?\[?(?:auto(?:matic|mated)?[ -]?(?:repl|resp|antwort|svar)|out of (?:the )?office|on vacation|vacation"
-    r"|away from|i am (?:away|out)|ooo\b|auto: |abwesen|automatische antwort|(?:réponse|reponse) automatique|absence|absent"
-    r"|respuesta autom|fuera de|resposta autom|risposta autom|assente|automatisch antwoord|afwezig|autosvar|frånvaro"
-    r"|poza biurem|automatyczna odpowied|автоответ|отсутств|自動応答|自動返信|自动回复|自動回覆)",
+    r"^\W*(?:re: ?|aw: ?)?\[?(?:auto(?:matic|mated)?[ -]?(?:repl|resp|antwort|svar)|out of (?:the )?office"
+    r"|on vacation|vacation|away from|i am (?:away|out)|ooo\b|auto: |abwesen|automatische antwort"
+    r"|(?:réponse|reponse) automatique|absence|absent|respuesta autom|fuera de|resposta autom"
+    r"|risposta autom|assente|automatisch antwoord|afwezig|autosvar|frånvaro|poza biurem"
+    r"|automatyczna odpowied|автоответ|отсутств|自動応答|自動返信|自动回复|自動回覆)",
     re.IGNORECASE,
 )
 _CHALLENGE_SUBJECT = re.compile(
-    r"^\W*(?:please (?:confirm|verify|authenticate) (?:your|that)|confirm your (?:message|e-?mail)|.{0,40}verification required"
-    r"|.{0,40}challenge[- ]response|your (?:e-?mail|message) (?:requires|needs) (?:verification|confirmation))",
+    r"^\W*(?:please (?:confirm|verify|authenticate) (?:your|that)|confirm your (?:message|e-?mail)"
+    r"|.{0,40}verification required|.{0,40}challenge[- ]response"
+    r"|your (?:e-?mail|message) (?:requires|needs) (?:verification|confirmation))",
     re.IGNORECASE,
 )
-_AWAY_FIELDS = ("x-autoreply", "x-autorespond", "x-autoresponse", "x-auto-reply", "x-autoreply-from", "x-mail-autoreply")
+_AWAY_FIELDS = frozenset({
+    "x-autoreply", "x-autorespond", "x-autoresponse", "x-auto-reply", "x-autoreply-from", "x-mail-autoreply",
+})
 _UNSUBSCRIBE_SUBJECT = re.compile(
-    r"^\W*(?:re: ?)?(?:unsubscribe|un-?subscribe me|list-unsubscribe|opt[- ]?out|remove(?: me)?|abmeld|abbestell|d[ée]sabonn|d[ée]sinscri"
-    r"|cancelar? (?:la )?suscripci|disiscri|afmeld|avregistr|отпис)\b",
+    r"^\W*(?:re: ?)?(?:unsubscribe|un-?subscribe me|list-unsubscribe|opt[- ]?out|remove(?: me)?|abmeld"
+    r"|abbestell|d[ée]sabonn|d[ée]sinscri|cancelar? (?:la )?suscripci|disiscri|afmeld|avregistr|отпис)",
     re.IGNORECASE,
 )
-_UNSUBSCRIBE_ADDRESS = re.compile(r"^(?:[^@]*[+._-])?(?:list-?)?unsub(?:scribe)?(?:[+._=-][^@]*)?@", re.IGNORECASE)
+_UNSUBSCRIBE_ADDRESS = re.compile(
+    r"^(?:[^@]*[+._-])?(?:list-?)?unsub(?:scribe)?(?:[+._=-][^@]*)?@", re.IGNORECASE
+)
 _MACHINE = re.compile(r"mailer-?daemon|postmaster|mail[ -]delivery|double-bounce", re.IGNORECASE)
 _REJECTED = re.compile(r"was (?:automatically )?rejected", re.IGNORECASE)
 _LONGEST_REQUEST = 2_000  # a request to be left out is short; a longer mail is somebody writing
@@ -39,7 +45,8 @@ _LONGEST_REQUEST = 2_000  # a request to be left out is short; a longer mail is 
 
 def is_from_a_machine(mail: Part) -> bool:
     """Whether a mail system wrote it, not a mailbox."""
-    return bool(_MACHINE.search(mail.get("from"))) or ("return-path" in mail.fields and not fields.address(mail.get("return-path")))
+    nobody_to_answer = "return-path" in mail.fields and not fields.address(mail.get("return-path"))
+    return nobody_to_answer or _MACHINE.search(mail.get("from")) is not None
 
 
 def receipt(mail: Part) -> Report | None:
@@ -47,7 +54,8 @@ def receipt(mail: Part) -> Report | None:
     for part in mail.parts:
         if part.type == "message/disposition-notification":
             words = next((one.text(4_000) for one in mail.parts if one.type == "text/plain"), "")
-            return (dsn.rejected(part, words) if _REJECTED.search(words) else None) or _found(Kind.AUTOREPLY, mail)
+            rejected = dsn.rejected(part, words) if _REJECTED.search(words) else None
+            return rejected or _found(Kind.AUTOREPLY, mail)
     return None
 
 
@@ -55,7 +63,7 @@ def away(mail: Part) -> Report | None:
     """An absence note or a challenge by clear signs: fields of autoresponders, or the subject."""
     if _MACHINE.search(mail.get("from")):
         return None
-    marked = any(name in mail.fields for name in _AWAY_FIELDS) or "auto_reply" in mail.get("precedence").lower()
+    marked = bool(_AWAY_FIELDS & mail.fields.keys()) or "auto_reply" in mail.get("precedence").lower()
     subject = mail.get("subject")
     if marked or _AWAY_SUBJECT.search(subject) or _CHALLENGE_SUBJECT.search(subject):
         return _found(Kind.AUTOREPLY, mail)

@@ -1,7 +1,8 @@
-"""Bounces told in words instead of RFC 3464: the failed recipients, and the returned mail where it can be found.
+"""Bounces told in words instead of RFC 3464: the failed recipients, and the returned mail where it can be
+found.
 
-Who failed is read by `bounce_text`, why by `judgement`; this module hands them the right texts. The returned mail
-is an attached one, or its header pasted below the words, as qmail and Exim do.
+Who failed is read by `bounce_text`, why by `judgement`; this module hands them the right texts. The
+returned mail is an attached one, or its header pasted below the words, as qmail and Exim do.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from collectors.mail.report import Kind, Recipient, Report
 
 _MOST_TEXTS, _MOST_DIAGNOSTIC = 10, 4_000
 _STILL_TRYING = (
-    "still trying", "still being tr", "still being retried", "still undelivered", "will continue", "will keep trying", "will be retried",
-    "will be trying", "will retry", "warning: could not", "warning: message", "delayed mail", "delayed delivery", "delivery delayed",
-    "delivery is delayed", "has been delayed", "is delayed", "do not need to resend", "no need to resend", "not yet been delivered",
+    "still trying", "still being tr", "still being retried", "still undelivered", "will continue",
+    "will keep trying", "will be retried", "will be trying", "will retry", "warning: could not",
+    "warning: message", "delayed mail", "delayed delivery", "delivery delayed", "delivery is delayed",
+    "has been delayed", "is delayed", "do not need to resend", "no need to resend", "not yet been delivered",
     "delivery attempts will continue", "temporary non-fatal", "transient non-fatal",
 )
 _PASTED = re.compile(
-    rb"(?:\A|\n[ \t]*\r?\n)(?=(?:Return-Path|Received|Delivered-To|Message-ID|From|Date|To|Subject|DKIM-Signature"
-    rb"|DomainKey-Signature|MIME-Version|X-[\w-]{1,60})[ \t]*:)",
+    rb"(?:\A|\n[ \t]*\r?\n)(?=(?:Return-Path|Received|Delivered-To|Message-ID|From|Date|To|Subject"
+    rb"|DKIM-Signature|DomainKey-Signature|MIME-Version|X-[\w-]{1,60})[ \t]*:)",
     re.IGNORECASE,
 )
 
@@ -69,7 +71,7 @@ def _recipient(failure: bounce_text.Failure, action: str) -> Recipient:
 def _texts(mail: Part) -> list[str]:
     """Plain texts in order; HTML as words only where nothing is plain."""
     leaves = [part for part in mail.parts if not part.children and not part.is_mail]
-    plain = [part.text() for part in leaves if part.type in {"text/plain", "text"} or part.type.startswith("multipart/")]
+    plain = [part.text() for part in leaves if part.type.startswith(("text/plain", "multipart/"))]
     if any(text.strip() for text in plain):
         return plain[:_MOST_TEXTS]
     return [html_text.words(part.text()) for part in leaves if part.type.startswith("text/")][:_MOST_TEXTS]

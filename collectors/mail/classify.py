@@ -1,8 +1,9 @@
 """What is this mail? One answer for any bytes, by content rather than by header.
 
-The order matters: what has a part of its own (feedback report, delivery status) is told before what is guessed from
-words. A mail that is nothing itself may carry a report that somebody forwarded. Never raises: what cannot be
-understood is `unreadable` and says why, so that it can be parked instead of being lost or tried for ever.
+The order matters: what has a part of its own (feedback report, delivery status) is told before what is
+guessed from words. A mail that is nothing itself may carry a report that somebody forwarded. Never raises:
+what cannot be understood is `unreadable` and says why, so that it can be parked instead of being lost or
+tried for ever.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ _READERS: tuple[Callable[[Part], Report | None], ...] = (
     automatic.away,
 )
 _GUESSERS = (bounce.nameless, automatic.replied)  # asked when nothing was told, here or in a forwarded mail
-_FORWARDED = frozenset({Kind.ARF, Kind.DSN, Kind.BOUNCE, Kind.DMARC_AGGREGATE, Kind.DMARC_FAILURE, Kind.TLS_REPORT, Kind.XARF})
+_FORWARDED = frozenset({
+    Kind.ARF, Kind.DSN, Kind.BOUNCE, Kind.DMARC_AGGREGATE, Kind.DMARC_FAILURE, Kind.TLS_REPORT, Kind.XARF,
+})
 _MOST_FORWARDS = 2
 _SAME_EVERYWHERE = ("message-id", "date", "from")
 
@@ -37,7 +40,7 @@ def parse(raw: bytes, limits: Limits = LIMITS) -> Report:
     """The report in a mail, or in a bare XML, JSON, gzip or zip file."""
     try:
         return _parse(raw, limits)
-    except Exception as wrong:  # noqa: BLE001 — poison must end as a parked row, not as a collector that dies on it
+    except Exception as wrong:  # noqa: BLE001 — poison must end parked, not kill its reader
         return Report(Kind.UNREADABLE, digest(raw[: limits.size]), f"{type(wrong).__name__}: {wrong}"[:300])
 
 
@@ -80,6 +83,6 @@ def _told(mail: Part, forwards: int) -> Report | None:
 
 
 def identity(mail: Part) -> str:
-    """The same for the same mail wherever it is found: what is added on the way (trace fields, spam marks) is left out."""
+    """The same for the same mail wherever it is found: what is added on the way is left out."""
     said = [mail.get(name).encode("utf-8", "replace") for name in _SAME_EVERYWHERE]
     return digest(b"\0".join([*said, mail.raw()]))

@@ -1,8 +1,9 @@
 """DMARC aggregate reports: RFC 7489 appendix C and its successor RFC 9990, as receivers really write them.
 
-Names are matched without namespaces, values without regard to case, fields may be missing. A message passes when
-the receiver evaluated DKIM or SPF as aligned and passing. Where the XML is broken it is read by its known
-names and marked `repaired`; a document that was cut off is refused, since half its counts would be a lie.
+Names are matched without namespaces, values without regard to case, fields may be missing. A message passes
+when the receiver evaluated DKIM or SPF as aligned and passing. Where the XML is broken it is read by its
+known names and marked `repaired`; a document that was cut off is refused, since half its counts would be a
+lie.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from collectors.mail.report import Aggregate, SourceRow
 
 _READ = frozenset({"report_metadata", "policy_published", "record"})
 _KNOWN = _READ | {
-    "feedback", "version", "org_name", "email", "extra_contact_info", "report_id", "date_range", "begin", "end", "error",
-    "generator", "domain", "version_published", "adkim", "aspf", "p", "sp", "pct", "fo", "np", "testing",
-    "discovery_method", "row", "source_ip", "count", "policy_evaluated", "disposition", "dkim", "spf", "reason", "type",
-    "comment", "identifiers", "envelope_to", "envelope_from", "header_from", "auth_results", "selector", "result",
-    "human_result", "scope",
+    "feedback", "version", "org_name", "email", "extra_contact_info", "report_id", "date_range", "begin",
+    "end", "error", "generator", "domain", "version_published", "adkim", "aspf", "p", "sp", "pct", "fo", "np",
+    "testing", "discovery_method", "row", "source_ip", "count", "policy_evaluated", "disposition", "dkim",
+    "spf", "reason", "type", "comment", "identifiers", "envelope_to", "envelope_from", "header_from",
+    "auth_results", "selector", "result", "human_result", "scope",
 }
 _POLICY = ("p", "sp", "np", "adkim", "aspf", "pct", "fo", "testing", "discovery_method")
 _MOST_ROWS = 100_000

@@ -17,7 +17,9 @@ from collectors.mail.mime import Part
 from collectors.mail.report import Kind, Report
 
 _PACKED_OR_XML = re.compile(rb"\s*(?:<\?xml|<feedback|H4sI|UEsDB|PD94bWw|PGZlZWRiYWNr|\x1f\x8b|PK\x03\x04)")
-_TYPES = re.compile(r"application/(?:.*zip.*|.*gz.*|x-compressed?|octet-stream|.*xml|.*json)$|text/xml$|application/tlsrpt")
+_TYPES = re.compile(
+    r"application/(?:.*zip.*|.*gz.*|x-compressed?|octet-stream|.*xml|.*json|tlsrpt.*)$|text/xml$"
+)
 _NAMES = re.compile(r"\.(?:xml|gz|zip|json)$", re.IGNORECASE)
 _ANNOUNCED = re.compile(r"report[ _-]?(?:domain|id)\s*:|^dmarc aggregate|submitter\s*:", re.IGNORECASE)
 _BARE = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<|[{\[])|\xff\xfe<|\xfe\xff\x00<|\x1f\x8b|PK\x03\x04")
@@ -38,14 +40,15 @@ def looks_bare(raw: bytes) -> bool:
 def read(data: bytes) -> Report:
     """The report in a document. Raises UnreadableError."""
     inside = archive.unpack(data).lstrip(b"\xef\xbb\xbf \t\r\n")
-    found = _json(inside) if inside.startswith(b"{") else Report(Kind.DMARC_AGGREGATE, report=dmarc.read(inside))
-    return dataclasses.replace(found, identity=digest(inside))
+    if inside.startswith(b"{"):
+        return dataclasses.replace(_json(inside), identity=digest(inside))
+    return Report(Kind.DMARC_AGGREGATE, identity=digest(inside), report=dmarc.read(inside))
 
 
 def in_mail(mail: Part) -> Report | None:
-    """The report attached to a mail. A mail that announces one which cannot be read is unreadable, and says why."""
+    """The report attached to a mail. A mail that announces one which cannot be read is unreadable."""
     wrong = ""
-    announced = _ANNOUNCED.search(mail.get("subject")) is not None or mail.params.get("report-type", "") == "tlsrpt"
+    announced = mail.params.get("report-type") == "tlsrpt" or _ANNOUNCED.search(mail.get("subject")) is not None
     for part in mail.parts:
         if not _may_hold(part):
             continue
@@ -61,8 +64,7 @@ def _may_hold(part: Part) -> bool:
     if part.children or part.is_mail:
         return False
     if part.type.startswith(("text/plain", "text/html", "image/", "message/", "multipart/")):
-        named = bool(_NAMES.search(part.filename)) if "content-disposition" in part.fields or part.params else False
-        return named or _PACKED_OR_XML.match(part.raw(200)) is not None
+        return _NAMES.search(part.filename) is not None or _PACKED_OR_XML.match(part.raw(200)) is not None
     return bool(_TYPES.match(part.type) or _NAMES.search(part.filename))
 
 

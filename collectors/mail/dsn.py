@@ -1,8 +1,10 @@
-"""Delivery status notifications: what became of each recipient (RFC 3464; 3461 xtext, 6522, 6533 utf-8 addresses).
+"""Delivery status notifications: what became of each recipient (RFC 3464; 3461 xtext, 6522, 6533 utf-8
+addresses).
 
-Read as they arrive: groups without or with too many blank lines, a wrong boundary, a cut-off end, fields in the
-mail's own body, a forwarded notification. The returned mail is never searched: it may itself be a
-notification, about somebody else. `Original-Recipient` is preferred as the address, being the one we sent to.
+Read as they arrive: groups without or with too many blank lines, a wrong boundary, a cut-off end, fields in
+the mail's own body, a forwarded notification. The returned mail is never searched: it may itself be a
+notification, about somebody else. `Original-Recipient` is preferred as the address, being the one we sent
+to.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from collectors.mail.report import Kind, Recipient, Report
 
 _STATUS_TYPES = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _OF_A_RECIPIENT = frozenset({
-    "original-recipient", "final-recipient", "action", "status", "remote-mta", "diagnostic-code", "last-attempt-date",
-    "final-log-id", "will-retry-until", "x-actual-recipient",
+    "original-recipient", "final-recipient", "action", "status", "remote-mta", "diagnostic-code",
+    "last-attempt-date", "final-log-id", "will-retry-until", "x-actual-recipient",
 })
 _OF_THE_MAIL = ("original-envelope-id", "reporting-mta", "x-postfix-queue-id", "x-postfix-sender")
 _NAMES = frozenset({"original-recipient", "final-recipient"})
@@ -27,8 +29,10 @@ _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 _UNITEXT = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
 _TYPED = re.compile(r"^\s*([\w.+-]+)\s*;\s*(.*)$", re.DOTALL)
-_ACTIONS = {"failed": "failed", "failure": "failed", "fail": "failed", "delayed": "delayed", "delay": "delayed",
-            "delivered": "delivered", "relayed": "relayed", "expanded": "expanded"}
+_ACTIONS = {
+    "failed": "failed", "failure": "failed", "fail": "failed", "delayed": "delayed", "delay": "delayed",
+    "delivered": "delivered", "relayed": "relayed", "expanded": "expanded",
+}
 # A block of status fields somewhere in the raw mail, ending where the next part or the returned mail begins.
 _LOOSE = re.compile(
     rb"^(?:Reporting-MTA|Final-Recipient|Original-Recipient)[ \t]*:.*?"
@@ -36,8 +40,13 @@ _LOOSE = re.compile(
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
 # Proofpoint encodes the fields of a recipient inside the part and says so in a field before them.
-_CODED = re.compile(rb"Content-Transfer-Encoding:[ \t]*base64[^\n]*\n(?:[\w-]+:[^\n]*\n)*\r?\n([A-Za-z0-9+/=\s]+)", re.IGNORECASE)
-_FIELDS_BEGIN = re.compile(r"^(?:Reporting-MTA|Final-Recipient|Original-Recipient)[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_CODED = re.compile(
+    rb"Content-Transfer-Encoding:[ \t]*+base64[^\n]*+\n(?:[\w-]++:[^\n]*+\n)*+\r?\n([A-Za-z0-9+/=\s]++)",
+    re.IGNORECASE,
+)
+_FIELDS_BEGIN = re.compile(
+    r"^(?:Reporting-MTA|Final-Recipient|Original-Recipient)[ \t]*:", re.IGNORECASE | re.MULTILINE
+)
 _MOST_RECIPIENTS, _MOST_BLOCK, _MOST_DIAGNOSTIC = 1_000, 1_000_000, 4_000
 
 
@@ -48,7 +57,7 @@ class _Group:
     said: dict[str, str]
 
     def starts_anew(self, name: str, blank: bool) -> bool:
-        """Whether a field belongs to the next recipient: it repeats one we have, or names one after a blank line."""
+        """Whether a field belongs to the next recipient: it repeats one, or names one after a blank line."""
         named = _NAMES & self.said.keys()
         return name in self.said or (blank and name in _NAMES and bool(named) and "action" in self.said)
 
@@ -124,7 +133,7 @@ def _words(mail: Part) -> str:
 
 
 def recipient(said: Mapping[str, str], words: str) -> Recipient | None:
-    """One recipient of a notification's fields; `words` is what was written for people. None when nobody is named."""
+    """One recipient of a notification's fields, None when nobody is named; `words` are those for people."""
     first, last = _address(said.get("original-recipient", "")), _address(said.get("final-recipient", ""))
     address = first if "@" in first else last or first
     if not address or not {"action", "status", "diagnostic-code"} & said.keys():

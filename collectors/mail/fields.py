@@ -22,20 +22,23 @@ MOST_FIELDS = 1_000  # of one header; the highest seen in a real mail is below 2
 _FIELD = rb"([!-9;-~]++)[ \t]*+:[ \t]*+([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z)"
 FIELD = re.compile(_FIELD)
 _HEADER = re.compile(rb"(?:" + _FIELD.replace(b"([", b"(?:[") + rb"){0,%d}+" % MOST_FIELDS)
-MBOX_LINE = re.compile(rb"(?:\xef\xbb\xbf|[ \t]*+\r?\n|>*+From [^\n]*+\n)*+")  # what editors and an mbox leave on top
+# What editors and mbox files leave on top of a mail.
+MBOX_LINE = re.compile(rb"(?:\xef\xbb\xbf|[ \t]*+\r?\n|>*+From [^\n]*+\n)*+")
 BLANK_LINE = re.compile(rb"\n\r?\n")
 _FOLD = re.compile(r"\r?\n[ \t]*")
 _WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*+)\?=")
 _BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?)")
-_PARAMETER = re.compile(r";\s*+([\w!#$%&'*+.^`{|}~-]++)\s*+=\s*+(\"(?:[^\"\\]|\\.)*+\"|[^;\s\"][^;\r\n]*+)", re.DOTALL)
+_PARAMETER = re.compile(
+    r";\s*+([\w!#$%&'*+.^`{|}~-]++)\s*+=\s*+(\"(?:[^\"\\]|\\.)*+\"|[^;\s\"][^;\r\n]*+)", re.DOTALL
+)
 _ANGLE = re.compile(r"<([^<>]*)>")
 _ADDRESS = re.compile(r"[^\s<>\"(),:;]+@[^\s<>\"(),:;]+")
 _MOST_VALUE = 65_536  # decoded; a longer field is cut, a To of 20,000 addresses says nothing a report needs
-_NOT_FOR_MAIL = frozenset({"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "unicode-escape"})
+_NOT_FOR_MAIL = frozenset({"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape"})
 
 
 def split(data: bytes, start: int, end: int) -> tuple[Fields, int, bool]:
-    """Read fields from `start`; returns them, where the body begins, and whether more than `MOST_FIELDS` were cut off.
+    """Read fields from `start`: they, where the body begins, whether more than `MOST_FIELDS` were cut off.
 
     As everywhere, the first line that is no field ends the header, also without the blank line.
     """
@@ -89,7 +92,8 @@ def charset_text(data: bytes, charset: str | None) -> str:
         return data.decode()
     except UnicodeDecodeError as wrong:
         cut_off = wrong.reason == "unexpected end of data" and wrong.start > 0
-        return data.decode("utf-8", "replace") if cut_off and not data[: wrong.start].isascii() else data.decode("latin-1")
+        utf8 = cut_off and not data[: wrong.start].isascii()
+        return data.decode("utf-8", "replace") if utf8 else data.decode("latin-1")
 
 
 def text(value: bytes) -> str:

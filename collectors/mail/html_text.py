@@ -1,4 +1,4 @@
-"""The words of an HTML part, one line per block: enough to find an address and a refusal in it, nothing more."""
+"""The words of an HTML part, one line per block: enough to find an address and a refusal in it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import html
 import re
 
 _PIECE = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)?[^<>]*+>|([^<]++|<)")
-_BREAKS = frozenset({"br", "p", "div", "tr", "li", "h1", "h2", "h3", "h4", "table", "pre", "hr", "blockquote"})
+_BREAKS = frozenset({"br", "p", "div", "tr", "li", "h1", "h2", "h3", "table", "pre", "hr", "blockquote"})
 _SILENT = frozenset({"script", "style", "title"})
 
 

@@ -1,11 +1,11 @@
 """The tree of a mail: bytes → parts, under hard bounds.
 
-RFC 2045/2046 read as mail is found, not as it should be: boundaries that are declared wrongly, headers without
-a blank line, `>From` lines on top of attached mails. Written on bytes and offsets because the standard library's
-tolerant parser recurses without limit and its strict one is quadratic on hostile fields; both are cured
-there by nothing a caller can set. Nothing here raises: what goes beyond a bound is left out and named in
-`Part.cut`. A part is split when it is first looked into, so an attached mail costs its header only. Work is bounded
-by size x depth, so time is bounded too.
+RFC 2045/2046 read as mail is found, not as it should be: boundaries that are declared wrongly, headers
+without a blank line, `>From` lines on top of attached mails. Written on bytes and offsets because the
+standard library's tolerant parser recurses without limit and its strict one is quadratic on hostile fields;
+both are cured there by nothing a caller can set. Nothing here raises: what goes beyond a bound is left out
+and named in `Part.cut`. A part is split when it is first looked into, so an attached mail costs its header
+only. Work is bounded by size x depth, so time is bounded too.
 """
 
 from __future__ import annotations
@@ -52,7 +52,10 @@ class _Budget:
 class Part:
     """One node: its fields, and either children (multipart, attached mail) or content."""
 
-    __slots__ = ("_budget", "_children", "_depth", "_end", "_params", "_parts", "_said", "_start", "data", "fields", "type")
+    __slots__ = (
+        "_budget", "_children", "_depth", "_end", "_params", "_parts", "_said", "_start",
+        "data", "fields", "type",
+    )
 
     def __init__(self, data: bytes, start: int, end: int, budget: _Budget, depth: int = 0) -> None:
         self.data = data
@@ -99,7 +102,8 @@ class Part:
     def filename(self) -> str:
         """What the part calls itself, or empty."""
         value = self.get("content-disposition")
-        return (fields.parameters(value).get("filename") if ";" in value else None) or self.params.get("name", "")
+        named = fields.parameters(value).get("filename") if ";" in value else None
+        return named or self.params.get("name", "")
 
     @property
     def is_mail(self) -> bool:
@@ -133,7 +137,7 @@ class Part:
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The part and those below it, in order. Attached mails are listed, not entered: they are somebody else's."""
+        """The part and those below it, in order; attached mails, being somebody else's, are not entered."""
         if self._parts is None:
             below = () if self.is_mail else (part for child in self.children for part in child.parts)
             self._parts = (self, *below)

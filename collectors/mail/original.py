@@ -19,24 +19,28 @@ from collectors.mail.report import Inferred
 
 _MOST_FIELDS, _MOST_VALUE, _MOST_HOPS = 150, 2_000, 50
 _KEPT = frozenset({
-    "from", "to", "cc", "sender", "reply-to", "return-path", "subject", "date", "message-id", "in-reply-to", "feedback-id",
-    "cfbl-feedback-id", "cfbl-address", "list-id", "list-unsubscribe", "list-unsubscribe-post", "errors-to", "delivered-to",
-    "original-recipient", "envelope-to", "campaign-id", "mailing-id",
+    "from", "to", "cc", "sender", "reply-to", "return-path", "subject", "date", "message-id", "in-reply-to",
+    "feedback-id", "cfbl-feedback-id", "cfbl-address", "list-id", "list-unsubscribe", "list-unsubscribe-post",
+    "errors-to", "delivered-to", "original-recipient", "envelope-to", "campaign-id", "mailing-id",
 })
 _REPORT_FIELDS = (
-    "from", "to", "subject", "date", "message-id", "return-path", "delivered-to", "x-original-to", "envelope-to",
-    "x-failed-recipients", "in-reply-to", "references", "authentication-results",
+    "from", "to", "subject", "date", "message-id", "return-path", "delivered-to", "x-original-to",
+    "envelope-to", "x-failed-recipients", "in-reply-to", "references", "authentication-results",
 )
-_CLIENT_IP = re.compile(r"(?:client-ip=|remote-ip=|(?i:sender ip is) |designates |CIP:)\[?([0-9a-fA-F.:]{2,45})")
+_CLIENT_IP = re.compile(
+    r"(?:client-ip=|remote-ip=|(?i:sender ip is) |designates |CIP:)\[?([0-9a-fA-F.:]{2,45})"
+)
 _BRACKETED = re.compile(r"[\[(](?:IPv6:)?([0-9a-f.:]{3,45})[\])]", re.IGNORECASE)
 _BARE = re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?![\w.])")
 _SIGNER = re.compile(r"(?:^|;)\s*d=\s*([^;\s]+)")
 _HASHED = re.compile(r"^[0-9a-f]{32}(?:[0-9a-f]{8,32})?@", re.IGNORECASE)
 _MASKED = re.compile(r"redacted|undisclosed|\bx+@|^\[.*\]$|^unknown@", re.IGNORECASE)
-# Not reachable from outside, so never the address a mail was received from. Documentation networks count as public.
+# Not reachable from outside, so never the address a mail was received from. Documentation networks are.
 _INSIDE: dict[int, tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]] = {
-    4: tuple(map(ipaddress.IPv4Network, ("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
-                                         "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3"))),
+    4: tuple(map(ipaddress.IPv4Network, (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+        "192.168.0.0/16", "224.0.0.0/3",
+    ))),
     # the last one: Exchange Online between its own servers
     6: tuple(map(ipaddress.IPv6Network, ("::/127", "fc00::/7", "fe80::/10", "ff00::/8", "2603:1000::/24"))),
 }
@@ -63,7 +67,7 @@ def message_id(part: Part | None) -> str | None:
 
 
 def feedback_id(part: Part | None) -> str | None:
-    """The id its sender gave the mail (RFC 9477, else Gmail's field), white space removed as RFC 9477 asks."""
+    """The id its sender gave the mail (RFC 9477, else Gmail's field), without white space."""
     if part is None:
         return None
     said = part.get("cfbl-feedback-id") or part.get("feedback-id")

@@ -1,7 +1,7 @@
 """What a mail said: the one typed result of every parser in this folder, and its JSON.
 
-The JSON is the contract of `vigie mail parse --json`: only the block that fits the kind is present; what a report
-states stands in `feedback`, what was worked out from the attached mail in `feedback.inferred`.
+The JSON is the contract of `vigie mail parse --json`: only the block that fits the kind is present; what a
+report states stands in `feedback`, what was worked out from the attached mail in `feedback.inferred`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collectors.mail.judgement import Judgement
 
-_NOTHING: Mapping[str, str] = {}
 
 
 class Kind(enum.StrEnum):
@@ -47,7 +46,7 @@ class Inferred:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """One complaint or authentication failure. Addresses and `source_ip` are as stated: they may be masked."""
+    """One complaint or authentication failure. Addresses and `source_ip` are as stated, maybe masked."""
 
     type: str
     user_agent: str | None = None
@@ -165,8 +164,9 @@ class Report:
     feedback: Feedback | None = None
     recipients: tuple[Recipient, ...] = ()
     report: Aggregate | None = None
-    original_headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING)  # of the reported or returned mail
-    report_headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING)  # of the report mail itself
+    # of the reported or returned mail, and of the report mail itself
+    original_headers: Mapping[str, str] = field(default_factory=dict)
+    report_headers: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The row of the contract, without `file`."""

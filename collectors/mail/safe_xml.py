@@ -1,8 +1,9 @@
-"""XML from strangers as a stream of elements: no entities, no outside, bounded, and repaired where it is broken.
+"""XML from strangers as a stream of elements: no entities, no outside, bounded, and repaired where it is
+broken.
 
-Any entity declaration is refused, in whatever encoding it comes: the text is decoded before it is looked at.
-Broken XML (raw `<`, unclosed elements, invalid bytes: all seen in DMARC reports) is read again by names known to
-the caller, everything else between them being text.
+Any entity declaration is refused, in whatever encoding it comes: the text is decoded before it is looked
+at. Broken XML (raw `<`, unclosed elements, invalid bytes: all seen in DMARC reports) is read again by names
+known to the caller, everything else between them being text.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def local(tag: str) -> str:
 
 
 def repaired(text: str, known: frozenset[str]) -> Element:
-    """A tree of the known elements only; whatever else looks like a tag is text. An open element ends with its parent."""
+    """A tree of the known elements; what else looks like a tag is text. What is open ends with its parent."""
     if len(text) > _LONGEST_REPAIRED:
         raise UnreadableError("broken XML, too large to be repaired")
     tags = re.compile(r"<(/?)(?:[\w.-]{1,40}:)?(" + "|".join(sorted(known)) + r")(?:\s[^<>]{0,500})?(/?)>")

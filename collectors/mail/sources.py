@@ -1,7 +1,8 @@
 """Who runs the feedback loop a report came from, by the marks it carries.
 
-Asked in order, the first row that fits wins; the name is the provider's as used everywhere. Marks are what the
-sender of a report chose to write, not proof: only its DKIM signature is (verified where the mail is fetched).
+Asked in order, the first row that fits wins; the name is the provider's as used everywhere. Marks are what
+the sender of a report chose to write, not proof: only its DKIM signature is (verified where the mail is
+fetched).
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ _MARKS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
 )
 # feedbackloop@comcastfbl.senderscore.net, feedbackloop@fbl.cox.com, feedbackloop@feedback.bluetie.com
 _SENDERSCORE = re.compile(r"@([a-z0-9-]+?)-?fbl\.senderscore\.net", re.IGNORECASE)
-_ISP_OWN = re.compile(r"(?:feedbackloop|fbl|abuse)@(?:fbl|feedback|feedbackloop)\.([a-z0-9-]+)\.", re.IGNORECASE)
+_ISP_OWN = re.compile(
+    r"(?:feedbackloop|fbl|abuse)@(?:fbl|feedback|feedbackloop)\.([a-z0-9-]+)\.", re.IGNORECASE
+)
 
 
 def provider(mail: Part, user_agent: str) -> str | None:

@@ -1,7 +1,7 @@
 """SMTP TLS reports (RFC 8460): sessions to our domain by policy, and why some failed.
 
-Counts are those of the summaries; the failure details do not always add up to them. `mx-host` may be a string or
-a list, contact and details may be missing, policies empty: all seen.
+Counts are those of the summaries; the failure details do not always add up to them. `mx-host` may be a
+string or a list, contact and details may be missing, policies empty: all seen.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""X-ARF: abuse reports as JSON (v3, v4, xarf.org) or YAML (v0.1, still sent by blocklists and brand protectors).
+"""X-ARF: abuse reports as JSON (v3, v4, xarf.org) or YAML (v0.1, still sent by blocklists and brand
+protectors).
 
-Written for hosters, but a CFBL address may ask for it (RFC 9477, report=xarf). The YAML is flat, so it is read line
-by line: no loader of YAML is linear on hostile input. Samples are decoded to find the reported mail.
+Written for hosters, but a CFBL address may ask for it (RFC 9477, report=xarf). The YAML is flat, so it is
+read line by line: no loader of YAML is linear on hostile input. Samples are decoded to find the reported
+mail.
 """
 
 from __future__ import annotations
@@ -69,14 +71,16 @@ def _v0(said: Object, reported: Part | None) -> Report:
 
 
 def _report(*, reported: Part | None, **said: str) -> Report:
+    source = said["source"]
+    by_ip = original.is_ip(source)
     return Report(
         kind=Kind.XARF,
         feedback=Feedback(
             type=said["kind"].lower() or "abuse",
             user_agent=said["agent"] or None,
             version=said["version"] or None,
-            source_ip=said["source"] if original.is_ip(said["source"]) else None,
-            reported_domain=(said["source"],) if "." in said["source"] and not original.is_ip(said["source"]) else (),
+            source_ip=source if by_ip else None,
+            reported_domain=(source,) if source and not by_ip else (),
             original_mail_from=said["mail_from"] or None,
             original_rcpt_to=(said["rcpt_to"],) if said["rcpt_to"] else (),
             arrival_at=fields.moment(said["at"]),

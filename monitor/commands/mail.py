@@ -10,6 +10,7 @@ import click
 
 from collectors.mail import Report, parse
 from collectors.mail.mime import LIMITS
+from collectors.mail.report import Recipient
 
 
 @click.group()
@@ -18,8 +19,13 @@ def mail() -> None:
 
 
 @mail.command("parse")
-@click.argument("files", metavar="FILE…", nargs=-1, required=True,
-                type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.argument(
+    "files",
+    metavar="FILE…",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON line per file.")
 def parse_files(files: tuple[str, ...], as_json: bool) -> None:
     """Say what each FILE is and what it says; `-` is standard input.
@@ -48,12 +54,14 @@ def summary(report: Report) -> str:
         return report.error
     if said := report.feedback:
         who = ", ".join(said.recipients) or "someone unnamed"
-        return f"{said.type} from {who}{f' at {said.provider}' if said.provider else ''}, sent from {said.ip or 'an unknown IP'}"
+        where = f" at {said.provider}" if said.provider else ""
+        return f"{said.type} from {who}{where}, sent from {said.ip or 'an unknown IP'}"
     if told := report.report:
-        return (f"{told.org} on {told.domain}, {told.begin:%Y-%m-%d} to {told.end:%Y-%m-%d}: " if told.begin and told.end
-                else f"{told.org} on {told.domain}: ") + f"{told.passed} passed, {told.failed} failed"
-    lines = [
-        f"{one.address} {one.action}, {one.judgement.category}{' (hard)' if one.hard else ''}: {one.diagnostic[:200]}"
-        for one in report.recipients
-    ]
-    return "\n  ".join(lines) or "nothing to count"
+        days = f", {told.begin:%Y-%m-%d} to {told.end:%Y-%m-%d}" if told.begin and told.end else ""
+        return f"{told.org} on {told.domain}{days}: {told.passed} passed, {told.failed} failed"
+    return "\n  ".join(map(_line, report.recipients)) or "nothing to count"
+
+
+def _line(one: Recipient) -> str:
+    why = one.judgement.category + (" (hard)" if one.hard else "")
+    return f"{one.address} {one.action}, {why}: {one.diagnostic[:200]}"

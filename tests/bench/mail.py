@@ -1,8 +1,10 @@
-"""How many report mails are read per second on one core, beside other parsers over the same mails in the same run.
+"""How many report mails are read per second on one core, beside other parsers over the same mails in the
+same run.
 
-`python -m tests.bench.mail` prints one JSON line. The mails are the labelled third-party ones beside the checkout
-where they are, else our own cases. `stdlib` is BytesParser (compat32), walk and decode of every part: less than
-what `parse` does, which also classifies, attributes and judges. A library that is not installed gives null.
+`python -m tests.bench.mail` prints one JSON line. The mails are the labelled third-party ones beside the
+checkout where they are, else our own cases. `stdlib` is BytesParser (compat32), walk and decode of every
+part: less than what `parse` does, which also classifies, attributes and judges. A library that is not
+installed gives null.
 """
 
 from __future__ import annotations
@@ -24,8 +26,18 @@ from collectors.mail import parse
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data" / "mail"
 CASES = ROOT / "tests" / "collectors" / "mail" / "cases"
-MAIL_TYPES = {"arf", "arf-legacy-jmrp", "dsn", "bounce-nonstandard", "dmarc-aggregate-mail", "dmarc-failure-mail",
-              "tlsrpt-mail", "mdn", "xarf", "other"}
+MAIL_TYPES = {
+    "arf",
+    "arf-legacy-jmrp",
+    "dsn",
+    "bounce-nonstandard",
+    "dmarc-aggregate-mail",
+    "dmarc-failure-mail",
+    "tlsrpt-mail",
+    "mdn",
+    "xarf",
+    "other",
+}
 ROUNDS = 5
 
 
@@ -59,11 +71,15 @@ def mail_parser() -> Callable[[bytes], object]:
     return parser
 
 
-OTHERS = {"parsedmarc": ("parsedmarc", parsedmarc), "flufl_bounce": ("flufl", flufl_bounce), "mail_parser": ("mailparser", mail_parser)}
+OTHERS = {
+    "parsedmarc": ("parsedmarc", parsedmarc),
+    "flufl_bounce": ("flufl", flufl_bounce),
+    "mail_parser": ("mailparser", mail_parser),
+}
 
 
 def per_second(read: Callable[[bytes], object], raws: list[bytes], rounds: int = ROUNDS) -> float:
-    """By processor time, which a busy machine does not change; the best of the rounds. A parser that raises on a mail has at least tried it."""
+    """By processor time, the best of the rounds. A parser that raises on a mail has at least tried it."""
     best = float("inf")
     for _ in range(rounds):
         began = time.process_time()
@@ -87,7 +103,11 @@ def run() -> dict[str, Any]:
                 ratio[name] = round(ours / per_second(make(), raws, rounds=1), 2) if found else None
     finally:
         logging.disable(logging.NOTSET)
-    return {"bench": "mail", "figures": {"messages_per_second": round(ours), "mails": len(raws)}, "ratio": ratio}
+    return {
+        "bench": "mail",
+        "figures": {"messages_per_second": round(ours), "mails": len(raws)},
+        "ratio": ratio,
+    }
 
 
 if __name__ == "__main__":

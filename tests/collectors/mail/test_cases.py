@@ -1,4 +1,5 @@
-"""One folder per kind of mail: `message.*` as it arrives, `expected.json` as `vigie mail parse --json` tells it."""
+"""One folder per kind of mail: `message.*` as it arrives, `expected.json` as `vigie mail parse --json`
+tells it."""
 
 import json
 from pathlib import Path

@@ -16,8 +16,9 @@ def mail_of(name: str) -> bytes:
 
 def test_a_mail_fetched_again_with_other_trace_fields_is_the_same() -> None:
     once = mail_of("arf-as-in-rfc5965")
-    again = b"Return-Path: <x@example.org>\nDelivered-To: other@acme.example.net\nX-Spam-Status: No\n" + once.replace(
-        b"fbl.provider.example.org (fbl", b"relay.example.org (fbl", 1
+    again = (
+        b"Return-Path: <x@example.org>\nDelivered-To: other@acme.example.net\nX-Spam-Status: No\n"
+        + once.replace(b"fbl.provider.example.org (fbl", b"relay.example.org (fbl", 1)
     )
     assert parse(again).identity == parse(once).identity
 
@@ -48,7 +49,9 @@ def test_attribution_gets_the_clues_of_the_report_itself() -> None:
     assert parse(mail_of("bounce-qmail")).report_headers["to"] == "bounce+acme-7f3a@mail.acme.example.net"
 
 
-@pytest.mark.parametrize("name", ["bounce-qmail", "bounce-exim", "bounce-that-names-nobody", "dsn-two-recipients-xtext"])
+@pytest.mark.parametrize(
+    "name", ["bounce-qmail", "bounce-exim", "bounce-that-names-nobody", "dsn-two-recipients-xtext"]
+)
 def test_the_returned_mail_is_found(name: str) -> None:
     assert parse(mail_of(name)).original_headers["message-id"] == "<july-4711@mail.acme.example.net>"
 

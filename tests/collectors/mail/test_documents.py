@@ -15,7 +15,8 @@ from collectors.mail.report import Kind
 CASES = Path(__file__).parent / "cases"
 HEAD = "<feedback><report_metadata><report_id>r</report_id></report_metadata>"
 ROW = (
-    "<record><row><source_ip>192.0.2.1</source_ip><count>2</count><policy_evaluated><dkim>fail</dkim><spf>pass</spf>"
+    "<record><row><source_ip>192.0.2.1</source_ip><count>2</count>"
+    "<policy_evaluated><dkim>fail</dkim><spf>pass</spf>"
     "</policy_evaluated></row><identifiers><header_from>Acme.Example.NET</header_from></identifiers></record>"
 )
 
@@ -24,7 +25,13 @@ def test_a_dmarc_report_keeps_each_row() -> None:
     report = parse((CASES / "dmarc-gzip-attached" / "message.eml").read_bytes()).report
     assert report is not None
     good, bad = report.rows
-    assert (good.source_ip, good.count, good.dkim, good.spf, good.aligned) == ("192.0.2.33", 120, "pass", "fail", True)
+    assert (good.source_ip, good.count, good.dkim, good.spf, good.aligned) == (
+        "192.0.2.33",
+        120,
+        "pass",
+        "fail",
+        True,
+    )
     assert (good.envelope_from, good.header_from) == ("mail.acme.example.net", "acme.example.net")
     assert (bad.disposition, bad.reasons, bad.aligned) == ("quarantine", ("mailing_list",), False)
     assert report.published == {"p": "quarantine", "sp": "reject", "adkim": "r", "aspf": "r", "pct": "100"}
@@ -62,13 +69,22 @@ def test_a_record_without_its_parts_is_still_a_record() -> None:
     [
         ("", "no XML"),
         ("<html><body>no</body></html>", "no DMARC report"),
-        ('<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><feedback>&x;</feedback>', "declares entities"),
+        (
+            '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><feedback>&x;</feedback>',
+            "declares entities",
+        ),
         ("<!doctype a [<!element x>]><feedback/>", "declares entities"),
         (HEAD + ROW, "cut off before its end"),
         (HEAD + "<a>" * 100, "nested deeper or wider than the bound"),
         (HEAD + "<a/>" * 5_000 + "</feedback>", "more unknown elements than the bound"),
-        (HEAD + "<record>" + "<a/>" * 50_000 + "</record></feedback>", "nested deeper or wider than the bound"),
-        (HEAD + "<a " + " ".join(f"b{n}='1'" for n in range(50_000)) + "/></feedback>", "a tag or a text longer than the bound"),
+        (
+            HEAD + "<record>" + "<a/>" * 50_000 + "</record></feedback>",
+            "nested deeper or wider than the bound",
+        ),
+        (
+            HEAD + "<a " + " ".join(f"b{n}='1'" for n in range(50_000)) + "/></feedback>",
+            "a tag or a text longer than the bound",
+        ),
         (HEAD + "<record>&lt" + "<p>" * 600_000 + "</feedback>", "nested deeper or wider than the bound"),
     ],
 )
@@ -135,14 +151,18 @@ def test_an_archive_that_costs_too_much_is_refused(packed: bytes, why: str) -> N
         archive.unpack(packed, 1_000)
 
 
-@pytest.mark.parametrize("text", [b"{", b'{"a": 1}', b"[]", b'{"a":' + b"[" * 100_000, b'{"policies": 3, "report-id": []'])
+@pytest.mark.parametrize(
+    "text", [b"{", b'{"a": 1}', b"[]", b'{"a":' + b"[" * 100_000, b'{"policies": 3, "report-id": []']
+)
 def test_json_that_is_no_report_is_refused(text: bytes) -> None:
     with pytest.raises(UnreadableError):
         document.read(text)
 
 
 def test_a_tls_report_with_nonsense_in_it_is_read_as_far_as_it_goes() -> None:
-    report = document.read(b'{"policies": [1, {"policy": "x", "summary": {"total-failure-session-count": -5}}], "report-id": 7}')
+    report = document.read(
+        b'{"policies": [1, {"policy": "x", "summary": {"total-failure-session-count": -5}}], "report-id": 7}'
+    )
     assert report.kind is Kind.TLS_REPORT
     assert report.report is not None
     assert (report.report.id, report.report.records, report.report.failed) == (None, 1, 0)

@@ -15,7 +15,10 @@ def split(text: str) -> tuple[dict[str, list[bytes]], str]:
 
 def test_fields_end_at_the_blank_line() -> None:
     found, body = split("A: 1\r\nB : 2\r\n\r\nC: 3")
-    assert ({name: fields.text(values[0]) for name, values in found.items()}, body) == ({"a": "1", "b": "2"}, "C: 3")
+    assert ({name: fields.text(values[0]) for name, values in found.items()}, body) == (
+        {"a": "1", "b": "2"},
+        "C: 3",
+    )
 
 
 def test_fields_end_at_the_first_line_that_is_none() -> None:

@@ -12,7 +12,8 @@ def types(part: Part) -> list[str]:
 
 def multipart(*parts: str, boundary: str = "b", end: str = "--") -> bytes:
     body = "".join(f"--{boundary}\n{part}\n" for part in parts)
-    return f'Content-Type: multipart/mixed; boundary="{boundary}"\n\npreamble\n{body}--{boundary}{end}\nepilogue'.encode()
+    head = f'Content-Type: multipart/mixed; boundary="{boundary}"\n\npreamble\n'
+    return f"{head}{body}--{boundary}{end}\nepilogue".encode()
 
 
 def test_a_mail_without_a_type_is_text() -> None:
@@ -67,14 +68,20 @@ def test_what_stands_on_top_of_an_attached_mail_is_passed_over(top: str) -> None
 
 
 def test_an_attached_mail_may_be_encoded() -> None:
-    mail = mime.read(b"Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nU3ViamVjdDogaW4KCmlubmVy")
+    mail = mime.read(
+        b"Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nU3ViamVjdDogaW4KCmlubmVy"
+    )
     assert mail.children[0].get("subject") == "in"
 
 
 @pytest.mark.parametrize(
     ("head", "body", "said"),
     [
-        ("Content-Transfer-Encoding: quoted-printable\nContent-Type: text/plain; charset=utf-8", b"J=C3=BCr=\ngen", "Jürgen"),
+        (
+            "Content-Transfer-Encoding: quoted-printable\nContent-Type: text/plain; charset=utf-8",
+            b"J=C3=BCr=\ngen",
+            "Jürgen",
+        ),
         ("Content-Transfer-Encoding: BASE64", b"SGVsbG8", "Hello"),
         ("Content-Transfer-Encoding: base64", b"SGVs!!bG8=*", "Hello"),
         ("Content-Type: text/plain; charset=iso-8859-1", b"J\xfcrgen", "Jürgen"),

@@ -16,7 +16,10 @@ def infer_ip(head: str) -> str | None:
         ("X-Originating-IP: 10.0.0.1\nReceived-SPF: Pass (x) client-ip=192.0.2.2; helo=a", "192.0.2.2"),
         ("Authentication-Results: x; spf=pass (sender IP is 2001:db8::7)\n smtp.mailfrom=a", "2001:db8::7"),
         ("X-Forefront-Antispam-Report: CIP:192.0.2.3;CTRY:FR;", "192.0.2.3"),
-        ("Received: from in (in [10.1.1.1]) by [192.0.2.99]; x\nReceived: from out (out [192.0.2.4]) by in", "192.0.2.4"),
+        (
+            "Received: from in (in [10.1.1.1]) by [192.0.2.99]\nReceived: from out (out [192.0.2.4]) by in",
+            "192.0.2.4",
+        ),
         ("Received: from out (HELO out) (192.0.2.5) by in", "192.0.2.5"),
         ("Received: from [IPv6:2001:db8::8] by in", "2001:db8::8"),
         ("Received: from out ([::ffff:192.0.2.6]) by in", "192.0.2.6"),
@@ -44,12 +47,16 @@ def test_the_recipient_is_inferred_only_where_one_is_named(head: str, found: tup
     assert original.infer(mime.read(head.encode() + b"\n\n")).original_rcpt_to == found
 
 
-@pytest.mark.parametrize("address", ["redacted@x.org", "[redacted]", "undisclosed", f"{'0a' * 16}@x.org", "xxxx@x.org"])
+@pytest.mark.parametrize(
+    "address", ["redacted@x.org", "[redacted]", "undisclosed", f"{'0a' * 16}@x.org", "xxxx@x.org"]
+)
 def test_a_blotted_out_address_is_known_as_such(address: str) -> None:
     assert original.is_redacted(address)
 
 
-@pytest.mark.parametrize("address", ["pat@example.org", "ed.acted@example.org", "max@example.org", "deadbeef@example.org"])
+@pytest.mark.parametrize(
+    "address", ["pat@example.org", "ed.acted@example.org", "max@example.org", "deadbeef@example.org"]
+)
 def test_an_ordinary_address_is_not(address: str) -> None:
     assert not original.is_redacted(address)
 
@@ -70,5 +77,8 @@ def test_the_source_of_a_report_is_told_by_its_marks(sender: str, agent: str, pr
 
 
 def test_html_becomes_lines_of_words() -> None:
-    page = "<html><style>p {x}</style><p>Your&nbsp;mail to <b>pat@example.org</b><br>failed &lt;550&gt;</p><script>1<2</script>."
+    page = (
+        "<html><style>p {x}</style><p>Your&nbsp;mail to <b>pat@example.org</b><br>"
+        "failed &lt;550&gt;</p><script>1<2</script>."
+    )
     assert html_text.words(page).split("\n") == ["", "Your mail to pat@example.org", "failed <550>", "."]

@@ -27,7 +27,9 @@ def told(raw: bytes) -> None:
     assert report.kind in Kind
     assert report.identity
     assert (report.error is not None) or report.kind is not Kind.UNREADABLE
-    assert not (report.error or "").startswith(("TypeError", "AttributeError", "IndexError", "KeyError", "RecursionError"))
+    assert not (report.error or "").startswith(
+        ("TypeError", "AttributeError", "IndexError", "KeyError", "RecursionError")
+    )
     report.to_json()
 
 
@@ -74,7 +76,9 @@ def test_a_mail_wrapped_in_mails_is_told(seed: bytes, depth: int, coded: bool) -
     raw = seed
     for _ in range(depth if not coded else min(depth, 6)):
         head = b"Content-Type: message/rfc822\n"
-        raw = head + (b"Content-Transfer-Encoding: base64\n\n" + base64.encodebytes(raw) if coded else b"\n" + raw)
+        raw = head + (
+            b"Content-Transfer-Encoding: base64\n\n" + base64.encodebytes(raw) if coded else b"\n" + raw
+        )
     told(raw)
 
 
@@ -86,7 +90,9 @@ def test_a_mail_in_a_charset_nobody_sends_is_told(seed: bytes, charset: str) -> 
 
 FIELDS = b"From: a@example.org\nSubject: x\n"
 MIXED = FIELDS + b"Content-Type: multipart/mixed; boundary=b\n\n"
-STATUS = FIELDS + b"Content-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/delivery-status\n\n"
+STATUS = (
+    FIELDS + b"Content-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/delivery-status\n\n"
+)
 ROW = b"<record><row><source_ip>192.0.2.1</source_ip><count>1</count></row></record>"
 N = 4_000_000
 HOSTILE = {
@@ -99,16 +105,25 @@ HOSTILE = {
     "recipients": FIELDS + b"To: " + b"a@example.org, " * (N // 15) + b"\n\n",
     "delimiters": MIXED + b"--b\n" * (N // 4),
     "almost delimiters": MIXED + b"--bx\n" * (N // 5),
-    "nested parts": b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(9_000)),
+    "nested parts": b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(9_000)
+    ),
     "nested mails": b"Content-Type: message/rfc822\n\n" * (N // 30),
     "blank lines": b"\n" * N + b"x",
     "From lines": b"From \n" * (N // 6),
     "open tags": FIELDS + b"Content-Type: text/html\n\n" + b"<style" * (N // 6),
-    "dashes": FIELDS + b"Content-Type: multipart/report; boundary=b\n\n--b\n\nfailed the published DMARC policy\n" + b"-" * N,
-    "recipients of a status": STATUS + b"".join(b"Final-Recipient: rfc822; a%d@b.c\nAction: failed\n\n" % n for n in range(80_000)),
-    "words of a bounce": b"From: MAILER-DAEMON@x.org\nSubject: failure notice\n\n" + b"could not deliver <a@example.org>: 550 \n" * (N // 40),
-    "one long line": b"From: MAILER-DAEMON@x.org\nSubject: failure notice\n\n" + b"user unknown 550 5.1.1 " * (N // 23),
-    "hops": STATUS + b"--b\nContent-Type: message/rfc822\n\n" + (b"Received: " + b"[10.0.0.1] " * 5_000 + b"\n") * 70,
+    "dashes": FIELDS
+    + b"Content-Type: multipart/report; boundary=b\n\n--b\n\nfailed the published DMARC policy\n"
+    + b"-" * N,
+    "recipients of a status": STATUS
+    + b"".join(b"Final-Recipient: rfc822; a%d@b.c\nAction: failed\n\n" % n for n in range(80_000)),
+    "words of a bounce": b"From: MAILER-DAEMON@x.org\nSubject: failure notice\n\n"
+    + b"could not deliver <a@example.org>: 550 \n" * (N // 40),
+    "one long line": b"From: MAILER-DAEMON@x.org\nSubject: failure notice\n\n"
+    + b"user unknown 550 5.1.1 " * (N // 23),
+    "hops": STATUS
+    + b"--b\nContent-Type: message/rfc822\n\n"
+    + (b"Received: " + b"[10.0.0.1] " * 5_000 + b"\n") * 70,
     "records": b"<feedback>" + ROW * (N // len(ROW)) + b"</feedback>",
     "elements": b"<feedback>" + b"<p/>" * (N // 4) + b"</feedback>",
     "broken elements": b"<feedback><record>" + b"<p>" * (N // 3) + b"</feedback>",
@@ -131,7 +146,10 @@ def test_all_of_them_together_stay_within_the_memory_of_one_worker() -> None:
         from tests.collectors.mail.test_robustness import HOSTILE
         for raw in HOSTILE.values():
             parse(raw)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before - sum(map(len, HOSTILE.values())) // 1024)
+        swollen = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        print(swollen - sum(map(len, HOSTILE.values())) // 1024)
     """)
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
+    )
     assert int(done.stdout) < 200_000, "kilobytes above the inputs themselves"

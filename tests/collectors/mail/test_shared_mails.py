@@ -1,4 +1,5 @@
-"""Third-party mails beside the checkout, where they are: all are told, hostile ones cheaply, labelled ones rightly."""
+"""Third-party mails beside the checkout, where they are: all are told, hostile ones cheaply, labelled ones
+rightly."""
 
 import collections
 import json
@@ -15,9 +16,19 @@ if not (DATA / "MANIFEST.json").exists():
     pytest.skip("the labelled third-party mails are not beside this checkout", allow_module_level=True)
 
 ITEMS: list[dict[str, Any]] = json.loads((DATA / "MANIFEST.json").read_text())["items"]
-KINDS = {"arf": "arf", "arf-legacy-jmrp": "arf", "dmarc-failure-mail": "dmarc_failure", "tlsrpt-json": "tls_report",
-         "tlsrpt-mail": "tls_report", "xarf": "xarf", "xarf-json": "xarf", "dmarc-aggregate-xml": "dmarc_aggregate",
-         "dmarc-aggregate-gz": "dmarc_aggregate", "dmarc-aggregate-zip": "dmarc_aggregate", "dmarc-aggregate-mail": "dmarc_aggregate"}
+KINDS = {
+    "arf": "arf",
+    "arf-legacy-jmrp": "arf",
+    "dmarc-failure-mail": "dmarc_failure",
+    "tlsrpt-json": "tls_report",
+    "tlsrpt-mail": "tls_report",
+    "xarf": "xarf",
+    "xarf-json": "xarf",
+    "dmarc-aggregate-xml": "dmarc_aggregate",
+    "dmarc-aggregate-gz": "dmarc_aggregate",
+    "dmarc-aggregate-zip": "dmarc_aggregate",
+    "dmarc-aggregate-mail": "dmarc_aggregate",
+}
 
 
 def test_every_mail_is_told_in_time_and_without_an_error_of_ours() -> None:
@@ -29,15 +40,20 @@ def test_every_mail_is_told_in_time_and_without_an_error_of_ours() -> None:
 
 
 def test_reports_with_a_form_of_their_own_are_all_known() -> None:
-    wrong = [item["file"] for item in ITEMS
-             if item["type"] in KINDS and parse((DATA / item["file"]).read_bytes()).kind != KINDS[item["type"]]]
+    wrong = [
+        item["file"]
+        for item in ITEMS
+        if item["type"] in KINDS and parse((DATA / item["file"]).read_bytes()).kind != KINDS[item["type"]]
+    ]
     assert wrong == []
 
 
 def test_what_must_be_refused_is_refused() -> None:
     for item in ITEMS:
         if (item.get("expected_derived") or {}).get("rejected"):
-            assert parse((DATA / item["file"]).read_bytes()).kind in {Kind.UNREADABLE, Kind.OTHER}, item["file"]
+            assert parse((DATA / item["file"]).read_bytes()).kind in {Kind.UNREADABLE, Kind.OTHER}, item[
+                "file"
+            ]
 
 
 def test_feedback_reports_agree_with_their_labels() -> None:
@@ -48,8 +64,12 @@ def test_feedback_reports_agree_with_their_labels() -> None:
         said = parse((DATA / item["file"]).read_bytes()).feedback if item["type"].startswith("arf") else None
         if said is None:
             continue
-        answers = {"feedback_type": said.type, "source_ip": said.source_ip or said.inferred.source_ip,
-                   "original_mail_from": said.mail_from, "original_rcpt_to": list(said.recipients)}
+        answers = {
+            "feedback_type": said.type,
+            "source_ip": said.source_ip or said.inferred.source_ip,
+            "original_mail_from": said.mail_from,
+            "original_rcpt_to": list(said.recipients),
+        }
         for name, answer in answers.items():
             if label.get(name):
                 asked[name] += 1
@@ -64,6 +84,10 @@ def test_notifications_name_the_recipients_of_their_labels() -> None:
         label = (item.get("expected_derived") or {}).get("recipients")
         if item["type"] == "dsn" and label:
             found = {one.address.lower() for one in parse((DATA / item["file"]).read_bytes()).recipients}
-            named = {str(one.get(name)).lower() for one in label for name in ("final_recipient", "original_recipient")}
+            named = {
+                str(one.get(name)).lower()
+                for one in label
+                for name in ("final_recipient", "original_recipient")
+            }
             asked, right = asked + 1, right + (bool(found) and found <= named)
     assert right >= 0.98 * asked
