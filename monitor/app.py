@@ -110,10 +110,10 @@ class Application:
     # ── life ──
 
     def prepare(self) -> None:
-        """Bring the schema up to date and apply the configured inventory. Raises what is wrong with it."""
+        """Bring the schema up to date and apply the configured inventory. Raises ConfigError or InventoryError."""
         self.store.migrate()
-        for path in self.config.inventory:
-            wanted = load_inventory(path)
+        if self.config.inventory:
+            wanted = load_inventory(*self.config.inventory, secrets=self.config.secrets)
             with self.store.session() as session:
                 apply_difference(session, planned(read_inventory(session), wanted))
 

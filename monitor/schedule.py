@@ -22,8 +22,8 @@ from monitor.store import Store
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(minutes=2)
-RENEW_SECONDS = 30.0
+LEASE = timedelta(seconds=20)  # how long a crash of its owner delays a job
+RENEW_SECONDS = 5.0
 THREADS = 16
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from monitor.api.serve import AddressError
 from monitor.config import Config, ConfigError, load_config
+from monitor.inventory import InventoryError
 
 
 class Failure(click.ClickException):
@@ -35,6 +36,8 @@ def configured(path: Path) -> Iterator[Config]:
         yield load_config(path, os.environ)
     except ConfigError as error:
         raise Failure(2, str(error)) from None
+    except InventoryError as error:
+        raise Failure(2, f"the inventory cannot be applied: {error}") from None
     except DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0]
         raise Failure(3, f"the database cannot be used: {reason} — is it up, and engine.url right?") from None

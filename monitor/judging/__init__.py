@@ -82,7 +82,7 @@ class Judge:
         if settled:
             return
         with self.store.session() as session:
-            incident = _find(session, rule.id, verdict.group) or _new(rule, verdict, now)
+            incident = _find(session, rule.id, verdict.group, lock=True) or _new(rule, verdict, now)
             self._move(Case(session, rule, incident, verdict, now), after)
 
     def _move(self, case: Case, after: Progress) -> None:
@@ -184,9 +184,9 @@ def _open(session: Session, rule: str | None = None) -> list[Incident]:
     return list(session.exec(query if rule is None else query.where(Incident.rule == rule)))
 
 
-def _find(session: Session, rule: str, group: Group) -> Incident | None:
+def _find(session: Session, rule: str, group: Group, *, lock: bool = False) -> Incident | None:
     query = select(Incident).where(Incident.rule == rule, Incident.open_key == subject_key(group))
-    return session.exec(query).first()
+    return session.exec(query.with_for_update() if lock else query).first()
 
 
 def subject_key(group: Group) -> str:

@@ -33,7 +33,7 @@ def _rule(source: RuleSource, problems: list[ConfigError]) -> ListingRule | Comp
         problems.append(source.error((), "must be a mapping with id, kind and a condition"))
         return None
     kind = source.data.get("kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         said = "kind is missing" if kind is None else f"kind '{kind}' is none of a rule"
         problems.append(source.error(("kind",) if kind else (), f"{said} — known: {', '.join(sorted(KINDS))}"))
         return None
@@ -45,7 +45,7 @@ def _repeated(sources: tuple[RuleSource, ...]) -> list[ConfigError]:
     problems = []
     for source in sources:
         name = source.data.get("id") if isinstance(source.data, dict) else None
-        if name in seen:
+        if isinstance(name, str) and name in seen:
             first = seen[name]
             problems.append(source.error(("id",), f"'{name}' is taken by the rule at {first.file}:{first.line}"))
         elif isinstance(name, str):

@@ -60,8 +60,11 @@ def judge_listings(rule: ListingRule, facts: Iterable[ListingFact]) -> list[Verd
     unknown, for the reason given.
     """
     groups: dict[Group, list[ListingFact]] = {}
-    for fact in facts:
-        if _watched(rule, fact):
+    known = list(facts)
+    counted = {(fact.target, fact.dnsbl) for fact in known}
+    for fact in known:
+        # a list that is part of another one that says the same is not a second finding
+        if _watched(rule, fact) and (fact.target, fact.detail.get("included_in")) not in counted:
             groups.setdefault(_group(rule, fact), []).append(fact)
     return [_listing_verdict(group, found) for group, found in groups.items()]
 
@@ -74,7 +77,9 @@ def absent(group: Group) -> Verdict:
 def _watched(rule: ListingRule, fact: ListingFact) -> bool:
     if fact.baseline and not rule.baseline:
         return False
-    if fact.detail.get("kind", "block") != "block":
+    if fact.detail.get("kind", "block") != "block" or not fact.detail.get("finding", True):
+        return False
+    if fact.detail.get("collateral") and not rule.collateral:
         return False
     if rule.lists is not None:
         return fact.dnsbl in rule.lists

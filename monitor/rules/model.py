@@ -57,6 +57,7 @@ class ListingRule(_Rule):
     lists: tuple[str, ...] | None = None  # ids of the catalogue; None: every block list asked
     min_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
     baseline: bool = False  # also what was listed before we first looked
+    collateral: bool = False  # also lists that list the neighbours of the guilty
     by: tuple[Literal["dnsbl", "pool", "customer", "target"], ...] = ("dnsbl", "pool")
 
     @model_validator(mode="after")

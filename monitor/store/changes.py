@@ -91,6 +91,7 @@ def expire(session: Session, now: datetime) -> list[Suspension]:
     ).all()
     for brake in due:
         take_off(session, brake, actor="expiry", reason="its time is over", now=now)
+        brake.lifted_at = brake.until  # the gate let go then: what was sent since is sent after the brake
     return list(due)
 
 

@@ -13,14 +13,17 @@ from pathlib import Path
 from typing import Self
 
 PROGRAM = shutil.which("rbldnsd") or shutil.which("rbldnsd", path="/usr/sbin:/usr/local/sbin")
-SOA = "$SOA 300 ns.invalid hostmaster.invalid 0 600 300 86400 60\n"
+SOA = "$SOA 300 ns.invalid hostmaster.invalid 0 600 300 86400 {negative}\n"
 
 
 class Rbldnsd:
     """`Rbldnsd({"bl.example.net": ("ip4set", ":127.0.0.2:listed\\n192.0.2.7\\n")})`; answers when built."""
 
-    def __init__(self, zones: Mapping[str, tuple[str, str]], *, options: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, zones: Mapping[str, tuple[str, str]], *, options: tuple[str, ...] = (), negative_ttl_seconds: int = 60
+    ) -> None:
         assert PROGRAM, "rbldnsd is not installed"
+        self.soa = SOA.format(negative=negative_ttl_seconds)
         self.folder = Path(tempfile.mkdtemp(prefix="rbldnsd"))
         self.folder.chmod(0o755)
         for zone, (_, text) in zones.items():
@@ -39,7 +42,7 @@ class Rbldnsd:
         """Replace a zone's data; rbldnsd looks every second and sees it by size and time."""
         path = self.folder / zone
         fresh = self.folder / f".{zone}"
-        fresh.write_text(SOA + text)
+        fresh.write_text(self.soa + text)
         fresh.chmod(0o644)
         fresh.replace(path)
 

@@ -82,10 +82,17 @@ def test_one_operator_listing_many_ips_of_a_pool_is_one_incident_that_brakes_eac
 
 
 @pytest.mark.parametrize("fact", [
-    listing(weight=0.4), listing(baseline=True), listing(detail={"kind": "allow"}),
+    listing(weight=0.4), listing(baseline=True), listing(detail={"kind": "allow"}), listing(detail={"collateral": True}),
+    listing(detail={"finding": False}),
 ])
-def test_light_lists_old_findings_and_allow_lists_raise_nothing(fact):
+def test_light_lists_old_findings_allow_lists_and_collateral_raise_nothing(fact):
     assert listing_verdicts(fact) == []
+
+
+def test_a_list_that_is_part_of_another_is_not_counted_twice():
+    part = listing(dnsbl="part", detail={"included_in": "big"})
+    assert len(listing_verdicts(part, listing())) == 1
+    assert len(listing_verdicts(part)) == 1
 
 
 def test_what_is_merely_suspected_is_no_breach():

@@ -1,0 +1,133 @@
+"""kill -9 at random moments: nothing is lost, nothing is counted twice, nobody is left with a firing alert."""
+
+import os
+import random
+import threading
+import time
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from sqlmodel import func, select
+
+from monitor.demo.world import Mailing, feedback_report
+from monitor.records import Incident, Outbox, Reading, Series, Suspension, Transition
+from monitor.store import Store
+from tests.servers.service import eventually
+
+KILLS = 50 if os.environ.get("VIGIE_REQUIRE_REAL") == "1" else 12
+BOLT = Mailing("bolt", "newsletter", "bolt.example", ("192.0.2.8",), 400)
+ALIVE_AT_MOST = 2.0
+
+
+class Traffic:
+    """Mail goes on while the service dies: events are posted until acknowledged, complaints delivered."""
+
+    def __init__(self, world, dice):
+        self.world, self.dice = world, dice
+        self.delivered = self.complaints = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self):
+        serial = 0
+        while not self._stop.is_set():
+            serial += 1
+            for _ in range(self.dice.randrange(1, 5)):
+                self.complaints += 1
+                self.world.mailbox.deliver(feedback_report(BOLT, "192.0.2.8", self.complaints, datetime.now(UTC)))
+            self.post(serial, BOLT.messages)
+            if serial % 10 == 0:
+                self.world.lists.list()
+            if serial % 10 == 5:
+                self.world.lists.clear()
+            self._stop.wait(0.2)
+
+    def post(self, serial, count):
+        """At least once, as a sender's queue does it; the key makes it once."""
+        event = {"at": datetime.now(UTC).isoformat(), "customer": "bolt", "stream": "newsletter", "ip": "192.0.2.8",
+                 "domain": "bolt.example", "recipient_domain": "yahoo.com", "outcome": "delivered", "count": count}
+        headers = {"Authorization": f"Bearer {self.world.key}", "Idempotency-Key": f"k{serial}"}
+        while True:
+            try:
+                answer = httpx.post(f"{self.world.service.url}/v1/events/generic", json=[event], headers=headers, timeout=5)
+            except httpx.TransportError:
+                time.sleep(0.1)
+                continue
+            assert answer.status_code == 200, answer.text
+            self.delivered += count
+            return
+
+
+def total(store, measure):
+    with store.reading_session() as session:
+        query = select(func.sum(Reading.value)).join(Series, Series.id == Reading.series_id)
+        return session.exec(query.where(Series.measure == measure)).one() or 0
+
+
+def all_quiet(store):
+    with store.reading_session() as session:
+        open_ones = session.exec(select(Incident.id).where(Incident.ended_at.is_(None))).all()
+        waiting = session.exec(select(Outbox.id).where(Outbox.state == "waiting")).all()
+        return not open_ones and not waiting
+
+
+@pytest.mark.timeout(900)
+def test_killed_at_random_moments_it_loses_nothing_and_repeats_nothing(make_world, database_url):
+    dice = random.Random(7)
+    world = make_world(database_url)
+    world.start()
+    with Traffic(world, dice) as traffic:
+        for _ in range(KILLS):
+            time.sleep(dice.uniform(0, ALIVE_AT_MOST))
+            world.service.kill()
+            # the next life may be cut short while it is still starting
+            world.service.start(wait=dice.random() < 0.7)
+    world.service.kill()
+    world.service.start()
+    world.lists.clear()
+    store = Store(database_url)
+    try:
+        eventually(lambda: total(store, "complaint") >= traffic.complaints, 60)
+        serial = 1_000_000
+        deadline = time.monotonic() + 120
+        while not all_quiet(store):
+            assert time.monotonic() < deadline, "incidents did not end"
+            serial += 1
+            traffic.post(serial, 20_000)  # clean mail, so that the rate heals
+            time.sleep(1)
+        assert total(store, "complaint") == traffic.complaints
+        assert total(store, "delivered") == traffic.delivered
+        _check_histories(store)
+    finally:
+        store.close()
+    firing, resolved = set(world.chat.keys("firing")), set(world.chat.keys("resolved"))
+    assert firing, "something must have fired, or this test shows nothing"
+    assert firing == resolved
+
+
+def _check_histories(store):
+    """Every incident and suspension has an unbroken chain of transitions that ends where it stands."""
+    with store.reading_session() as session:
+        incidents = session.exec(select(Incident)).all()
+        suspensions = session.exec(select(Suspension)).all()
+        rows = session.exec(select(Transition).order_by(Transition.id)).all()
+    chains = {}
+    for row in rows:
+        chains.setdefault(row.of, []).append((row.old, row.new))
+    for incident in incidents:
+        chain = chains[incident.id]
+        assert [old for old, _ in chain] == ["ok", *(new for _, new in chain[:-1])]
+        assert chain[-1][1] == incident.state == "ok"
+    for brake in suspensions:
+        assert chains[brake.id] == [("none", "hold"), ("hold", "lifted")]
+        assert brake.lifted_at is not None
+    assert set(chains) == {row.id for row in (*incidents, *suspensions)}

@@ -1,0 +1,92 @@
+"""The real service in a process of its own, as its user starts it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+READY_SECONDS = 60
+
+
+def free_port():
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return trial.getsockname()[1]
+
+
+class Service:
+    """`vigie run --config F`; `start()` may be followed by `kill()` and `start()` again."""
+
+    def __init__(self, config: Path, port: int) -> None:
+        self.config, self.url = config, f"http://127.0.0.1:{port}"
+        self.log = config.with_name("service.log")
+        self._process = None
+
+    def start(self, *, wait=True):
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "monitor", "run", "--config", str(self.config)],
+                stdout=log, stderr=log, env={**os.environ, "PYTHONWARNINGS": "default"},
+            )
+        if wait:
+            self.wait_until_ready()
+
+    def wait_until_ready(self):
+        end = time.monotonic() + READY_SECONDS
+        while time.monotonic() < end:
+            if self._process.poll() is not None:
+                raise AssertionError(f"the service ended with {self._process.returncode}:\n{self.log.read_text()}")
+            try:
+                if httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.05)
+        raise AssertionError(f"the service is not ready after {READY_SECONDS} s:\n{self.log.read_text()}")
+
+    def kill(self):
+        """kill -9: nothing of it gets a chance to tidy up."""
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self):
+        """As an operator stops it; returns the exit code."""
+        self._process.terminate()
+        try:
+            return self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def command(self, *arguments):
+        """Another `vigie` command on the same configuration: its standard output."""
+        done = subprocess.run(
+            [sys.executable, "-m", "monitor", *arguments, "--config", str(self.config)],
+            capture_output=True, text=True, check=False, timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+
+def eventually(question, seconds=30.0, every=0.1):
+    """The first true answer of `question`; fails with its last one when the time is over."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = question()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s; last answer: {answer!r}")
+        time.sleep(every)
