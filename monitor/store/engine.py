@@ -129,7 +129,7 @@ def _sqlite(url: URL, *, reads: bool) -> Engine:
 
 
 def _postgresql(url: URL, *, reads: bool) -> Engine:
-    engine = create_engine(url, pool_pre_ping=True, pool_size=10, connect_args={"options": "-c timezone=UTC"})
+    engine = create_engine(url, pool_pre_ping=True, connect_args={"options": "-c timezone=UTC"})
     if not reads:
         return engine
     snapshot: Engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)

@@ -20,7 +20,7 @@ from monitor.records import EPOCH, BatchRow, Cursor, EvidenceRow, ParkedRow
 from monitor.store.bulk import stored, write_traces
 from monitor.store.engine import Engines, insert_into, table
 from monitor.store.numbers import bounded, write_numbers
-from monitor.store.series_ids import SeriesIds, SeriesKey, clean
+from monitor.store.series_ids import INDEXED_LENGTH, SeriesIds, SeriesKey, clean, short
 
 TraceFields = tuple[object, ...]
 
@@ -67,9 +67,10 @@ class Intake:
         """The columns of TRACE_COLUMNS from `kind` on."""
         subject = trace.subject
         recipient = self._hash_recipient(trace.recipient) if trace.recipient else None
+        message_id = trace.message_id and trace.message_id[:INDEXED_LENGTH]
         said = (
             trace.kind, subject.customer, subject.stream, subject.campaign, subject.ip, subject.domain,
-            subject.provider, recipient, trace.message_id, trace.category, trace.status, trace.reply_code,
+            subject.provider, recipient, message_id, trace.category, trace.status, trace.reply_code,
             trace.text, trace.how,
         )  # fmt: skip
         return (*(value and clean(value) for value in said), trace.count)
@@ -90,7 +91,7 @@ def _take_key(connection: Connection, batch: Batch, known_at: datetime) -> int |
     batches = table(BatchRow)
     insert = insert_into(connection, BatchRow).values(
         source=batch.source,
-        key=batch.key,
+        key=short(clean(batch.key)),
         at=bounded(batch.at, known_at),
         known_at=known_at,
         observations=len(batch.observations),

@@ -23,8 +23,6 @@ from monitor.store.series_ids import SeriesIds, SeriesKey
 
 Touched = dict[int, frozenset[SeriesKey]]  # by batch id
 
-_COUNTS = frozenset(name for name, measure in MEASURES.items() if measure.kind == "count")
-
 
 class _Sums(dict[datetime, dict[int, float]]):
     """The sums of each instant; one out of bounds shares those of the instant it is taken as."""
@@ -72,9 +70,10 @@ def _sort_out(
     """The counts of one batch, a slice per instant; what must be compared with what holds goes to `told`."""
     batch_id, batch = new
     sums = _Sums(known_at)
+    counts = {name for name, measure in MEASURES.items() if measure.kind == "count"}
     for observation, series_id in zip(batch.observations, ids, strict=True):
         value = observation.value
-        if value is None or observation.measure not in _COUNTS:
+        if value is None or observation.measure not in counts:
             at = bounded(observation.at, known_at)
             answer = Answer(at, value, observation.reason, observation.detail)
             told.append(Told(series_id, batch_id, observation.measure, observation.subject, answer))

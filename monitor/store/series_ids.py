@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
 from sqlalchemy import Connection, bindparam, text
 
-from collectors.measures import MEASURES
 from collectors.observation import Observation, Subject
 
 SeriesKey = tuple[str, Subject]  # measure, subject
 
+INDEXED_LENGTH = 600  # characters, of at most four bytes each
 _REMEMBERED = 500_000
 _INSERT = text(
     "INSERT INTO series (measure, key, customer, stream, campaign, ip, domain, provider, dnsbl, collector)"
@@ -27,7 +29,12 @@ _Item = TypeVar("_Item")
 def series_key(measure: str, subject: Subject) -> str:
     """The canonical text of a series: only the fields that are set, so that a new field changes no old key."""
     said = {name: clean(value) for name, value in subject._asdict().items() if value}
-    return f"{measure} {json.dumps(said, ensure_ascii=False, separators=(',', ':'))}"
+    return short(f"{measure} {json.dumps(said, ensure_ascii=False, separators=(',', ':'))}")
+
+
+def short(key: str) -> str:
+    """A key an index can hold (PostgreSQL: 2,704 bytes): itself, or its SHA-256 where it is too long."""
+    return key if len(key) <= INDEXED_LENGTH else f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 def clean(value: str) -> str:
@@ -41,7 +48,7 @@ class SeriesIds:
     """The ids already seen. Not more than a bounded number is remembered; forgetting costs a query."""
 
     def __init__(self) -> None:
-        self._known: dict[str, dict[Subject, int]] = {name: {} for name in MEASURES}
+        self._known: defaultdict[str, dict[Subject, int]] = defaultdict(dict)
         self._count = 0
 
     def find(self, connection: Connection, told: Sequence[Observation]) -> tuple[list[int], dict[SeriesKey, int]]:
@@ -62,7 +69,7 @@ class SeriesIds:
     def remember(self, looked_up: dict[SeriesKey, int]) -> None:
         self._count += len(looked_up)
         if self._count > _REMEMBERED:
-            self._known = {name: {} for name in MEASURES}
+            self._known = defaultdict(dict)
             self._count = len(looked_up)
         for (measure, subject), id_ in looked_up.items():
             self._known[measure][subject] = id_

@@ -110,6 +110,17 @@ def test_text_no_database_can_hold_is_mended_not_refused(store: Store, rows: Row
     store.intake([batch("1", counted(T, campaign="spring\0\udc80"), traces=(trace,))], T)
     assert rows(TraceRow)[0].text == "no\ufffdsuch?user é"
     assert rows(Series)[0].campaign == "spring\ufffd?"
+    store.intake([batch("2\0", listing(T, 1, text="listed\0 \udc80"), cursor_name="x", cursor={"a": "\0\udc80"})], T)
+    assert rows(BatchRow)[1].key == "2\ufffd"
+
+
+def test_what_is_too_long_for_an_index_is_shortened_and_still_tells_batches_and_series_apart(store: Store, rows: Rows):
+    long = "".join(chr(0x4E00 + number) for number in range(5000))  # hardly compressible
+    traces = (Trace("bounce", T, Subject(customer="acme"), message_id=long),)
+    one, other = (batch(f"{long}{n}", counted(T, campaign=f"{long}{n}"), traces=traces) for n in range(2))
+    assert [taken.new for taken in store.intake([one, other, one], T)] == [True, True, False]
+    assert {row.campaign[-1] for row in rows(Series)} == {"0", "1"}
+    assert rows(TraceRow)[0].message_id == long[:600]
 
 
 def test_evidence_and_parked_input_come_with_their_batch(store: Store, rows: Rows):
