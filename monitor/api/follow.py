@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, func, select
 
 from monitor.api.keys import KeyRing
@@ -87,9 +86,9 @@ def follow(gate: GateIndex, store: Store, clock: Callable[[], datetime], stop: t
     while not stop.wait(EVERY_SECONDS):
         try:
             gate.refresh(store, clock())
-        except (SQLAlchemyError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - a follower that ended would leave the gate behind for good
             if not failing:
-                _log.warning("the gate goes on with what it knows: %s", type(error).__name__)
+                _log.warning("the gate goes on with what it knows: %s", error)
             failing = True
         else:
             failing = False

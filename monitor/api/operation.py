@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -13,6 +13,7 @@ from sqlmodel import Session, col, func, select
 from monitor.api.problem import Problem
 from monitor.api.services import Services
 from monitor.records import Incident, Outbox, Run
+from monitor.store.runs import last_runs
 
 router = APIRouter(tags=["operation"])
 _FRESH_SECONDS = 60  # an index older than this: the database is away
@@ -49,7 +50,7 @@ def metrics(request: Request) -> Response:
     now = services.now()
     with services.store.reading_session() as session:
         text = "".join((
-            _metric("vigie_runs_total", "counter", "Runs of collectors kept, by outcome.", _runs(session)),
+            _metric("vigie_runs_24h", "gauge", "Runs of collectors in the last 24 hours, by outcome.", _runs(session, now)),
             _metric("vigie_collector_good_run_age_seconds", "gauge",
                     "Since a collector last ended ok or partial.", _ages(session, now)),
             _metric("vigie_incidents_open", "gauge", "Incidents not ended, by severity and state.",
@@ -67,18 +68,18 @@ def metrics(request: Request) -> Response:
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _runs(session: Session) -> list[_Sample]:
-    rows = session.exec(select(Run.collector, Run.outcome, func.count()).group_by(Run.collector, Run.outcome))
+def _runs(session: Session, now: datetime) -> list[_Sample]:
+    counted = select(Run.collector, Run.outcome, func.count()).where(col(Run.started_at) > now - timedelta(hours=24))
+    rows = session.exec(counted.group_by(Run.collector, Run.outcome))
     return [({"collector": collector, "outcome": outcome}, count) for collector, outcome, count in rows]
 
 
 def _ages(session: Session, now: datetime) -> list[_Sample]:
-    good = (
-        select(Run.collector, func.max(Run.ended_at))
-        .where(col(Run.outcome).in_(("ok", "partial")))
-        .group_by(Run.collector)
-    )
-    return [({"collector": name}, (now - ended_at).total_seconds()) for name, ended_at in session.exec(good) if ended_at]
+    return [
+        ({"collector": name}, (now - runs.good.ended_at).total_seconds())
+        for name, runs in last_runs(session).items()
+        if runs.good and runs.good.ended_at
+    ]
 
 
 def _open_incidents(session: Session) -> list[_Sample]:

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlmodel import Session, col, func, select
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, case, col, func, select
 
 from monitor.notify.message import next_steps
 from monitor.records import Incident, Listing, Outbox, Run, Suspension, Transition
 from monitor.rules.model import ComplaintRateRule, ListingRule
+from monitor.store.runs import Runs, last_runs
 
 AnyRule = ListingRule | ComplaintRateRule
 
@@ -70,7 +72,9 @@ class Picture:
     troubles: Sequence[Trouble]
     pending: Sequence[Incident]
     brakes: Sequence[Suspension]
+    braked: int  # how many there are; the page shows the newest
     listings: Sequence[Listing]
+    listed: int
     sources: Sequence[Source]
     messages: Sequence[Outbox]
     changes: Sequence[Transition]
@@ -93,11 +97,7 @@ def take_picture(
     session: Session, now: datetime, rules: Mapping[str, AnyRule], collectors: Mapping[str, timedelta]
 ) -> Picture:
     """What is so now."""
-    brakes = brakes_in_force(session, now)
-    open_ones = sorted(
-        session.exec(select(Incident).where(col(Incident.ended_at).is_(None)).limit(MOST_ROWS * 5)),
-        key=lambda one: (_rank(one.severity), _STATES.index(one.state) if one.state in _STATES else 9, one.started_at),
-    )
+    open_ones = _open_incidents(session)
     firing = [one for one in open_ones if one.state != "pending"][:MOST_ROWS]
     theirs = brakes_of(session, [one.id for one in firing])
     return Picture(
@@ -105,8 +105,10 @@ def take_picture(
         version=session.exec(select(func.max(Transition.id))).one() or 0,
         troubles=[trouble(one, theirs, rules.get(one.rule)) for one in firing],
         pending=[one for one in open_ones if one.state == "pending"][:MOST_ROWS],
-        brakes=brakes[:MOST_ROWS],
+        brakes=_brakes_in_force(session, now),
+        braked=_count(session, *_in_force(now)),
         listings=_listings(session),
+        listed=_count(session, col(Listing.cleared_at).is_(None)),
         sources=_sources(session, now, collectors),
         messages=list(session.exec(select(Outbox).order_by(col(Outbox.id).desc()).limit(FEW_ROWS))),
         changes=list(session.exec(select(Transition).order_by(col(Transition.id).desc()).limit(FEW_ROWS))),
@@ -118,14 +120,6 @@ def trouble(incident: Incident, brakes: Sequence[Suspension], rule: AnyRule | No
     mine = [brake for brake in brakes if brake.incident_id == incident.id]
     steps = next_steps(incident.evidence, rule.advice if rule else "")
     return Trouble(incident, _bounds(incident, rule), mine, steps)
-
-
-def brakes_in_force(session: Session, now: datetime) -> list[Suspension]:
-    """Suspensions neither lifted nor past their time, newest first."""
-    chosen = select(Suspension).where(
-        col(Suspension.lifted_at).is_(None), col(Suspension.until).is_(None) | (col(Suspension.until) > now)
-    )
-    return list(session.exec(chosen.order_by(col(Suspension.since).desc(), col(Suspension.id)).limit(MOST_ROWS * 10)))
 
 
 def brakes_of(session: Session, incidents: Sequence[str]) -> list[Suspension]:
@@ -152,6 +146,28 @@ def _bounds(incident: Incident, rule: AnyRule | None) -> Bounds | None:
     )
 
 
+def _open_incidents(session: Session) -> list[Incident]:
+    """The worst first, then what fires before what recovers or waits, then the oldest."""
+    worst = case({name: rank for rank, name in enumerate(_SEVERITIES)}, value=Incident.severity, else_=len(_SEVERITIES))
+    state = case({name: rank for rank, name in enumerate(_STATES)}, value=Incident.state, else_=len(_STATES))
+    chosen = select(Incident).where(col(Incident.ended_at).is_(None))
+    return list(session.exec(chosen.order_by(worst, state, col(Incident.started_at)).limit(MOST_ROWS * 2)))
+
+
+def _in_force(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Neither lifted nor past its time."""
+    return col(Suspension.lifted_at).is_(None), col(Suspension.until).is_(None) | (col(Suspension.until) > now)
+
+
+def _brakes_in_force(session: Session, now: datetime) -> list[Suspension]:
+    newest = select(Suspension).where(*_in_force(now)).order_by(col(Suspension.since).desc(), col(Suspension.id))
+    return list(session.exec(newest.limit(MOST_ROWS)))
+
+
+def _count(session: Session, *where: ColumnElement[bool]) -> int:
+    return session.exec(select(func.count()).where(*where)).one()
+
+
 def _listings(session: Session) -> list[Listing]:
     """Those that stand and were confirmed first, then those waiting for a second answer."""
     chosen = select(Listing).where(col(Listing.cleared_at).is_(None)).order_by(col(Listing.id).desc())
@@ -160,20 +176,16 @@ def _listings(session: Session) -> list[Listing]:
 
 
 def _sources(session: Session, now: datetime, collectors: Mapping[str, timedelta]) -> list[Source]:
-    newest = select(func.max(Run.id)).group_by(Run.collector)
-    last = {run.collector: run for run in session.exec(select(Run).where(col(Run.id).in_(newest)))}
-    good = select(Run.collector, func.max(Run.ended_at)).where(col(Run.outcome).in_(("ok", "partial")))
-    good_at = dict(session.exec(good.group_by(Run.collector)).all())
-    return [
-        _source(name, last.get(name), good_at.get(name), collectors.get(name), now)
-        for name in sorted(last.keys() | collectors.keys())
-    ]
+    found = last_runs(session)
+    return [_source(name, found.get(name), collectors.get(name), now) for name in sorted(found.keys() | collectors.keys())]
 
 
-def _source(name: str, last: Run | None, good_at: datetime | None, every: timedelta | None, now: datetime) -> Source:
-    stale_after = max(every * STALE_TURNS, STALE_AT_LEAST) if every else None
-    state = last.outcome if last else "waiting"
+def _source(name: str, runs: Runs | None, every: timedelta | None, now: datetime) -> Source:
+    last, good = (runs.last, runs.good) if runs else (None, None)
+    good_at = good.ended_at if good else None
     seen_at = good_at or (last.started_at if last else None)
+    state = last.outcome if last else "waiting"
+    stale_after = max(every * STALE_TURNS, STALE_AT_LEAST) if every else None
     if state != "failed" and stale_after and seen_at and now - seen_at > stale_after:
         state = "stale"
     return Source(name, state, last, good_at, every)

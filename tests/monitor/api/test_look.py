@@ -71,7 +71,7 @@ def test_metrics_are_prometheus_text(vigie):
     answer = vigie.client().get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     lines = answer.text.splitlines()
-    assert r'vigie_runs_total{collector="a\"b",outcome="ok"} 1' in lines
+    assert r'vigie_runs_24h{collector="a\"b",outcome="ok"} 1' in lines
     assert r'vigie_collector_good_run_age_seconds{collector="a\"b"} 30' in lines
     assert 'vigie_decisions_total{decision="send"} 1' in lines
     assert "vigie_outbox_waiting 0" in lines
