@@ -1,6 +1,8 @@
+import asyncio
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -40,6 +42,27 @@ def test_a_port_in_use_is_said_at_once():
         other.listen()
         with pytest.raises(AddressError, match=r"cannot listen on .*in use"):
             serve(_app, "127.0.0.1", other.getsockname()[1], threading.Event())
+
+
+def test_a_request_under_way_is_answered_before_it_stops():
+    port, stop, ready, called = free_port(), threading.Event(), threading.Event(), threading.Event()
+
+    async def slow(scope, receive, send):
+        if scope["type"] == "http":
+            called.set()
+            await asyncio.sleep(0.5)
+        await _quiet_lifespan(scope, receive, send)
+
+    serving = threading.Thread(target=serve, args=(slow, "127.0.0.1", port, stop), kwargs={"on_ready": ready.set})
+    serving.start()
+    assert ready.wait(20)
+    with ThreadPoolExecutor() as threads:
+        answer = threads.submit(httpx.get, f"http://127.0.0.1:{port}/")
+        assert called.wait(20)
+        stop.set()
+        assert answer.result(20).text == "here"
+    serving.join(20)
+    assert not serving.is_alive()
 
 
 async def _quiet_lifespan(scope, receive, send):
