@@ -43,11 +43,14 @@ def read(headers: Mapping[str, str], texts: Sequence[str]) -> tuple[Failure, ...
     if _is_lookalike(headers):
         return ()
     listed = [hit[0] for hit in forms.ADDRESS.finditer(headers.get("x-failed-recipients", "")[:20_000])]
-    for text in itertools.islice(texts, 4):
+    for number, text in enumerate(texts[:4]):
         lines = _report(text)
         if not (listed or _is_bounce(headers, lines)):
             continue
-        found = _recipients(lines, headers, listed)
+        # a later text may be the returned mail: it must itself say that something failed, and where
+        if number and not _tells(lines):
+            continue
+        found = _recipients(lines, headers, listed, loosely=not number)
         if found:
             whole = essence(_joined([line for line in lines if not _RULE.match(line)]))
             refused = _joined([line for line in lines if forms.REFUSED.match(line)])[:DIAGNOSTIC_LIMIT]
@@ -76,14 +79,23 @@ def _is_lookalike(headers: Mapping[str, str]) -> bool:
 
 def _is_bounce(headers: Mapping[str, str], lines: list[str]) -> bool:
     """Whether two of three hold: a mail system wrote it, the subject says so, the text tells of a failure."""
-    opening = "\n".join(lines[:60])[:4_000]
-    if forms.LOOKALIKE.search(opening) and not forms.SUBJECT.search(headers.get("subject", "")[:300]):
+    subject = headers.get("subject", "")[:300]
+    answered = forms.ANSWERED.match(subject)
+    title = forms.SUBJECT.search(subject[answered.end() :] if answered else subject)
+    titled = title is not None and not (answered and title.start() == 0)  # a person answering a bounce
+    if not titled and forms.LOOKALIKE.search(_opening(lines)):
         return False
-    tells = forms.FAILURE.search(opening) is not None
     writers = (headers[name][:300] for name in ("from", "return-path", "sender") if name in headers)
     system = any(forms.DAEMON.search(writer) for writer in writers)
-    titled = forms.SUBJECT.search(headers.get("subject", "")[:300]) is not None
-    return (tells and (system or titled)) or (system and titled)
+    return (system or titled) if _tells(lines) else (system and titled)
+
+
+def _opening(lines: list[str]) -> str:
+    return "\n".join(lines[:60])[:4_000]
+
+
+def _tells(lines: list[str]) -> bool:
+    return forms.FAILURE.search(_opening(lines)) is not None
 
 
 def _report(text: str) -> list[str]:
@@ -92,6 +104,7 @@ def _report(text: str) -> list[str]:
     for line in text[:TEXT_LIMIT].splitlines()[:LINES]:
         cut = line[:LINE_LIMIT]
         if forms.RETURNED.search(cut):
+            # some systems show the header of the returned mail first and name the recipients after it
             if any(forms.ADDRESS.search(before) for before in lines) or "header" not in cut.lower():
                 break
             continue
@@ -102,7 +115,7 @@ def _report(text: str) -> list[str]:
 Found = list[tuple[str, str]]
 
 
-def _recipients(lines: list[str], headers: Mapping[str, str], listed: list[str]) -> Found:
+def _recipients(lines: list[str], headers: Mapping[str, str], listed: list[str], *, loosely: bool) -> Found:
     """(address, what is said about it), from the best place that names any."""
     ours = {hit[0].lower() for name in ("to", "from", "return-path", "delivered-to") for hit in
             forms.ADDRESS.finditer(headers.get(name, "")[:2_000])}
@@ -114,8 +127,8 @@ def _recipients(lines: list[str], headers: Mapping[str, str], listed: list[str])
     if topics:
         return topics
     places = [*_listed(lines, headers), *_labelled(lines)]
-    for place in (places, list(_in_sentences(lines)), list(_to_lines(lines))):
-        found = _unique(place, ours)
+    for place in (places, _in_sentences(lines), _to_lines(lines)) if loosely else (places,):
+        found = _unique(list(place), ours)
         if found:
             return found
     return _unique(places, set())

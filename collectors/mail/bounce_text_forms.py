@@ -66,6 +66,8 @@ SUBJECT = Wordings(
     r"mail system error", r"warning: (?:could not|message|mail)", r"permanent delivery", r"mail could not",
     r"not accepted", r"invalid (?:recipient|address)",
 )
+# An answer or a forwarded mail, in the words of mail programs.
+ANSWERED = re.compile(r"\s*(?:(?:re|fwd?|aw|wg|tr|sv|vs|rv|antw|i|r)\s?:\s?){1,5}", re.IGNORECASE)
 # What an automatic answer of a person says; never a bounce on its own.
 ANSWER = Wordings(
     r"out of (?:the )?office", r"auto(?:matic|mated)?[- ]?(?:reply|response|respon[ds]er|matische antwort)",
