@@ -48,7 +48,7 @@ def read(data: bytes) -> Report:
 def in_mail(mail: Part) -> Report | None:
     """The report attached to a mail. A mail that announces one which cannot be read is unreadable."""
     wrong = ""
-    announced = mail.params.get("report-type") == "tlsrpt" or _ANNOUNCED.search(mail.get("subject")) is not None
+    announced = bool(_ANNOUNCED.search(mail.get("subject"))) or mail.params.get("report-type") == "tlsrpt"
     for part in mail.parts:
         if not _may_hold(part):
             continue

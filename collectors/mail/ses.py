@@ -23,8 +23,11 @@ def in_mail(mail: Part) -> Report | None:
     for part in mail.parts:
         if part.children or part.type not in {"text/plain", "application/json"}:
             continue
+        content = part.content()
+        if b'"notificationType"' not in content and b'"eventType"' not in content:
+            continue
         words = part.text(_MOST)
-        start = words.find("{") if '"notificationType"' in words or '"eventType"' in words else -1
+        start = words.find("{")
         if start >= 0:
             try:
                 said, _ = _JSON.raw_decode(words, start)
