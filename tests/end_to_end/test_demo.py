@@ -1,0 +1,82 @@
+"""The demo tells its whole story within a minute, the same way each time, and ends by itself."""
+
+import json
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.servers.service import free_port
+
+SECONDS = 58
+
+
+def play(seed):
+    """What `vigie demo --json` prints, line by line decoded."""
+    done = subprocess.run(
+        [sys.executable, "-m", "monitor", "demo", "--seconds", str(SECONDS), "--seed", str(seed), "--json",
+         "--port", str(free_port())],
+        capture_output=True, text=True, timeout=SECONDS + 60, check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+
+@pytest.fixture(scope="module")
+def stories():
+    """Two runs of one seed, side by side."""
+    with ThreadPoolExecutor(2) as threads:
+        return list(threads.map(play, (3, 3)))
+
+
+def facts(story, event, *names):
+    return [tuple(each[name] for name in names) for each in story if each["event"] == event]
+
+
+def test_every_kind_of_thing_happens_and_says_when(stories):
+    for story, errors in stories:
+        assert {each["event"] for each in story} == {
+            "listing", "complaint", "incident", "transition", "notification", "decision",
+        }
+        assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", each["at"]) for each in story)
+        assert "Traceback" not in errors
+
+
+def test_both_rules_fire_and_resolve_and_the_chat_hears_of_each(stories):
+    for story, _ in stories:
+        for rule in ("ip-listed", "complaint-rate"):
+            states = [state for told, state in facts(story, "incident", "rule", "state") if told == rule]
+            assert states[0] == "firing"
+            assert states[-1] == "resolved"
+        kinds = [kind for (kind,) in facts(story, "notification", "kind")]
+        assert (kinds.count("firing"), kinds.count("resolved")) == (2, 2)
+
+
+def test_the_sender_is_held_where_it_should_be_and_nowhere_else(stories):
+    for story, _ in stories:
+        decisions = facts(story, "decision", "customer", "stream", "ip", "decision")
+        held = {(customer, stream) for customer, stream, _, said in decisions if said == "hold"}
+        assert held == {("acme", "receipts"), ("acme", "newsletter"), ("bolt", "newsletter")}
+        assert len({ip for customer, _, ip, said in decisions if customer == "acme" and said == "hold"}) == 1
+        last = {(customer, stream, ip): said for customer, stream, ip, said in decisions}
+        assert set(last.values()) == {"send"}
+
+
+def test_every_change_is_told_before_what_follows_from_it(stories):
+    for story, _ in stories:
+        fired = [each["event"] for each in story
+                 if (each.get("state") == "firing" and each["old"] != "recovering") or each.get("kind") == "firing"]
+        assert fired == ["incident", "notification"] * 2
+
+
+def test_the_same_seed_tells_the_same_story(stories):
+    (first, _), (second, _) = stories
+    for event, names in (
+        ("listing", ("target", "list", "verdict")),
+        ("decision", ("customer", "stream", "ip", "decision")),
+        ("notification", ("title",)),
+        ("transition", ("kind", "new", "scope")),
+    ):
+        assert facts(first, event, *names) == facts(second, event, *names), event
