@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
+from sqlalchemy.exc import SQLAlchemyError
 
 from monitor.api.keys import Caller
 from monitor.api.problem import Problem
@@ -27,34 +28,39 @@ class Access:
         self._services = services
         self._reloaded = 0.0
 
-    async def caller(self, authorization: str) -> Caller | None:
-        """The holder of a Bearer key, or of one given as the password of HTTP Basic; None for nobody."""
-        key = key_in(authorization)
-        if key is None:
-            return None
-        found = self._services.gate.keys.caller(key)
-        if found is None and time.monotonic() - self._reloaded > _RELOAD_SECONDS:
-            self._reloaded = time.monotonic()
-            await asyncio.to_thread(self._services.gate.refresh_keys, self._services.store)
-            found = self._services.gate.keys.caller(key)
-        return found
-
-    async def require(self, authorization: str, scope: str, challenge: str = "Bearer") -> Caller:
+    async def require(self, authorization: str, scope: str, challenge: str = "bearer") -> Caller:
         """The caller, who may do this; raises the problem (401, 403) otherwise."""
-        caller = await self.caller(authorization)
+        key = key_in(authorization, challenge)
+        caller = await self._holder(key) if key is not None else None
         if caller is None:
-            raise Problem(401, _NO_KEY, headers={"WWW-Authenticate": f'{challenge} realm="vigie"'})
+            raise Problem(401, _NO_KEY, headers={"WWW-Authenticate": f'{challenge.title()} realm="vigie"'})
         if not caller.may(scope):
             raise Problem(403, f"this key has not the scope {scope}")
         return caller
 
+    async def _holder(self, key: str) -> Caller | None:
+        gate = self._services.gate
+        found = gate.keys.caller(key)
+        if found is None and time.monotonic() - self._reloaded > _RELOAD_SECONDS:
+            self._reloaded = time.monotonic()
+            try:
+                await asyncio.to_thread(gate.refresh_keys, self._services.store)
+            except (SQLAlchemyError, OSError):
+                raise Problem(503, "the key cannot be looked up: the database does not answer") from None
+            found = gate.keys.caller(key)
+        return found
 
-def key_in(authorization: str) -> str | None:
-    """The key an Authorization header carries, in either of its forms."""
+
+def key_in(authorization: str, challenge: str) -> str | None:
+    """The key in an Authorization header: `bearer`, or the password where the challenge was `basic`.
+
+    Browsers send a password again by themselves, also when another site makes them call; so it opens pages,
+    and never the API.
+    """
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() == "bearer":
         return value.strip()
-    if scheme.lower() != "basic":
+    if (scheme.lower(), challenge) != ("basic", "basic"):
         return None
     try:
         return base64.b64decode(value, validate=True).decode().partition(":")[2]
@@ -62,8 +68,8 @@ def key_in(authorization: str) -> str | None:
         return None
 
 
-def require(scope: str, challenge: str = "Bearer") -> Callable[..., Awaitable[Caller]]:
-    """A FastAPI dependency: the caller, who must have this scope. A browser answers the challenge `Basic`."""
+def require(scope: str, challenge: str = "bearer") -> Callable[..., Awaitable[Caller]]:
+    """A FastAPI dependency: the caller, who must have this scope. Browsers answer the challenge `basic`."""
 
     async def allowed(request: Request, _: object = Depends(_bearer)) -> Caller:
         access: Access = request.app.state.access

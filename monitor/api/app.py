@@ -26,7 +26,7 @@ from monitor.api.services import Services
 ROUTERS = (snapshot, events, brakes, incidents, look, inventory, operation)
 
 
-async def _console_reader(caller: Annotated[Caller, Depends(require("read", challenge="Basic"))]) -> None:
+async def _console_reader(caller: Annotated[Caller, Depends(require("read", challenge="basic"))]) -> None:
     all_customers(caller)
 
 

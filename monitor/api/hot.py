@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monitor.api import problem
@@ -31,10 +32,6 @@ _JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no
 _log = logging.getLogger(__name__)
 
 
-class GoneError(Exception):
-    """The caller hung up."""
-
-
 class DecisionCalls:
     """The ASGI application: decides itself, or passes on to `app`. `answers` counts what was said."""
 
@@ -49,7 +46,7 @@ class DecisionCalls:
             return
         try:
             status, headers, body = 200, _JSON_HEADERS, await self._answer(call, scope, receive)
-        except GoneError:
+        except ClientDisconnect:
             return
         except Problem as error:
             status, headers = error.status_code, _problem_headers(error)
@@ -109,7 +106,7 @@ async def _body(receive: Receive, most: int) -> bytes:
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            raise GoneError
+            raise ClientDisconnect
         body += message.get("body", b"")
         if len(body) > most:
             raise Problem(413, f"the body is larger than {most} bytes")

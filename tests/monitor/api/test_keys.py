@@ -46,18 +46,19 @@ def test_a_key_nobody_could_mean_is_not_made(scopes, customer):
 
 
 @pytest.mark.parametrize(
-    ("header", "key"),
+    ("header", "by_bearer", "by_basic"),
     [
-        ("Bearer vigie_1_2", "vigie_1_2"),
-        ("bearer vigie_1_2", "vigie_1_2"),
-        ("Basic YW5uOnZpZ2llXzFfMg==", "vigie_1_2"),
-        ("Basic ???", None),
-        ("Digest x", None),
-        ("", None),
+        ("Bearer vigie_1_2", "vigie_1_2", "vigie_1_2"),
+        ("bearer vigie_1_2", "vigie_1_2", "vigie_1_2"),
+        ("Basic YW5uOnZpZ2llXzFfMg==", None, "vigie_1_2"),
+        ("Basic ???", None, None),
+        ("Digest x", None, None),
+        ("", None, None),
     ],
 )
-def test_a_key_comes_as_bearer_or_as_the_password_of_basic(header, key):
-    assert key_in(header) == key
+def test_a_key_comes_as_bearer_and_as_a_password_only_where_a_browser_was_asked(header, by_bearer, by_basic):
+    assert key_in(header, "bearer") == by_bearer
+    assert key_in(header, "basic") == by_basic
 
 
 def test_a_key_made_a_moment_ago_is_known_and_a_revoked_one_soon_is_not(vigie):

@@ -215,6 +215,8 @@ def test_a_keyed_console_asks_for_a_read_key_as_password(store):
         for password, status in ((key, 200), (gates_key, 403), (bolts_key, 403), ("wrong", 401)):
             assert httpx.get(f"{vigie.url}/", auth=("anyone", password)).status_code == status
         assert vigie.client().get("/healthz").status_code == 200
+        # a browser sends the password again by itself: another site must not call the API with it
+        assert httpx.get(f"{vigie.url}/v1/incidents", auth=("anyone", key)).status_code == 401
 
 
 @pytest.mark.real("chromium")
