@@ -25,6 +25,7 @@ _AFTER = re.compile(r"^[\"'>\])]{0,3}\s?(?:$|[:;,.\-(\[\"=]|on\b|\.\.\.|\s)")
 _TOPIC = re.compile(r"^\s{0,4}<([^<>@\s]{1,64}@[^<>\s]{1,255})>(?: \([^)]{1,255}\))?:(.*)$")
 _BARE_NAME = re.compile(r"^\s{1,8}([A-Za-z0-9][\w.\-]{1,40})\s*$")
 _RULE = re.compile(r"^[\s\-=*_#~+|.]{0,400}$")
+_SECTION = re.compile(r"^\s{0,8}[-=*]{3,40}\s?\w[\w\s]{2,80}[-=*]{3,40}\s*$")
 _CODE = re.compile(r"(?<![0-9.])(?:[45][0-5][0-9][ \-]|[45]\.[0-7]\.[0-9])")
 
 
@@ -54,7 +55,9 @@ def read(headers: Mapping[str, str], texts: Sequence[str]) -> tuple[Failure, ...
         if found:
             whole = essence(_joined([line for line in lines if not _RULE.match(line)]))
             refused = _joined([line for line in lines if forms.REFUSED.match(line)])[:DIAGNOSTIC_LIMIT]
-            return tuple(_failure(address, said, whole, refused) for address, said in found)
+            return tuple(
+                _failure(address, said, whole, refused if len(found) == 1 else "") for address, said in found
+            )
     return tuple(_failure(address, "", "", "") for address in listed)
 
 
@@ -83,7 +86,10 @@ def _is_bounce(headers: Mapping[str, str], lines: list[str]) -> bool:
     answered = forms.ANSWERED.match(subject)
     title = forms.SUBJECT.search(subject[answered.end() :] if answered else subject)
     titled = title is not None and not (answered and title.start() == 0)  # a person answering a bounce
-    if not titled and forms.LOOKALIKE.search(_opening(lines)):
+    opening = _opening(lines)
+    if not titled and forms.LOOKALIKE.search(opening):
+        return False
+    if forms.DELIVERED.search(opening) and "fail" not in opening.lower():
         return False
     writers = (headers[name][:300] for name in ("from", "return-path", "sender") if name in headers)
     system = any(forms.DAEMON.search(writer) for writer in writers)
@@ -187,7 +193,7 @@ def _listed(lines: list[str], headers: Mapping[str, str]) -> Iterator[tuple[str,
             domain = forms.ADDRESS.search(headers.get("from", "")[:300])
             if name and domain and "not accepting mail" in lines[announced]:
                 yield f"{name[1]}@{domain[0].rpartition('@')[2].lower()}", lines[announced]
-            if forms.ANNOUNCES.search(line):
+            if forms.ANNOUNCES.search(line) or (line.endswith(":") and not forms.CONTACT.search(line)):
                 announced = number
             continue
         begins = _HEAD.match(line)
@@ -203,17 +209,25 @@ def _listed(lines: list[str], headers: Mapping[str, str]) -> Iterator[tuple[str,
 def _below(address: str, rest: str, following: list[str]) -> str:
     """What stands behind and under an address, up to the next one; of an SMTP dialogue only the refusal."""
     said = [rest.strip(" :>\"'])-.")]
-    following = list(itertools.takewhile(lambda line: not _names_another(line, address), following))
+    following = _before_another(address, following)
     refused = next((number for number, line in enumerate(following) if forms.REFUSED.match(line)), 0)
-    said += [line.strip() for line in following[refused:]]
-    return " ".join(part for part in said if part and not _RULE.match(part))[:DIAGNOSTIC_LIMIT]
+    if _CODE.search(" ".join(following[:refused])):
+        refused = 0
+    for line in following[refused:]:
+        if _SECTION.match(line) and any(said):
+            break
+        said.append("" if _RULE.match(line) else line.strip())
+    return " ".join(filter(None, said))[:DIAGNOSTIC_LIMIT]
 
 
-def _names_another(line: str, address: str) -> bool:
-    """Whether a line begins with an address that is not this one."""
-    begins = _HEAD.match(line)
-    hit = forms.ADDRESS.match(line, begins.end()) if begins else None
-    return hit is not None and _bare(hit).lower() != address.lower() and bool(_AFTER.match(line[hit.end() :]))
+def _before_another(address: str, lines: list[str]) -> list[str]:
+    """The lines up to one that begins with another address."""
+    for number, line in enumerate(lines):
+        begins = _HEAD.match(line)
+        hit = forms.ADDRESS.match(line, begins.end()) if begins else None
+        if hit and _bare(hit).lower() != address.lower() and _AFTER.match(line[hit.end() :]):
+            return lines[:number]
+    return lines
 
 
 def _labelled(lines: list[str]) -> Iterator[tuple[str, str]]:
@@ -223,7 +237,8 @@ def _labelled(lines: list[str]) -> Iterator[tuple[str, str]]:
             before = line[max(0, hit.start() - 80) : hit.start()]
             label = forms.LABELS.search(before)
             if label and not forms.CONTACT.search(before[: label.start()]):
-                yield _bare(hit), _joined(lines[number : number + 12])
+                address = _bare(hit)
+                yield address, _joined([line, *_before_another(address, lines[number + 1 : number + 12])])
 
 
 def _in_sentences(lines: list[str]) -> Iterator[tuple[str, str]]:

@@ -82,6 +82,10 @@ LOOKALIKE = Wordings(
     r"your message was (?:displayed|read)", r"return receipt", r"successfully delivered",
     r"message was opened", r"awaits? moderator approval",
 )
+DELIVERED = Wordings(
+    r"(?:was|were|been) (?:successfully )?(?:delivered|relayed) to the following",
+    r"successfully (?:delivered|relayed|sent)", r"delivered successfully",
+)
 # A sentence that says: what follows (or what is named here) has failed.
 FAILURE = Wordings(
     r"(?:could|can|would|did|was|were|has|have|is|are)(?:n['\u2019]?t| ?not| not been) (?:yet )?(?:be |"
@@ -150,7 +154,7 @@ ANNOUNCES = Wordings(
     r"e-?mail addresse?d? to", r"sorry it didn['\u2019]?t work out", r"pu [eê]tre d[eé]livr",
     r"destinataires?", r"empf[aä]nger", r"destinatari[oi]s?", r"direcci[oó]n", r"indirizz[oi]",
     r"endere[cç]os?", r"宛先", r"收件人", r"адрес", r"получател", r"无法发送", r"投递", r"to this address",
-    r"generating server", r"error detail", r"returned an error", r"\d error\(s\)", r"transcript of session follows",
+    r"generating server", r"error detail", r"returned an error", r"\d error\(s\)", r"transcript of session follows", r"entregue para",
 )
 # An address behind one of these names a failed recipient.
 LABELS = _any(
