@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from granian.constants import Interfaces
@@ -30,13 +31,16 @@ def serve(app: ASGIApp, host: str, port: int, stop: threading.Event, *, on_ready
 
     `on_ready` is called when the first request would be answered; without one the address is printed.
     """
-    check_address(host, port)
+    address = _address(host, port)
+    if on_ready is None:
+        shown = f"[{host}]" if ":" in host else host
+        on_ready = partial(print, f"Vigie answers on http://{shown}:{port}", file=sys.stderr, flush=True)
     with asyncio.Runner(loop_factory=_loop) as runner:
-        runner.run(_serve(app, host, port, stop, on_ready))
+        runner.run(_serve(app, address, port, stop, on_ready))
 
 
-def check_address(host: str, port: int) -> None:
-    """Raise AddressError unless this address can be listened on.
+def _address(host: str, port: int) -> str:
+    """The IP address of this host. Raises AddressError unless it can be listened on.
 
     granian shares its port (SO_REUSEPORT), so a second server would get half of the requests, silently.
     """
@@ -45,13 +49,12 @@ def check_address(host: str, port: int) -> None:
         with socket.socket(family, kind, protocol) as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind(address)
+            return str(address[0])
     except OSError as error:
         raise AddressError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
 
 
-async def _serve(
-    app: ASGIApp, host: str, port: int, stop: threading.Event, on_ready: Callable[[], None] | None
-) -> None:
+async def _serve(app: ASGIApp, host: str, port: int, stop: threading.Event, on_ready: Callable[[], None]) -> None:
     server = Server(
         app, host, port, interface=Interfaces.ASGI, websockets=False, backlog=1024,
         log_level=LogLevels.error, log_dictconfig=_LOGGING,
@@ -69,18 +72,14 @@ async def _serve(
         raise AddressError(f"the server on {host}:{port} ended; the log says why")
 
 
-async def _when_ready(host: str, port: int, on_ready: Callable[[], None] | None) -> None:
+async def _when_ready(host: str, port: int, on_ready: Callable[[], None]) -> None:
     while True:
         with contextlib.suppress(OSError):
             _, writer = await asyncio.open_connection(host, port)
             writer.close()
             break
         await asyncio.sleep(_LOOK_SECONDS)
-    if on_ready is not None:
-        on_ready()
-    else:
-        shown = f"[{host}]" if ":" in host else host
-        print(f"Vigie answers on http://{shown}:{port}", file=sys.stderr, flush=True)
+    on_ready()
 
 
 def _loop() -> asyncio.AbstractEventLoop:

@@ -36,6 +36,22 @@ def test_it_answers_until_told_to_stop_and_says_where(capfd):
         httpx.get(f"http://127.0.0.1:{port}/")
 
 
+@pytest.mark.parametrize("host", ["localhost", "0.0.0.0"])
+def test_it_listens_where_it_was_told_by_name_or_address(host):
+    port, stop, ready = free_port(), threading.Event(), threading.Event()
+    serving = threading.Thread(target=serve, args=(_quiet_lifespan, host, port, stop), kwargs={"on_ready": ready.set})
+    serving.start()
+    assert ready.wait(20)
+    assert httpx.get(f"http://localhost:{port}/").text == "here"
+    stop.set()
+    serving.join(20)
+
+
+def test_an_address_of_another_machine_is_said_at_once():
+    with pytest.raises(AddressError, match="cannot listen on"):
+        serve(_app, "192.0.2.1", free_port(), threading.Event())
+
+
 def test_a_port_in_use_is_said_at_once():
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
