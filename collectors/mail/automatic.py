@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from collectors.mail import dsn, fields, original
+from collectors.mail import dsn, fields, original, sources
 from collectors.mail.mime import Part
 from collectors.mail.report import Kind, Report
 
@@ -38,15 +38,8 @@ _UNSUBSCRIBE_SUBJECT = re.compile(
 _UNSUBSCRIBE_ADDRESS = re.compile(
     r"^(?:[^@]*[+._-])?(?:list-?)?unsub(?:scribe)?(?:[+._=-][^@]*)?@", re.IGNORECASE
 )
-_MACHINE = re.compile(r"mailer-?daemon|postmaster|mail[ -]delivery|double-bounce", re.IGNORECASE)
 _REJECTED = re.compile(r"was (?:automatically )?rejected", re.IGNORECASE)
-_LONGEST_REQUEST = 2_000  # a request to be left out is short; a longer mail is somebody writing
-
-
-def is_from_a_machine(mail: Part) -> bool:
-    """Whether a mail system wrote it, not a mailbox."""
-    nobody_to_answer = "return-path" in mail.fields and not fields.address(mail.get("return-path"))
-    return nobody_to_answer or _MACHINE.search(mail.get("from")) is not None
+_LONGEST_REQUEST = 10_000  # a request to be left out is short; a longer mail is somebody writing
 
 
 def receipt(mail: Part) -> Report | None:
@@ -61,8 +54,6 @@ def receipt(mail: Part) -> Report | None:
 
 def away(mail: Part) -> Report | None:
     """An absence note or a challenge by clear signs: fields of autoresponders, or the subject."""
-    if _MACHINE.search(mail.get("from")):
-        return None
     marked = bool(_AWAY_FIELDS & mail.fields.keys()) or "auto_reply" in mail.get("precedence").lower()
     subject = mail.get("subject")
     if marked or _AWAY_SUBJECT.search(subject) or _CHALLENGE_SUBJECT.search(subject):
@@ -73,17 +64,20 @@ def away(mail: Part) -> Report | None:
 def replied(mail: Part) -> Report | None:
     """Anything else that calls itself an automatic answer."""
     said = mail.get("auto-submitted").lower()
-    return _found(Kind.AUTOREPLY, mail) if said.startswith(("auto-replied", "auto-notified")) else None
+    answers = said.startswith(("auto-replied", "auto-notified", "vacation"))
+    answers = answers or (said.startswith("auto-generated") and "in-reply-to" in mail.fields)
+    answers = answers or mail.get("x-apple-action").lower() == "vacation"
+    return _found(Kind.AUTOREPLY, mail) if answers else None
 
 
 def unsubscribe(mail: Part) -> Report | None:
     """A request to be left out, sent by a mail program following List-Unsubscribe, or by hand."""
-    asked = (
-        mail.get("x-apple-unsubscribe").lower() == "true"
-        or _UNSUBSCRIBE_SUBJECT.match(mail.get("subject")) is not None
-        or any(map(_UNSUBSCRIBE_ADDRESS.match, fields.addresses(mail.get("to"), 5)))
+    if mail.get("x-apple-unsubscribe").lower() == "true":
+        return _found(Kind.UNSUBSCRIBE, mail)
+    asked = _UNSUBSCRIBE_SUBJECT.match(mail.get("subject")) is not None or any(
+        map(_UNSUBSCRIBE_ADDRESS.match, fields.addresses(mail.get("to"), 5))
     )
-    if not asked or is_from_a_machine(mail) or len(mail.raw()) > _LONGEST_REQUEST:
+    if not asked or sources.is_from_a_system(mail) or len(mail.raw()) > _LONGEST_REQUEST:
         return None
     return _found(Kind.UNSUBSCRIBE, mail)
 

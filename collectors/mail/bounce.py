@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 
-from collectors.mail import bounce_text, bounce_text_forms, html_text, mime, original
+from collectors.mail import bounce_text, html_text, mime, original, sources
+from collectors.mail import bounce_text_forms as forms
 from collectors.mail.judgement import judge
 from collectors.mail.mime import Part
 from collectors.mail.report import Kind, Recipient, Report
@@ -47,10 +48,13 @@ def read(mail: Part) -> Report | None:
 
 def nameless(mail: Part) -> Report | None:
     """A bounce that does not say who failed: whose mail it was may still be told from the returned one."""
-    by_a_system = bounce_text_forms.DAEMON.search(mail.get("from")[:300]) or mail.get("return-path") == "<>"
-    if by_a_system and bounce_text_forms.SUBJECT.search(mail.get("subject")[:300]):
-        return Report(Kind.BOUNCE, original_headers=original.headers(_returned(mail)))
-    return None
+    subject, text = mail.get("subject")[:300], "\n".join(_texts(mail))[:3_000]
+    if not forms.SUBJECT.search(subject) or forms.LOOKALIKE.search(f"{subject}\n{text}"):
+        return None
+    looks_like_a_system = forms.DAEMON.search(mail.get("from")[:300]) and forms.FAILURE.search(text)
+    if not (looks_like_a_system or sources.is_from_a_system(mail)):
+        return None
+    return Report(Kind.BOUNCE, original_headers=original.headers(_returned(mail)))
 
 
 def _returned(mail: Part) -> Part | None:

@@ -32,7 +32,7 @@ def read(data: bytes) -> Aggregate:
     """The report in an XML document. Raises UnreadableError."""
     text = safe_xml.decode(data)
     try:
-        return _aggregate(safe_xml.elements(text, _READ))
+        return _aggregate(safe_xml.elements(text, "feedback", _READ))
     except safe_xml.BrokenError:
         if "<record" not in text:
             raise

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from collectors.mail import fields, original
+from collectors.mail import fields, original, sources
 from collectors.mail.judgement import judge
 from collectors.mail.mime import Part
 from collectors.mail.report import Kind, Recipient, Report
@@ -26,7 +26,9 @@ _OF_A_RECIPIENT = frozenset({
 _OF_THE_MAIL = ("original-envelope-id", "reporting-mta", "x-postfix-queue-id", "x-postfix-sender")
 _NAMES = frozenset({"original-recipient", "final-recipient"})
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
-_XTEXT = re.compile(r"\+([0-9A-F]{2})")
+# xtext of what may stand in an address: `+2B` is a plus; the `+20` of `pat+2026@` is none.
+_XTEXT = re.compile(r"\+(2[1345679ABDF]|3[DF]|40|5[EF]|60|7[BCDE])")
+_TAGGED = re.compile(r"\+(?!2[1345679ABDF]|3[DF]|40|5[EF]|60|7[BCDE])")
 _UNITEXT = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
 _TYPED = re.compile(r"^\s*([\w.+-]+)\s*;\s*(.*)$", re.DOTALL)
 _ACTIONS = {
@@ -65,7 +67,7 @@ class _Group:
 def read(mail: Part) -> Report | None:
     """The notification if the mail is one; None otherwise."""
     blocks = [part.content() for part in mail.parts if part.type in _STATUS_TYPES]
-    if not blocks:
+    if not blocks and (mail.type.startswith("multipart/") or sources.is_from_a_system(mail)):
         blocks = [loose[0] for part in mail.parts if not part.children and (loose := _loose(part))]
     if not blocks:
         return None
@@ -135,7 +137,7 @@ def _words(mail: Part) -> str:
 def recipient(said: Mapping[str, str], words: str) -> Recipient | None:
     """One recipient of a notification's fields, None when nobody is named; `words` are those for people."""
     first, last = _address(said.get("original-recipient", "")), _address(said.get("final-recipient", ""))
-    address = first if "@" in first else last or first
+    address = first if "@" in first else last or first or _address(said.get("x-actual-recipient", ""))
     if not address or not {"action", "status", "diagnostic-code"} & said.keys():
         return None  # named, and then cut off: nothing was said of it
     found = _STATUS.search(said.get("status", ""))
@@ -172,8 +174,13 @@ def _untyped(value: str) -> str:
 def _address(value: str) -> str:
     kind, _, rest = value.partition(";")
     said = fields.address(rest) if rest else fields.address(kind)
-    if "+" in said and kind.strip().lower() == "rfc822":
+    if _XTEXT.search(said) and not _TAGGED.search(said):
         said = _XTEXT.sub(lambda code: chr(int(code[1], 16)), said)
     if "\\x{" in said:
-        said = _UNITEXT.sub(lambda code: chr(min(int(code[1], 16), 0x10FFFF)), said)
+        said = _UNITEXT.sub(_letter, said)
     return said
+
+
+def _letter(code: re.Match[str]) -> str:
+    number = int(code[1], 16)
+    return chr(number) if number < 0xD800 or 0xDFFF < number <= 0x10FFFF else "\ufffd"

@@ -51,35 +51,43 @@ def _as_declared(data: bytes, charset: str) -> str:
         return data.decode("utf-8", "replace")
 
 
-def elements(text: str, names: frozenset[str]) -> Iterator[Element]:
-    """Children of the root with these local names, each complete and then forgotten.
+def elements(text: str, top: str, names: frozenset[str]) -> Iterator[Element]:
+    """Children of the element `top` (else the root) with these local names, each complete and then forgotten.
 
     Raises BrokenError where the XML is not well-formed, UnreadableError beyond a bound.
     """
-    parser: XMLPullParser[Element] = XMLPullParser(events=("start", "end"))
     path: list[Element] = []
-    within = strange = 0  # elements since the last child of the root ended; such children nobody asked for
+    base = 1
+    within = strange = 0  # elements since the last child of the top ended; such children nobody asked for
+    for event, element in _events(text):
+        if event == "start":
+            path.append(element)
+            within += 1
+            if len(path) > _DEEPEST or within > _MOST_WITHIN:
+                raise UnreadableError("nested deeper or wider than the bound")
+            if local(element.tag) == top:
+                base = len(path)
+            continue
+        path.pop()
+        if len(path) == base:
+            within = 0
+            if local(element.tag) in names:
+                yield element
+            elif (strange := strange + 1) > _MOST_STRANGE:
+                raise UnreadableError("more unknown elements than the bound")
+            path[-1].clear()
+
+
+def _events(text: str) -> Iterator[tuple[str, Element]]:
+    """Starts and ends of elements, a piece of the text at a time."""
+    parser: XMLPullParser[Element] = XMLPullParser(events=("start", "end"))
     try:
         for at in range(0, len(text) + 1, _CHUNK):
             parser.feed(text[at : at + _CHUNK])
             events = list(cast("Iterator[tuple[str, Element]]", parser.read_events()))
             if not events and at + _CHUNK < len(text):
                 raise UnreadableError("a tag or a text longer than the bound")
-            for event, element in events:
-                if event == "start":
-                    path.append(element)
-                    within += 1
-                    if len(path) > _DEEPEST or within > _MOST_WITHIN:
-                        raise UnreadableError("nested deeper or wider than the bound")
-                    continue
-                path.pop()
-                if len(path) == 1:
-                    within = 0
-                    if local(element.tag) in names:
-                        yield element
-                    elif (strange := strange + 1) > _MOST_STRANGE:
-                        raise UnreadableError("more unknown elements than the bound")
-                    path[0].clear()
+            yield from events
         parser.close()
     except ParseError as wrong:
         raise BrokenError(f"broken XML: {wrong}") from None

@@ -1,4 +1,4 @@
-"""Who runs the feedback loop a report came from, by the marks it carries.
+"""Who wrote a report: a mail system at all, and whose feedback loop, by the marks it carries.
 
 Asked in order, the first row that fits wins; the name is the provider's as used everywhere. Marks are what
 the sender of a report chose to write, not proof: only its DKIM signature is (verified where the mail is
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from collectors.mail import fields
 from collectors.mail.mime import Part
 
 # (provider, field of the report mail or "user-agent" of the report, pattern)
@@ -34,11 +35,18 @@ _MARKS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
         ("fastmail", "from", r"fastmail|messagingengine"),
     )
 )
+_SYSTEM = re.compile(r"mailer-?daemon|postmaster|mail[ -]delivery|double-bounce", re.IGNORECASE)
 # feedbackloop@comcastfbl.senderscore.net, feedbackloop@fbl.cox.com, feedbackloop@feedback.bluetie.com
 _SENDERSCORE = re.compile(r"@([a-z0-9-]+?)-?fbl\.senderscore\.net", re.IGNORECASE)
 _ISP_OWN = re.compile(
     r"(?:feedbackloop|fbl|abuse)@(?:fbl|feedback|feedbackloop)\.([a-z0-9-]+)\.", re.IGNORECASE
 )
+
+
+def is_from_a_system(mail: Part) -> bool:
+    """Whether a mail system wrote the mail, not a mailbox: by its name, or because nobody is to answer."""
+    nobody = "return-path" in mail.fields and not fields.address(mail.get("return-path"))
+    return nobody or _SYSTEM.search(mail.get("from")) is not None
 
 
 def provider(mail: Part, user_agent: str) -> str | None:

@@ -83,3 +83,55 @@ def test_an_error_inside_a_parser_ends_as_an_unreadable_mail(monkeypatch: pytest
 def test_a_mail_beyond_the_bound_is_unreadable() -> None:
     report = parse(b"Subject: x\n\n" + b"y" * 100, Limits(size=50))
     assert (report.kind, report.error) == (Kind.UNREADABLE, "larger than 50 bytes")
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [
+        (b"From: a@example.org\nX-Apple-Action: vacation\nSubject: Re: offers\n\nback soon", "autoreply"),
+        (
+            b"From: a@example.org\nAuto-Submitted: auto-generated\nIn-Reply-To: <x@y>\nSubject: hello\n\nthanks",
+            "autoreply",
+        ),
+        (b"From: a@example.org\nAuto-Submitted: auto-generated\nSubject: nightly job\n\nok", "other"),
+        (
+            b"From: a@example.org\nSubject: unsubscribe\n\n" + b"I have a longer story to tell. " * 500,
+            "other",
+        ),
+        (
+            b"Return-Path: <>\nFrom: postmaster@x.org\nSubject: Successful Mail Delivery Report\n\n"
+            b"Your message was successfully delivered.",
+            "other",
+        ),
+        (
+            b"From: MAILER-DAEMON@x.org\nSubject: Returned mail: see transcript for details\n\nNo transcript.",
+            "bounce",
+        ),
+        (
+            b"From: kim@example.org\nSubject: Fwd: bounce\n\nFinal-Recipient: rfc822; a@b.org\nAction: failed\n",
+            "other",
+        ),
+    ],
+)
+def test_signs_are_weighed(raw: bytes, kind: str) -> None:
+    assert parse(raw).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("stated", "address"),
+    [
+        ("rfc822; pat+2Bnews@example.org", "pat+news@example.org"),
+        ("rfc822; pat+2D@example.org", "pat-@example.org"),
+        ("rfc822; pat+2026@example.org", "pat+2026@example.org"),
+        ("rfc822; pat+AB@example.org", "pat+AB@example.org"),
+        ("rfc822; pat+3Dx+2by@example.org", "pat+3Dx+2by@example.org"),
+        ("RFC822;<pat@example.org>", "pat@example.org"),
+        ("utf-8; j\\x{FC}rgen@example.org", "jürgen@example.org"),
+        ("utf-8; \\x{D800}\\x{FFFFFF}@example.org", "\ufffd\ufffd@example.org"),
+    ],
+)
+def test_an_address_of_a_notification_is_decoded_only_where_it_is_coded(stated: str, address: str) -> None:
+    raw = f"Content-Type: message/delivery-status\n\nOriginal-Recipient: {stated}\nAction: failed\n"
+    (one,) = parse(raw.encode()).recipients
+    assert one.address == address
+    one.address.encode()
