@@ -89,7 +89,8 @@ def seconds(read: Callable[[bytes], object], raws: list[bytes]) -> float:
 
 def run() -> dict[str, Any]:
     raws = mails()
-    turns = [(seconds(parse, raws), seconds(stdlib, raws)) for _ in range(ROUNDS)]  # by turns: the machine is shared
+    # by turns, because the machine is shared
+    turns = [(seconds(parse, raws), seconds(stdlib, raws)) for _ in range(ROUNDS)]
     ours, theirs = (min(turn) for turn in zip(*turns, strict=True))
     ratio: dict[str, float | None] = {"stdlib": round(theirs / ours, 2)}
     logging.disable(logging.CRITICAL)
