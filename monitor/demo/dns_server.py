@@ -81,21 +81,28 @@ class DnsblServer:
 
     def start(self, port: int = 0) -> int:
         """Serve in two threads (UDP and TCP on the same port) until `close()`; returns the port."""
-        udp = _Udp(("127.0.0.1", port), _UdpHandler)
-        udp.dnsbl = self
-        port = udp.server_address[1]
-        try:
-            tcp = _Tcp(("127.0.0.1", port), _TcpHandler)
-        except OSError:
-            udp.server_close()
-            raise
-        tcp.dnsbl = self
+        udp, tcp = self._bound(port)
         for server in (udp, tcp):
             thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="demo-dns", daemon=True)
             thread.start()
             self._servers.append(server)
             self._threads.append(thread)
-        return port
+        return int(udp.server_address[1])
+
+    def _bound(self, port: int) -> tuple[_Udp, _Tcp]:
+        """UDP and TCP on one port; of port 0 a few are tried, as one free for UDP may be taken for TCP."""
+        for _ in range(20):
+            udp = _Udp(("127.0.0.1", port), _UdpHandler)
+            try:
+                tcp = _Tcp(udp.server_address, _TcpHandler)
+            except OSError:
+                udp.server_close()
+                if port:
+                    raise
+                continue
+            udp.dnsbl = tcp.dnsbl = self
+            return udp, tcp
+        raise OSError("no port is free for both UDP and TCP")
 
     def close(self) -> None:
         for server, thread in zip(self._servers, self._threads, strict=True):

@@ -7,10 +7,10 @@ the behaviour is wrapped in `but_for_canaries`.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -28,6 +28,7 @@ class Asked:
     name: str
     rdtype: int
     nth: int
+    port: int = 0  # asked from
     over_tcp: bool = False
 
     def head(self, *, flags: int = 0x8580, rcode: int = 0, qd: int = 1, an: int = 0, ns: int = 0, ar: int = 0) -> bytes:
@@ -84,19 +85,11 @@ class Hostile:
         self.asked: list[Asked] = []
         self._counts: dict[bytes, int] = {}
         self._stop = threading.Event()
-        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._udp.bind(("127.0.0.1", 0))
-        self._udp.settimeout(0.05)
+        self._udp, self._listener = _pair(listen_tcp)
         self.port: int = self._udp.getsockname()[1]
         self._other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)  # for answers from elsewhere
         self._threads = [threading.Thread(target=self._serve_udp, daemon=True)]
-        self._listener: socket.socket | None = None
-        if listen_tcp:
-            self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._listener.bind(("127.0.0.1", self.port))
-            self._listener.listen(8)
-            self._listener.settimeout(0.05)
+        if self._listener:
             self._threads.append(threading.Thread(target=self._serve_tcp, daemon=True))
         for thread in self._threads:
             thread.start()
@@ -115,14 +108,14 @@ class Hostile:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _asked(self, wire: bytes, *, over_tcp: bool) -> Asked:
+    def _asked(self, wire: bytes, port: int, *, over_tcp: bool) -> Asked:
         at, names = 12, []
         while wire[at]:
             names.append(wire[at + 1 : at + 1 + wire[at]].decode())
             at += wire[at] + 1
         question = wire[12 : at + 5]
         nth = self._counts[question] = self._counts.get(question, 0) + 1
-        asked = Asked(wire[:2], question, ".".join(names), struct.unpack("!H", question[-4:-2])[0], nth, over_tcp)
+        asked = Asked(wire[:2], question, ".".join(names), struct.unpack("!H", question[-4:-2])[0], nth, port, over_tcp)
         self.asked.append(asked)
         return asked
 
@@ -135,7 +128,7 @@ class Hostile:
                 wire, peer = self._udp.recvfrom(4096)
             except TimeoutError:
                 continue
-            asked = self._asked(wire, over_tcp=False)
+            asked = self._asked(wire, peer[1], over_tcp=False)
             behaviour = self._behaviour(self.zones, asked.name)
             for answer in (behaviour(asked) if behaviour else [asked.reply(rcode=5)]) or ():
                 if isinstance(answer, Spoofed):
@@ -146,24 +139,44 @@ class Hostile:
                     self._udp.sendto(answer, peer)
 
     def _later(self, answer: Late, peer: tuple[str, int]) -> None:
-        time.sleep(answer.seconds)
-        if not self._stop.is_set():
-            self._udp.sendto(answer, peer)
+        if not self._stop.wait(answer.seconds):
+            with contextlib.suppress(OSError):  # closed this moment
+                self._udp.sendto(answer, peer)
 
     def _serve_tcp(self) -> None:
         assert self._listener
         while not self._stop.is_set():
             try:
-                connection, _ = self._listener.accept()
+                connection, peer = self._listener.accept()
             except TimeoutError:
                 continue
-            with connection:
+            with connection, contextlib.suppress(OSError):  # the other side may have lost patience
                 connection.settimeout(1)
-                wire = connection.recv(4096)
-                asked = self._asked(wire[2:], over_tcp=True)
+                asked = self._asked(connection.recv(4096)[2:], peer[1], over_tcp=True)
                 behaviour = self._behaviour(self.tcp, asked.name)
                 for answer in (behaviour(asked) if behaviour else ()) or ():
                     connection.sendall(struct.pack("!H", len(answer)) + answer)
+
+
+def _pair(listen_tcp: bool) -> tuple[socket.socket, socket.socket | None]:
+    """A UDP and a TCP socket on one port that both are free to have."""
+    for _ in range(20):
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        udp.bind(("127.0.0.1", 0))
+        udp.settimeout(0.05)
+        if not listen_tcp:
+            return udp, None
+        tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            tcp.bind(udp.getsockname())
+        except OSError:
+            udp.close()
+            tcp.close()
+            continue
+        tcp.listen(8)
+        tcp.settimeout(0.05)
+        return udp, tcp
+    raise OSError("no port is free for both UDP and TCP")
 
 
 class Spoofed(bytes):

@@ -69,7 +69,7 @@ def make(server, tmp_path):
     def build(*lists, **settings):
         path = tmp_path / "lists.json"
         path.write_text(json.dumps({"lists": lists or [IPS, DOMAINS], **settings.pop("file", {})}))
-        usual = {"resolvers": (f"127.0.0.1:{server.port}",), "catalogue": path, "timeout_seconds": 0.3}
+        usual = {"resolvers": (f"127.0.0.1:{server.port}",), "catalogue": path, "timeout_seconds": 0.5}
         return Dnsbl(Dnsbl.Settings(**(usual | settings)))
 
     return build

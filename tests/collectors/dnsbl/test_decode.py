@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.dnsbl.catalogue import DnsList, load_catalogue
@@ -118,6 +118,7 @@ def test_a_test_point_counts_by_any_code():
 addresses = st.lists(st.binary(min_size=4, max_size=4) | st.builds(lambda d: b"\x7f\0\0" + bytes([d]), st.integers(0, 255)))
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from([entry for entry in LISTS.values() if not entry.is_dead]),
     st.integers(0, 15),

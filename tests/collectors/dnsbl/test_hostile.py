@@ -14,7 +14,7 @@ from tests.servers.dns_hostile import CASES, Hostile, but_for_canaries
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TARGET = Target("192.0.2.7", "ipv4")
-PACE = Pace(timeout_seconds=0.3)
+PACE = Pace(timeout_seconds=0.4)
 
 
 def make_list(name):

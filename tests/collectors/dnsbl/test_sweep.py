@@ -15,7 +15,7 @@ from tests.servers.dns import DnsblServer
 from tests.servers.dns_hostile import Hostile, clean, listed
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-PACE = Pace(timeout_seconds=0.2)
+PACE = Pace(timeout_seconds=0.5)
 
 
 def entry(name="bl", **fields):

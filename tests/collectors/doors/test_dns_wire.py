@@ -5,7 +5,7 @@ import dns.message
 import dns.name
 import dns.rrset
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from collectors.doors.dns_wire import (
@@ -57,6 +57,7 @@ def messages(draw):
     return reply.to_wire()
 
 
+@settings(deadline=None)
 @given(messages())
 def test_what_the_fast_way_reads_is_what_dnspython_reads(wire):
     assert is_ours(wire, QUESTION)
@@ -64,6 +65,7 @@ def test_what_the_fast_way_reads_is_what_dnspython_reads(wire):
     assert fast is None or fast == full
 
 
+@settings(deadline=None)
 @given(messages(), st.data())
 def test_damage_never_raises_and_never_makes_the_fast_way_find_more(wire, data):
     damaged = bytearray(wire)
@@ -78,6 +80,7 @@ def test_damage_never_raises_and_never_makes_the_fast_way_find_more(wire, data):
         assert full.malformed
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=600))
 @example(b"")
 @example(b"\x12\x34\x81\x80\0\1" + b"\xff" * 6)
