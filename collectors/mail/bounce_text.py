@@ -285,4 +285,4 @@ def essence(said: str) -> str:
     leads = [lead.end() for lead in forms.LEAD.finditer(said) if lead.end() < len(said) - 3]
     if leads:
         said = said[leads[-1] :]
-    return forms.COURTESY.sub(" ", said).strip(" .,:;-=*")[:DIAGNOSTIC_LIMIT]
+    return forms.COURTESY.without(said).strip(" .,:;-=*")[:DIAGNOSTIC_LIMIT]

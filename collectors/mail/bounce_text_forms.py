@@ -26,6 +26,15 @@ class Wordings:
     def search(self, text: str) -> re.Match[str] | None:
         return self._pattern.search(text.lower())
 
+    def without(self, text: str) -> str:
+        """The text with a space in place of each; as it is where lower case would shift its letters."""
+        low = text.lower()
+        kept, end = [], 0
+        for hit in self._pattern.finditer(low) if len(low) == len(text) else ():
+            kept.append(text[end : hit.start()])
+            end = hit.end()
+        return " ".join([*kept, text[end:]])
+
 
 ADDRESS = re.compile(
     r"(?<![\w.+/=@-])[A-Za-z0-9_.+/=&#$%!^~{}|*'?-]{1,64}@(?:[\w-]{1,63}\.){1,8}[A-Za-z0-9-]{2,24}(?![\w@-])",
@@ -189,7 +198,7 @@ LEAD = _any(
     r"r[ée]ponse du serveur distant\s?:", r"\(reason:",
 )
 # What a mail system says in every bounce: it must not be taken for the reason.
-COURTESY = _any(
+COURTESY = Wordings(
     r"this is a permanent error[;.]?(?: i['\u2019]ve given up\.?)?", r"i['\u2019]ve given up\.?",
     r"sorry it didn['\u2019]t work out\.?", r"no action is required on your part\.?",
     r"delivery attempts will continue[\w ,]{0,160}\.?",
