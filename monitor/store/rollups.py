@@ -7,6 +7,7 @@ a crash between leaves it due and doing it twice changes nothing. A day is put t
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import groupby
 
 from sqlalchemy import Connection, TextClause, bindparam, select, text
 
@@ -24,7 +25,7 @@ ON CONFLICT (series_id, start) DO UPDATE SET readings = excluded.readings, unkno
 
 def _spanning(sql: str) -> TextClause:
     return text(f"{sql} {_REWRITE}").bindparams(
-        *(bindparam(name, type_=Instant) for name in ("due", "since", "until"))
+        *(bindparam(name, type_=Instant) for name in ("since", "until"))
     )
 
 
@@ -35,39 +36,42 @@ SELECT due.series_id, due.start, COUNT(*), COUNT(*) - COUNT(r.value), SUM(r.valu
   (SELECT l.value FROM reading l WHERE l.series_id = due.series_id AND l.at >= :since AND l.at < :until
     AND l.value IS NOT NULL ORDER BY l.at DESC, l.batch_id DESC LIMIT 1)
 FROM rollup_due due CROSS JOIN reading r
-WHERE due.start = :due AND r.series_id = due.series_id AND r.at >= :since AND r.at < :until
+WHERE due.start = :since AND r.series_id = due.series_id AND r.at >= :since AND r.at < :until
 GROUP BY due.series_id, due.start""")
 _DAILY = _spanning("""\
 INSERT INTO reading_daily (series_id, start, readings, unknowns, total, lowest, highest, last)
 SELECT due.series_id, :since, SUM(h.readings), SUM(h.unknowns), SUM(h.total), MIN(h.lowest), MAX(h.highest),
   (SELECT l.last FROM reading_hourly l WHERE l.series_id = due.series_id AND l.start >= :since AND l.start < :until
     AND l.last IS NOT NULL ORDER BY l.start DESC LIMIT 1)
-FROM rollup_due due CROSS JOIN reading_hourly h
-WHERE due.start = :due AND h.series_id = due.series_id AND h.start >= :since AND h.start < :until
+FROM (SELECT DISTINCT series_id FROM rollup_due WHERE start >= :since AND start < :until) due
+  CROSS JOIN reading_hourly h
+WHERE h.series_id = due.series_id AND h.start >= :since AND h.start < :until
 GROUP BY due.series_id""")
 
 
 def roll_up(engines: Engines, limit: int) -> int:
-    """Settle due hours, the oldest first, one transaction per hour; stops once `limit` rows are settled."""
+    """Settle due hours, the oldest first, one transaction per day; stops once `limit` rows are settled."""
     due = table(RollupDue)
     with engines.reading() as connection:
         hours = connection.execute(select(due.c.start).distinct().order_by(due.c.start)).scalars().all()
     settled = 0
-    for hour in hours:
+    for day, hours_of_day in groupby(hours, key=lambda hour: hour.replace(hour=0)):
         if settled >= limit:
             break
         with engines.alone() as connection:
-            settled += _settle(connection, hour)
+            settled += _settle(connection, day, list(hours_of_day))
     return settled
 
 
-def _settle(connection: Connection, hour: datetime) -> int:
+def _settle(connection: Connection, day: datetime, hours: list[datetime]) -> int:
+    """Hours that came due since `hours` was read stay due; their rows are only rewritten once more."""
     due = table(RollupDue)
-    if hour >= pruned_to(connection):  # what is left of an older hour would overwrite what it once was
-        day = hour.replace(hour=0)
-        connection.execute(_HOURLY, {"due": hour, "since": hour, "until": hour + _HOUR})
-        connection.execute(_DAILY, {"due": hour, "since": day, "until": day + _DAY})
-    return connection.execute(due.delete().where(due.c.start == hour)).rowcount
+    gone = pruned_to(connection)
+    for hour in hours:
+        if hour >= gone:  # what is left of an older hour would overwrite what it once was
+            connection.execute(_HOURLY, {"since": hour, "until": hour + _HOUR})
+    connection.execute(_DAILY, {"since": day, "until": day + _DAY})
+    return connection.execute(due.delete().where(due.c.start.in_(hours))).rowcount
 
 
 def pruned_to(connection: Connection) -> datetime:

@@ -184,7 +184,7 @@ class Store:
     def roll_up(self, limit: int = 100_000) -> int:
         """Rewrite hours and days that new readings made out of date; returns how many due rows were settled.
 
-        Stops after the hour that reaches `limit`. Safe to repeat, to break off and to run in parallel.
+        Stops after the day that reaches `limit`. Safe to repeat, to break off and to run in parallel.
         """
         return rollups.roll_up(self._engines, limit)
 
