@@ -24,7 +24,7 @@ from monitor.demo.dns_server import DnsblServer
 from monitor.demo.imap_server import ImapServer
 from monitor.demo.show import Show
 from monitor.demo.story import TICK_SECONDS, ZONES, Story
-from monitor.demo.world import ChatRoom, Sender
+from monitor.demo.world import Sender, Web
 
 READY_SECONDS = 30.0
 
@@ -46,11 +46,11 @@ def play(wishes: Wishes, stop: threading.Event) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vigie-demo-")))
         dns = DnsblServer({zone: {} for zone in ZONES.values()}, ttl_seconds=1, negative_ttl_seconds=1)
         imap = ImapServer("fbl", "demo-password")
-        chat = ChatRoom(lambda said: wishes.show.emit(_notification(said)))
-        for server in (dns, imap, chat):
+        web = Web(lambda said: wishes.show.emit(_notification(said)))
+        for server in (dns, imap, web):
             stack.callback(server.close)
         listen = f"127.0.0.1:{wishes.port or _free_port()}"
-        path = files.write(folder, listen=listen, dns=dns.start(), imap=imap.start(), chat=chat.start())
+        path = files.write(folder, listen=listen, dns=dns.start(), imap=imap.start(), web=web.start())
         application = Application(load_config(path, {}), on_taken=wishes.show.taken)
         stack.callback(application.close)
         application.prepare()

@@ -28,7 +28,7 @@ collectors:
     every: 30s
 receivers:
   - name: on-call
-    url: http://127.0.0.1:{chat}/
+    url: http://127.0.0.1:{web}/chat
 rules:
   - id: ip-listed
     kind: listing
@@ -49,12 +49,12 @@ rules:
 """
 
 
-def write(folder: Path, *, listen: str, dns: int, imap: int, chat: int) -> Path:
+def write(folder: Path, *, listen: str, dns: int, imap: int, web: int) -> Path:
     """Write configuration, catalogue and inventory into a folder; returns the configuration."""
-    (folder / "catalogue.json").write_text(json.dumps(catalogue(), indent=1))
+    (folder / "catalogue.json").write_text(json.dumps(catalogue(f"http://127.0.0.1:{web}/removal"), indent=1))
     (folder / "inventory.yaml").write_text(_inventory(imap))
     path = folder / "vigie.yaml"
-    path.write_text(CONFIG.format(listen=listen, dns=dns, chat=chat, catalogue=folder / "catalogue.json", lists=", ".join(ZONES)))
+    path.write_text(CONFIG.format(listen=listen, dns=dns, web=web, catalogue=folder / "catalogue.json", lists=", ".join(ZONES)))
     return path
 
 

@@ -93,6 +93,7 @@ class Show:
         with self._reading:
             with self._store.reading_session() as session:
                 newer = select(Transition).where(col(Transition.id) > self._seen).order_by(col(Transition.id))
+                newer = newer.where(col(Transition.kind) != "listing")  # `taken` shows the answers themselves
                 rows = session.exec(newer).all()
                 incidents = {row.of: session.get(Incident, row.of) for row in rows if row.kind == "incident"}
             for row in rows:

@@ -52,7 +52,7 @@ class Story:
         self.say(f"the list removes {self.listed}")
 
 
-def catalogue() -> Mapping[str, Any]:
+def catalogue(removal_url: str) -> Mapping[str, Any]:
     """The demo's lists, in the schema of the project's catalogue."""
     def entry(name: str, zone: str, weight: float, meaning: str) -> dict[str, Any]:
         return {
@@ -60,7 +60,7 @@ def catalogue() -> Mapping[str, Any]:
             "kind": "block", "targets": ["ipv4"], "code_style": "exact",
             "codes": {"127.0.0.2": {"meaning": meaning, "category": "spam", "severity": "critical"}},
             "refused_codes": {}, "needs_key": False, "positive_test": "127.0.0.2", "negative_test": "127.0.0.1",
-            "txt_reason": True, "delist_url": f"https://{zone}/removal", "weight": weight, "isps": ["Yahoo"],
+            "txt_reason": True, "delist_url": removal_url, "weight": weight, "isps": ["Yahoo"],
             "status": "alive", "min_poll_interval": 1, "default_enabled": True,
         }
 

@@ -49,25 +49,34 @@ MAILINGS = (
 )
 
 
-class ChatRoom:
-    """A web hook that people would see as a chat: `said` gets each message once it arrived."""
+class Web:
+    """The web of the demo: a hook that people would see as a chat, and the removal page of the DNSBL.
+
+    `said` gets each chat message once it arrived.
+    """
 
     def __init__(self, said: Callable[[Mapping[str, Any]], None]) -> None:
-        room = self
+        web = self
 
-        class Hook(BaseHTTPRequestHandler):
+        class Site(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 length = min(int(self.headers.get("content-length", 0)), 1_000_000)
-                room.said(json.loads(self.rfile.read(length)))
+                web.said(json.loads(self.rfile.read(length)))
                 self.send_response(200)
                 self.end_headers()
+
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("content-type", "text/plain; charset=utf-8")
+                self.end_headers()
+                self.wfile.write(b"The demo's DNSBL: here one would ask for removal, once the cause is mended.\n")
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
                 del format, args
 
         self.said = said
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="demo-chat", daemon=True)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="demo-web", daemon=True)
 
     def start(self) -> int:
         self._thread.start()
