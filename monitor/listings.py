@@ -3,7 +3,7 @@
 Lists flap (24-hour expiries, zero-hour lists), resolvers cache, and a sweep repeated inside one TTL sees
 only the cache. So: the first known answer is a baseline; a listing is confirmed by hits on distinct TTLs
 (one where the list weighs enough); it ends after several positive "not listed" on distinct TTLs.
-An unknown answer changes nothing but is remembered.
+An unknown answer changes nothing but is remembered. What a person would call an event is told by `change`.
 
   phase      hit                          not listed                     unknown
   (none)     baseline listed | suspected | listed     (none)             (none)
@@ -57,6 +57,15 @@ class Interval:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happened between two answers: `old` and `new` are listed, cleared, suspected, none, or codes."""
+
+    old: str
+    new: str
+    why: str
+
+
 def fold(interval: Interval | None, answer: Answer, *, first: bool) -> Interval | None:
     """The open interval after one more answer; None while there is none.
 
@@ -72,6 +81,31 @@ def fold(interval: Interval | None, answer: Answer, *, first: bool) -> Interval 
         return replace(interval, asked_at=answer.at, unknown_reason=answer.reason, unknown_since=since)
     known = replace(interval, asked_at=answer.at, unknown_reason=None, unknown_since=None)
     return _hit(known, answer) if answer.listed else _clean(known, answer)
+
+
+def change(before: Interval | None, after: Interval | None) -> Change | None:
+    """Raised, cleared, codes changed, or a blip (suspected, then gone); None for all that is no event.
+
+    A first suspicion is none yet, and neither is a clean answer that may still be taken back.
+    """
+    if after is None:
+        return None
+    known = before is not None and before.confirmed_at is not None
+    if after.phase == "cleared":
+        if known:
+            return Change("listed", "cleared", f"{CLEAN_TO_CLEAR} answers in a row say: not listed")
+        return Change("suspected", "cleared", "seen once and not again: it was never confirmed")
+    if after.confirmed_at is not None and not known:
+        told = "was there when we first looked" if after.baseline else "listed"
+        return Change(before.phase if before else "none", "listed", f"{told}: {meaning(after)}")
+    if before is not None and known and before.codes != after.codes:
+        return Change(", ".join(before.codes), ", ".join(after.codes), f"now: {meaning(after)}")
+    return None
+
+
+def meaning(interval: Interval) -> str:
+    """What the list says of the target, in its own words where it has some."""
+    return ", ".join(interval.detail.get("meanings", ())) or ", ".join(interval.codes) or "listed"
 
 
 def _opened(answer: Answer, *, first: bool) -> Interval:

@@ -453,12 +453,12 @@ class Suspension(SQLModel, table=True):
 
 
 class Transition(SQLModel, table=True):
-    """Every change of an incident or suspension. The highest `id` is the version of the gate."""
+    """Every change of an incident, suspension or listing. The highest `id` is the version of the gate."""
 
     id: int | None = _id()
     at: datetime = _instant(index=True)
-    kind: str  # incident | suspension | silence
-    of: str = Field(index=True)  # the id of what changed
+    kind: str  # incident | suspension | silence | listing
+    of: str = Field(index=True)  # the id of what changed; of a listing `target@dnsbl`
     old: str
     new: str
     why: str

@@ -1,14 +1,18 @@
-"""Answers of DNSBLs → listing intervals: load the open rows, fold (monitor.listings), write those that changed."""
+"""Answers of DNSBLs → listing intervals: load the open rows, fold (monitor.listings), write those that changed.
+
+What a person would call an event leaves its transition beside them: `of` is `target@dnsbl`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from monitor.listings import Answer, Interval, fold
-from monitor.records import Listing
+from monitor.listings import Answer, Change, Interval, change, fold
+from monitor.records import Listing, Transition
 from monitor.store.engine import table
 from monitor.store.latest import Told
 from monitor.store.series_ids import chunks
@@ -20,6 +24,7 @@ _UPDATE = (
     .where(_LISTING.c.id == bindparam("row_id"))
     .values({name: bindparam(f"new_{name}") for name in _COLUMNS})
 )
+_TOLD = ("name", "kind", "meanings", "severity", "text")  # of an answer's detail, what its event keeps
 _Pair = tuple[str, str]  # target, dnsbl
 
 
@@ -41,6 +46,7 @@ def write_listings(connection: Connection, told: list[Told], never_known: set[in
     never_known = set(never_known)
     changed: set[tuple[int, int]] = set()
     done: list[tuple[_Pair, _Open]] = []
+    events: list[dict[str, Any]] = []
     for each in sorted(told, key=lambda each: each.answer.at):
         pair = _pair(each)
         now = pairs.setdefault(pair, _Open())
@@ -51,10 +57,27 @@ def write_listings(connection: Connection, told: list[Told], never_known: set[in
         now.dirty = now.dirty or now.interval != before
         if (before and before.phase) != (now.interval and now.interval.phase):
             changed.add((each.batch_id, each.series_id))
+        if (event := change(before, now.interval)) and now.interval is not None:
+            events.append(_event(pair, event, now.interval, each.answer.at))
         if now.interval is not None and now.interval.phase == "cleared":
             done.append((pair, pairs.pop(pair)))
     _write(connection, done + [(pair, now) for pair, now in pairs.items() if now.dirty])
+    if events:
+        connection.execute(insert(table(Transition)), events)
     return changed
+
+
+def _event(pair: _Pair, event: Change, interval: Interval, at: datetime) -> dict[str, Any]:
+    target, dnsbl = pair
+    detail = {name: interval.detail[name] for name in _TOLD if name in interval.detail}
+    evidence = {
+        "target": target, "dnsbl": dnsbl, "codes": list(interval.codes), "baseline": interval.baseline,
+        "first_seen_at": interval.first_seen_at.isoformat(), **detail,
+    }  # fmt: skip
+    return {
+        "at": at, "kind": "listing", "of": f"{target}@{dnsbl}", "old": event.old, "new": event.new,
+        "why": event.why, "actor": dnsbl, "rule": None, "evidence": evidence,
+    }  # fmt: skip
 
 
 def _pair(told: Told) -> _Pair:

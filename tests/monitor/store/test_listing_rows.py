@@ -3,7 +3,7 @@
 import pytest
 
 from collectors.observation import Observation, Subject
-from monitor.records import Listing
+from monitor.records import Listing, Transition
 from monitor.store import Store
 from tests.monitor.store.conftest import Rows, T, batch, listing, minutes
 
@@ -69,3 +69,30 @@ def test_a_listing_of_nothing_is_a_collectors_bug(store: Store, rows: Rows):
     with pytest.raises(ValueError, match="needs ip or domain, and dnsbl"):
         store.intake([batch("1", Observation("listing", Subject(customer="acme"), T, 1.0))], T)
     assert rows(Listing) == []
+
+
+def test_events_are_transitions_beside_the_rows_they_tell_of(store: Store, rows: Rows):
+    told(store, (0, 0), (15, 1))
+    told(store, (30, 1), meanings=["SBL"], name="Spamhaus ZEN")
+    told(store, (45, 1), codes=["127.0.0.3"], meanings=["CSS"])
+    told(store, (60, 0), (75, 0), (90, 0), (105, 1), (120, 0))
+    events = rows(Transition)
+    assert {(row.kind, row.of, row.actor) for row in events} == {("listing", "192.0.2.1@zen", "zen")}
+    assert [(row.at, row.old, row.new, row.why) for row in events] == [
+        (minutes(30), "suspected", "listed", "listed: SBL"),
+        (minutes(45), "127.0.0.2", "127.0.0.3", "now: CSS"),
+        (minutes(90), "listed", "cleared", "3 answers in a row say: not listed"),
+        (minutes(120), "suspected", "cleared", "seen once and not again: it was never confirmed"),
+    ]
+    assert events[0].evidence == {
+        "target": "192.0.2.1", "dnsbl": "zen", "codes": ["127.0.0.2"], "baseline": False, "name": "Spamhaus ZEN",
+        "meanings": ["SBL"], "first_seen_at": minutes(15).isoformat(),
+    }  # fmt: skip
+
+
+def test_an_intake_that_fails_leaves_neither_the_row_nor_its_event(store: Store, rows: Rows):
+    seen = listing(minutes(15), 1, weight=1.0)
+    nameless = Observation("listing", Subject(customer="acme"), minutes(16), 1.0)
+    with pytest.raises(ValueError, match="needs ip or domain, and dnsbl"):
+        store.intake([batch("1", seen, nameless)], minutes(16))
+    assert (rows(Listing), rows(Transition)) == ([], [])
