@@ -47,7 +47,7 @@ Place = tuple[str, Server]  # list id, resolver
 
 
 class Canaries:
-    """Asks and remembers, for `max_age`, how each list stands at each resolver."""
+    """Asks how each list stands at each resolver. Good health is remembered for `max_age`, bad is asked anew."""
 
     def __init__(self, max_age: timedelta = timedelta(minutes=30)) -> None:
         self.max_age = max_age
@@ -71,13 +71,15 @@ class Canaries:
                 place, point = reply.token
                 replies[place][point] = reply
         for place, zone in stale.items():
+            self._known.pop(place, None)
             if len(replies[place]) == len(tried[place]):
                 self._known[place] = judge(zone.entry, replies[place], now)
-        return {place: self._known[place] for place in wanted if self.fresh(place, now)}
+        return {place: self._known[place] for place in wanted if place in self._known}
 
     def fresh(self, place: Place, now: datetime) -> bool:
+        """Whether the list is known to be healthy there, so that its canaries need not be asked."""
         known = self._known.get(place)
-        return known is not None and timedelta(0) <= now - known.at < self.max_age
+        return known is not None and known.healthy and timedelta(0) <= now - known.at < self.max_age
 
 
 def _lane(zone: Zone, place: Place, tried: Mapping[str, bytes]) -> Lane:

@@ -8,7 +8,8 @@ due keeps its last answer. A list that fails its canaries gives unknown answers 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from ipaddress import IPv6Network
 from pathlib import Path
@@ -30,6 +31,7 @@ from collectors.observation import Batch, Observation
 log = logging.getLogger(__name__)
 
 _BATCH = 2000
+_PATIENCE_SECONDS = 5.0
 _CURSOR = "budget"
 _LONGEST_WAIT = timedelta(days=1)  # whatever TTL a list gives
 
@@ -95,19 +97,19 @@ class Dnsbl:
         self.budget.begin(now.date(), context.cursor(_CURSOR))
         due = _Due(_targets(context.targets()), self.lists, self._due, now)
         waits = self._waits(due)
-        ready: list[Observation] = []
+        waiting = _Waiting()
         number = 0
         for chunk in sweep.run(due.pairs, zones, now, context.stopping):
+            if not waiting.told:
+                waiting.add(canary_observations(sweep.healths, sweep.faults, self.name, now))
             for result in chunk:
                 self._put_off(result, waits[result.entry.id], now)
-                ready.extend(seen for one in due.sharing(result) for seen in observations(one, now))
-            while len(ready) >= _BATCH:
-                yield self._batch(ready[:_BATCH], number, now)
-                del ready[:_BATCH]
+                waiting.add(seen for one in due.sharing(result) for seen in observations(one, now))
+            for batch in waiting.ripe():
+                yield self._batch(batch, number, now)
                 number += 1
-        ready.extend(canary_observations(sweep.healths, sweep.faults, self.name, now))
-        if ready:
-            yield self._batch(ready, number, now)
+        if waiting.seen:
+            yield self._batch(waiting.seen, number, now)
         if sweep.asked_count and not sweep.heard_count and not context.stopping():
             servers = ", ".join(str(server) for server in sweep.resolvers.default)
             raise CollectorError(Reason.NETWORK, f"no resolver answers ({servers}): check that they run and let us ask")
@@ -159,6 +161,25 @@ class Dnsbl:
         if verdict.listed is not None:
             lasts = max(lasts, wait)
         self._due[result.target.name, result.entry.id] = now + lasts
+
+
+class _Waiting:
+    """Observations on their way into a batch: no batch too big, and none that waits long for a slow list."""
+
+    def __init__(self) -> None:
+        self.seen: list[Observation] = []
+        self.told = False  # whether anything was ever added
+        self._since = time.monotonic()
+
+    def add(self, seen: Iterable[Observation]) -> None:
+        self.told = True
+        self.seen.extend(seen)
+
+    def ripe(self) -> Iterator[list[Observation]]:
+        while len(self.seen) >= _BATCH or (self.seen and time.monotonic() - self._since > _PATIENCE_SECONDS):
+            batch, self.seen = self.seen[:_BATCH], self.seen[_BATCH:]
+            self._since = time.monotonic()
+            yield batch
 
 
 class _Due:

@@ -86,7 +86,7 @@ class Sweep:
     ) -> Iterator[list[Result]]:
         """Ask each zone about its targets (`pairs`, by list id); yield results as they come."""
         zones = [zone for zone in zones if pairs.get(zone.entry.id) and not self._hopeless(zone, pairs)]
-        servers = self._servers(zones, pairs, now, stopping)
+        servers = self._trusted(zones, pairs, now, stopping)
         if stopping():
             return
         lanes = self._make_lanes([zone for zone in zones if zone.entry.id in servers], servers, pairs)
@@ -117,7 +117,7 @@ class Sweep:
             for target in targets
         )
 
-    def _servers(
+    def _trusted(
         self, zones: Sequence[Zone], pairs: Mapping[str, Sequence[Target]], now: datetime, stopping: Callable[[], bool]
     ) -> dict[str, tuple[Server, ...]]:
         """The resolvers through which each list is healthy; the targets of lists with none are given up."""
@@ -144,8 +144,9 @@ class Sweep:
                 if known or self._take(zone.entry, len(points(zone.entry))):
                     places.append((zone, server))
         self.healths = canaries.ask(places, now, self.pace, stopping)
-        self.asked_count += len(self.healths)
-        self.heard_count += sum(not health.silent for health in self.healths.values())
+        asked = [health for health in self.healths.values() if health.at == now]
+        self.asked_count += len(asked)
+        self.heard_count += sum(not health.silent for health in asked)
         self.faults = network_fault(self.healths)
 
     def mistrust(self, entry: DnsList) -> Verdict:

@@ -182,6 +182,22 @@ def test_no_answer_from_any_resolver_fails_the_run_after_saying_so(make):
         assert world.saved
 
 
+def test_a_resolver_that_dies_between_two_sweeps_fails_the_run(make, server):
+    world, collector = World(ACME), make(IPS)
+    world.take(collector)
+    server.close()
+    with pytest.raises(CollectorError, match="no resolver answers"):
+        world.take(collector, NOW + timedelta(seconds=301))
+
+
+def test_facts_do_not_wait_for_a_slow_list(make, monkeypatch):
+    monkeypatch.setattr("collectors.dnsbl.collector._PATIENCE_SECONDS", 0.1)
+    slow = IPS | {"max_qps": 5, "operator": "Slow", "id": "slow"}
+    batches = World(ACME, BOLT).take(make(IPS, slow))
+    assert len(batches) > 1
+    assert {one.measure for one in batches[0].observations} >= {"canary"}
+
+
 def test_a_fault_of_our_own_is_one_fact_and_lists_stay_unknown(make):
     lists = [IPS | {"id": f"l{n}", "zone": f"l{n}.example.net"} for n in range(6)]
     zones = {f"l{n}.example.net": (lambda q: [q.reply(rcode=2)]) for n in range(6)}

@@ -152,6 +152,15 @@ def test_canaries_are_remembered_for_half_an_hour():
             assert len(server.asked) == asked
 
 
+def test_bad_health_is_asked_anew_so_that_a_list_comes_back_at_once():
+    state = {"ill": True}
+    with Hostile({"bl.example.net": lambda q: listed(q) if q.name.startswith("2.0.0.127.") and not state["ill"] else clean(q)}) as server:
+        canaries, place = Canaries(), (Zone(entry()), Server("127.0.0.1", server.port))
+        assert not any(health.healthy for health in canaries.ask([place], NOW, PACE).values())
+        state["ill"] = False
+        assert all(health.healthy for health in canaries.ask([place], NOW + timedelta(minutes=1), PACE).values())
+
+
 def test_a_list_is_asked_through_the_resolver_that_tells_the_truth():
     good = DnsblServer({"bl.example.net": {"192.0.2.7": ["127.0.0.2"]}})
     with Hostile({"bl.example.net": clean}) as lying, good:
