@@ -88,7 +88,7 @@ class Pace:
 class Lane:
     """Questions that share an operator: at most `window` in flight, one per `interval_seconds` at most.
 
-    `add` may be called at any time, also while answers are being read; `cancel` forgets what was not yet asked.
+    `add` may be called at any time, also while answers are being read.
     """
 
     __slots__ = ("added", "in_flight", "interval_seconds", "next_at", "questions", "servers", "window")
@@ -256,7 +256,10 @@ class _Loop:
         route = self.routes[lane]
         peer = route[attempt % len(route)] if attempt else route[0]
         if not peer.ports:
-            self.replies.append(Reply(token, None, Reason.NETWORK, time.monotonic() - started))
+            if attempt + 1 < self.pace.attempts:
+                self._send(question, lane, attempt + 1, started)
+            else:
+                self.replies.append(Reply(token, None, Reason.NETWORK, time.monotonic() - started))
             return
         peer.turn = turn = (peer.turn + 1) % len(peer.ports)
         port = peer.ports[turn]

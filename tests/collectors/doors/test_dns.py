@@ -87,10 +87,15 @@ def test_a_closed_port_is_a_network_fault_at_once():
     assert time.monotonic() - started < 1
 
 
+def test_a_server_the_kernel_will_not_send_to_is_a_network_fault():
+    (reply,) = replies([Lane([Server("255.255.255.255", 53)], [question(7)])])
+    assert reply.reason == Reason.NETWORK
+
+
 def test_the_next_resolver_takes_over_from_a_dead_or_refusing_one():
-    dead = Server("127.0.0.1", free_port())
+    dead, unreachable = Server("127.0.0.1", free_port()), Server("255.255.255.255", 53)  # the kernel refuses broadcast
     with Hostile({ZONE: listed}) as good, Hostile({}) as refusing:
-        for first in (dead, at(refusing)):
+        for first in (dead, unreachable, at(refusing)):
             (reply,) = replies([Lane([first, at(good)], [question(7)])])
             assert reply.answer.addresses == (b"\x7f\0\0\2",)
 
