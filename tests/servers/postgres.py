@@ -6,6 +6,7 @@ disk (fsync off): the data is worth nothing once the tests are done.
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import os
 import pwd
@@ -72,6 +73,7 @@ class Cluster:
             self._process = subprocess.Popen(
                 [postgres, "-D", data, *options], stdout=log, stderr=log, cwd=self._folder, **self._as
             )
+        atexit.register(self.stop)
         self._wait()
         return self
 
@@ -96,7 +98,8 @@ class Cluster:
         return self.url(name)
 
     def stop(self) -> None:
-        if self._process is not None:
+        """Safe to call twice; also called when Python ends."""
+        if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)  # fast shutdown
             self._process.wait(30)
         shutil.rmtree(self._folder, ignore_errors=True)
