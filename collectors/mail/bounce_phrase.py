@@ -2,8 +2,8 @@
 
 A phrase is matched against the text as `plain` writes it: lower case, no accents, single spaces, addresses
 written as `@`, no apostrophes or punctuation between words. `<3>` stands for up to three words that do not
-matter. A phrase begins and ends at the edge of a word. Only what RE2 also knows may
-be used, and no repeat without an upper bound, so that hostile text cannot make it slow.
+matter. A phrase begins and ends at the edge of a word. Only what RE2 also knows may be used, and no repeat
+without an upper bound, so that hostile text cannot make it slow.
 """
 
 from __future__ import annotations
