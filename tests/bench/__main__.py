@@ -4,7 +4,7 @@ import importlib
 import json
 import sys
 
-NAMES = ("store", "decision", "dnsbl", "mail")
+NAMES = ("store", "decision", "gate_http", "dnsbl", "mail")
 
 
 def main(wanted):
