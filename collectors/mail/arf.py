@@ -65,7 +65,9 @@ def _report(mail: Part, part: Part, reported: Part | None) -> Report | None:
     return Report(
         kind=Kind.DMARC_FAILURE if dmarc else Kind.ARF,
         feedback=_feedback(mail, said, reported),
-        original_headers=_headers(said, reported),
+        original_headers=original.headers(
+            reported, {name: said[name][0] for name in _STATED if said.get(name)}
+        ),
     )
 
 
@@ -105,11 +107,6 @@ def _feedback(mail: Part, said: dict[str, list[str]], reported: Part | None) -> 
         feedback_id=original.feedback_id(reported),
         inferred=original.infer(reported),
     )
-
-
-def _headers(said: dict[str, list[str]], reported: Part | None) -> dict[str, str]:
-    """The reported mail's header, completed with what the report states of it."""
-    return {**{name: said[name][0] for name in _STATED if said.get(name)}, **original.headers(reported)}
 
 
 def _jmrp(reported: Part, source_ip: str | None) -> Report:

@@ -47,8 +47,7 @@ def read(data: bytes) -> Report:
 
 def in_mail(mail: Part) -> Report | None:
     """The report attached to a mail. A mail that announces one which cannot be read is unreadable."""
-    wrong = ""
-    announced = bool(_ANNOUNCED.search(mail.get("subject"))) or mail.params.get("report-type") == "tlsrpt"
+    wrong, named = "", False
     for part in mail.parts:
         if not _may_hold(part):
             continue
@@ -56,8 +55,11 @@ def in_mail(mail: Part) -> Report | None:
             return read(part.content())
         except UnreadableError as why:
             wrong = wrong or str(why)
-            announced = announced or part.filename.count("!") > 1
-    return Report(Kind.UNREADABLE, error=wrong) if wrong and announced else None
+            named = named or part.filename.count("!") > 1
+    announced = wrong and (
+        named or mail.params.get("report-type") == "tlsrpt" or _ANNOUNCED.search(mail.get("subject"))
+    )
+    return Report(Kind.UNREADABLE, error=wrong) if announced else None
 
 
 def _may_hold(part: Part) -> bool:

@@ -79,7 +79,7 @@ def read(mail: Part) -> Report | None:
     return Report(
         kind=Kind.DSN,
         recipients=recipients,
-        original_headers={**stated, **original.headers(mail.attached)},
+        original_headers=original.headers(mail.attached, stated),
     )
 
 

@@ -15,13 +15,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-Fields = dict[str, list[bytes]]  # lower-case name → raw values, topmost first
+Fields = dict[str, list[str]]  # lower-case name → raw values (each character an octet), topmost first
 
 MOST_FIELDS = 1_000  # of one header; the highest seen in a real mail is below 200
 # Possessive, so that a field of a million folds needs no memory for going back.
-_FIELD = rb"([!-9;-~]++)[ \t]*+:[ \t]*+([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z)"
-FIELD = re.compile(_FIELD)
-_HEADER = re.compile(rb"(?:" + _FIELD.replace(b"([", b"(?:[") + rb"){0,%d}+" % MOST_FIELDS)
+_FIELD = r"([!-9;-~]++)[ \t]*+:[ \t]*+([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z)"
+_AS_TEXT = re.compile(_FIELD)
+_HEADER = re.compile(rb"(?:%s){0,%d}+" % (_FIELD.replace("([", "(?:[").encode(), MOST_FIELDS))
+_ONE_MORE = re.compile(rb"[!-9;-~]++[ \t]*+:")
 # What editors and mbox files leave on top of a mail.
 MBOX_LINE = re.compile(rb"(?:\xef\xbb\xbf|[ \t]*+\r?\n|>*+From [^\n]*+\n)*+")
 BLANK_LINE = re.compile(rb"\n\r?\n")
@@ -45,8 +46,8 @@ def split(data: bytes, start: int, end: int) -> tuple[Fields, int, bool]:
     header = _HEADER.match(data, start, end)
     position = header.end() if header else start
     found: Fields = {}
-    for raw, value in FIELD.findall(data, start, position):
-        name = raw.decode("ascii").lower()
+    for written, value in _AS_TEXT.findall(data[start:position].decode("latin-1")):
+        name = written.lower()
         if name in found:
             found[name].append(value)
         else:
@@ -55,7 +56,7 @@ def split(data: bytes, start: int, end: int) -> tuple[Fields, int, bool]:
         return found, position + 1, False
     if data.startswith(b"\r\n", position, end):
         return found, position + 2, False
-    if FIELD.match(data, position, end):
+    if _ONE_MORE.match(data, position, end):
         blank = BLANK_LINE.search(data, position, end)
         return found, blank.end() if blank else end, True
     return found, position, False
@@ -66,15 +67,16 @@ def block(data: bytes) -> Iterator[tuple[str, str, bool]]:
 
     Lines that are no fields are skipped: a mangled line must not hide the ones after it.
     """
-    position, end, blank = 0, len(data), False
+    octets = data.decode("latin-1")
+    position, end, blank = 0, len(octets), False
     while position < end:
-        if field := FIELD.match(data, position):
-            yield field[1].decode("ascii").lower(), text(field[2]), blank
+        if field := _AS_TEXT.match(octets, position):
+            yield field[1].lower(), text(field[2]), blank
             position, blank = field.end(), False
             continue
-        line_end = data.find(b"\n", position)
+        line_end = octets.find("\n", position)
         line_end = end if line_end < 0 else line_end + 1
-        blank = blank or not data[position:line_end].strip()
+        blank = blank or not octets[position:line_end].strip()
         position = line_end
 
 
@@ -96,11 +98,11 @@ def charset_text(data: bytes, charset: str | None) -> str:
         return data.decode("utf-8", "replace") if utf8 else data.decode("latin-1")
 
 
-def text(value: bytes) -> str:
+def text(value: str) -> str:
     """A field's value: unfolded, decoded, stripped."""
-    if len(value) > _MOST_VALUE:
-        value = value[:_MOST_VALUE]
-    said = value.decode("ascii") if value.isascii() else charset_text(value, None)
+    said = value if len(value) <= _MOST_VALUE else value[:_MOST_VALUE]
+    if not said.isascii():
+        said = charset_text(said.encode("latin-1"), None)
     if "\n" in said:
         said = _FOLD.sub(" ", said)
     if "=?" in said:

@@ -187,24 +187,28 @@ class Part:
 
 
 class Headers(Mapping[str, str]):
-    """A part's fields as a mapping of lower-case names to their topmost values, decoded when asked for."""
+    """A part's fields by lower-case name, topmost value, decoded when asked for; `stated` fills the gaps."""
 
-    def __init__(self, part: Part) -> None:
+    __slots__ = ("_part", "_stated")
+    MOST = 20_000  # characters of a value
+
+    def __init__(self, part: Part, stated: Mapping[str, str] | None = None) -> None:
         self._part = part
+        self._stated = stated or {}
 
     def __getitem__(self, name: str) -> str:
-        if name not in self._part.fields:
-            raise KeyError(name)
-        return self._part.get(name)
+        return self._part.get(name)[: self.MOST] if name in self._part.fields else self._stated[name]
 
     def get(self, name: str, default: Any = None) -> Any:  # asked for a dozen fields that most mails lack
-        return self._part.get(name) if name in self._part.fields else default
+        if name in self._part.fields:
+            return self._part.get(name)[: self.MOST]
+        return self._stated.get(name, default)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._part.fields)
+        return iter(dict.fromkeys((*self._part.fields, *self._stated)))
 
     def __len__(self) -> int:
-        return len(self._part.fields)
+        return len(self._part.fields.keys() | self._stated.keys())
 
 
 def read(data: bytes, limits: Limits = LIMITS) -> Part:

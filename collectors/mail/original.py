@@ -14,15 +14,10 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from collectors.mail import fields
-from collectors.mail.mime import Part
+from collectors.mail.mime import Headers, Part
 from collectors.mail.report import Inferred
 
-_MOST_FIELDS, _MOST_VALUE, _MOST_HOPS = 150, 2_000, 50
-_KEPT = frozenset({
-    "from", "to", "cc", "sender", "reply-to", "return-path", "subject", "date", "message-id", "in-reply-to",
-    "feedback-id", "cfbl-feedback-id", "cfbl-address", "list-id", "list-unsubscribe", "list-unsubscribe-post",
-    "errors-to", "delivered-to", "original-recipient", "envelope-to", "campaign-id", "mailing-id",
-})
+_MOST_VALUE, _MOST_HOPS = 2_000, 50
 _REPORT_FIELDS = (
     "from", "to", "subject", "date", "message-id", "return-path", "delivered-to", "x-original-to",
     "envelope-to", "x-failed-recipients", "in-reply-to", "references", "authentication-results",
@@ -46,12 +41,9 @@ _INSIDE: dict[int, tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]] = 
 }
 
 
-def headers(part: Part | None) -> Mapping[str, str]:
-    """Fields of the reported or returned mail that may name its sender, lower-case name → topmost value."""
-    if part is None:
-        return {}
-    kept = [name for name in part.fields if name in _KEPT or name.startswith("x-")][:_MOST_FIELDS]
-    return {name: part.get(name)[:_MOST_VALUE] for name in kept}
+def headers(part: Part | None, stated: dict[str, str] | None = None) -> Mapping[str, str]:
+    """Fields of the reported or returned mail by lower-case name, and what is stated about it."""
+    return Headers(part, stated) if part else stated or {}
 
 
 def report_headers(part: Part) -> Mapping[str, str]:
