@@ -187,12 +187,13 @@ def _listed(lines: list[str], headers: Mapping[str, str]) -> Iterator[tuple[str,
     """Addresses that begin a line below an announcement; what stands under each is said about it."""
     announced = -100
     for number, line in enumerate(lines):
-        hit = forms.ADDRESS.search(line)
+        hit = forms.ADDRESS.search(line) if "@" in line else None
         if hit is None:
             name = _BARE_NAME.match(line) if number - announced <= 2 else None
-            domain = forms.ADDRESS.search(headers.get("from", "")[:300])
-            if name and domain and "not accepting mail" in lines[announced]:
-                yield f"{name[1]}@{domain[0].rpartition('@')[2].lower()}", lines[announced]
+            if name and "not accepting mail" in lines[announced]:
+                domain = forms.ADDRESS.search(headers.get("from", "")[:300])
+                if domain:
+                    yield f"{name[1]}@{domain[0].rpartition('@')[2].lower()}", lines[announced]
             if forms.ANNOUNCES.search(line) or (line.endswith(":") and not forms.CONTACT.search(line)):
                 announced = number
             continue
