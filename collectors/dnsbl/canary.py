@@ -27,6 +27,7 @@ from collectors.doors.dns import Lane, Pace, Question, Reply, Server, ask
 from collectors.doors.dns_wire import Answer
 
 _FEWEST_LISTS = 5  # below this many, "most lists fail" says nothing about the network
+_NOT_OURS = (None, Reason.REFUSED)
 _random = random.SystemRandom()
 
 
@@ -158,18 +159,21 @@ def _negative(entry: DnsList, answer: Answer, point: str) -> tuple[Reason, str] 
     return None
 
 
-def network_fault(healths: Mapping[Place, Health]) -> dict[Server, Reason]:
-    """Resolvers through which more than half of the lists fail in one and the same way, with that way. Pure.
+def network_fault(healths: Mapping[Place, Health], operators: Mapping[str, str]) -> dict[Server, Reason]:
+    """Resolvers through which more than half of the lists, and of their operators, fail in one and the same way.
 
-    Refusals do not count: the lists were reached and said what is wrong.
+    Refusals do not count: the lists were reached and said what is wrong. One operator's outage does not either,
+    however many lists it has. `operators` maps list ids to who runs them. Pure.
     """
-    by_server: dict[Server, list[Health]] = collections.defaultdict(list)
-    for (_, server), health in healths.items():
-        by_server[server].append(health)
+    by_server: dict[Server, dict[str, Health]] = collections.defaultdict(dict)
+    for (list_id, server), health in healths.items():
+        by_server[server][list_id] = health
     faults: dict[Server, Reason] = {}
     for server, known in by_server.items():
-        ways = collections.Counter(health.reason for health in known if health.reason not in (None, Reason.REFUSED))
+        ways = collections.Counter(health.reason for health in known.values() if health.reason not in _NOT_OURS)
         way, count = ways.most_common(1)[0] if ways else (None, 0)
-        if way and len(known) >= _FEWEST_LISTS and count * 2 > len(known):
+        failing = {operators[list_id] for list_id, health in known.items() if health.reason == way}
+        everyone = {operators[list_id] for list_id in known}
+        if way and len(known) >= _FEWEST_LISTS and min(count / len(known), len(failing) / len(everyone)) > 0.5:
             faults[server] = way
     return faults

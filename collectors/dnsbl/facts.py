@@ -79,7 +79,10 @@ def canary_observations(
     """One `canary` per list (healthy through any resolver), and one without a list: our own network.
 
     Where the network is at fault the lists that fail with it are unknown, so that one incident is raised, not many.
+    Where no list answers anything at all, it is taken to be the network, however few they are.
     """
+    if healths and all(health.silent for health in healths.values()):
+        faults = {server: Reason.NETWORK for _, server in healths}
     by_list: dict[str, dict[Server, Health]] = {}
     for (list_id, server), health in healths.items():
         by_list.setdefault(list_id, {})[server] = health
@@ -90,10 +93,10 @@ def canary_observations(
         at = min(health.at for health in at_servers.values())
         if len(failing) < len(at_servers):
             yield Observation("canary", subject, at, 1.0, None, detail)
-        elif all(faults.get(server) == health.reason for server, health in failing.items()):
+        elif all(faults.get(server) in (Reason.NETWORK, health.reason) for server, health in failing.items()):
             yield Observation("canary", subject, at, None, Reason.NETWORK, detail)
         else:
             yield Observation("canary", subject, at, 0.0, None, detail)
     if healths:
-        own = {str(server): f"more than half of the lists fail alike: {reason}" for server, reason in faults.items()}
+        own = {str(server): f"most lists fail alike: {reason}" for server, reason in faults.items()}
         yield Observation("canary", Subject(collector=collector), now, 0.0 if faults else 1.0, None, own)

@@ -147,7 +147,8 @@ class Sweep:
         asked = [health for health in self.healths.values() if health.at == now]
         self.asked_count += len(asked)
         self.heard_count += sum(not health.silent for health in asked)
-        self.faults = network_fault(self.healths)
+        operators = {zone.entry.id: operator_of(zone.entry) for zone in zones}
+        self.faults = network_fault(self.healths, operators)
 
     def mistrust(self, entry: DnsList) -> Verdict:
         """Why a list is not believed, by the canaries at its first resolver."""

@@ -62,7 +62,8 @@ def _looked_up(host: str, port: int) -> Server:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError) as error:
         raise CollectorError(Reason.CONFIG, f"the resolver {host!r} has no address: {error}") from error
-    return Server(str(found[0][4][0]), port)
+    first = min(found, key=lambda one: one[0] != socket.AF_INET)  # `localhost` is often served on 127.0.0.1 alone
+    return Server(str(first[4][0]), port)
 
 
 def public_name(server: Server) -> str | None:

@@ -49,11 +49,11 @@ class World:
         return self.stop
 
     def take(self, collector, now=NOW):
-        seen = []
+        self.seen = []
         for batch in collector.collect(self, now):
             self.saved[batch.cursor_name] = json.loads(json.dumps(batch.cursor))
-            seen.append(batch)
-        return seen
+            self.seen.append(batch)
+        return self.seen
 
 
 @pytest.fixture
@@ -180,6 +180,9 @@ def test_no_answer_from_any_resolver_fails_the_run_after_saying_so(make):
         with pytest.raises(CollectorError, match="no resolver answers"):
             world.take(make(resolvers=(f"127.0.0.1:{silent.port}",)))
         assert world.saved
+        canaries = observations(world.seen, "canary")
+        assert {(subject.dnsbl, one.value, one.reason) for subject, one in canaries.items()} == {
+            ("bl", None, "network"), ("dbl", None, "network"), (None, 0.0, None)}
 
 
 def test_a_resolver_that_dies_between_two_sweeps_fails_the_run(make, server):

@@ -195,8 +195,15 @@ def health(reason):
 )
 def test_most_lists_failing_alike_is_our_own_network(reasons, fault):
     server = Server("127.0.0.1", 53)
-    found = network_fault({(f"list{n}", server): health(reason) for n, reason in enumerate(reasons)})
+    healths = {(f"list{n}", server): health(reason) for n, reason in enumerate(reasons)}
+    found = network_fault(healths, {f"list{n}": f"operator{n}" for n in range(6)})
     assert found == ({server: fault} if fault else {})
+
+
+def test_one_operators_outage_is_not_our_network():
+    server = Server("127.0.0.1", 53)
+    healths = {(f"list{n}", server): health("timeout" if n < 5 else None) for n in range(7)}
+    assert network_fault(healths, {f"list{n}": "Acme" if n < 5 else f"operator{n}" for n in range(7)}) == {}
 
 
 def test_answers_during_a_fault_of_our_own_are_unknown_for_that_reason():
