@@ -10,6 +10,9 @@ from collectors.contract import Collector, CollectorError, Reason
 GROUP = "vigie.collectors"
 # name → "module:class", imported when asked for: a broken collector is named, not a traceback shown
 BUILT_IN: dict[str, str] = {
+    "abuse": "collectors.abuse:Abuse",
+    "bounces": "collectors.bounces:Bounces",
+    "dmarc_reports": "collectors.dmarc_reports:DmarcReports",
     "dnsbl": "collectors.dnsbl:Dnsbl",
     "feedback_loop": "collectors.feedback_loop:FeedbackLoop",
 }

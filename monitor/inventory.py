@@ -15,7 +15,15 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from monitor.config_shape import did_you_mean
-from monitor.inventory_names import address_name, domain_name, host_name, mail_address, reserved_as, slug
+from monitor.inventory_names import (
+    address_name,
+    domain_name,
+    host_name,
+    mail_address,
+    own_header,
+    reserved_as,
+    slug,
+)
 
 Slug = Annotated[str, AfterValidator(slug)]
 Address = Annotated[str, AfterValidator(address_name)]
@@ -24,6 +32,7 @@ Host = Annotated[str, AfterValidator(host_name)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 StreamKind = Literal["transactional", "marketing"]
 Tls = Literal["implicit", "starttls", "none"]
+HeaderName = Annotated[str, AfterValidator(own_header)]
 Pattern = Annotated[str, AfterValidator(str.lower)]
 MAX_REMOVED_SHARE = 0.2
 
@@ -42,14 +51,17 @@ class Item(BaseModel):
 
     def __str__(self) -> str:
         about = ", ".join(f"{name} {_text(value)}" for name, value in self
-                          if name not in self.key_fields and value != type(self).model_fields[name].default)
+                          if name not in self.key_fields and value not in (type(self).model_fields[name].default, {}))
         return f"{self.word} {self.key}" + (f" ({about})" if about else "")
 
 
 class Customer(Item):
+    """`id_headers`: what a header of their mails says that no other customer's says (X-Mandant: 4711)."""
+
     word, key_fields = "customer", ("id",)
     id: Slug
     name: str = Field(default_factory=lambda data: str(data.get("id", "")), min_length=1)
+    id_headers: dict[HeaderName, Annotated[str, Field(min_length=1, max_length=255)]] = Field(default_factory=dict)
 
 
 class Stream(Item):
@@ -115,11 +127,11 @@ class Seed(Item):
 
 
 class Mailbox(Item):
-    """An IMAP mailbox where reports arrive; `secret` names an entry of the configuration's secrets."""
+    """An IMAP mailbox where mail for us to read arrives; `secret` names an entry of the configuration's secrets."""
 
     word, key_fields = "mailbox", ("name",)
     name: Slug
-    purpose: Literal["feedback_loop"] = "feedback_loop"
+    purpose: Literal["feedback_loop", "bounces", "dmarc_reports", "abuse"] = "feedback_loop"
     provider: Slug | None = None
     host: Host
     port: Port = 993
@@ -299,6 +311,7 @@ def faults(inventory: Inventory) -> Iterator[Fault]:
             if target in inventory.stated and referred is not None and referred not in known:
                 message = f"no {KINDS[target].word} '{referred}' — {did_you_mean(referred, known)}"
                 yield Fault(kind, key, name, message)
+    yield from _header_faults(inventory)
     for domain in inventory.domains.values():
         yield from _stream_faults(inventory, domain)
     for ip in inventory.ips.values():
@@ -306,6 +319,16 @@ def faults(inventory: Inventory) -> Iterator[Fault]:
         if pool is not None and pool.customer not in {None, ip.customer}:
             message = f"its pool {pool.name} is customer {pool.customer}'s"
             yield Fault("ips", ip.key, "customer", f"{message} — name that customer, or another pool")
+
+
+def _header_faults(inventory: Inventory) -> Iterator[Fault]:
+    first: dict[tuple[str, str], str] = {}
+    for key, customer in inventory.customers.items():
+        for said in customer.id_headers.items():
+            other = first.setdefault(said, key)
+            if other != key:
+                text = f"{said[0]}: {said[1]} is customer {other}'s too — it must tell them apart"
+                yield Fault("customers", key, "id_headers", text)
 
 
 def _stream_faults(inventory: Inventory, domain: Domain) -> Iterator[Fault]:
@@ -333,4 +356,6 @@ def notes(inventory: Inventory) -> list[str]:
 def _text(value: Any) -> str:
     if isinstance(value, tuple):
         return " ".join(value) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {said}" for name, said in value.items()) or "none"
     return "none" if value is None else str(value)

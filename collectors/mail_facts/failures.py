@@ -1,0 +1,80 @@
+"""Bounces: which recipients could not be reached, and why (RFC 3464, 3463 and what is written without them).
+
+One fact per recipient. Dated by receipt: a notification is written when the last attempt has failed. Only
+what failed is a bounce, what is delayed is a deferral, and word of success is none of both.
+
+May be wrong where the same failure is also told by our MTA's records (point only mailboxes with the bounces of
+*remote* servers here, or leave the records out), and where somebody forges a bounce: nothing signs
+one. A bounce of a mail that was not ours (backscatter) is counted apart and names no series.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from collectors.contract import Reason
+from collectors.mail.original import is_redacted
+from collectors.mail.report import Recipient
+from collectors.mail_facts.shape import Mail, Refusal, Said
+from collectors.mail_facts.whose import OTHER, clues, is_ours, message_id, provider_of, subject
+from collectors.observation import Observation, Subject, Trace
+
+# Why a recipient was given up → what is counted. One that is dead for good (`hard`) is a hard bounce instead.
+MEASURE_OF: dict[str, str] = {
+    "invalid_recipient": "soft_bounce",  # said with 4xx, so perhaps only for now
+    "domain_not_found": "soft_bounce",
+    "mailbox_full": "soft_bounce",
+    "disabled": "soft_bounce",
+    "policy": "block",
+    "reputation_ip": "block",
+    "reputation_domain": "block",
+    "content": "block",
+    "authentication": "block",
+    "rate_limited": "block",  # given up over it: more than a moment's slowness
+    "greylisted": "soft_bounce",
+    "too_big": "soft_bounce",
+    "protocol": "soft_bounce",
+    "network": "soft_bounce",
+    "relaying": "soft_bounce",
+    "expired": "soft_bounce",
+    "user_blocked": "soft_bounce",  # the recipient's own list, not the provider's judgement
+    "vacation": "autoreply",
+    "unknown": "soft_bounce",
+}
+TRACE_OF = {"hard_bounce": "bounce", "soft_bounce": "bounce", "block": "block", "deferral": "deferral"}
+LONGEST_TEXT = 1_000
+
+
+def measure_of(one: Recipient) -> str | None:
+    """What became of a recipient as a measure; None where nothing failed."""
+    if one.action == "delayed":
+        return "deferral"
+    if one.action != "failed":
+        return None
+    return "hard_bounce" if one.hard else MEASURE_OF[one.judgement.category]
+
+
+def failures(mail: Mail) -> Said | Refusal:
+    """Every recipient a notification names."""
+    if not mail.report.recipients:
+        return Refusal(Reason.NO_DATA, f"{mail.report.kind}: it names no recipient")
+    counts: Counter[tuple[str, Subject]] = Counter()
+    traces: list[Trace] = []
+    for one in mail.report.recipients:
+        measure = measure_of(one)
+        if measure is None:
+            continue
+        provider = provider_of(one.address.rpartition("@")[2], one.judgement.provider) or OTHER
+        address = None if is_redacted(one.address) else one.address
+        whose = mail.attribute(clues(
+            mail.report, recipient=address, ip=one.judgement.scope.get("ip"), provider=provider))
+        about = subject(whose, provider)
+        counts[measure if is_ours(whose) else "unattributed_bounce", about] += 1
+        if measure in TRACE_OF:
+            traces.append(Trace(
+                TRACE_OF[measure], mail.arrival.received_at, about, recipient=address,
+                message_id=message_id(mail.report), category=one.judgement.category,
+                status=one.judgement.status or one.status, reply_code=one.judgement.reply_code,
+                text=one.diagnostic[:LONGEST_TEXT] or None, how=whose.how))
+    return Said(tuple(Observation(measure, about, mail.arrival.received_at, float(count))
+                      for (measure, about), count in counts.items()), tuple(traces))

@@ -1,0 +1,41 @@
+"""Mails of people and of their machines: requests to be left out, absence notes, letters to the abuse desk."""
+
+from __future__ import annotations
+
+from collectors.contract import Reason
+from collectors.mail.fields import address
+from collectors.mail_facts.shape import Mail, Refusal, Said
+from collectors.mail_facts.whose import OTHER, clues, provider_of, subject
+from collectors.observation import Observation, Trace
+
+ABUSE = "abuse"
+LONGEST_TEXT = 200
+
+
+def unsubscribe(mail: Mail) -> Said | Refusal:
+    """A recipient who asked to be left out (RFC 2369)."""
+    sender = address(mail.report.report_headers.get("from", "")) or None
+    provider = provider_of((sender or "").rpartition("@")[2]) or OTHER
+    whose = mail.attribute(clues(mail.report, recipient=sender, provider=provider))
+    about = subject(whose, provider)
+    at = mail.arrival.received_at
+    trace = Trace("unsubscribe", at, about, recipient=sender, how=whose.how)
+    return Said((Observation("unsubscribe", about, at, 1.0),), (trace,))
+
+
+def autoreply(mail: Mail) -> Said | Refusal:
+    """Counted and nothing else: who is away is nobody's business."""
+    about = subject(mail.attribute(clues(mail.report)), None)
+    return Said((Observation("autoreply", about, mail.arrival.received_at, 1.0),), as_evidence=False)
+
+
+def letter(mail: Mail) -> Said | Refusal:
+    """Somebody writes: to the abuse desk it is a letter to be answered, anywhere else nobody expects it."""
+    if mail.arrival.purpose != ABUSE:
+        return Refusal(Reason.NO_DATA, "other: no report, bounce or request")
+    headers = mail.report.report_headers
+    whose = mail.attribute(clues(mail.report))
+    trace = Trace("abuse_letter", mail.arrival.received_at, subject(whose, None),
+                  message_id=headers.get("message-id"), text=headers.get("subject", "")[:LONGEST_TEXT] or None,
+                  how=whose.how)
+    return Said(traces=(trace,))

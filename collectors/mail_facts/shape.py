@@ -1,0 +1,69 @@
+"""What every reading of a mail is given and gives back, and what its source may set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from pydantic import Field
+
+from collectors.contract import Attribution, Clues, CollectorSettings, Reason
+from collectors.mail import Report
+from collectors.observation import Observation, Trace
+
+Attribute = Callable[[Clues], Attribution]
+
+
+class MailSettings(CollectorSettings):
+    """`max_mails` bounds one mailbox or folder in one run, so that a flooded one keeps no other waiting.
+
+    `authserv_id` is our own mail server's name in Authentication-Results; where it is set, a report whose
+    sender that server did not vouch for is parked instead of counted (RFC 9477).
+    """
+
+    every: timedelta = timedelta(minutes=5)
+    max_mail_bytes: int = Field(10_000_000, gt=0)
+    max_mails: int = Field(10_000, gt=0)
+    max_complaint_age: timedelta = timedelta(days=7)
+    keep_evidence: bool = True
+    authserv_id: str | None = None
+
+
+class Arrival(NamedTuple):
+    """One mail as its source found it. `size` is set where `raw` is only the beginning of it."""
+
+    raw: bytes
+    place: str  # source/where in it, for whoever looks for it
+    received_at: datetime
+    purpose: str = "feedback_loop"
+    provider: str | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A parsed mail and what is needed to make facts of it."""
+
+    report: Report
+    arrival: Arrival
+    attribute: Attribute
+    settings: MailSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The facts of one mail. `key` names the report itself where it may come in several mails."""
+
+    observations: tuple[Observation, ...] = ()
+    traces: tuple[Trace, ...] = ()
+    key: str | None = None
+    as_evidence: bool = True  # worth keeping as received, where that is wanted
+
+
+class Refusal(NamedTuple):
+    """Why a mail is parked instead of counted."""
+
+    reason: Reason
+    text: str

@@ -1,0 +1,132 @@
+"""Mailboxes that are read for the mails in them: what feedback loops, bounces, DMARC reports and abuse share.
+
+Asks IMAP mailboxes of one purpose, all of them, each from its own cursor. Every mail becomes one batch keyed by
+its content (collectors.mail_facts), so the same mail in two folders, delivered twice or met again
+under a new UIDVALIDITY counts once. A mailbox that cannot be read is an answer too, and does not stop the others.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import ClassVar
+
+from pydantic import Field
+
+from collectors.contract import CollectorError, CollectorSettings, Context, Mailbox, Reason
+from collectors.doors.mailbox import Letter, MailboxDoor, arrivals
+from collectors.mail_facts import MEASURES, Arrival, MailSettings, read
+from collectors.observation import Batch, Observation, Subject
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE = 5.0
+LONGEST_PAUSE = 900.0
+PATIENCE = 1.0  # for listeners that end
+
+
+class MailboxSettings(MailSettings):
+    """`max_watched`: mailboxes with a connection of their own waiting for news; the rest wait for their turn."""
+
+    max_watched: int = Field(50, ge=0)
+
+
+class MailboxCollector:
+    """Every mailbox whose purpose is this collector's name. Acknowledge each batch before asking for the next."""
+
+    name: ClassVar[str]
+    Settings: ClassVar[type[CollectorSettings]] = MailboxSettings
+    measures: ClassVar[frozenset[str]] = MEASURES | {"mailbox_read"}
+
+    def __init__(self, settings: MailboxSettings) -> None:
+        self.settings = settings
+
+    def collect(self, context: Context, now: datetime) -> Iterator[Batch]:
+        """One batch per mail, then one per mailbox with its cursor and whether it could be read."""
+        failures: list[CollectorError] = []
+        mailboxes = context.mailboxes(self.name)
+        for mailbox in mailboxes:
+            if context.stopping():
+                return
+            failure = yield from self._read(mailbox, context, now)
+            if failure is not None:
+                failures.append(failure)
+        if mailboxes and len(failures) == len(mailboxes):
+            raise CollectorError(failures[0].reason, "; ".join(failure.text for failure in failures))
+
+    def watch(self, context: Context, stop: threading.Event) -> Iterator[None]:
+        """Yields when mail arrives in any mailbox; one out of reach is tried again, ever more slowly."""
+        news, ended = threading.Event(), threading.Event()
+        listeners = [threading.Thread(target=listen, args=(mailbox, news, ended), daemon=True,
+                                      name=f"watch-{mailbox.name}")
+                     for mailbox in context.mailboxes(self.name)[:self.settings.max_watched]]
+        for listener in listeners:
+            listener.start()
+        try:
+            while not stop.is_set():
+                if news.wait(0.5) and not stop.is_set():
+                    news.clear()
+                    yield
+        finally:
+            ended.set()
+            ends_at = time.monotonic() + PATIENCE  # one that hangs while connecting dies with the process
+            for listener in listeners:
+                listener.join(max(0.0, ends_at - time.monotonic()))
+
+    def _read(self, mailbox: Mailbox, context: Context,
+              now: datetime) -> Generator[Batch, None, CollectorError | None]:
+        failure: CollectorError | None = None
+        door = MailboxDoor(mailbox)
+        try:
+            with door:
+                cursor = context.cursor(mailbox.name)
+                for letter in door.letters(cursor, self.settings.max_mails, self.settings.max_mail_bytes):
+                    yield self._batch(letter, door, context, now)
+                    if context.stopping():
+                        break
+        except CollectorError as error:
+            failure = error
+        yield Batch(
+            source=self.name, key=f"mailbox:{mailbox.name}:{now.isoformat()}", at=now,
+            observations=(was_read(mailbox.name, now, failure),),
+            cursor_name=mailbox.name if door.uidvalidity else None,
+            cursor=door.cursor if door.uidvalidity else None)
+        return failure
+
+    def _batch(self, letter: Letter, door: MailboxDoor, context: Context, now: datetime) -> Batch:
+        mailbox = door.mailbox
+        arrival = Arrival(
+            letter.raw, f"{mailbox.name}/{mailbox.folder}/{letter.uid}", min(letter.received_at, now), self.name,
+            mailbox.provider, None if letter.whole else letter.size)
+        _, batch = read(arrival, context.attribute, self.settings)
+        return replace(batch, acknowledge=partial(door.park if batch.parked else door.finish, letter.uid))
+
+
+def was_read(source: str, now: datetime, failure: CollectorError | None) -> Observation:
+    """Whether a mailbox or folder could be read, and why not."""
+    return Observation(
+        "mailbox_read", Subject(collector=source), now, None if failure else 1.0,
+        reason=failure.reason if failure else None, detail={"text": failure.text} if failure else {})
+
+
+def listen(mailbox: Mailbox, news: threading.Event, ended: threading.Event) -> None:
+    """Sets `news` at each arrival until `ended`; nothing that goes wrong here ends the watch."""
+    pause = FIRST_PAUSE
+    while not ended.is_set():
+        try:
+            for _ in arrivals(mailbox, ended):
+                pause = FIRST_PAUSE
+                news.set()
+        except CollectorError as error:
+            log.warning("watching %s: %s", mailbox.name, error)
+            if error.reason is Reason.AUTH:  # knocking again and again locks accounts
+                pause = LONGEST_PAUSE
+        except Exception:
+            log.exception("watching %s", mailbox.name)
+        ended.wait(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
