@@ -29,10 +29,13 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """`adds_up`: of a count, whose value is a delta and does not hold until the next."""
+
     at: datetime
     value: float | None
     reason: str | None
     detail: Mapping[str, Any]
+    adds_up: bool = False
 
 
 Row = tuple[datetime, float | None, str | None]  # at, value, reason
@@ -60,7 +63,8 @@ def _unknown(held: Held | None, answer: Answer) -> Held:
 def _late(held: Held, answer: Answer) -> list[Row]:
     if held.reason == answer.reason and (answer.value is None or _says_the_same(held, answer)):
         return []
-    return [(answer.at, answer.value, answer.reason), (held.asked_at, _now(held), held.reason)]
+    late = (answer.at, answer.value, answer.reason)
+    return [late] if answer.adds_up else [late, (held.asked_at, _now(held), held.reason)]
 
 
 def _now(held: Held) -> float | None:

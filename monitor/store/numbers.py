@@ -51,7 +51,9 @@ def write_numbers(
     end = 0
     for batch_id, batch in new:
         start, end = end, end + len(batch.observations)
-        slices += _sort_out((batch_id, batch), ids[start:end], known_at, told)
+        counted, compared = _sort_out((batch_id, batch), ids[start:end], known_at)
+        slices += counted
+        told += compared
     changed = _write_told(connection, told, known_at)
     write_counts(connection, slices, known_at)
     for each in slices:
@@ -64,23 +66,24 @@ def write_numbers(
     return touched, looked_up
 
 
-def _sort_out(
-    new: tuple[int, Batch], ids: list[int], known_at: datetime, told: list[Told]
-) -> list[Slice]:
-    """The counts of one batch, a slice per instant; what must be compared with what holds goes to `told`."""
+def _sort_out(new: tuple[int, Batch], ids: list[int], known_at: datetime) -> tuple[list[Slice], list[Told]]:
+    """The counts of one batch, a slice per instant; and what must be compared with what holds."""
     batch_id, batch = new
     sums = _Sums(known_at)
+    told: list[Told] = []
     counts = {name for name, measure in MEASURES.items() if measure.kind == "count"}
     for observation, series_id in zip(batch.observations, ids, strict=True):
         value = observation.value
         if value is None or observation.measure not in counts:
             at = bounded(observation.at, known_at)
-            answer = Answer(at, value, observation.reason, observation.detail)
+            answer = Answer(at, value, observation.reason, observation.detail, observation.measure in counts)
             told.append(Told(series_id, batch_id, observation.measure, observation.subject, answer))
             continue
         values = sums[observation.at]
         values[series_id] = values.get(series_id, 0.0) + value
-    return [Slice(at, batch_id, values) for at, values in sums.items() if at == bounded(at, known_at)]
+    slices = [Slice(at, batch_id, values) for at, values in sums.items() if at == bounded(at, known_at)]
+    # a count that was known after all at the same instant is known
+    return slices, [each for each in told if each.series_id not in sums.get(each.answer.at, ())]
 
 
 def _write_told(connection: Connection, told: list[Told], known_at: datetime) -> defaultdict[int, set[int]]:

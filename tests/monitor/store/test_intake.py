@@ -71,6 +71,19 @@ def test_a_count_that_could_not_be_had_is_unknown_not_zero(store: Store, rows: R
     assert (held.reason, held.unknown_since, held.asked_at) == (None, None, minutes(7))
 
 
+def test_a_count_is_not_counted_twice_because_an_older_one_could_not_be_had(store: Store, rows: Rows):
+    store.intake([batch("1", counted(minutes(10), 4))], minutes(10))
+    store.intake([batch("2", counted(minutes(5), None))], minutes(11))
+    assert [(row.at, row.value) for row in rows(Reading)] == [(minutes(5), None), (minutes(10), 4)]
+    assert store.window_counts(["delivered"], [], T, minutes(60)) == {(): {"delivered": 4}}
+
+
+def test_a_count_both_known_and_not_at_one_instant_is_known(store: Store, rows: Rows):
+    store.intake([batch("1", counted(T, None), counted(T, 4), counted(T, None))], T)
+    assert [(row.value, row.reason) for row in rows(Reading)] == [(4, None)]
+    assert rows(Latest)[0].reason is None
+
+
 def test_a_fact_about_the_future_is_about_now_and_one_before_1970_about_1970(store: Store, rows: Rows):
     ahead = counted(T + timedelta(days=9000), 1)
     ancient = counted(T.replace(year=1066), 2)
