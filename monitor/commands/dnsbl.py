@@ -130,14 +130,13 @@ def _results(sweep: Sweep, texts: Sequence[str], zones: Sequence[Zone], role: st
     parsed: dict[str, Target | str] = {}
     for text in texts:
         try:
-            target = parse_target(text, role)
-            parsed[text] = target
-            if not is_public(target):
-                _say(f"{text} is no address of the public internet: only lists of your own can hold it")
+            parsed[text] = parse_target(text, role)
         except UnsupportedTargetError as error:
             parsed[text] = str(error)
             _say(f"unsupported target {error}")
     targets = list(dict.fromkeys(target for target in parsed.values() if isinstance(target, Target)))
+    if inner := [target.name for target in targets if not is_public(target)]:
+        _say(f"{len(inner)} of {len(targets)} are no public addresses (first {inner[0]}): only lists of your own hold them")
     pairs = {zone.entry.id: targets for zone in zones}
     found: dict[tuple[str, str], Result] = {}
     for chunk in sweep.run(pairs, zones, datetime.now(UTC)):
