@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, text
 
+LOCK_MILLISECONDS = 5_000  # dropping waits for readers, and whoever comes after waits for it
+
 _NAME = re.compile(r"reading_(\d{4})_(\d\d)\Z")
 _EXISTS = text("SELECT to_regclass(:name) IS NOT NULL")
 _CHILDREN = text(
@@ -42,7 +44,7 @@ def ensure_months(connection: Connection, instants: Iterable[datetime]) -> None:
 
 def drop_months(connection: Connection, before: datetime) -> int:
     """Drop the months that ended by `before`; returns how many. Gives up where a reader is in the way for long."""
-    connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_MILLISECONDS}")
     dropped = 0
     for name in connection.execute(_CHILDREN).scalars():
         year, month = (int(part) for part in _NAME.match(name).groups())  # type: ignore[union-attr]  # ours only

@@ -1,5 +1,6 @@
 """What is too old goes, what is not stays."""
 
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from sqlalchemy import text
 
 from collectors.observation import Evidence, Parked, Subject, Trace
 from monitor.records import BatchRow, Daily, EvidenceRow, Hourly, ParkedRow, Reading, Run, TraceRow
-from monitor.store import Retention, Store
+from monitor.store import Retention, Store, partitions
 from tests.monitor.store.conftest import Rows, T, batch, counted
 
 
@@ -53,6 +54,18 @@ def test_readings_that_go_have_been_rolled_up_before(store: Store, rows: Rows):
 def test_with_the_defaults_nothing_of_the_last_month_goes(store: Store):
     store.intake([whole("1", T)], T)
     assert sum(store.prune(T + days(29)).values()) == 0
+
+
+@pytest.mark.real("postgres")
+def test_months_are_not_dropped_while_somebody_reads_them_but_the_next_time(postgres_cluster, monkeypatch):
+    monkeypatch.setattr(partitions, "LOCK_MILLISECONDS", 100)
+    with closing(Store(postgres_cluster.fresh_database())) as store:
+        store.intake([batch("1", counted(T)), batch("2", counted(T + days(40)))], T + days(40))
+        with store.reading_session() as session:
+            session.execute(text("SELECT count(*) FROM reading"))
+            assert store.prune(T + days(450))["reading"] == 0
+        assert store.prune(T + days(450))["reading"] == 1
+        assert store.window_counts(["delivered"], [], T, T + days(99)) == {(): {"delivered": 1}}
 
 
 def test_more_than_one_transactions_worth_goes_too(store: Store, rows: Rows):
