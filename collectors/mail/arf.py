@@ -1,5 +1,4 @@
-"""Feedback reports: ARF (RFC 5965, 6430, 6590, 6591), CFBL reports (RFC 9477), DMARC failure reports (RFC
-9991).
+"""Feedback reports: ARF (RFC 5965, 6430, 6590, 6591), CFBL (RFC 9477), DMARC failures (RFC 9991).
 
 Also Microsoft's JMRP until June 2026, which attached the mail (or, long ago, wrote its own fields on top of
 it) without any feedback-report part. The report part is known by its content, not only by its type: Comcast
@@ -132,7 +131,8 @@ def _prose(mail: Part, parts: tuple[Part, ...]) -> Report | None:
     text = texts[0].text()
     if not _PROSE_STARTS.search(mail.get("subject") + "\n" + text[:1_000]):
         return None
-    words, _, pasted = _split_prose(text)
+    found = _COPY_OF_HEADERS.search(text)
+    words, pasted = (text[: found.start()], text[found.end() :]) if found else (text, "")
     said = {name.lower(): value.strip() for name, value in _PROSE.findall(words)}
     reported = mime.head(pasted.encode())
     return Report(
@@ -150,7 +150,3 @@ def _prose(mail: Part, parts: tuple[Part, ...]) -> Report | None:
         original_headers=original.headers(reported),
     )
 
-
-def _split_prose(text: str) -> tuple[str, str, str]:
-    found = _COPY_OF_HEADERS.search(text)
-    return (text[: found.start()], found[0], text[found.end() :]) if found else (text, "", "")

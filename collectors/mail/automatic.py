@@ -14,7 +14,7 @@ from collectors.mail.mime import Part
 from collectors.mail.report import Kind, Report
 
 _AWAY_SUBJECT = re.compile(
-    r"^\W*(?:re: ?|aw: ?)?\[?(?:auto(?:matic|mated)?[ -]?(?:repl|resp|antwort|svar)|out of (?:the )?office"
+    r"^\W*+(?:re: ?|aw: ?)?\[?(?:auto(?:matic|mated)?[ -]?(?:repl|resp|antwort|svar)|out of (?:the )?office"
     r"|on vacation|vacation|away from|i am (?:away|out)|ooo\b|auto: |abwesen|automatische antwort"
     r"|(?:réponse|reponse) automatique|absence|absent|respuesta autom|fuera de|resposta autom"
     r"|risposta autom|assente|automatisch antwoord|afwezig|autosvar|frånvaro|poza biurem"
@@ -22,7 +22,7 @@ _AWAY_SUBJECT = re.compile(
     re.IGNORECASE,
 )
 _CHALLENGE_SUBJECT = re.compile(
-    r"^\W*(?:please (?:confirm|verify|authenticate) (?:your|that)|confirm your (?:message|e-?mail)"
+    r"^\W*+(?:please (?:confirm|verify|authenticate) (?:your|that)|confirm your (?:message|e-?mail)"
     r"|.{0,40}verification required|.{0,40}challenge[- ]response"
     r"|your (?:e-?mail|message) (?:requires|needs) (?:verification|confirmation))",
     re.IGNORECASE,
@@ -31,7 +31,7 @@ _AWAY_FIELDS = frozenset({
     "x-autoreply", "x-autorespond", "x-autoresponse", "x-auto-reply", "x-autoreply-from", "x-mail-autoreply",
 })
 _UNSUBSCRIBE_SUBJECT = re.compile(
-    r"^\W*(?:re: ?)?(?:unsubscribe|un-?subscribe me|list-unsubscribe|opt[- ]?out|remove(?: me)?|abmeld"
+    r"^\W*+(?:re: ?)?(?:unsubscribe|un-?subscribe me|list-unsubscribe|opt[- ]?out|remove(?: me)?|abmeld"
     r"|abbestell|d[ée]sabonn|d[ée]sinscri|cancelar? (?:la )?suscripci|disiscri|afmeld|avregistr|отпис)",
     re.IGNORECASE,
 )

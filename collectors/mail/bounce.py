@@ -1,5 +1,4 @@
-"""Bounces told in words instead of RFC 3464: the failed recipients, and the returned mail where it can be
-found.
+"""Bounces told in words instead of RFC 3464: the failed recipients, and the returned mail.
 
 Who failed is read by `bounce_text`, why by `judgement`; this module hands them the right texts. The
 returned mail is an attached one, or its header pasted below the words, as qmail and Exim do.

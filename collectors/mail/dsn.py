@@ -1,10 +1,8 @@
-"""Delivery status notifications: what became of each recipient (RFC 3464; 3461 xtext, 6522, 6533 utf-8
-addresses).
+"""Delivery status notifications: what became of each recipient (RFC 3464, 3461, 6522, 6533).
 
 Read as they arrive: groups without or with too many blank lines, a wrong boundary, a cut-off end, fields in
 the mail's own body, a forwarded notification. The returned mail is never searched: it may itself be a
-notification, about somebody else. `Original-Recipient` is preferred as the address, being the one we sent
-to.
+notification, about somebody else. `Original-Recipient` is preferred: it is the address we sent to.
 """
 
 from __future__ import annotations
@@ -43,7 +41,7 @@ _LOOSE = re.compile(
 )
 # Proofpoint encodes the fields of a recipient inside the part and says so in a field before them.
 _CODED = re.compile(
-    rb"Content-Transfer-Encoding:[ \t]*+base64[^\n]*+\n(?:[\w-]++:[^\n]*+\n)*+\r?\n([A-Za-z0-9+/=\s]++)",
+    rb"Content-Transfer-Encoding:[ \t]*+base64[^\n]*+\n(?:[\w-]++:[^\n]*+\n){0,9}+\r?\n([A-Za-z0-9+/=\s]++)",
     re.IGNORECASE,
 )
 _FIELDS_BEGIN = re.compile(
@@ -85,7 +83,9 @@ def read(mail: Part) -> Report | None:
 
 def nameless(mail: Part) -> Report | None:
     """A notification that names nobody, neither in its fields nor in words that could be read."""
-    return Report(Kind.DSN) if any(part.type in _STATUS_TYPES for part in mail.parts) else None
+    if any(part.type in _STATUS_TYPES for part in mail.parts):
+        return Report(Kind.DSN, original_headers=original.headers(mail.attached))
+    return None
 
 
 def rejected(part: Part, words: str) -> Report | None:

@@ -33,7 +33,9 @@ _PARAMETER = re.compile(
     r";\s*+([\w!#$%&'*+.^`{|}~-]++)\s*+=\s*+(\"(?:[^\"\\]|\\.)*+\"|[^;\s\"][^;\r\n]*+)", re.DOTALL
 )
 _ANGLE = re.compile(r"<([^<>]*)>")
-_ADDRESS = re.compile(r"[^\s<>\"(),:;]+@[^\s<>\"(),:;]+")
+# Begins where a word begins, so that a long word without @ is looked at once.
+_ADDRESS = re.compile(r"(?<![^\s<>\"(),:;])[^\s<>\"(),:;@]++@[^\s<>\"(),:;]++")
+_LONGEST_ADDRESS = 320
 _MOST_VALUE = 65_536  # decoded; a longer field is cut, a To of 20,000 addresses says nothing a report needs
 _NOT_FOR_MAIL = frozenset({"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape"})
 
@@ -156,8 +158,8 @@ def address(value: str) -> str:
 
 def addresses(value: str, most: int = 50) -> list[str]:
     """Addresses of a field of many, in order."""
-    found = (match[0] for match in _ADDRESS.finditer(value))
-    return [one for one, _ in zip(found, range(most), strict=False)]
+    found = (match[0] for match, _ in zip(_ADDRESS.finditer(value), range(most), strict=False))
+    return [one for one in found if len(one) <= _LONGEST_ADDRESS]
 
 
 def moment(value: str) -> datetime | None:

@@ -1,5 +1,4 @@
-"""XML from strangers as a stream of elements: no entities, no outside, bounded, and repaired where it is
-broken.
+"""XML from strangers as a stream of elements: no entities, no outside, bounded, repaired where broken.
 
 Any entity declaration is refused, in whatever encoding it comes: the text is decoded before it is looked
 at. Broken XML (raw `<`, unclosed elements, invalid bytes: all seen in DMARC reports) is read again by names
@@ -17,7 +16,7 @@ from collectors.mail.archive import UnreadableError
 
 _DECLARED = re.compile(rb"<\?xml[^>]{0,200}encoding\s*=\s*[\"']([A-Za-z0-9._-]{1,40})[\"']")
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-_DECLARATION = re.compile(r"<!(?:ENTITY|ELEMENT|ATTLIST|NOTATION)|<!DOCTYPE[^>\[]*\[", re.IGNORECASE)
+_DECLARATION = re.compile(r"<!(?:ENTITY|ELEMENT|ATTLIST|NOTATION)|<!DOCTYPE[^<>\[]*+\[", re.IGNORECASE)
 _CHUNK = 65_536
 _DEEPEST, _MOST_WITHIN, _MOST_STRANGE, _MOST_REPAIRED = 30, 20_000, 1_000, 500_000
 _LONGEST_REPAIRED = 5_000_000

@@ -1,5 +1,4 @@
-"""X-ARF: abuse reports as JSON (v3, v4, xarf.org) or YAML (v0.1, still sent by blocklists and brand
-protectors).
+"""X-ARF: abuse reports as JSON (v3, v4, xarf.org) or YAML (v0.1, still sent by blocklists).
 
 Written for hosters, but a CFBL address may ask for it (RFC 9477, report=xarf). The YAML is flat, so it is
 read line by line: no loader of YAML is linear on hostile input. Samples are decoded to find the reported

@@ -21,9 +21,9 @@ quiet = settings(max_examples=150, deadline=None, suppress_health_check=list(Hea
 
 
 def told(raw: bytes) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     report = parse(raw)
-    assert time.perf_counter() - began < SECONDS
+    assert time.process_time() - began < SECONDS
     assert report.kind in Kind
     assert report.identity
     assert (report.error is not None) or report.kind is not Kind.UNREADABLE
@@ -103,6 +103,8 @@ HOSTILE = {
     "encoded words": FIELDS + b"Subject: " + b"=?a?q?b?= " * (N // 10) + b"\n\n",
     "half encoded words": FIELDS + b"Subject: " + b"=?a?q?" * (N // 6) + b"\n\n",
     "recipients": FIELDS + b"To: " + b"a@example.org, " * (N // 15) + b"\n\n",
+    "one word": FIELDS + b"To: " + b"a" * N + b"\nReturn-Path: " + b"b" * N + b"\n\n",
+    "punctuation": b"Subject: " + b"!" * N + b"\n\n",
     "delimiters": MIXED + b"--b\n" * (N // 4),
     "almost delimiters": MIXED + b"--bx\n" * (N // 5),
     "nested parts": b"".join(
@@ -117,6 +119,8 @@ HOSTILE = {
     + b"-" * N,
     "recipients of a status": STATUS
     + b"".join(b"Final-Recipient: rfc822; a%d@b.c\nAction: failed\n\n" % n for n in range(80_000)),
+    "codings": STATUS + b"Content-Transfer-Encoding: base64\n" * (N // 34),
+    "declarations": b"<feedback>" + b"<!DOCTYPE" * (N // 9),
     "words of a bounce": b"From: MAILER-DAEMON@x.org\nSubject: failure notice\n\n"
     + b"could not deliver <a@example.org>: 550 \n" * (N // 40),
     "one long line": b"From: MAILER-DAEMON@x.org\nSubject: failure notice\n\n"

