@@ -114,7 +114,11 @@ class Clues:
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Whose mail it was, and which clue said so (`how`; None when nothing matched)."""
+    """Whose mail it was, and which clue said so (`how`; None when nothing matched).
+
+    `recipient`, `ip` and `domain` are as the report says, the latter two only where they are ours;
+    `recipient_ref` and `recipient_hash` are what our token or our records say instead.
+    """
 
     customer: str | None = None
     stream: str | None = None
@@ -124,6 +128,8 @@ class Attribution:
     domain: str | None = None
     provider: str | None = None
     how: str | None = None
+    recipient_ref: str | None = None
+    recipient_hash: str | None = None
 
 
 class Context(Protocol):

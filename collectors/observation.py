@@ -53,7 +53,12 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One fact about one message or recipient. The store keeps the recipient as a keyed hash only."""
+    """One fact about one message or recipient. The store keeps the recipient as a keyed hash only.
+
+    `recipient` is what the source says; `recipient_ref` and `recipient_hash` are what a token or our own
+    records say of a recipient the source hides. `verified`: that the source is who it claims to be was shown,
+    by its signature, a key of ours, or a mailbox only it can write to. `hard`: the recipient is dead.
+    """
 
     kind: str  # complaint, bounce, deferral, block, delivery, unsubscribe, report
     at: datetime
@@ -66,6 +71,10 @@ class Trace:
     text: str | None = None
     how: str | None = None  # which clue attributed it
     count: int = 1
+    recipient_ref: str | None = None
+    recipient_hash: str | None = None
+    verified: bool = False
+    hard: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,7 @@ class _Gathered:
 
     def _add(self, kind: str, entry: Item, section: Section, path: Keys) -> None:
         if isinstance(entry, _CustomerEntry):
-            self._place(kind, Customer(id=entry.id, name=entry.name), section, path)
+            self._place(kind, Customer(id=entry.id, name=entry.name, id_headers=entry.id_headers), section, path)
             self._items.setdefault("streams", {})
             for i, stream in enumerate(entry.streams):
                 whole = Stream(customer=entry.id, name=stream.name, kind=stream.kind)

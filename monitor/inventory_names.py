@@ -18,6 +18,7 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?|::1")
+_OWN_HEADER = re.compile(r"x-[a-z0-9-]{1,62}")
 _LOCAL_PART = re.compile(r"[^\s@<>\"(),;:\\\[\]]{1,64}")
 _DOCUMENTATION = tuple(map(ipaddress.ip_network, (
     "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20",  # RFC 5737, 3849, 9637
@@ -74,6 +75,13 @@ def domain_name(text: str) -> str:
 def host_name(text: str) -> str:
     if not _HOST.fullmatch(text):
         raise ValueError(f"'{text}' is no host — write only its name or address; the port is a key apart")
+    return text.lower()
+
+
+def own_header(text: str) -> str:
+    """The name of a header field of one's own, in lower case."""
+    if not _OWN_HEADER.fullmatch(text.lower()):
+        raise ValueError(f"'{text}' is no header of your own — write it such as X-Customer")
     return text.lower()
 
 

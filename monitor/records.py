@@ -92,10 +92,11 @@ def _json(default: Any = dict) -> Any:
 
 
 class Customer(SQLModel, table=True):
-    """Whose mail we send. `id` is a short stable slug."""
+    """Whose mail we send. `id` is a short stable slug; `id_headers`: header → value that only its mails carry."""
 
     id: str = Field(primary_key=True)
     name: str
+    id_headers: dict[str, str] = _json()
 
 
 class Stream(SQLModel, table=True):
@@ -153,7 +154,7 @@ class Seed(SQLModel, table=True):
 
 
 class ReportMailbox(SQLModel, table=True):
-    """An IMAP mailbox where reports arrive; `purpose` is feedback_loop (more to come)."""
+    """An IMAP mailbox where reports arrive; `purpose` is feedback_loop, bounces, dmarc_reports or abuse."""
 
     __tablename__: ClassVar[str] = "report_mailbox"
     name: str = Field(primary_key=True)
@@ -271,7 +272,10 @@ class RollupDue(SQLModel, table=True):
 
 
 class TraceRow(SQLModel, table=True):
-    """One fact about one message or recipient; the recipient as HMAC-SHA256 in hex, never in clear."""
+    """One fact about one message or recipient; the recipient as HMAC-SHA256 in hex, never in clear.
+
+    `recipient_ref` names the recipient among the customer's (monitor.sender.recipient), in hex.
+    """
 
     __tablename__: ClassVar[str] = "trace"
     __table_args__ = (Index("trace_recipient", "recipient_hash", "at"), Index("trace_message", "message_id"))
@@ -287,6 +291,7 @@ class TraceRow(SQLModel, table=True):
     domain: str | None = None
     provider: str | None = None
     recipient_hash: str | None = None
+    recipient_ref: str | None = None
     message_id: str | None = None
     category: str | None = None
     status: str | None = None
@@ -322,6 +327,37 @@ class ParkedRow(SQLModel, table=True):
     body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     at: datetime = _instant(index=True)
     settled_at: datetime | None = _maybe_instant()
+
+
+_NOT_LIFTED = text("lifted_at IS NULL")
+
+
+class Suppression(SQLModel, table=True):
+    """A recipient one customer must not mail again; the rows are their own history, lifting sets `lifted_at`.
+
+    One row in force per customer, recipient, reason and stream. `stream` is empty for all streams.
+    `batch_id` leads to the trace and evidence it arose from; None where a person or system asked for it.
+    """
+
+    __table_args__ = (
+        Index("suppression_recipient", "customer", "recipient_ref"),
+        Index("suppression_in_force", "customer", "recipient_ref", "reason", "stream", unique=True,
+              sqlite_where=_NOT_LIFTED, postgresql_where=_NOT_LIFTED),
+    )
+    id: int | None = _id()
+    customer: str
+    recipient_ref: str
+    reason: str  # hard_bounce | complaint | unsubscribe | manual
+    stream: str = ""
+    since: datetime = _instant()
+    known_at: datetime = _instant()
+    source: str
+    how: str | None = None
+    text: str | None = None
+    batch_id: int | None = Field(default=None, sa_column=Column(_Id, nullable=True))
+    lifted_at: datetime | None = _maybe_instant()
+    lifted_by: str | None = None
+    lift_reason: str | None = None
 
 
 class Cursor(SQLModel, table=True):

@@ -37,7 +37,7 @@ HOUR = 3_600_000_000
 
 TRACE_COLUMNS = (
     "batch_id", "at", "known_at", "kind", "customer", "stream", "campaign", "ip", "domain", "provider",
-    "recipient_hash", "message_id", "category", "status", "reply_code", "text", "how", "count",
+    "recipient_hash", "recipient_ref", "message_id", "category", "status", "reply_code", "text", "how", "count",
 )  # fmt: skip
 
 _READING = "INSERT INTO reading (series_id, at, batch_id, known_at, value, reason) VALUES (?, ?, ?, ?, ?, ?)"

@@ -1,7 +1,7 @@
 """Taking batches: all facts, cursors and idempotency keys of a call in one transaction.
 
-Order within it: batch keys → series → readings, latest, listings → traces, evidence, parked → cursors. Intakes take
-turns (Engines.alone), so `known_at` never runs backwards in the order of commits.
+Order within it: batch keys → series → readings, latest, listings → traces, suppressions, evidence, parked → cursors. Intakes
+take turns (Engines.alone), so `known_at` never runs backwards in the order of commits.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from monitor.store.bulk import stored, write_traces
 from monitor.store.engine import Engines, insert_into, table
 from monitor.store.numbers import bounded, write_numbers
 from monitor.store.series_ids import INDEXED_LENGTH, SeriesIds, SeriesKey, clean, short
+from monitor.store.suppressions import Suppressed, suppress, suppression_of
 
 TraceFields = tuple[object, ...]
 
@@ -40,20 +41,27 @@ class Taken(NamedTuple):
 class Intake:
     """What one store needs to take batches: its engines, the series it has seen, how it hashes recipients."""
 
-    def __init__(self, engines: Engines, hash_recipient: Callable[[str], str]) -> None:
+    def __init__(
+        self, engines: Engines, hash_recipient: Callable[[str], str], ref_recipient: Callable[[str, str], str]
+    ) -> None:
         self._engines = engines
         self._hash_recipient = hash_recipient
+        self._ref_recipient = ref_recipient
         self._series = SeriesIds()
 
     def take(self, batches: Sequence[Batch], known_at: datetime, evidence_for: timedelta) -> list[Taken]:
         _refuse_unknown_measures(batches)
         traces = [[self._trace_fields(trace) for trace in batch.traces] for batch in batches]
+        suppressions = [self._suppressions(batch) for batch in batches]
         with self._engines.alone() as connection:
             known_at = max(known_at, _newest(connection))
             ids = [_take_key(connection, batch, known_at) for batch in batches]
             new = [(id_, batch) for id_, batch in zip(ids, batches, strict=True) if id_ is not None]
             touched, looked_up = write_numbers(connection, self._series, new, known_at)
             _write_traces(connection, zip(ids, batches, traces, strict=True), known_at)
+            for id_, found in zip(ids, suppressions, strict=True):
+                if id_ is not None:
+                    suppress(connection, found, known_at, id_)
             for id_, batch in new:
                 _keep_bodies(connection, id_, batch, (known_at, known_at + evidence_for))
             _move_cursors(connection, batches, known_at)
@@ -66,14 +74,35 @@ class Intake:
     def _trace_fields(self, trace: Trace) -> TraceFields:
         """The columns of TRACE_COLUMNS from `kind` on."""
         subject = trace.subject
-        recipient = self._hash_recipient(trace.recipient) if trace.recipient else None
+        recipient = self._hash_recipient(trace.recipient) if trace.recipient else trace.recipient_hash
         message_id = trace.message_id and trace.message_id[:INDEXED_LENGTH]
         said = (
             trace.kind, subject.customer, subject.stream, subject.campaign, subject.ip, subject.domain,
-            subject.provider, recipient, message_id, trace.category, trace.status, trace.reply_code,
+            subject.provider, recipient, self._ref(trace), message_id, trace.category, trace.status, trace.reply_code,
             trace.text, trace.how,
         )  # fmt: skip
         return (*(value and clean(value) for value in said), trace.count)
+
+
+    def _ref(self, trace: Trace) -> str | None:
+        """The recipient among the customer's: as our own token or record says, else as the report does."""
+        customer = trace.subject.customer
+        if trace.recipient_ref or not (trace.recipient and customer):
+            return trace.recipient_ref
+        return self._ref_recipient(customer, trace.recipient)
+
+    def _suppressions(self, batch: Batch) -> list[Suppressed]:
+        """What the batch forbids from now on."""
+        found = []
+        for trace in batch.traces:
+            forbids, customer = suppression_of(trace), trace.subject.customer
+            ref = self._ref(trace) if forbids and customer else None
+            if forbids and customer and ref:
+                reason, stream = forbids
+                found.append(
+                    Suppressed(clean(customer), ref, reason, clean(stream), trace.at, batch.source, trace.how)
+                )
+        return found
 
 
 def _refuse_unknown_measures(batches: Sequence[Batch]) -> None:

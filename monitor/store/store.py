@@ -14,6 +14,7 @@ from sqlmodel import Session
 
 from collectors.observation import Batch
 from monitor.records import Cursor, Latest, Series
+from monitor.sender.recipient import customer_key, plain_address, recipient_ref
 from monitor.store import leases, retention, rollups, runs, schema, windows
 from monitor.store.engine import Engines, table
 from monitor.store.intake import Intake, Taken
@@ -34,7 +35,8 @@ class Store:
     def __init__(self, url: str, *, hash_key: bytes | None = None) -> None:
         self._engines = Engines(url)
         self._hash_key = hash_key
-        self._intake = Intake(self._engines, self.recipient_hash)
+        self._customer_keys: dict[str, bytes] = {}
+        self._intake = Intake(self._engines, self.recipient_hash, self.recipient_ref)
 
     @property
     def engine(self) -> Engine:
@@ -82,10 +84,17 @@ class Store:
 
     def recipient_hash(self, address: str) -> str:
         """HMAC-SHA256 in hex of the address without brackets and blanks, in lower case."""
-        if self._hash_key is None:
-            self._hash_key = self._kept_hash_key()
-        plain = address.strip().removeprefix("<").removesuffix(">").strip().lower()
-        return hmac.digest(self._hash_key, plain.encode("utf-8", "surrogatepass"), "sha256").hex()
+        return hmac.digest(self._key(), plain_address(address).encode("utf-8", "surrogatepass"), "sha256").hex()
+
+    def recipient_ref(self, customer: str, address: str) -> str:
+        """What the customer's own sender calls this recipient, in hex (monitor.sender.recipient)."""
+        return recipient_ref(self.customer_key(customer), address).hex()
+
+    def customer_key(self, customer: str) -> bytes:
+        """The key the customer's sender names recipients and signs tokens with."""
+        if customer not in self._customer_keys:
+            self._customer_keys[customer] = customer_key(self._key(), customer)
+        return self._customer_keys[customer]
 
     # ── facts out ──
 
@@ -196,6 +205,11 @@ class Store:
         """Schema revision, size in bytes and a few counts, as JSON values."""
         with self._engines.reading() as connection:
             return schema.info(connection)
+
+    def _key(self) -> bytes:
+        if self._hash_key is None:
+            self._hash_key = self._kept_hash_key()
+        return self._hash_key
 
     def _kept_hash_key(self) -> bytes:
         keep = text("INSERT INTO setting (name, value) VALUES ('recipient_hash_key', :key) ON CONFLICT DO NOTHING")

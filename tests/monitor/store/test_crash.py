@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from monitor.records import BatchRow, Hourly, Latest, Reading, TraceRow
+from monitor.records import BatchRow, Hourly, Latest, Reading, Suppression, TraceRow
 from monitor.store import Store
 from tests.monitor.store.conftest import Rows
 
@@ -26,7 +26,8 @@ while True:
     at = datetime(2026, 1, 2, tzinfo=timezone.utc) + timedelta(minutes=number)
     counts = tuple(Observation("delivered", Subject(ip=f"192.0.2.{i}"), at, 1.0) for i in range(200))
     state = Observation("canary", Subject(dnsbl="zen"), at, float(number % 2))
-    traces = (Trace("bounce", at, Subject(customer="acme"), recipient="jo@example.com"),) * 20
+    dead = Trace("bounce", at, Subject(customer="acme"), recipient=f"jo{number}@example.com", verified=True, hard=True)
+    traces = (dead,) * 20
     batch = Batch("taker", str(number), at, (*counts, state), traces, cursor_name="place", cursor={"number": number})
     store.intake([batch], at)
     if number % 10 == 0:
@@ -51,6 +52,7 @@ def test_batches_and_what_they_carried_agree_after_kill_9_at_random_moments(
     readings = rows(Reading)
     assert len(readings) == 201 * taken
     assert len(rows(TraceRow)) == 20 * taken
+    assert [row.batch_id for row in rows(Suppression)] == [row.id for row in rows(BatchRow)]
     assert {row.at for row in rows(Latest)} == {max(row.at for row in readings)}
     store.roll_up()
     assert sum(row.readings for row in rows(Hourly)) == len(readings)

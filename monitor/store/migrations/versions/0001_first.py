@@ -29,6 +29,7 @@ def _inventory() -> None:
         "customer",
         sa.Column("id", sa.String(), primary_key=True),
         sa.Column("name", sa.String(), nullable=False),
+        sa.Column("id_headers", sa.JSON(), nullable=False),
     )
     op.create_table(
         "stream",
@@ -189,6 +190,7 @@ def _what_came_with_them() -> None:
         sa.Column("domain", sa.String()),
         sa.Column("provider", sa.String()),
         sa.Column("recipient_hash", sa.String()),
+        sa.Column("recipient_ref", sa.String()),
         sa.Column("message_id", sa.String()),
         sa.Column("category", sa.String()),
         sa.Column("status", sa.String()),
@@ -199,6 +201,32 @@ def _what_came_with_them() -> None:
     )
     op.create_index("trace_message", "trace", ["message_id"])
     op.create_index("trace_recipient", "trace", ["recipient_hash", "at"])
+    op.create_table(
+        "suppression",
+        sa.Column("id", ID, autoincrement=True, primary_key=True),
+        sa.Column("customer", sa.String(), nullable=False),
+        sa.Column("recipient_ref", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("stream", sa.String(), nullable=False),
+        sa.Column("since", Instant(), nullable=False),
+        sa.Column("known_at", Instant(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("how", sa.String()),
+        sa.Column("text", sa.String()),
+        sa.Column("batch_id", ID),
+        sa.Column("lifted_at", Instant()),
+        sa.Column("lifted_by", sa.String()),
+        sa.Column("lift_reason", sa.String()),
+    )
+    op.create_index("suppression_recipient", "suppression", ["customer", "recipient_ref"])
+    op.create_index(
+        "suppression_in_force",
+        "suppression",
+        ["customer", "recipient_ref", "reason", "stream"],
+        unique=True,
+        sqlite_where=sa.text("lifted_at IS NULL"),
+        postgresql_where=sa.text("lifted_at IS NULL"),
+    )
     op.create_table(
         "evidence",
         sa.Column("id", ID, autoincrement=True, primary_key=True),

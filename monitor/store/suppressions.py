@@ -1,0 +1,165 @@
+"""Who must not be mailed again, by customer: what facts forbid, what people add, what is lifted and why.
+
+A recipient stands here as `recipient_ref`, which the customer's own sender can compute and nobody else.
+What facts forbid is written in the transaction of the facts, and only where their authenticity holds: the source
+was verified, or the report brought back our own token that names the recipient. Nothing is deleted: a row that
+is lifted stays, and a new fact makes a new row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+from sqlmodel import Session, col, func, select
+
+from collectors.observation import Trace
+from monitor.records import Suppression
+from monitor.store.engine import insert_into, table
+from monitor.store.series_ids import chunks
+
+REASONS = ("hard_bounce", "complaint", "unsubscribe", "manual")
+_KEY = ("customer", "recipient_ref", "reason", "stream")
+
+
+class Rule(NamedTuple):
+    """What a kind of trace forbids. `per_stream`: only that stream, where the trace names it."""
+
+    reason: str
+    only_hard: bool = False
+    per_stream: bool = False
+
+
+# kind of trace → what it forbids; None: nothing. Kinds that are not here forbid nothing either.
+RULES: Mapping[str, Rule | None] = {
+    "complaint": Rule("complaint"),  # whoever complains about one stream will complain about the next
+    "bounce": Rule("hard_bounce", only_hard=True),
+    "unsubscribe": Rule("unsubscribe", per_stream=True),
+    "delivery": None,
+    "deferral": None,
+    "block": None,  # it says something about us, not about the recipient
+    "report": None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """One recipient of one customer not to be mailed again, for one reason. `stream` empty: all streams."""
+
+    customer: str
+    recipient_ref: str
+    reason: str
+    stream: str
+    since: datetime
+    source: str
+    how: str | None = None
+    text: str | None = None
+
+
+def suppression_of(trace: Trace) -> tuple[str, str] | None:
+    """Reason and stream of the suppression that follows from a trace; None where none does."""
+    rule = RULES.get(trace.kind)
+    if rule is None or (rule.only_hard and not trace.hard) or not _is_authentic(trace):
+        return None
+    return rule.reason, (trace.subject.stream or "") if rule.per_stream else ""
+
+
+def _is_authentic(trace: Trace) -> bool:
+    """A token with the recipient in it can only have come back from a mail to that recipient."""
+    return trace.verified or (trace.how == "token" and trace.recipient_ref is not None)
+
+
+def suppress(
+    connection: Connection, wanted: Iterable[Suppressed], known_at: datetime, batch_id: int | None = None
+) -> int:
+    """Write those not in force yet; returns how many that were."""
+    rows = {
+        tuple(getattr(each, name) for name in _KEY): {
+            **{name: getattr(each, name) for name in Suppressed.__slots__},
+            "since": min(each.since, known_at), "known_at": known_at, "batch_id": batch_id,
+        }
+        for each in wanted
+    }  # fmt: skip
+    added = 0
+    # in one order everywhere, or two writers would wait for each other
+    for chunk in chunks([rows[key] for key in sorted(rows)]):
+        insert = insert_into(connection, Suppression).values(chunk)
+        new = insert.on_conflict_do_nothing(index_elements=list(_KEY), index_where=text("lifted_at IS NULL"))
+        added += len(connection.execute(new.returning(table(Suppression).c.id)).all())
+    return added
+
+
+def lift(session: Session, suppression_id: int, *, actor: str, reason: str, now: datetime) -> Suppression:
+    """Allow again. Lifting twice changes nothing. Raises LookupError for an unknown id, ValueError without a reason."""
+    if not reason.strip():
+        raise ValueError("a reason is needed: who reads this later must know why")
+    row = session.get(Suppression, suppression_id)
+    if row is None:
+        raise LookupError(f"no suppression {suppression_id}")
+    if row.lifted_at is None:
+        row.lifted_at, row.lifted_by, row.lift_reason = now, actor, reason
+        session.add(row)
+    return row
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which rows to show. `refs` name one recipient with each customer that may be meant."""
+
+    customer: str | None = None
+    refs: Mapping[str, str] | None = None  # customer → recipient_ref
+    stream: str | None = None
+    reason: str | None = None
+    lifted: bool = False
+
+
+def find(session: Session, asked: Asked, limit: int, before: int | None = None) -> list[Suppression]:
+    """Newest first; `before` is the id the last page ended with."""
+    chosen = select(Suppression).order_by(col(Suppression.id).desc()).limit(limit)
+    if asked.customer is not None:
+        chosen = chosen.where(Suppression.customer == asked.customer)
+    if asked.refs is not None:
+        refs = col(Suppression.recipient_ref).in_(asked.refs.values())
+        chosen = chosen.where(col(Suppression.customer).in_(asked.refs), refs)
+    if asked.stream is not None:
+        chosen = chosen.where(col(Suppression.stream).in_(("", asked.stream)))
+    if asked.reason is not None:
+        chosen = chosen.where(Suppression.reason == asked.reason)
+    if not asked.lifted:
+        chosen = chosen.where(col(Suppression.lifted_at).is_(None))
+    if before is not None:
+        chosen = chosen.where(col(Suppression.id) < before)
+    return list(session.exec(chosen))
+
+
+def forbidden(
+    session: Session, customer: str, refs: Collection[str], stream: str | None
+) -> dict[str, list[Suppression]]:
+    """What stands against mailing each of these recipients in a stream; nothing for the others.
+
+    Without a stream only what holds for all streams counts.
+    """
+    found: dict[str, list[Suppression]] = {}
+    for chunk in chunks(sorted(set(refs))):
+        rows = session.exec(select(Suppression).where(
+            Suppression.customer == customer, col(Suppression.recipient_ref).in_(chunk),
+            col(Suppression.lifted_at).is_(None), col(Suppression.stream).in_(("", stream or "")),
+        ))  # fmt: skip
+        for row in rows:
+            found.setdefault(row.recipient_ref, []).append(row)
+    return found
+
+
+def refs_in_force(session: Session, customer: str) -> Sequence[str]:
+    """Every recipient the customer must not mail, be it in one stream only."""
+    chosen = select(Suppression.recipient_ref).where(Suppression.customer == customer)
+    return session.exec(chosen.where(col(Suppression.lifted_at).is_(None)).distinct()).all()
+
+
+def version(session: Session, customer: str) -> tuple[int, int]:
+    """How many rows the customer has and how many are lifted: both only grow, so together they name a state."""
+    counted = select(func.count(), func.count(col(Suppression.lifted_at))).where(Suppression.customer == customer)
+    return session.exec(counted).one()
