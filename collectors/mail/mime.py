@@ -24,13 +24,14 @@ class Limits:
     """What one mail may cost."""
 
     size: int = 25_000_000  # bytes as received
-    decoded: int = 25_000_000  # bytes of anything unpacked from it
+    decoded: int = 16_000_000  # bytes of anything unpacked from it
     parts: int = 500  # in the whole tree
     depth: int = 25
     text: int = 200_000  # characters of one text part that are looked at
 
 
 LIMITS = Limits()
+_MOST_STRANGE = 100_000  # lines that begin as a delimiter and are none
 _TAIL = re.compile(rb"(--)?[ \t]*(?:\r?\n|\Z)")
 _GUESS = re.compile(rb"(?:\A|\n)--([^\s\r\n][^\r\n]{0,68}[^\s-])[ \t]*\r?\n(?:Content-|MIME-)", re.IGNORECASE)
 _TYPE = re.compile(r"\s*([\w!#$&.+^-]+/[\w!#$&.+^-]+)")
@@ -167,11 +168,13 @@ class Part:
         """Where the parts between the delimiter lines begin and end; the last may lack its closing line."""
         data, end, mark = self.data, self._end, b"--" + boundary
         found: list[tuple[int, int]] = []
-        opened, position = -1, self._start
+        opened, position, strange = -1, self._start, 0
         while (at := data.find(mark, position, end)) >= 0:
             position = at + len(mark)
             tail = _TAIL.match(data, position, end) if at == self._start or data[at - 1] == 0x0A else None
             if tail is None:
+                if (strange := strange + 1) > _MOST_STRANGE:
+                    break
                 continue
             if opened >= 0:
                 found.append((opened, _before(data, opened, at)))
