@@ -13,7 +13,7 @@ import orjson
 
 from collectors.mail import archive, dmarc, ses, tlsrpt, xarf
 from collectors.mail.archive import UnreadableError
-from collectors.mail.mime import Part
+from collectors.mail.mime import LIMITS, Part
 from collectors.mail.report import Kind, Report
 
 _PACKED_OR_XML = re.compile(rb"\s*(?:<\?xml|<feedback|H4sI|UEsDB|PD94bWw|PGZlZWRiYWNr|\x1f\x8b|PK\x03\x04)")
@@ -40,6 +40,8 @@ def looks_bare(raw: bytes) -> bool:
 def read(data: bytes) -> Report:
     """The report in a document. Raises UnreadableError."""
     inside = archive.unpack(data).lstrip(b"\xef\xbb\xbf \t\r\n")
+    if len(inside) > LIMITS.decoded:
+        raise UnreadableError(f"a document of more than {LIMITS.decoded} bytes")
     if inside.startswith(b"{"):
         return dataclasses.replace(_json(inside), identity=digest(inside))
     return Report(Kind.DMARC_AGGREGATE, identity=digest(inside), report=dmarc.read(inside))
