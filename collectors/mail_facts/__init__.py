@@ -23,7 +23,7 @@ from collectors.mail.mime import head
 from collectors.mail.original import infer
 from collectors.mail_facts.aggregates import dmarc, tls
 from collectors.mail_facts.complaints import dmarc_failure, feedback
-from collectors.mail_facts.failures import failures
+from collectors.mail_facts.failures import bounce
 from collectors.mail_facts.letters import autoreply, letter, unsubscribe
 from collectors.mail_facts.shape import Arrival, Attribute, Mail, MailSettings, Refusal, Said
 from collectors.observation import Batch, Evidence, Parked
@@ -42,8 +42,8 @@ MEASURES = frozenset({
 READERS: dict[Kind, Callable[[Mail], Said | Refusal]] = {
     Kind.ARF: feedback,
     Kind.XARF: feedback,
-    Kind.DSN: failures,
-    Kind.BOUNCE: failures,
+    Kind.DSN: bounce,
+    Kind.BOUNCE: bounce,
     Kind.DMARC_AGGREGATE: dmarc,
     Kind.DMARC_FAILURE: dmarc_failure,
     Kind.TLS_REPORT: tls,
@@ -64,7 +64,9 @@ def read(arrival: Arrival, attribute: Attribute, settings: MailSettings) -> tupl
 
 def facts(report: Report, arrival: Arrival, attribute: Attribute, settings: MailSettings) -> Batch:
     """One batch: what the mail says, or the mail itself, parked with the reason why it says nothing."""
-    found = _said(Mail(report, arrival, attribute, settings))
+    server = settings.authserv_id
+    verified = server is not None and is_vouched_for(report.report_headers, server)
+    found = _said(Mail(report, arrival, attribute, settings, verified))
     identity = report.identity or hashlib.sha256(arrival.raw).hexdigest()
     at = arrival.received_at
     if isinstance(found, Refusal):
@@ -93,7 +95,7 @@ def _refusal(mail: Mail) -> Refusal | None:
         return Refusal(Reason.TOO_LARGE, f"{mail.arrival.size} bytes; only the beginning is kept")
     if report.kind is Kind.UNREADABLE or report.error is not None:
         return Refusal(Reason.MALFORMED, f"{report.kind}: {report.error}")
-    if server and report.kind in SIGNED and not is_vouched_for(report.report_headers, server):
+    if server and report.kind in SIGNED and not mail.verified:
         sender = report.report_headers.get("from", "a mail without sender")
         return Refusal(Reason.UNVERIFIED, f"{server} does not vouch for {sender}")
     return None

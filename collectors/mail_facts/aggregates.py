@@ -40,12 +40,13 @@ def dmarc(mail: Mail) -> Said | Refusal:
     at, provider = ended_at(told, mail.arrival.received_at), provider_of_organisation(told.org)
 
     @cache
-    def whose(domain: str, source_ip: str) -> Attribution:
-        return mail.attribute(Clues(domain=domain or told.domain, source_ip=canonical(source_ip)))
+    def whose(domain: str | None, source_ip: str) -> Attribution:
+        return mail.attribute(Clues(domain=domain, source_ip=canonical(source_ip)))
 
     counts: dict[Subject, list[int]] = {}
     for row in told.rows:
-        owner = whose(row.header_from, row.source_ip)
+        below = row.header_from.endswith(f".{told.domain}")  # a report is about one domain and those below it
+        owner = whose(row.header_from if below else told.domain, row.source_ip)
         if is_ours(owner):
             counts.setdefault(subject(owner, provider), [0, 0])[row.aligned] += row.count
     observations = [
@@ -72,8 +73,8 @@ def tls(mail: Mail) -> Said | Refusal:
         succeeded[about] += policy.success
         failed[about] += policy.failure
         policies.setdefault(about, []).append(f"{policy.type} {policy.success}/{policy.success + policy.failure}")
-        traces += [Trace("tls_failure", at, about, category=kind, text=f"policy {policy.type}", how=owner.how,
-                         count=sessions) for kind, sessions in policy.failures if sessions]
+        traces += [mail.trace("tls_failure", owner, about, at=at, category=kind, text=f"policy {policy.type}",
+                              count=sessions) for kind, sessions in policy.failures if sessions]
     observations = [
         Observation(measure, about, at, float(count[about]), detail={"policies": policies[about]})
         for about in policies

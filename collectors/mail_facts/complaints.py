@@ -14,7 +14,7 @@ from collectors.mail.original import is_redacted
 from collectors.mail.report import Feedback
 from collectors.mail_facts.shape import Mail, Refusal, Said
 from collectors.mail_facts.whose import clues, is_ours, provider_of, subject
-from collectors.observation import Observation, Trace
+from collectors.observation import Observation
 
 # Which reports are a recipient's complaint. not-spam takes one back, auth-failure is a machine's word, and
 # `other` may be anything: they are counted as reports only. Types outside this table as well.
@@ -47,8 +47,8 @@ def feedback(mail: Mail) -> Said | Refusal:
         observations.append(Observation("unattributed_report", about, received_at, 1.0))
     if complains and is_ours(whose):
         observations.append(Observation("complaint", about, at, 1.0))
-    trace = Trace("complaint" if complains else "report", at, about, recipient=whose.recipient or recipient,
-                  message_id=said.message_id, category=said.type, how=whose.how)
+    trace = mail.trace("complaint" if complains else "report", whose, about, at=at, category=said.type,
+                       recipient=whose.recipient or recipient, message_id=said.message_id)
     return Said(tuple(observations), (trace,))
 
 
@@ -60,9 +60,8 @@ def dmarc_failure(mail: Mail) -> Said | Refusal:
     text = ", ".join(f"{name} {value}" for name, value in (
         ("from", said.ip), ("failed", said.auth_failure), ("alignment", said.identity_alignment),
         ("delivery", said.delivery_result)) if value)
-    trace = Trace("dmarc_failure", mail.arrival.received_at, subject(whose, provider),
-                  recipient=whose.recipient or recipient, message_id=said.message_id, category=said.type,
-                  text=text or None, how=whose.how)
+    trace = mail.trace("dmarc_failure", whose, subject(whose, provider), category=said.type, text=text or None,
+                       recipient=whose.recipient or recipient, message_id=said.message_id)
     return Said(traces=(trace,))
 
 

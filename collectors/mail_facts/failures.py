@@ -54,7 +54,7 @@ def measure_of(one: Recipient) -> str | None:
     return "hard_bounce" if one.hard else MEASURE_OF[one.judgement.category]
 
 
-def failures(mail: Mail) -> Said | Refusal:
+def bounce(mail: Mail) -> Said | Refusal:
     """Every recipient a notification names."""
     if not mail.report.recipients:
         return Refusal(Reason.NO_DATA, f"{mail.report.kind}: it names no recipient")
@@ -71,10 +71,9 @@ def failures(mail: Mail) -> Said | Refusal:
         about = subject(whose, provider)
         counts[measure if is_ours(whose) else "unattributed_bounce", about] += 1
         if measure in TRACE_OF:
-            traces.append(Trace(
-                TRACE_OF[measure], mail.arrival.received_at, about, recipient=address,
-                message_id=message_id(mail.report), category=one.judgement.category,
-                status=one.judgement.status or one.status, reply_code=one.judgement.reply_code,
-                text=one.diagnostic[:LONGEST_TEXT] or None, how=whose.how))
+            traces.append(mail.trace(
+                TRACE_OF[measure], whose, about, recipient=address, message_id=message_id(mail.report),
+                category=one.judgement.category, status=one.judgement.status or one.status,
+                reply_code=one.judgement.reply_code, text=one.diagnostic[:LONGEST_TEXT] or None, hard=one.hard))
     return Said(tuple(Observation(measure, about, mail.arrival.received_at, float(count))
                       for (measure, about), count in counts.items()), tuple(traces))

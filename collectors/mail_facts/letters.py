@@ -6,7 +6,7 @@ from collectors.contract import Reason
 from collectors.mail.fields import address
 from collectors.mail_facts.shape import Mail, Refusal, Said
 from collectors.mail_facts.whose import OTHER, clues, provider_of, subject
-from collectors.observation import Observation, Trace
+from collectors.observation import Observation
 
 ABUSE = "abuse"
 LONGEST_TEXT = 200
@@ -18,9 +18,8 @@ def unsubscribe(mail: Mail) -> Said | Refusal:
     provider = provider_of((sender or "").rpartition("@")[2]) or OTHER
     whose = mail.attribute(clues(mail.report, recipient=sender, provider=provider))
     about = subject(whose, provider)
-    at = mail.arrival.received_at
-    trace = Trace("unsubscribe", at, about, recipient=sender, how=whose.how)
-    return Said((Observation("unsubscribe", about, at, 1.0),), (trace,))
+    trace = mail.trace("unsubscribe", whose, about, recipient=sender)
+    return Said((Observation("unsubscribe", about, mail.arrival.received_at, 1.0),), (trace,))
 
 
 def autoreply(mail: Mail) -> Said | Refusal:
@@ -35,7 +34,6 @@ def letter(mail: Mail) -> Said | Refusal:
         return Refusal(Reason.NO_DATA, "other: no report, bounce or request")
     headers = mail.report.report_headers
     whose = mail.attribute(clues(mail.report))
-    trace = Trace("abuse_letter", mail.arrival.received_at, subject(whose, None),
-                  message_id=headers.get("message-id"), text=headers.get("subject", "")[:LONGEST_TEXT] or None,
-                  how=whose.how)
+    trace = mail.trace("abuse_letter", whose, subject(whose, None), message_id=headers.get("message-id"),
+                       text=headers.get("subject", "")[:LONGEST_TEXT] or None)
     return Said(traces=(trace,))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
 from collectors.contract import Attribution, Clues, CollectorSettings, Reason
 from collectors.mail import Report
-from collectors.observation import Observation, Trace
+from collectors.observation import Observation, Subject, Trace
 
 Attribute = Callable[[Clues], Attribution]
 
@@ -50,6 +50,13 @@ class Mail:
     arrival: Arrival
     attribute: Attribute
     settings: MailSettings
+    verified: bool = False  # our own server found it signed by its sender
+
+    def trace(self, kind: str, whose: Attribution, about: Subject, **said: Any) -> Trace:
+        """A fact of this mail about a recipient; dated by receipt unless `said` knows better."""
+        return Trace(kind=kind, subject=about, how=whose.how, recipient_ref=whose.recipient_ref,
+                     recipient_hash=whose.recipient_hash, verified=self.verified,
+                     **{"at": self.arrival.received_at, **said})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,238 @@
+"""What every kind of mail becomes: the cases of the parsers, as facts of Acme and Bolt."""
+
+import gzip
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from collectors.contract import Attribution, Clues, Reason
+from collectors.mail import Kind, parse
+from collectors.mail.judgement import CATEGORIES
+from collectors.mail_facts import MEASURES, READERS, Arrival, MailSettings, arrived_at, facts, read
+from collectors.mail_facts.complaints import COMPLAINTS
+from collectors.mail_facts.failures import MEASURE_OF, measure_of
+from collectors.measures import MEASURES as ALL_MEASURES
+from collectors.observation import Batch
+
+CASES = Path(__file__).parents[1] / "mail" / "cases"
+NOW = datetime(2026, 7, 20, tzinfo=UTC)
+OURS = {"acme.example.net": "acme", "bolt.example.org": "bolt"}
+DAY_END = datetime(2026, 7, 13, 23, 59, 59, tzinfo=UTC)
+
+
+def attribute(clues: Clues) -> Attribution:
+    domain = next((name for name in OURS if f".{clues.domain}".endswith(f".{name}")), None)
+    ip = clues.source_ip if clues.source_ip == "192.0.2.33" else None
+    return Attribution(customer=OURS.get(domain), domain=domain, ip=ip, recipient=clues.recipient,
+                       provider=clues.provider, how="domain" if domain else None)
+
+
+def nobody(_clues: Clues) -> Attribution:
+    return Attribution()
+
+
+def mail(case: str) -> bytes:
+    (found,) = (CASES / case).glob("message.*")
+    return found.read_bytes()
+
+
+def batch_of(raw: bytes, purpose: str = "bounces", whose=attribute, **settings) -> Batch:
+    return read(Arrival(raw, "box/INBOX/1", NOW, purpose), whose, MailSettings(**settings))[1]
+
+
+def counted(batch: Batch) -> dict[tuple[str, ...], float]:
+    """(measure, customer, ip) → value"""
+    return {(seen.measure, *filter(None, (seen.subject.customer, seen.subject.ip))): seen.value
+            for seen in batch.observations}
+
+
+@pytest.mark.parametrize(("case", "expected", "traced"), [
+    ("dsn-two-recipients-xtext", {("hard_bounce", "acme"): 1, ("deferral", "acme"): 1}, ["bounce", "deferral"]),
+    ("dsn-no-blank-lines", {("hard_bounce", "acme"): 1, ("soft_bounce", "acme"): 1}, ["bounce", "bounce"]),
+    ("dsn-empty-final-recipient", {("block", "acme", "192.0.2.33"): 1}, ["block"]),
+    ("dsn-delivered", {}, []),
+    ("bounce-qmail", {("hard_bounce", "acme"): 1}, ["bounce"]),
+    ("bounce-exim", {("soft_bounce", "acme"): 1}, ["bounce"]),
+    ("bounce-as-ses-notice", {("hard_bounce", "acme"): 1}, ["bounce"]),
+    ("dsn-of-a-dsn", {("unattributed_bounce",): 2}, ["bounce", "deferral"]),
+    ("arf-as-in-rfc5965", {("report", "acme", "192.0.2.33"): 1, ("complaint", "acme", "192.0.2.33"): 1},
+     ["complaint"]),
+    ("xarf-v3-with-sample", {("report", "acme", "192.0.2.33"): 1, ("complaint", "acme", "192.0.2.33"): 1},
+     ["complaint"]),
+    ("dmarc-gzip-attached", {("dmarc_pass", "acme", "192.0.2.33"): 120, ("dmarc_fail", "acme", "192.0.2.33"): 0,
+                             ("dmarc_pass", "acme"): 0, ("dmarc_fail", "acme"): 3}, []),
+    ("dmarc-failure-rfc9991", {}, ["dmarc_failure"]),
+    ("tlsrpt-gzip-in-mail", {("tls_success", "bolt"): 47, ("tls_failure", "bolt"): 2}, ["tls_failure"]),
+    ("tlsrpt-bare-without-policies", {}, []),
+    ("unsubscribe-by-mail-program", {("unsubscribe", "acme"): 1}, ["unsubscribe"]),
+    ("autoreply-out-of-office", {("autoreply", "acme"): 1}, []),
+])
+@pytest.mark.parametrize("purpose", ["feedback_loop", "abuse"])
+def test_a_mail_becomes_the_same_facts_in_whichever_mailbox_it_lies(case, expected, traced, purpose):
+    batch = batch_of(mail(case), purpose)
+
+    assert counted(batch) == expected
+    assert [trace.kind for trace in batch.traces] == traced
+    assert not batch.parked
+
+
+@pytest.mark.parametrize("case", sorted(folder.name for folder in CASES.iterdir()))
+def test_every_mail_becomes_facts_of_known_measures_or_is_parked_whole(case):
+    batch = batch_of(mail(case), whose=nobody)
+
+    assert {seen.measure for seen in batch.observations} <= MEASURES
+    assert all(seen.subject.ip is seen.subject.domain is seen.subject.customer is None for seen in batch.observations)
+    assert not batch.parked or (batch.parked[0].body == mail(case) and not batch.observations)
+
+
+def test_the_tables_are_total():
+    assert READERS.keys() | {Kind.UNREADABLE} == set(Kind)
+    assert MEASURE_OF.keys() == CATEGORIES
+    assert set(MEASURE_OF.values()) < MEASURES < ALL_MEASURES.keys()
+    assert COMPLAINTS["abuse"]
+    assert not COMPLAINTS["not-spam"]
+
+
+def test_a_bounce_is_traced_with_what_was_said_of_the_recipient():
+    bounce, deferral = batch_of(mail("dsn-two-recipients-xtext")).traces
+
+    assert (bounce.recipient, bounce.category, bounce.status, bounce.reply_code, bounce.hard) == (
+        "pat+news@provider.example.org", "invalid_recipient", "5.1.1", "550", True)
+    assert bounce.text.startswith("550 5.1.1 <store-17@backend.provider.example.org>")
+    assert (bounce.message_id, bounce.how, bounce.at) == ("<july-4711@mail.acme.example.net>", "domain", NOW)
+    assert (deferral.recipient, deferral.hard) == ("kim@provider.example.org", False)
+
+
+def test_the_text_of_a_refusal_is_bounded():
+    long = mail("bounce-qmail").replace(b"Sorry, no mailbox here", b"Sorry, " + b"no mailbox here " * 2000)
+    assert all(len(trace.text or "") <= 1000 for trace in batch_of(long).traces)
+
+
+def test_clues_of_a_bounce_hold_the_return_path_it_came_back_to_and_the_returned_mails_identifiers():
+    asked: list[Clues] = []
+
+    batch_of(mail("dsn-two-recipients-xtext"), whose=lambda clues: asked.append(clues) or Attribution())
+
+    assert {"bounce+acme-7f3a", "acme-7f3a", "july:acme:news:vigie1"} <= set(asked[0].tokens)
+    assert [clues.recipient for clues in asked] == ["pat+news@provider.example.org", "kim@provider.example.org"]
+    assert (asked[0].message_id, asked[0].domain) == ("<july-4711@mail.acme.example.net>", "acme.example.net")
+
+
+def test_the_subject_of_an_unsubscribe_request_may_hold_our_token():
+    asked: list[Clues] = []
+    request = b"From: kim@example.org\r\nTo: unsubscribe@example.com\r\nSubject: unsubscribe acme.news.77\r\n\r\n\r\n"
+
+    batch_of(request, whose=lambda clues: asked.append(clues) or Attribution())
+
+    assert "acme.news.77" in asked[0].tokens
+
+
+def test_a_dmarc_report_counts_at_the_end_of_its_period_under_the_key_that_names_it():
+    attached, bare = batch_of(mail("dmarc-gzip-attached")), batch_of(mail("dmarc-bare-gzip"))
+
+    assert {seen.at for seen in attached.observations} == {DAY_END}
+    assert {seen.subject.provider for seen in attached.observations} == {"other"}
+    assert attached.key == bare.key
+    assert attached.key.startswith("dmarc:provider inc.:20260714-acme:acme.example.net:")
+
+
+def test_a_report_whose_period_has_not_ended_counts_when_it_came():
+    early = read(Arrival(mail("dmarc-bare-gzip"), "x/1", DAY_END - timedelta(hours=5)), attribute, MailSettings())[1]
+    assert {seen.at for seen in early.observations} == {DAY_END - timedelta(hours=5)}
+
+
+def test_what_a_report_says_of_strangers_is_one_unattributed_report():
+    assert counted(batch_of(mail("dmarc-bare-gzip"), whose=nobody)) == {("unattributed_report",): 1}
+    assert counted(batch_of(mail("tlsrpt-gzip-in-mail"), whose=nobody)) == {("unattributed_report",): 1}
+
+
+def test_tls_failures_are_traced_with_their_kind_and_policy():
+    [trace] = batch_of(mail("tlsrpt-gzip-in-mail")).traces
+    assert (trace.category, trace.text, trace.count) == ("certificate-expired", "policy sts", 2)
+
+
+@pytest.mark.parametrize(("raw", "reason", "text"), [
+    (mail("bounce-that-names-nobody"), Reason.NO_DATA, "bounce: it names no recipient"),
+    (mail("unreadable-no-mail"), Reason.MALFORMED, "unreadable: neither a mail nor a report"),
+    (mail("dmarc-cut-off"), Reason.MALFORMED, "unreadable: cut off before its end"),
+    (mail("abuse-letter-is-other"), Reason.NO_DATA, "other: no report, bounce or request"),
+])
+def test_what_cannot_be_used_is_parked_with_its_reason(raw, reason, text):
+    [parked] = batch_of(raw).parked
+    assert (parked.source, parked.reason, parked.text, parked.body) == ("box/INBOX/1", reason, text, raw)
+
+
+def test_a_letter_to_the_abuse_desk_is_traced_with_its_subject_and_kept():
+    raw = mail("abuse-letter-is-other")
+    batch = batch_of(raw, "abuse")
+
+    [trace] = batch.traces
+    assert trace.kind == "abuse_letter"
+    assert trace.text == parse(raw).report_headers["subject"]
+    assert batch.evidence[0].body == raw
+    assert not batch.observations
+
+
+def test_an_absence_note_leaves_a_count_and_nothing_else():
+    batch = batch_of(mail("autoreply-out-of-office"), "abuse")
+    assert (len(batch.observations), batch.traces, batch.evidence) == (1, (), ())
+
+
+def test_what_a_reader_cannot_stand_is_parked_instead_of_coming_back_for_ever():
+    def breaks(_clues: Clues) -> Attribution:
+        raise KeyError("no such thing")
+
+    [parked] = batch_of(mail("dsn-two-recipients-xtext"), whose=breaks).parked
+    assert (parked.reason, parked.text) == (Reason.INTERNAL, "dsn: KeyError: 'no such thing'")
+
+
+def test_the_beginning_of_a_mail_is_never_counted():
+    arrival = Arrival(mail("bounce-qmail"), "x/1", NOW, size=30_000_000)
+    [parked] = read(arrival, attribute, MailSettings())[1].parked
+    assert parked.reason is Reason.TOO_LARGE
+
+
+@pytest.mark.parametrize(("case", "counts"), [("dmarc-gzip-attached", False), ("arf-as-in-rfc5965", False),
+                                              ("dsn-two-recipients-xtext", True), ("unsubscribe-by-address", True)])
+def test_where_signatures_are_asked_for_reports_need_one_and_bounces_cannot_have_one(case, counts):
+    batch = batch_of(mail(case), authserv_id="mx.example.com")
+
+    assert bool(batch.observations) is counts
+    assert not any(trace.verified for trace in batch.traces)
+    assert [parked.reason for parked in batch.parked] == ([] if counts else [Reason.UNVERIFIED])
+
+
+def test_a_sender_our_server_vouches_for_is_verified():
+    raw = mail("unsubscribe-by-mail-program")
+    domain = parse(raw).report_headers["from"].rpartition("@")[2].strip(">")
+    signed = f"Authentication-Results: mx.example.com; dkim=pass header.d={domain}\r\n".encode() + raw
+    assert batch_of(signed, authserv_id="mx.example.com").traces[0].verified
+
+
+def test_a_failure_for_an_address_that_may_live_again_is_no_hard_bounce():
+    [one] = parse(mail("bounce-qmail")).recipients
+    later = replace(one, judgement=replace(one.judgement, hard=False))
+    assert measure_of(one) == "hard_bounce"
+    assert measure_of(later) == "soft_bounce"
+    assert [measure_of(replace(one, action=action)) for action in ("delayed", "relayed", "expanded")] == [
+        "deferral", None, None]
+
+
+def test_facts_are_the_same_for_the_same_report():
+    report, raw = parse(mail("bounce-qmail")), mail("bounce-qmail")
+    first, second = (facts(report, Arrival(raw, place, NOW), attribute, MailSettings()) for place in ("a/1", "b/2"))
+    assert first == second
+
+
+@pytest.mark.parametrize(("header", "expected"), [
+    (b"Received: by mx.example.com; Tue, 14 Jul 2026 08:00:12 +0000\r\nDate: Mon, 13 Jul 2026 08:00:00 +0000",
+     datetime(2026, 7, 14, 8, 0, 12, tzinfo=UTC)),
+    (b"Date: Mon, 13 Jul 2026 08:00:00 +0000", datetime(2026, 7, 13, 8, tzinfo=UTC)),
+    (b"Date: Mon, 13 Jul 2099 08:00:00 +0000", NOW),
+    (b"Date: some day", NOW),
+    (gzip.compress(b"no header at all"), NOW),
+])
+def test_a_mail_in_a_file_arrived_when_its_header_says_and_never_in_the_future(header, expected):
+    assert arrived_at(header + b"\r\n\r\nHello\r\n", NOW) == expected
