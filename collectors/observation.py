@@ -6,6 +6,7 @@ An `Observation` is a number about a subject; a `Trace` is a fact about one mess
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -49,6 +50,8 @@ class Observation:
             raise ValueError(f"{self.measure}: at must carry a time zone")
         if (self.value is None) != (self.reason is not None):
             raise ValueError(f"{self.measure}: exactly one of value and reason is given")
+        if self.value is not None and not math.isfinite(self.value):
+            raise ValueError(f"{self.measure}: {self.value} is no number; say None and why")
 
 
 @dataclass(frozen=True, slots=True)

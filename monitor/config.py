@@ -80,6 +80,13 @@ class Retention(_Part):
     evidence: Kept = timedelta(days=30)
     batches: Kept = timedelta(days=90)
     runs: Kept = timedelta(days=90)
+    parked: Kept = timedelta(days=30)  # once somebody has settled it
+
+    @model_validator(mode="after")
+    def _longer_from_shorter(self) -> Retention:
+        if not self.readings <= self.hourly <= self.daily:
+            raise ValueError("readings ≤ hourly ≤ daily, for the longer is made from the shorter — lengthen hourly or daily")
+        return self
 
 
 class Engine(_Part):
