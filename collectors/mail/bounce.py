@@ -35,14 +35,20 @@ def read(mail: Part) -> Report | None:
     failures = bounce_text.read(mime.Headers(mail), texts)
     if not failures:
         return None
-    returned = _returned(mail)
-    opening = f"{mail.get('subject')}\n{texts[0][:3_000] if texts else ''}".lower()
-    action = "delayed" if any(words in opening for words in _STILL_TRYING) else "failed"
+    action = "delayed" if _is_still_tried(mail, texts, failures) else "failed"
     return Report(
         kind=Kind.BOUNCE,
         recipients=tuple(_recipient(one, action) for one in failures),
-        original_headers=original.headers(returned),
+        original_headers=original.headers(_returned(mail)),
     )
+
+
+def _is_still_tried(mail: Part, texts: list[str], failures: tuple[bounce_text.Failure, ...]) -> bool:
+    """Whether it is a warning only: the words say so, and no server has refused for good."""
+    if any((one.status or one.reply_code or "").startswith("5") for one in failures):
+        return False
+    opening = f"{mail.get('subject')}\n{texts[0][:3_000] if texts else ''}".lower()
+    return any(words in opening for words in _STILL_TRYING)
 
 
 def nameless(mail: Part) -> Report | None:

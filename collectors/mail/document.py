@@ -68,7 +68,7 @@ def _may_hold(part: Part) -> bool:
     if part.children or part.is_mail:
         return False
     if part.type.startswith(("text/plain", "text/html", "image/", "message/", "multipart/")):
-        return _NAMES.search(part.filename) is not None or _PACKED_OR_XML.match(part.raw(200)) is not None
+        return bool(_PACKED_OR_XML.match(part.raw(200)) or _NAMES.search(part.filename))
     return bool(_TYPES.match(part.type) or _NAMES.search(part.filename))
 
 

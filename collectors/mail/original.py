@@ -18,10 +18,6 @@ from collectors.mail.mime import Headers, Part
 from collectors.mail.report import Inferred
 
 _MOST_VALUE, _MOST_HOPS = 2_000, 50
-_REPORT_FIELDS = (
-    "from", "to", "subject", "date", "message-id", "return-path", "delivered-to", "x-original-to",
-    "envelope-to", "x-failed-recipients", "in-reply-to", "references", "authentication-results",
-)
 _CLIENT_IP = re.compile(
     r"(?:client-ip=|remote-ip=|(?i:sender ip is) |designates |CIP:)\[?([0-9a-fA-F.:]{2,45})"
 )
@@ -48,10 +44,8 @@ def headers(part: Part | None, stated: dict[str, str] | None = None) -> Mapping[
 
 def report_headers(part: Part) -> Mapping[str, str]:
     """Fields of the report mail itself; `dkim` lists the domains that claim to have signed it."""
-    found = {name: part.get(name)[:_MOST_VALUE] for name in _REPORT_FIELDS if name in part.fields}
-    if signers := [hit[1].lower() for value in part.all("dkim-signature") if (hit := _SIGNER.search(value))]:
-        found["dkim"] = " ".join(dict.fromkeys(signers))
-    return found
+    signers = [hit[1].lower() for value in part.all("dkim-signature") if (hit := _SIGNER.search(value))]
+    return Headers(part, {"dkim": " ".join(dict.fromkeys(signers))} if signers else None)
 
 
 def message_id(part: Part | None) -> str | None:
