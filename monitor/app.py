@@ -78,9 +78,10 @@ class Application:
         self.collectors: dict[str, Collector] = {
             name: known[name](settings) for name, settings in config.collectors.items()
         }
+        self.every = {name: settings.every for name, settings in config.collectors.items()}
         self.judge = Judge(
             self.store, self.rules, receivers, Limits(config.engine.max_held_share), config.api.address,
-            self._stale_complaints,
+            self._stale_complaints, self.every,
         )
         self.worker = Worker(self.store, chats, self.owner, clock)
         self.gate = GateIndex()
@@ -125,9 +126,8 @@ class Application:
     def serve(self, stop: threading.Event, *, on_ready: Callable[[], None] | None = None) -> None:
         """Answer HTTP in this thread until `stop`. Raises AddressError when the address cannot be had."""
         api = self.config.api
-        every = {name: settings.every for name, settings in self.config.collectors.items()}
-        services = Services(self.store, self.gate, self.clock, self.take, api, every)
-        pages = build_pages(Console(self.store, self.clock, self.rules, every))
+        services = Services(self.store, self.gate, self.clock, self.take, api, self.every)
+        pages = build_pages(Console(self.store, self.clock, self.rules, self.every))
         serve(build_app(services, pages), api.host, api.port, stop, on_ready=on_ready)
 
     def close(self) -> None:

@@ -21,8 +21,9 @@ from markupsafe import Markup
 from sqlmodel import col, select
 
 from monitor.console import words
-from monitor.console.picture import AnyRule, brakes_of, recent_runs, take_picture, trouble
+from monitor.console.picture import brakes_of, recent_runs, take_picture, trouble
 from monitor.records import Incident, Outbox, Transition
+from monitor.rules.model import AnyRule
 from monitor.store import Store
 
 _REFRESH_SECONDS = 5

@@ -11,10 +11,8 @@ from sqlmodel import Session, case, col, func, select
 
 from monitor.notify.message import next_steps
 from monitor.records import Incident, Listing, Outbox, Run, Suspension, Transition
-from monitor.rules.model import ComplaintRateRule, ListingRule
+from monitor.rules.model import AnyRule, ComplaintRateRule
 from monitor.store.runs import Runs, last_runs
-
-AnyRule = ListingRule | ComplaintRateRule
 
 MOST_ROWS = 100
 FEW_ROWS = 12

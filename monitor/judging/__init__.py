@@ -7,7 +7,7 @@ passes at a time (the caller holds the lease).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -15,18 +15,17 @@ from sqlmodel import Session, col, select
 
 from monitor.incidents import Progress, State, Timing, step
 from monitor.judging import brakes, telling
-from monitor.judging.case import AnyRule, Case
-from monitor.judging.facts import listing_facts, rate_facts
+from monitor.judging.case import Case
+from monitor.judging.facts import Facts
 from monitor.notify import message
 from monitor.notify.message import Receiver
 from monitor.records import Incident
-from monitor.rules.judge import absent, judge_listings, judge_rate
-from monitor.rules.model import ComplaintRateRule, ListingRule
+from monitor.rules.kinds import KINDS
+from monitor.rules.model import AnyRule, ComplaintRateRule
 from monitor.rules.verdict import Answer, Group, Verdict
 from monitor.store import Store
 from monitor.store.changes import expire, in_force, moved, new_id, take_off
 
-MEASURES_OF = {"listing": frozenset({"listing"}), "complaint_rate": frozenset({"delivered", "complaint"})}
 LONGEST_WAIT = timedelta(seconds=60)
 SHORTEST_WAIT = timedelta(milliseconds=200)
 
@@ -42,6 +41,7 @@ class Judge:
     console_url: str = ""
     # why complaints cannot be believed to be complete now (None: they can)
     stale_complaints: Callable[[datetime], str | None] = lambda _: None
+    intervals: Mapping[str, timedelta] = field(default_factory=dict)  # how often each configured collector runs
 
     def judge_all(self, now: datetime, measures: Collection[str] | None = None) -> timedelta:
         """Judge every rule, or those the given measures touch; returns how long the next pass may wait."""
@@ -51,22 +51,23 @@ class Judge:
             with self.store.session() as session:
                 expire(session, now)
         self._end_orphans(now)
+        facts = Facts(self.store, now, self.stale_complaints, self.intervals)
         for rule in self.rules:
-            if rule.enabled and (measures is None or MEASURES_OF[rule.kind] & set(measures)):
-                for verdict in self._verdicts(rule, now):
+            if rule.enabled and (measures is None or KINDS[rule.kind].measures & set(measures)):
+                for verdict in self._verdicts(rule, facts):
                     self._apply(rule, verdict, now)
         return self._wait(now)
 
-    def _verdicts(self, rule: AnyRule, now: datetime) -> list[Verdict]:
+    def _verdicts(self, rule: AnyRule, facts: Facts) -> list[Verdict]:
+        """Those that may change anything: of what is in breach, and of what has an open incident."""
+        kind = KINDS[rule.kind]
         with self.store.reading_session() as session:
             open_groups = [tuple(row.subject.items()) for row in _open(session, rule.id)]
-            facts = listing_facts(session, now) if isinstance(rule, ListingRule) else []
-        if isinstance(rule, ListingRule):
-            verdicts = judge_listings(rule, facts)
-            seen = {verdict.group for verdict in verdicts}
-            return verdicts + [absent(group) for group in open_groups if group not in seen]
-        stale = self.stale_complaints(now)
-        return [judge_rate(rule, fact, now) for fact in rate_facts(self.store, rule, now, stale, open_groups)]
+        verdicts = kind.judge(rule, facts.of(kind.facts, rule, open_groups), facts.now)
+        judged = {verdict.group for verdict in verdicts}
+        gone = [Verdict(group, Answer.CLEAR, kind.gone) for group in open_groups if group not in judged]
+        known = set(open_groups)
+        return [each for each in verdicts if each.answer is Answer.BREACH or each.group in known] + gone
 
     def _apply(self, rule: AnyRule, verdict: Verdict, now: datetime) -> None:
         timing = Timing(rule.for_, rule.keep)
@@ -77,8 +78,9 @@ class Judge:
             if incident is None:
                 settled = after.state is State.OK
             else:
-                same = before == after and incident.summary == verdict.summary
-                settled = same and not _unsettled(Case(session, rule, incident, verdict, now))
+                case = Case(session, rule, incident, verdict, now)
+                same = before == after and (incident.summary, incident.severity) == (verdict.summary, case.severity)
+                settled = same and not _unsettled(case)
         if settled:
             return
         with self.store.session() as session:
@@ -91,7 +93,7 @@ class Judge:
         state = State.OK if _fell_quiet(case) else after.state
         incident.state, incident.judged_at = state.value, case.now
         incident.elapsed_seconds, incident.counted_to = after.elapsed.total_seconds(), after.counted_to
-        incident.unknown_reason = verdict.reason
+        incident.unknown_reason, incident.severity = verdict.reason, case.severity
         if verdict.answer in {Answer.BREACH, Answer.BETWEEN} or not incident.summary:
             incident.summary, incident.evidence = verdict.summary, dict(verdict.evidence)
         if state is State.FIRING and incident.fired_at is None:
@@ -198,7 +200,7 @@ def _new(rule: AnyRule, verdict: Verdict, now: datetime) -> Incident:
     key = subject_key(verdict.group)
     return Incident(
         id=new_id("inc"), rule=rule.id, subject_key=key, open_key=key, subject=dict(verdict.group),
-        state=State.OK.value, severity=rule.severity, started_at=now, judged_at=now,
+        state=State.OK.value, severity=verdict.severity or rule.severity, started_at=now, judged_at=now,
     )
 
 

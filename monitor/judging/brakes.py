@@ -31,7 +31,7 @@ def wanting(case: Case) -> list[Member]:
 
     A brake lifted after the evidence arose was lifted knowing it, and is not put on again for it.
     """
-    if case.verdict.answer is not Answer.BREACH or case.rule is None or case.rule.suspend is None:
+    if case.verdict.answer is not Answer.BREACH or case.suspend is None:
         return []
     brakes = case.brakes()
     active = {brake.member for brake in brakes if brake.lifted_at is None}
@@ -70,8 +70,8 @@ def reconcile(case: Case, store: Store, limits: Limits) -> list[str]:
 
 
 def _brake(case: Case, member: Member) -> Suspension:
+    suspend = case.suspend
     assert case.rule is not None
-    suspend = case.rule.suspend
     assert suspend is not None
     until = case.now + suspend.at_most if suspend.at_most else None
     lifts_when = "the condition is clear" if until is None else "its time is over, or the condition is clear before"
@@ -85,7 +85,7 @@ def _brake(case: Case, member: Member) -> Suspension:
 
 def _why_not(case: Case, store: Store, brake: Suspension, limits: Limits) -> str | None:
     scope = brake.scope
-    suspend = case.rule.suspend if case.rule else None
+    suspend = case.suspend
     if suspend and not suspend.transactional and {"customer", "stream"} <= set(scope):
         stream = case.session.get(Stream, (scope["customer"], scope["stream"]))
         if stream is not None and stream.kind == "transactional":

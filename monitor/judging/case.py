@@ -8,10 +8,8 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 from monitor.records import Incident, Suspension
-from monitor.rules.model import ComplaintRateRule, ListingRule
-from monitor.rules.verdict import Verdict
-
-AnyRule = ListingRule | ComplaintRateRule
+from monitor.rules.model import AnyRule, BrakingRule, Suspend
+from monitor.rules.verdict import Answer, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +23,18 @@ class Case:
     @property
     def advice(self) -> str:
         return self.rule.advice if self.rule else ""
+
+    @property
+    def suspend(self) -> Suspend | None:
+        """The brake its rule puts on; None for one that only tells."""
+        return self.rule.suspend if isinstance(self.rule, BrakingRule) else None
+
+    @property
+    def severity(self) -> str:
+        """How bad it is now; what it was while the verdict is no breach."""
+        if self.rule is None or self.verdict.answer is not Answer.BREACH:
+            return self.incident.severity
+        return self.verdict.severity or self.rule.severity
 
     @property
     def members(self) -> list[str]:

@@ -2,22 +2,156 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
-from monitor.records import Incident, Listing, SendingDomain, SendingIp, Suspension
-from monitor.rules.model import ComplaintRateRule
-from monitor.rules.verdict import Group, ListingFact, RateFacts
+from collectors.measures import MEASURES
+from monitor.records import (
+    BatchRow,
+    Incident,
+    Latest,
+    Listing,
+    ReportMailbox,
+    Run,
+    SendingDomain,
+    SendingIp,
+    Series,
+    Suspension,
+)
+from monitor.rules.kinds import FactsName
+from monitor.rules.model import AllowListingLostRule, AnyRule, ComplaintRateRule, ListScoreRule
+from monitor.rules.verdict import (
+    CanaryFact,
+    ClockFact,
+    Group,
+    ListingFact,
+    MailboxFact,
+    Place,
+    RateFacts,
+    RunsFact,
+    ScoreFact,
+    StateFact,
+)
 from monitor.store import Store
+from monitor.store.runs import Runs
+from monitor.store.series_ids import chunks
 
-LISTING_STALE_AFTER = timedelta(hours=26)  # measures.MEASURES["listing"].max_age
-_MEASURES = ("delivered", "complaint")
+LISTING_STALE_AFTER = MEASURES["listing"].max_age
+CANARY_STALE_AFTER = MEASURES["canary"].max_age
+_COUNTED = ("delivered", "complaint")
+
+
+class Facts:
+    """The facts of one pass at `now`; what several rules ask for is read once.
+
+    `stale` says why complaints cannot be believed to be complete now (None: they can); `intervals` how often
+    each configured collector runs.
+    """
+
+    def __init__(
+        self, store: Store, now: datetime, stale: Callable[[datetime], str | None], intervals: Mapping[str, timedelta]
+    ) -> None:
+        self.store, self.now = store, now
+        self._stale, self._intervals = stale, intervals
+
+    def of(self, name: FactsName, rule: AnyRule, open_groups: Sequence[Group]) -> Sequence[Any]:
+        """What `rule` is judged by; `open_groups` are the groups of its open incidents."""
+        return _FACTS[name](self, rule, open_groups)
+
+    @cached_property
+    def listings(self) -> list[ListingFact]:
+        """Every open interval of a target that is still in the inventory."""
+        with self.store.reading_session() as session:
+            rows = session.exec(select(Listing).where(col(Listing.cleared_at).is_(None))).all()
+            return self._listing_facts(session, rows)
+
+    @cached_property
+    def canaries(self) -> list[CanaryFact]:
+        return [
+            CanaryFact(str(series.collector), series.dnsbl, _state(latest))
+            for series, latest in self.store.latest("canary")
+        ]
+
+    @cached_property
+    def network_fault(self) -> bool:
+        """Whether the canaries say now that our own network or resolver is at fault."""
+        own = (fact.state for fact in self.canaries if fact.dnsbl is None)
+        return any(state.value == 0 and state.unknown(self.now, CANARY_STALE_AFTER) is None for state in own)
+
+    def lost_listings(self, rule: AllowListingLostRule) -> list[ListingFact]:
+        """The newest confirmed interval of every (target, list) that an allow list let go within `forget_after`."""
+        allowing = (col(Listing.detail)["kind"].as_string() == "allow", col(Listing.confirmed_at).is_not(None))
+        with self.store.reading_session() as session:
+            ended = select(Listing).where(*allowing, col(Listing.cleared_at) > self.now - rule.forget_after)
+            lost = list(session.exec(ended.order_by(col(Listing.id))))
+            standing = select(Listing).where(*allowing, col(Listing.cleared_at).is_(None))
+            again = [row for targets in chunks(sorted({row.target for row in lost}))
+                     for row in session.exec(standing.where(col(Listing.target).in_(targets)))]
+            newest = {(row.target, row.dnsbl): row for row in lost}
+            newest |= {pair: row for row in again if (pair := (row.target, row.dnsbl)) in newest}
+            return self._listing_facts(session, newest.values())
+
+    def scores(self, rule: ListScoreRule) -> list[ScoreFact]:
+        held = [found for dnsbl in rule.lists for found in self.store.latest("list_score", dnsbl=dnsbl)]
+        with self.store.reading_session() as session:
+            places = _places(session, {_target(series) for series, _ in held})
+        return [
+            ScoreFact(places[_target(series)], str(series.dnsbl), _state(latest))
+            for series, latest in held
+            if _target(series) in places
+        ]
+
+    def mailboxes(self) -> list[MailboxFact]:
+        """Those in the inventory that were tried at least once."""
+        with self.store.reading_session() as session:
+            known = set(session.exec(select(ReportMailbox.name)))
+        return [
+            MailboxFact(str(series.collector), _state(latest), self.network_fault)
+            for series, latest in self.store.latest("mailbox_read")
+            if series.collector in known
+        ]
+
+    def runs(self) -> list[RunsFact]:
+        known = self.store.last_runs()
+        with self.store.reading_session() as session:
+            first = dict(session.exec(select(Run.collector, func.min(Run.started_at)).group_by(Run.collector)).all())
+        return [
+            _runs_fact(name, every, first.get(name), known.get(name), network_fault=self.network_fault)
+            for name, every in self._intervals.items()
+        ]
+
+    def clock(self) -> list[ClockFact]:
+        with self.store.reading_session() as session:
+            newest = session.exec(select(func.max(BatchRow.known_at))).one()
+        return [] if newest is None else [ClockFact(newest)]
+
+    def counts(self, rule: ComplaintRateRule, expected: Sequence[Group]) -> list[RateFacts]:
+        return rate_facts(self.store, rule, self.now, self._stale(self.now), expected)
+
+    def _listing_facts(self, session: Session, rows: Iterable[Listing]) -> list[ListingFact]:
+        rows = list(rows)
+        places = _places(session, {row.target for row in rows})
+        return [_listing_fact(row, places[row.target], self.now) for row in rows if row.target in places]
+
+
+_FACTS: dict[FactsName, Callable[[Facts, Any, Sequence[Group]], Sequence[Any]]] = {
+    "counts": Facts.counts,
+    "listings": lambda facts, _rule, _groups: facts.listings,
+    "lost_listings": lambda facts, rule, _groups: facts.lost_listings(rule),
+    "scores": lambda facts, rule, _groups: facts.scores(rule),
+    "canaries": lambda facts, _rule, _groups: facts.canaries,
+    "mailboxes": lambda facts, _rule, _groups: facts.mailboxes(),
+    "runs": lambda facts, _rule, _groups: facts.runs(),
+    "clock": lambda facts, _rule, _groups: facts.clock(),
+}
 
 
 def rate_facts(
-    store: Store, rule: ComplaintRateRule, now: datetime, stale: str | None, expected: list[Group]
+    store: Store, rule: ComplaintRateRule, now: datetime, stale: str | None, expected: Sequence[Group]
 ) -> list[RateFacts]:
     """Counts per group of the rule's `by` over its window, plus the `expected` groups that counted nothing.
 
@@ -27,14 +161,14 @@ def rate_facts(
     since, until = now - rule.window, now + timedelta(microseconds=1)
     restarts = _restarts(store, rule.id, since)
     found: dict[Group, RateFacts] = {}
-    for values, counts in store.window_counts(_MEASURES, rule.by, since, until).items():
+    for values, counts in store.window_counts(_COUNTED, rule.by, since, until).items():
         group: Group = tuple((str(name), value) for name, value in zip(rule.by, values, strict=True) if value is not None)
         found[group] = _facts(group, since, counts, now, stale)
     for group in expected:
         found.setdefault(group, _facts(group, since, {}, now, stale))
     for group, restart in restarts.items():
         if group in found:
-            counted = store.window_counts(_MEASURES, rule.by, restart, until, where=dict(group))
+            counted = store.window_counts(_COUNTED, rule.by, restart, until, where=dict(group))
             exact = {k: v for k, v in counted.items() if tuple(x for x in k if x) == tuple(v for _, v in group)}
             found[group] = _facts(group, restart, next(iter(exact.values()), {}), now, stale)
     return list(found.values())
@@ -61,31 +195,45 @@ def _restarts(store: Store, rule: str, since: datetime) -> dict[Group, datetime]
     return restarts
 
 
-def listing_facts(session: Session, now: datetime) -> list[ListingFact]:
-    """Every open interval of a target that is still in the inventory."""
-    rows = session.exec(select(Listing).where(col(Listing.cleared_at).is_(None))).all()
-    targets = {row.target for row in rows}
-    ips = {ip.address: ip for ip in session.exec(select(SendingIp).where(col(SendingIp.address).in_(targets)))}
-    domains = {
-        domain.domain: domain
-        for domain in session.exec(select(SendingDomain).where(col(SendingDomain.domain).in_(targets)))
-    }
-    return [
-        _listing_fact(row, ips.get(row.target), domains.get(row.target), now)
-        for row in rows
-        if row.target in ips or row.target in domains
-    ]
+def _places(session: Session, targets: set[str]) -> dict[str, Place]:
+    """Where the inventory has these targets; those it does not have are left out."""
+    places: dict[str, Place] = {}
+    for chunk in chunks(sorted(targets)):
+        ips = select(SendingIp.address, SendingIp.pool, SendingIp.customer).where(col(SendingIp.address).in_(chunk))
+        places |= {name: Place(name, True, pool, customer) for name, pool, customer in session.exec(ips)}
+        domains = select(SendingDomain.domain, SendingDomain.customer).where(col(SendingDomain.domain).in_(chunk))
+        places |= {name: Place(name, False, None, customer) for name, customer in session.exec(domains)}
+    return places
 
 
-def _listing_fact(
-    row: Listing, ip: SendingIp | None, domain: SendingDomain | None, now: datetime
-) -> ListingFact:
+def _target(series: Series) -> str:
+    return series.ip or series.domain or ""
+
+
+def _listing_fact(row: Listing, place: Place, now: datetime) -> ListingFact:
     blind = row.unknown_reason
     if blind is None and now - row.asked_at > LISTING_STALE_AFTER:
         blind = "stale"
     return ListingFact(
-        target=row.target, is_ip=ip is not None, dnsbl=row.dnsbl, phase=row.phase, baseline=row.baseline,
-        codes=tuple(row.codes), first_seen_at=row.first_seen_at, confirmed_at=row.confirmed_at,
-        detail=row.detail, pool=ip.pool if ip else None,
-        customer=ip.customer if ip else domain.customer if domain else None, unknown_reason=blind,
+        place=place, dnsbl=row.dnsbl, phase=row.phase, baseline=row.baseline, codes=tuple(row.codes),
+        first_seen_at=row.first_seen_at, confirmed_at=row.confirmed_at, detail=row.detail, unknown_reason=blind,
+        cleared_at=row.cleared_at,
+    )
+
+
+def _state(latest: Latest) -> StateFact:
+    since = latest.unknown_since if latest.reason else latest.since
+    return StateFact(latest.value, latest.reason, since or latest.asked_at, latest.asked_at, latest.detail)
+
+
+def _runs_fact(
+    name: str, every: timedelta, first_at: datetime | None, runs: Runs | None, *, network_fault: bool
+) -> RunsFact:
+    if runs is None:
+        return RunsFact(name, every, None, None)
+    last, good = runs.last, runs.good
+    return RunsFact(
+        name, every, first_at, good.ended_at if good else None,
+        running_since=last.started_at if last.outcome == "running" else None,
+        reason=last.reason, text=last.text, network_fault=network_fault,
     )

@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 from monitor.judging.case import Case
 from monitor.notify.message import Message, Receiver, receivers_of
 from monitor.records import Incident, Outbox, Silence
+from monitor.rules.verdict import SEVERITIES
 from monitor.store.changes import silences_at
 
 GROWN_AT_MOST_EVERY = timedelta(minutes=1)
@@ -32,7 +33,7 @@ def write(case: Case, event: str, message: Message, names: Iterable[str]) -> Non
 
 
 def due_event(case: Case) -> str | None:
-    """`firing`, `grown` (new members or brakes since we told, not too often), or None: nothing to tell."""
+    """`firing`, `grown` (new members, brakes or graver ones since we told, not too often), or None: nothing."""
     incident = case.incident
     if silenced(silences_at(case.session, case.now), incident):
         return None
@@ -44,8 +45,12 @@ def due_event(case: Case) -> str | None:
 
 
 def worth_telling(case: Case) -> list[str]:
-    """What a message tells of: the members of the breach, and the brakes put on."""
-    return sorted({*case.members, *(brake.id for brake in case.brakes_in_force())})
+    """What a message tells of: the members of the breach, how grave each is at least, and the brakes put on."""
+    told = {*case.members, *(brake.id for brake in case.brakes_in_force())}
+    for member in case.verdict.members:
+        gravity = SEVERITIES.index(member.severity) if member.severity else 0
+        told.update(f"{member.key} {severity}" for severity in SEVERITIES[1 : gravity + 1])
+    return sorted(told)
 
 
 def told(session: Session, incident: Incident) -> list[str]:

@@ -77,9 +77,15 @@ def resolved(incident: Incident, why: str, console_url: str) -> Message:
 
 
 def next_steps(evidence: Mapping[str, Any], advice: str) -> list[str]:
-    """The rule's advice, then what the evidence itself points to (delisting pages, once each)."""
+    """The rule's advice, then what the evidence itself points to (delisting pages, once each).
+
+    To pay for removal is never a step: it mends no cause, and feeds those who list for money.
+    """
     steps = [line.strip() for line in advice.splitlines() if line.strip()]
-    pages = {row["delist_url"]: row["name"] for row in evidence.get("listed", ()) if row.get("delist_url")}
+    listed = evidence.get("listed", ())
+    sellers = dict.fromkeys(row["name"] for row in listed if row.get("sells_removal"))
+    steps += [f"do not pay {name} for removal: the listing ends by itself once its cause has" for name in sellers]
+    pages = {row["delist_url"]: row["name"] for row in listed if row.get("delist_url")}
     steps += [f"once the cause is mended, ask {name} for removal: {page}" for page, name in list(pages.items())[:3]]
     return steps
 

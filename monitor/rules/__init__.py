@@ -6,16 +6,13 @@ from pathlib import Path
 
 from monitor.config import Config, ConfigError, ConfigErrors, RuleSource, read_rules, validate
 from monitor.config_shape import did_you_mean
-from monitor.rules.model import ComplaintRateRule, ListingRule
+from monitor.rules.kinds import KINDS
+from monitor.rules.model import AnyRule
 
 SHIPPED = Path(__file__).with_name("shipped.yaml")
-KINDS: dict[str, type[ListingRule | ComplaintRateRule]] = {
-    "listing": ListingRule,
-    "complaint_rate": ComplaintRateRule,
-}
 
 
-def load_rules(config: Config) -> tuple[ListingRule | ComplaintRateRule, ...]:
+def load_rules(config: Config) -> tuple[AnyRule, ...]:
     """Every rule, checked; raises ConfigErrors with file and line of all that is wrong."""
     problems: list[ConfigError] = []
     sources = config.rules if config.rules is not None else read_rules(SHIPPED)
@@ -28,7 +25,7 @@ def load_rules(config: Config) -> tuple[ListingRule | ComplaintRateRule, ...]:
     return tuple(rules)
 
 
-def _rule(source: RuleSource, problems: list[ConfigError]) -> ListingRule | ComplaintRateRule | None:
+def _rule(source: RuleSource, problems: list[ConfigError]) -> AnyRule | None:
     if not isinstance(source.data, dict):
         problems.append(source.error((), "must be a mapping with id, kind and a condition"))
         return None
@@ -37,7 +34,7 @@ def _rule(source: RuleSource, problems: list[ConfigError]) -> ListingRule | Comp
         said = "kind is missing" if kind is None else f"kind '{kind}' is none of a rule"
         problems.append(source.error(("kind",) if kind else (), f"{said} — known: {', '.join(sorted(KINDS))}"))
         return None
-    return validate(source, KINDS[kind], problems)
+    return validate(source, KINDS[kind].model, problems)
 
 
 def _repeated(sources: tuple[RuleSource, ...]) -> list[ConfigError]:

@@ -1,5 +1,7 @@
 """Rules as people write them (YAML), checked. A rule names a condition, when it ends, and what it brakes.
 
+Those about our own blindness (own_network, list_unusable, mailbox_unread, staleness, clock_behind) only tell.
+
 Shares are 0-1 or written as percentages; durations are written 90s, 15m, 24h, 7d.
 """
 
@@ -10,10 +12,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
+from collectors.measures import MEASURES
 from monitor.config import Duration, Share
 
 Severity = Literal["info", "warning", "critical"]
 Dimension = Literal["customer", "stream", "campaign", "ip", "domain", "provider"]
+ListingDimension = Literal["dnsbl", "pool", "customer", "target"]
+Lists = Annotated[tuple[str, ...], Field(min_length=1)]  # ids of the catalogue
 
 
 class _Strict(BaseModel):
@@ -42,30 +47,91 @@ class Suspend(_Strict):
 
 class _Rule(_Strict):
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
-    severity: Severity = "warning"
     enabled: bool = True
     for_: Duration = Field(default=timedelta(0), alias="for")  # breach must last this long to fire
     keep: Duration = timedelta(0)  # clear must last this long to end
-    suspend: Suspend | None = None
     advice: Annotated[str, Field(max_length=2000)] = ""
 
 
-class ListingRule(_Rule):
-    """Fires while a target of ours is confirmed on one of the lists. One incident per group of `by`."""
+class _GradedRule(_Rule):
+    severity: Severity = "warning"
+
+
+class _ListingRule(_Rule):
+    """About our targets on lists. One incident per group of `by`; `dnsbl` tells operators apart."""
+
+    by: Annotated[tuple[ListingDimension, ...], Field(min_length=1)] = ("dnsbl", "pool")
+
+
+class ListingRule(_ListingRule):
+    """Fires while a target of ours is confirmed on one of the lists.
+
+    `severity: auto` follows the worst listing: the weight of the list, how grave its code is, and whether a
+    mailbox provider is known to act upon it. Lists that blame the neighbours are information, whatever it says.
+    """
 
     kind: Literal["listing"]
-    lists: tuple[str, ...] | None = None  # ids of the catalogue; None: every block list asked
+    severity: Severity | Literal["auto"] = "warning"
+    lists: Lists | None = None  # None: every block list asked
     min_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
+    below_weight: Annotated[float, Field(gt=0, le=1)] | None = None  # heavier lists are another rule's
     baseline: bool = False  # also what was listed before we first looked
-    collateral: bool = False  # also lists that list the neighbours of the guilty
-    by: tuple[Literal["dnsbl", "pool", "customer", "target"], ...] = ("dnsbl", "pool")
+    collateral: bool = False  # also lists that list the neighbours of the guilty, one incident per operator
+    suspend: Suspend | None = None
 
     @model_validator(mode="after")
-    def _scope_is_the_target(self) -> ListingRule:
+    def _hangs_together(self) -> ListingRule:
         if self.suspend and self.suspend.scope:
             raise ValueError("a listing suspends the listed IP or domain itself: leave scope out")
-        if not self.by:
-            raise ValueError("by needs at least one of dnsbl, pool, customer, target")
+        if self.suspend and self.collateral:
+            raise ValueError("a rule with collateral only tells, for the neighbours are to blame: leave suspend out")
+        if self.below_weight is not None and self.below_weight <= self.min_weight:
+            raise ValueError("below_weight must be higher than min_weight")
+        return self
+
+
+class AllowListingLostRule(_GradedRule, _ListingRule):
+    """Fires when a target of ours is no longer on an allow list that had it, until it is back there.
+
+    After `forget_after` it is taken as given up.
+    """
+
+    kind: Literal["allow_listing_lost"]
+    lists: Lists | None = None  # None: every allow list asked
+    forget_after: Duration = timedelta(days=14)
+
+
+class ClearScore(_Strict):
+    """When a score counts as healed: `above` (or `below`) this."""
+
+    below: float | None = None
+    above: float | None = None
+
+
+class ListScoreRule(_GradedRule, _ListingRule):
+    """Fires while a list's score of a target of ours is `below` (or `above`) a threshold, on the list's own scale.
+
+    It ends at `clear`, on the other side of the threshold; without it, at the threshold itself.
+    """
+
+    kind: Literal["list_score"]
+    lists: Lists
+    below: float | None = None
+    above: float | None = None
+    clear: ClearScore = ClearScore()
+    max_age: Duration = MEASURES["list_score"].max_age  # an older score says nothing
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> ListScoreRule:
+        if (self.below is None) == (self.above is None):
+            raise ValueError("needs exactly one of below and above")
+        bad_side, good_side = ("below", "above") if self.below is not None else ("above", "below")
+        if getattr(self.clear, bad_side) is not None:
+            raise ValueError(f"a score that is bad {bad_side} its threshold clears {good_side} one: clear.{good_side}")
+        if self.below is not None and self.clear.above is not None and self.clear.above < self.below:
+            raise ValueError("clear.above must not be lower than below")
+        if self.above is not None and self.clear.below is not None and self.clear.below > self.above:
+            raise ValueError("clear.below must not be higher than above")
         return self
 
 
@@ -75,7 +141,7 @@ class ClearRate(_Strict):
     below: Share
 
 
-class ComplaintRateRule(_Rule):
+class ComplaintRateRule(_GradedRule):
     """Fires when complaints ÷ delivered of the same mails is above `above` beyond reasonable doubt.
 
     Beyond doubt: the one-sided Clopper-Pearson lower bound at `confidence` exceeds it, on at least
@@ -91,6 +157,7 @@ class ComplaintRateRule(_Rule):
     min_complaints: Annotated[int, Field(ge=1)] = 3
     min_delivered: Annotated[int, Field(ge=1)] = 100
     quiet_for: Duration = timedelta(days=3)  # ends when nothing was sent for so long after the brake ended
+    suspend: Suspend | None = None
 
     @model_validator(mode="after")
     def _hangs_together(self) -> ComplaintRateRule:
@@ -108,5 +175,48 @@ class ComplaintRateRule(_Rule):
         return self
 
 
-Rule = Annotated[ListingRule | ComplaintRateRule, Field(discriminator="kind")]
-RULE: TypeAdapter[ListingRule | ComplaintRateRule] = TypeAdapter(Rule)
+class OwnNetworkRule(_GradedRule):
+    """Fires while most lists fail alike through a resolver: it is ours that is ill, and the lists are not judged."""
+
+    kind: Literal["own_network"]
+    max_age: Duration = MEASURES["canary"].max_age
+
+
+class ListUnusableRule(_GradedRule):
+    """Fires while one list fails its test points though others do not; it says nothing that can be believed."""
+
+    kind: Literal["list_unusable"]
+    for_: Duration = Field(default=timedelta(hours=1), alias="for")
+    max_age: Duration = MEASURES["canary"].max_age
+    forget_after: Duration = timedelta(days=1)  # not asked for so long while others were: out of the configuration
+
+
+class MailboxUnreadRule(_GradedRule):
+    """Fires while a mailbox of the inventory cannot be read."""
+
+    kind: Literal["mailbox_unread"]
+    for_: Duration = Field(default=timedelta(minutes=30), alias="for")
+    max_age: Duration = MEASURES["mailbox_read"].max_age
+
+
+class StalenessRule(_GradedRule):
+    """Fires while a collector got no answers for `max_age`: three of its turns, if not said, and 15 minutes at least."""
+
+    kind: Literal["staleness"]
+    for_: Duration = Field(default=timedelta(minutes=2), alias="for")  # after a pause it may catch up first
+    max_age: Duration | None = None
+
+
+class ClockRule(_GradedRule):
+    """Fires while this machine's clock is behind what is stored already: it was stepped back, or another is ahead."""
+
+    kind: Literal["clock_behind"]
+    tolerance: Duration = timedelta(minutes=2)
+
+
+AnyRule = (
+    ListingRule | AllowListingLostRule | ListScoreRule | ComplaintRateRule
+    | OwnNetworkRule | ListUnusableRule | MailboxUnreadRule | StalenessRule | ClockRule
+)  # fmt: skip
+BrakingRule = ListingRule | ComplaintRateRule
+RULE: TypeAdapter[AnyRule] = TypeAdapter(Annotated[AnyRule, Field(discriminator="kind")])

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 Group = tuple[tuple[str, str], ...]  # (dimension, value) in the rule's order
+SEVERITIES = ("info", "warning", "critical")  # the mildest first
+
+
+def worst(severities: Iterable[str]) -> str:
+    return max(severities, key=SEVERITIES.index)
 
 
 class Answer(enum.StrEnum):
@@ -33,6 +38,7 @@ class Member:
     text: str
     evidence_at: datetime
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    severity: str | None = None  # None: the rule's
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,7 @@ class Verdict:
     reason: str | None = None  # only with unknown
     members: tuple[Member, ...] = ()
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    severity: str | None = None  # None: the rule's
 
     @property
     def word(self) -> str:
@@ -68,11 +75,20 @@ class RateFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class ListingFact:
-    """How one target stands on one list: a row of `records.Listing` with what the inventory knows of it."""
+class Place:
+    """A target of ours, and where the inventory has it."""
 
     target: str
     is_ip: bool
+    pool: str | None = None
+    customer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListingFact:
+    """How one target stands on one list: a row of `records.Listing` with what the inventory knows of it."""
+
+    place: Place
     dnsbl: str
     phase: str
     baseline: bool
@@ -80,6 +96,76 @@ class ListingFact:
     first_seen_at: datetime
     confirmed_at: datetime | None
     detail: Mapping[str, Any]
-    pool: str | None = None
-    customer: str | None = None
     unknown_reason: str | None = None
+    cleared_at: datetime | None = None
+
+    @property
+    def target(self) -> str:
+        return self.place.target
+
+
+@dataclass(frozen=True, slots=True)
+class StateFact:
+    """What holds of a state or gauge: a row of `records.Latest`. `reason`: the newest answer is unknown, why."""
+
+    value: float | None
+    reason: str | None
+    since: datetime  # that it holds, or is unknown
+    asked_at: datetime
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    def unknown(self, now: datetime, max_age: timedelta) -> str | None:
+        """Why it cannot be judged by now; None where it can."""
+        return "stale" if now - self.asked_at > max_age else self.reason
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreFact:
+    """A list's score of one target."""
+
+    place: Place
+    dnsbl: str
+    state: StateFact
+
+    @property
+    def detail(self) -> Mapping[str, Any]:
+        return self.state.detail
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryFact:
+    """Whether a list answers its test points rightly; `dnsbl` None: whether our own network and resolvers do."""
+
+    collector: str
+    dnsbl: str | None
+    state: StateFact
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxFact:
+    """Whether a mailbox can be read. `network_fault`: our own network is at fault anyway."""
+
+    mailbox: str
+    state: StateFact
+    network_fault: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunsFact:
+    """How a configured collector fares. `good_at`: its newest run with answers ended; `first_at`: its first began."""
+
+    collector: str
+    every: timedelta
+    first_at: datetime | None
+    good_at: datetime | None
+    running_since: datetime | None = None
+    reason: str | None = None  # of its newest run, where that failed
+    text: str | None = None
+    network_fault: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClockFact:
+    """When the newest facts were taken, by whatever clock the process had that took them."""
+
+    newest_at: datetime

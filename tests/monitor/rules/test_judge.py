@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from monitor.rules.judge import judge_listings, judge_rate
+from monitor.rules.judge import judge_rate
 from monitor.rules.model import RULE
-from monitor.rules.verdict import Answer, ListingFact, RateFacts
+from monitor.rules.verdict import Answer, RateFacts
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 GROUP = (("customer", "bolt"), ("stream", "newsletter"), ("provider", "yahoo"))
@@ -15,7 +15,6 @@ RATE = {
     "id": "complaint-rate", "kind": "complaint_rate", "above": "0.3%", "clear": {"below": "0.1%"},
     "suspend": {"effect": "hold", "scope": ["customer", "stream"], "at_most": "24h"},
 }
-LISTING = {"id": "ip-listed", "kind": "listing", "min_weight": 0.7, "suspend": {}}
 
 
 def rate_verdict(complaints, delivered, stale=None, **changes):
@@ -61,58 +60,6 @@ def test_nothing_is_braked_that_is_wider_than_what_was_judged():
     verdict = judge_rate(rule, RateFacts(unattributed, NOW, 20_000, 200, NOW), NOW)
     assert verdict.answer is Answer.BREACH
     assert verdict.members == ()
-
-
-def listing(target="192.0.2.7", phase="listed", dnsbl="big", weight=1.0, **more):
-    detail = {"weight": weight, "name": dnsbl.title(), "operator": f"{dnsbl} operator", "meanings": ["spam source"],
-              "delist_url": f"https://{dnsbl}.example/removal", **more.pop("detail", {})}
-    said = {"is_ip": True, "baseline": False, "codes": ("127.0.0.2",), "first_seen_at": NOW, "confirmed_at": NOW,
-            "pool": "shared", **more}
-    return ListingFact(target=target, dnsbl=dnsbl, phase=phase, detail=detail, **said)
-
-
-def listing_verdicts(*facts, **changes):
-    return judge_listings(RULE.validate_python({**LISTING, **changes}), facts)
-
-
-def test_one_operator_listing_many_ips_of_a_pool_is_one_incident_that_brakes_each():
-    verdicts = listing_verdicts(*(listing(f"192.0.2.{i}") for i in range(1, 41)))
-    assert len(verdicts) == 1
-    assert {member.scope["ip"] for member in verdicts[0].members} == {f"192.0.2.{i}" for i in range(1, 41)}
-
-
-@pytest.mark.parametrize("fact", [
-    listing(weight=0.4), listing(baseline=True), listing(detail={"kind": "allow"}), listing(detail={"collateral": True}),
-    listing(detail={"finding": False}),
-])
-def test_light_lists_old_findings_allow_lists_and_collateral_raise_nothing(fact):
-    assert listing_verdicts(fact) == []
-
-
-def test_a_list_that_is_part_of_another_is_not_counted_twice():
-    part = listing(dnsbl="part", detail={"included_in": "big"})
-    assert len(listing_verdicts(part, listing())) == 1
-    assert len(listing_verdicts(part)) == 1
-
-
-def test_what_is_merely_suspected_is_no_breach():
-    assert [v.answer for v in listing_verdicts(listing(phase="suspected", confirmed_at=None))] == [Answer.BETWEEN]
-
-
-def test_what_is_clearing_keeps_its_brake_until_it_is_clear():
-    (verdict,) = listing_verdicts(listing(phase="clearing"), listing("192.0.2.8"))
-    assert verdict.answer is Answer.BREACH
-    assert {member.scope["ip"] for member in verdict.members} == {"192.0.2.7", "192.0.2.8"}
-
-
-def test_a_list_that_cannot_be_asked_any_more_makes_its_listings_unknown():
-    (verdict,) = listing_verdicts(listing(unknown_reason="refused"))
-    assert (verdict.word, verdict.reason) == ("unknown", "refused")
-
-
-def test_what_stands_in_no_pool_is_judged_by_itself():
-    verdicts = listing_verdicts(listing(pool=None), listing("192.0.2.8", pool=None))
-    assert len(verdicts) == 2
 
 
 @pytest.mark.parametrize(("change", "words"), [

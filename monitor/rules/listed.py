@@ -1,0 +1,236 @@
+"""What our targets on block lists, allow lists and score lists amount to. Pure.
+
+An unknown answer is kept with its interval by `monitor.listings`, so nothing here is raised or cleared by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from monitor.rules.model import AllowListingLostRule, ListingDimension, ListingRule, ListScoreRule
+from monitor.rules.verdict import Answer, Group, ListingFact, Member, Place, ScoreFact, Verdict, worst
+
+_GRAVITY = {"critical": 1.0, "high": 0.8, "medium": 0.5, "low": 0.25}  # of a code, in the catalogue's words
+_CRITICAL, _WARNING = 0.6, 0.3  # weight times gravity, from which a listing is that
+_MOST_NAMED = 3
+_MOST_PROVIDERS = 5
+
+
+def judge_listings(rule: ListingRule, facts: Iterable[ListingFact], now: datetime) -> list[Verdict]:
+    """One verdict per group that has an open interval on one of the rule's lists.
+
+    A group is in breach while a member is confirmed; between while one is clearing or merely suspected; gone
+    when none is left. A group all of whose open intervals cannot be asked any more is unknown, for that reason.
+    """
+    del now
+    known = list(facts)
+    counted = {(fact.target, fact.dnsbl) for fact in known}
+    groups: dict[Group, list[ListingFact]] = {}
+    for fact in known:
+        # a list that is part of another one that says the same is not a second finding
+        if _watched(rule, fact) and (fact.target, fact.detail.get("included_in")) not in counted:
+            by = ("dnsbl",) if fact.detail.get("collateral") else rule.by
+            groups.setdefault(_group(by, fact), []).append(fact)
+    return [_listing_verdict(rule, group, found) for group, found in groups.items()]
+
+
+def judge_allow_lost(rule: AllowListingLostRule, facts: Iterable[ListingFact], now: datetime) -> list[Verdict]:
+    """One verdict per group in which an allow listing ended lately: in breach until all are regained.
+
+    `facts` are the newest confirmed intervals on allow lists; one without `cleared_at` stands (again).
+    """
+    groups: dict[Group, list[ListingFact]] = {}
+    for fact in facts:
+        forgotten = fact.cleared_at is not None and now - fact.cleared_at >= rule.forget_after
+        if not forgotten and (rule.lists is None or fact.dnsbl in rule.lists):
+            groups.setdefault(_group(rule.by, fact), []).append(fact)
+    return [_lost_verdict(group, found) for group, found in groups.items()]
+
+
+def judge_scores(rule: ListScoreRule, facts: Iterable[ScoreFact], now: datetime) -> list[Verdict]:
+    """One verdict per group: in breach while one score is bad; clear when all are known to be good."""
+    groups: dict[Group, list[ScoreFact]] = {}
+    for fact in facts:
+        groups.setdefault(_group(rule.by, fact), []).append(fact)
+    return [_score_verdict(rule, group, found, now) for group, found in groups.items()]
+
+
+def severity_of(fact: ListingFact) -> str:
+    """How bad a listing is by itself: the weight of the list times the gravity of its code.
+
+    Critical only where a mailbox provider is known to act upon the list; who blames the neighbours says little.
+    """
+    gravity = _weight(fact) * _GRAVITY.get(fact.detail.get("severity", "medium"), 0)
+    if fact.detail.get("collateral") or gravity < _WARNING:
+        return "info"
+    return "critical" if gravity >= _CRITICAL and fact.detail.get("isps") else "warning"
+
+
+# ── block lists ──
+
+
+def _watched(rule: ListingRule, fact: ListingFact) -> bool:
+    if fact.baseline and not rule.baseline:
+        return False
+    if fact.detail.get("kind", "block") != "block" or not fact.detail.get("finding", True):
+        return False
+    if fact.detail.get("collateral") and not rule.collateral:
+        return False
+    if rule.lists is not None:
+        return fact.dnsbl in rule.lists
+    return rule.min_weight <= _weight(fact) and (rule.below_weight is None or _weight(fact) < rule.below_weight)
+
+
+def _weight(fact: ListingFact) -> float:
+    return float(fact.detail.get("weight", 0.5))
+
+
+def _listing_verdict(rule: ListingRule, group: Group, facts: Sequence[ListingFact]) -> Verdict:
+    listed = [fact for fact in facts if fact.phase == "listed"]
+    if not listed:
+        waiting = [fact for fact in facts if fact.confirmed_at is not None] or list(facts)
+        return Verdict(group, Answer.BETWEEN, f"{_named(waiting)}: waiting for confirmation")
+    members = tuple(_listed_member(rule, fact) for fact in facts if fact.confirmed_at is not None)
+    blind = {fact.unknown_reason for fact in listed}
+    reason = None if None in blind else min(str(each) for each in blind)
+    return Verdict(
+        group, Answer.UNKNOWN if reason else Answer.BREACH, _listed_summary(listed), reason, members,
+        evidence={"listed": [_listing_evidence(fact) for fact in listed]},
+        severity=worst(member.severity or "info" for member in members),
+    )
+
+
+def _listed_summary(facts: Sequence[ListingFact]) -> str:
+    """`192.0.2.7 and 3 more listed on Spamhaus ZEN (SBL), acted upon by Gmail`, the gravest meaning first."""
+    gravest = sorted(facts, key=lambda fact: -_weight(fact) * _GRAVITY.get(fact.detail.get("severity", "medium"), 0))
+    meanings = list(dict.fromkeys(map(_meaning, gravest)))
+    providers = list(dict.fromkeys(each for fact in gravest for each in fact.detail.get("isps", ())))
+    acted = f", acted upon by {_some(providers, _MOST_PROVIDERS)}" if providers else ""
+    lists = ", ".join(sorted({_list_name(fact) for fact in facts}))
+    return f"{_named(facts)} listed on {lists} ({_some(meanings, _MOST_NAMED)}){acted}"
+
+
+def _listed_member(rule: ListingRule, fact: ListingFact) -> Member:
+    text = f"{fact.target} is on {_list_name(fact)} ({_meaning(fact)})"
+    at = fact.confirmed_at or fact.first_seen_at
+    severity = severity_of(fact) if rule.severity == "auto" or fact.detail.get("collateral") else rule.severity
+    return Member(_key(fact), _scope(fact.place), text, at, _listing_evidence(fact), severity)
+
+
+def _listing_evidence(fact: ListingFact) -> dict[str, Any]:
+    return {
+        "target": fact.target,
+        "dnsbl": fact.dnsbl,
+        "name": _list_name(fact),
+        "codes": list(fact.codes),
+        "meaning": _meaning(fact),
+        "first_seen_at": fact.first_seen_at.isoformat(),
+        "text": fact.detail.get("text"),
+        "delist_url": fact.detail.get("delist_url"),
+        "sells_removal": bool(fact.detail.get("paid_delist")),
+        "isps": list(fact.detail.get("isps", ()))[:_MOST_PROVIDERS],
+    }
+
+
+# ── allow lists ──
+
+
+def _lost_verdict(group: Group, facts: Sequence[ListingFact]) -> Verdict:
+    lost = [fact for fact in facts if fact.cleared_at is not None]
+    if not lost:
+        return Verdict(group, Answer.CLEAR, f"{_named(facts)}: on the allow list again")
+    names = ", ".join(sorted({_list_name(fact) for fact in lost}))
+    rows = [{"target": fact.target, "dnsbl": fact.dnsbl, "name": _list_name(fact), "meaning": _meaning(fact),
+             "cleared_at": str(fact.cleared_at)} for fact in lost]
+    return Verdict(
+        group, Answer.BREACH, f"{_named(lost)} no longer on the allow list {names}",
+        members=tuple(_lost_member(fact) for fact in lost), evidence={"lost": rows},
+    )
+
+
+def _lost_member(fact: ListingFact) -> Member:
+    text = f"{fact.target} is no longer on {_list_name(fact)} (was: {_meaning(fact)})"
+    return Member(_key(fact), _scope(fact.place), text, fact.cleared_at or fact.first_seen_at)
+
+
+# ── scores ──
+
+
+def _score_verdict(rule: ListScoreRule, group: Group, facts: Sequence[ScoreFact], now: datetime) -> Verdict:
+    answers = [_score_answer(rule, fact, now) for fact in facts]
+    bad = [fact for fact, answer in zip(facts, answers, strict=True) if answer is Answer.BREACH]
+    if bad:
+        return _bad_scores(rule, group, bad)
+    if Answer.BETWEEN in answers:
+        return Verdict(group, Answer.BETWEEN, "the score is mending")
+    if blind := sorted(reason for fact in facts if (reason := fact.state.unknown(now, rule.max_age))):
+        return Verdict(group, Answer.UNKNOWN, f"the score is not known: {blind[0]}", blind[0])
+    return Verdict(group, Answer.CLEAR, f"{_named(facts)}: the score is good again")
+
+
+def _bad_scores(rule: ListScoreRule, group: Group, bad: Sequence[ScoreFact]) -> Verdict:
+    line = f"below {rule.below:g}" if rule.below is not None else f"above {rule.above:g}"
+    told = [f"{fact.place.target} has {fact.state.value:g} on {_list_name(fact)}" for fact in bad]
+    return Verdict(
+        group, Answer.BREACH, f"{_some(told, _MOST_NAMED)}, {line}",
+        members=tuple(
+            Member(_key(fact), _scope(fact.place), text, fact.state.since)
+            for fact, text in zip(bad, told, strict=True)
+        ),
+        evidence={"scores": {_key(fact): fact.state.value for fact in bad}},
+    )
+
+
+def _score_answer(rule: ListScoreRule, fact: ScoreFact, now: datetime) -> Answer:
+    value = fact.state.value
+    if value is None or fact.state.unknown(now, rule.max_age):
+        return Answer.UNKNOWN
+    if rule.below is not None:
+        bad = value < rule.below
+        good = value > rule.clear.above if rule.clear.above is not None else not bad
+    else:
+        bad = rule.above is not None and value > rule.above
+        good = value < rule.clear.below if rule.clear.below is not None else not bad
+    return Answer.BREACH if bad else Answer.CLEAR if good else Answer.BETWEEN
+
+
+# ── who and what ──
+
+
+def _group(by: Iterable[ListingDimension], fact: ListingFact | ScoreFact) -> Group:
+    said: Mapping[str, str | None] = {
+        "dnsbl": str(fact.detail.get("operator") or fact.dnsbl),
+        "pool": fact.place.pool,
+        "customer": fact.place.customer,
+        "target": fact.place.target,
+    }
+    wanted = list(by)
+    known = tuple((name, value) for name in wanted if (value := said[name]) is not None)
+    # what stands in no pool (or belongs to no customer) is judged by itself
+    return known if len(known) == len(wanted) else (*known, ("target", fact.place.target))
+
+
+def _key(fact: ListingFact | ScoreFact) -> str:
+    return f"{fact.place.target}@{fact.dnsbl}"
+
+
+def _scope(place: Place) -> dict[str, str]:
+    return {"ip" if place.is_ip else "domain": place.target}
+
+
+def _named(facts: Iterable[ListingFact | ScoreFact]) -> str:
+    return _some(sorted({fact.place.target for fact in facts}), _MOST_NAMED)
+
+
+def _some(names: Sequence[str], most: int) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _list_name(fact: ListingFact | ScoreFact) -> str:
+    return str(fact.detail.get("name") or fact.dnsbl)
+
+
+def _meaning(fact: ListingFact) -> str:
+    return ", ".join(fact.detail.get("meanings", ())) or ", ".join(fact.codes) or "listed"

@@ -1,0 +1,210 @@
+"""What stands on block, allow and score lists, and what it amounts to."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from monitor.notify.message import next_steps
+from monitor.rules.listed import judge_allow_lost, judge_listings, judge_scores
+from monitor.rules.model import RULE
+from monitor.rules.verdict import Answer, ListingFact, Place, ScoreFact, StateFact
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+LISTING = {"id": "ip-listed", "kind": "listing", "min_weight": 0.7, "suspend": {}}
+
+
+def listing(target="192.0.2.7", phase="listed", dnsbl="big", weight=1.0, **more):
+    detail = {"weight": weight, "name": dnsbl.title(), "operator": f"{dnsbl} operator", "meanings": ["spam source"],
+              "delist_url": f"https://{dnsbl}.example/removal", **more.pop("detail", {})}
+    place = Place(target, True, more.pop("pool", "shared"))
+    said = {"baseline": False, "codes": ("127.0.0.2",), "first_seen_at": NOW, "confirmed_at": NOW, **more}
+    return ListingFact(place=place, dnsbl=dnsbl, phase=phase, detail=detail, **said)
+
+
+def listing_verdicts(*facts, **changes):
+    return judge_listings(RULE.validate_python({**LISTING, **changes}), facts, NOW)
+
+
+def test_one_operator_listing_many_ips_of_a_pool_is_one_incident_that_brakes_each():
+    verdicts = listing_verdicts(*(listing(f"192.0.2.{i}") for i in range(1, 41)))
+    assert len(verdicts) == 1
+    assert {member.scope["ip"] for member in verdicts[0].members} == {f"192.0.2.{i}" for i in range(1, 41)}
+
+
+@pytest.mark.parametrize("fact", [
+    listing(weight=0.4), listing(baseline=True), listing(detail={"kind": "allow"}), listing(detail={"collateral": True}),
+    listing(detail={"finding": False}),
+])
+def test_light_lists_old_findings_allow_lists_and_collateral_raise_nothing(fact):
+    assert listing_verdicts(fact) == []
+
+
+def test_a_list_that_is_part_of_another_is_not_counted_twice():
+    part = listing(dnsbl="part", detail={"included_in": "big"})
+    assert len(listing_verdicts(part, listing())) == 1
+    assert len(listing_verdicts(part)) == 1
+
+
+def test_what_is_merely_suspected_is_no_breach():
+    assert [v.answer for v in listing_verdicts(listing(phase="suspected", confirmed_at=None))] == [Answer.BETWEEN]
+
+
+def test_what_is_clearing_keeps_its_brake_until_it_is_clear():
+    (verdict,) = listing_verdicts(listing(phase="clearing"), listing("192.0.2.8"))
+    assert verdict.answer is Answer.BREACH
+    assert {member.scope["ip"] for member in verdict.members} == {"192.0.2.7", "192.0.2.8"}
+
+
+def test_a_list_that_cannot_be_asked_any_more_makes_its_listings_unknown():
+    (verdict,) = listing_verdicts(listing(unknown_reason="refused"))
+    assert (verdict.word, verdict.reason) == ("unknown", "refused")
+
+
+def test_what_stands_in_no_pool_is_judged_by_itself():
+    verdicts = listing_verdicts(listing(pool=None), listing("192.0.2.8", pool=None))
+    assert len(verdicts) == 2
+
+
+# ── how bad ──
+
+
+@pytest.mark.parametrize(("weight", "code", "isps", "severity"), [
+    (1.0, "critical", ["Gmail"], "critical"),
+    (0.8, "high", ["Microsoft"], "critical"),
+    (1.0, "critical", [], "warning"),           # nobody is known to act upon it
+    (0.6, "high", ["Yahoo"], "warning"),
+    (0.6, "medium", ["Yahoo"], "warning"),
+    (0.35, "medium", ["Yahoo"], "info"),
+    (1.0, "low", ["Gmail"], "info"),
+    (1.0, "info", ["Gmail"], "info"),
+])
+def test_severity_auto_weighs_the_list_the_code_and_who_acts_upon_it(weight, code, isps, severity):
+    fact = listing(weight=weight, detail={"severity": code, "isps": isps})
+    (verdict,) = listing_verdicts(fact, severity="auto", min_weight=0)
+    assert verdict.severity == severity
+
+
+def test_an_incident_is_as_grave_as_its_worst_listing():
+    facts = [listing(detail={"severity": "low"}), listing("192.0.2.8", detail={"severity": "critical", "isps": ["Gmail"]})]
+    (verdict,) = listing_verdicts(*facts, severity="auto")
+    assert verdict.severity == "critical"
+    assert {member.severity for member in verdict.members} == {"info", "critical"}
+
+
+def test_a_severity_that_is_written_down_is_taken():
+    (verdict,) = listing_verdicts(listing(detail={"severity": "low"}), severity="critical")
+    assert verdict.severity == "critical"
+
+
+def test_lists_that_blame_the_neighbours_are_information_and_one_incident_per_operator():
+    facts = [listing(f"192.0.2.{i}", dnsbl=f"level-{i}", pool=f"pool-{i}", weight=0.1,
+                     detail={"collateral": True, "operator": "Paid", "severity": "critical", "isps": ["Gmail"]})
+             for i in range(1, 4)]
+    verdicts = judge_listings(
+        RULE.validate_python({"id": "n", "kind": "listing", "severity": "critical", "collateral": True, "min_weight": 0}),
+        facts, NOW)
+    assert [(verdict.group, verdict.severity) for verdict in verdicts] == [((("dnsbl", "Paid"),), "info")]
+
+
+def test_a_message_names_the_list_the_meaning_and_who_acts_upon_it():
+    isps = ["Gmail", "Yahoo", "Microsoft", "Apple", "GMX", "Orange"]
+    (verdict,) = listing_verdicts(listing(detail={"isps": isps}))
+    assert verdict.summary == (
+        "192.0.2.7 listed on Big (spam source), acted upon by Gmail, Yahoo, Microsoft, Apple, GMX and 1 more"
+    )
+
+
+def test_heavier_lists_can_be_left_to_another_rule():
+    assert listing_verdicts(listing(weight=0.7), min_weight=0.1, below_weight=0.7) == []
+    assert len(listing_verdicts(listing(weight=0.69), min_weight=0.1, below_weight=0.7)) == 1
+
+
+def test_a_page_for_removal_is_a_step_and_to_pay_never_is():
+    seller = listing("192.0.2.8", dnsbl="seller", detail={"delist_url": None, "paid_delist": "89 EUR", "operator": "big operator"})
+    (verdict,) = listing_verdicts(listing(), seller)
+    steps = next_steps(verdict.evidence, "find the cause")
+    assert steps == [
+        "find the cause",
+        "do not pay Seller for removal: the listing ends by itself once its cause has",
+        "once the cause is mended, ask Big for removal: https://big.example/removal",
+    ]
+
+
+# ── allow lists ──
+
+
+def lost(target="192.0.2.7", days_ago=1.0, **more):
+    cleared_at = None if days_ago is None else NOW - timedelta(days=days_ago)
+    return listing(target, "cleared" if cleared_at else "listed", "allow", cleared_at=cleared_at,
+                   detail={"kind": "allow", "meanings": ["trusted"]}, **more)
+
+
+def lost_verdicts(*facts, **changes):
+    rule = RULE.validate_python({"id": "lost", "kind": "allow_listing_lost", **changes})
+    return judge_allow_lost(rule, facts, NOW)
+
+
+def test_a_lost_allow_listing_is_a_breach_that_says_what_was_lost():
+    (verdict,) = lost_verdicts(lost(), lost("192.0.2.8"))
+    assert verdict.answer is Answer.BREACH
+    assert verdict.summary == "192.0.2.7, 192.0.2.8 no longer on the allow list Allow"
+    assert verdict.members[0].text == "192.0.2.7 is no longer on Allow (was: trusted)"
+
+
+def test_a_lost_allow_listing_is_over_when_all_are_regained():
+    assert [v.answer for v in lost_verdicts(lost(days_ago=None), lost("192.0.2.8"))] == [Answer.BREACH]
+    assert [v.answer for v in lost_verdicts(lost(days_ago=None))] == [Answer.CLEAR]
+
+
+def test_a_lost_allow_listing_is_forgotten_in_the_end():
+    assert lost_verdicts(lost(days_ago=14)) == []
+    assert len(lost_verdicts(lost(days_ago=14), forget_after="15d")) == 1
+
+
+def test_an_allow_rule_may_name_its_lists():
+    assert lost_verdicts(lost(), lists=["other"]) == []
+
+
+# ── scores ──
+
+
+def score(value, target="192.0.2.7", reason=None, hours_old=0):
+    at = NOW - timedelta(hours=hours_old)
+    return ScoreFact(Place(target, True, "shared"), "validity-score", StateFact(value, reason, at, at, {"name": "Score"}))
+
+
+def score_verdict(*facts, **changes):
+    rule = {"id": "score", "kind": "list_score", "lists": ["validity-score"], "below": 70, "clear": {"above": 75}}
+    (verdict,) = judge_scores(RULE.validate_python({**rule, **changes}), facts, NOW)
+    return verdict
+
+
+@pytest.mark.parametrize(("value", "answer"), [(69, "breach"), (70, "between"), (75, "between"), (76, "clear")])
+def test_a_score_has_a_line_to_fall_below_and_another_to_rise_above(value, answer):
+    assert score_verdict(score(value)).answer == answer
+
+
+@pytest.mark.parametrize(("value", "answer"), [(5, "breach"), (4, "between"), (3, "between"), (2, "clear")])
+def test_where_little_is_good_the_lines_are_the_other_way_round(value, answer):
+    assert score_verdict(score(value), below=None, above=4, clear={"below": 3}).answer == answer
+
+
+def test_without_a_line_of_its_own_a_score_clears_at_the_threshold():
+    assert score_verdict(score(70), clear={}).answer is Answer.CLEAR
+
+
+def test_a_score_of_yesterday_says_nothing():
+    verdict = score_verdict(score(50, hours_old=27))
+    assert (verdict.answer, verdict.reason) == (Answer.UNKNOWN, "stale")
+    assert score_verdict(score(50, hours_old=27), max_age="2d").answer is Answer.BREACH
+
+
+def test_a_score_that_cannot_be_had_is_unknown_for_its_reason_and_clears_nothing():
+    verdict = score_verdict(score(90, reason="timeout"), score(90, "192.0.2.8"))
+    assert (verdict.answer, verdict.reason) == (Answer.UNKNOWN, "timeout")
+
+
+def test_one_bad_score_of_a_pool_is_a_breach_whatever_is_unknown():
+    verdict = score_verdict(score(90, reason="timeout"), score(50, "192.0.2.8"))
+    assert [member.key for member in verdict.members] == ["192.0.2.8@validity-score"]
+    assert verdict.summary == "192.0.2.8 has 50 on Score, below 70"
