@@ -10,6 +10,7 @@ the same; whether it was given up is for the caller to tell.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -53,12 +54,9 @@ def read(headers: Mapping[str, str], texts: Sequence[str]) -> tuple[Failure, ...
             continue
         found = _recipients(lines, headers, listed, loosely=not number)
         if found:
-            whole = essence(_joined([line for line in lines if not _RULE.match(line)]))
-            refused = _joined([line for line in lines if forms.REFUSED.match(line)])[:DIAGNOSTIC_LIMIT]
-            return tuple(
-                _failure(address, said, whole, refused if len(found) == 1 else "") for address, said in found
-            )
-    return tuple(_failure(address, "", "", "") for address in listed)
+            report, alone = tuple(lines), len(found) == 1
+            return tuple(_failure(address, said, report, alone=alone) for address, said in found)
+    return tuple(_failure(address, "", (), alone=False) for address in listed)
 
 
 def _is_lookalike(headers: Mapping[str, str]) -> bool:
@@ -267,17 +265,23 @@ def _to_lines(lines: list[str]) -> Iterator[tuple[str, str]]:
             yield hit[0], ""
 
 
-def _failure(address: str, said: str, whole: str, refused: str) -> Failure:
+def _failure(address: str, said: str, report: tuple[str, ...], *, alone: bool) -> Failure:
     """What the refusing server said; the whole report, where nothing telling is said about the recipient itself."""
     said = essence(said)
     status, reply_code = read_codes(None, None, said)
     if status is None and reply_code is None:
+        refused = [line for line in report if forms.REFUSED.match(line)] if alone else []
         if refused:
-            said = f"{refused} {said}".strip()
+            said = f"{_joined(refused)[:DIAGNOSTIC_LIMIT]} {said}".strip()
         elif not said or judge(None, None, said).category == "unknown":
-            said = whole
+            said = _whole(report)
         status, reply_code = read_codes(None, None, said)
     return Failure(address, status, reply_code, said)
+
+
+@functools.lru_cache(maxsize=1)
+def _whole(report: tuple[str, ...]) -> str:
+    return essence(_joined([line for line in report if not _RULE.match(line)]))
 
 
 def essence(said: str) -> str:
