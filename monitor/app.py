@@ -105,7 +105,7 @@ class Application:
 
     def run_collector(self, name: str, *, keep: bool = False) -> Tally:
         """One run of one collector, now."""
-        context = RunContext(self.store, name, self.config.secrets, self.schedule.stop_event)
+        context = RunContext(self.store, name, self.config.secrets, self.schedule.stop_event, self.clock())
         return self._runner.run(self.collectors[name], context, keep=keep)
 
     # ── life ──
@@ -167,7 +167,7 @@ class Application:
         timer.start()
         threading.Thread(target=_set_after, args=(stop, again), daemon=True).start()
         try:
-            for _ in watcher.watch(RunContext(self.store, name, self.config.secrets, stop), again):
+            for _ in watcher.watch(RunContext(self.store, name, self.config.secrets, stop, self.clock()), again):
                 self.schedule.run_now(f"collect:{name}")
         finally:
             timer.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import SecretStr
@@ -13,15 +14,41 @@ from collectors.contract import Attribution, Clues, CollectorError, Mailbox, Rea
 from monitor.attribution import directory
 from monitor.inventory import Inventory
 from monitor.inventory import Mailbox as MailboxItem
-from monitor.store import Store
+from monitor.sender.token import keys_of
+from monitor.store import Store, sent_mail
 from monitor.store.inventory import read_inventory
+
+LATELY = timedelta(days=30)  # how long a delivery tells whose mail a recipient complains of
+
+
+class SentMail:
+    """The delivery records in the store, as attribution asks for them."""
+
+    def __init__(self, store: Store, now: datetime) -> None:
+        self._store = store
+        self._since = now - LATELY
+        self._campaigns: dict[str, Sequence[str]] = {}
+
+    def of_message(self, message_id: str) -> Attribution | None:
+        with self._store.reading_session() as session:
+            return sent_mail.of_message(session, message_id)
+
+    def of_recipient(self, address: str) -> Attribution | None:
+        with self._store.reading_session() as session:
+            return sent_mail.of_recipient(session, self._store.recipient_hash(address), self._since)
+
+    def campaigns(self, customer: str) -> Sequence[str]:
+        if customer not in self._campaigns:
+            with self._store.reading_session() as session:
+                self._campaigns[customer] = sent_mail.campaigns(session, customer)
+        return self._campaigns[customer]
 
 
 class RunContext:
     """The inventory as it stands when the run begins; it does not change under the run's feet."""
 
     def __init__(
-        self, store: Store, collector: str, secrets: Mapping[str, SecretStr], stop: threading.Event
+        self, store: Store, collector: str, secrets: Mapping[str, SecretStr], stop: threading.Event, now: datetime
     ) -> None:
         self._store = store
         self._collector = collector
@@ -29,7 +56,8 @@ class RunContext:
         self._stop = stop
         with store.reading_session() as session:
             self._inventory: Inventory = read_inventory(session)
-        self._directory = directory(self._inventory)
+        keys = keys_of((customer, store.customer_key(customer)) for customer in self._inventory.customers)
+        self._directory = directory(self._inventory, keys, SentMail(store, now))
 
     def targets(self) -> Sequence[Target]:
         ips = [

@@ -1,0 +1,64 @@
+"""What our own MTAs recorded of a message or a recipient, as a clue to whose mail a report is about.
+
+Only records that came as delivery events are looked at: what a report said of a message before must not
+vouch for the next report. Says nothing of mail that left no trace, and nothing where customers' records disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from collectors.contract import Attribution
+from monitor.records import BatchRow, Series, TraceRow
+from monitor.store.series_ids import INDEXED_LENGTH
+
+_RECORDS = "events/"  # sources of delivery records begin so
+_MOST_ROWS = 100  # of one message
+_SAID = ("stream", "campaign", "recipient_hash", "recipient_ref")
+
+
+def of_message(session: Session, message_id: str) -> Attribution | None:
+    """Whose the message was, and what all its records agree on besides."""
+    bare = message_id.strip().strip("<>")  # mail writes the brackets, most MTA records do not
+    spellings = {text[:INDEXED_LENGTH] for text in (bare, f"<{bare}>")}
+    chosen = (
+        select(TraceRow)
+        .join(BatchRow, col(BatchRow.id) == col(TraceRow.batch_id))
+        .where(col(TraceRow.message_id).in_(spellings), col(BatchRow.source).startswith(_RECORDS))
+        .where(col(TraceRow.customer).is_not(None))
+        .limit(_MOST_ROWS)
+    )
+    rows = session.exec(chosen).all()
+    customer = _agreed(row.customer for row in rows)
+    if customer is None:
+        return None
+    return Attribution(customer=customer, **{name: _agreed(getattr(row, name) for row in rows) for name in _SAID})
+
+
+def of_recipient(session: Session, recipient_hash: str, since: datetime) -> Attribution | None:
+    """The only customer who has sent to the recipient since then."""
+    chosen = (
+        select(TraceRow.customer)
+        .join(BatchRow, col(BatchRow.id) == col(TraceRow.batch_id))
+        .where(TraceRow.recipient_hash == recipient_hash, col(TraceRow.at) >= since)
+        .where(col(BatchRow.source).startswith(_RECORDS), col(TraceRow.customer).is_not(None))
+        .distinct()
+        .limit(2)
+    )
+    customer = _agreed(session.exec(chosen))
+    return Attribution(customer=customer) if customer else None
+
+
+def campaigns(session: Session, customer: str) -> Sequence[str]:
+    """Every campaign of the customer that anything was ever counted for."""
+    chosen = select(Series.campaign).where(Series.customer == customer, col(Series.campaign).is_not(None)).distinct()
+    return [campaign for campaign in session.exec(chosen) if campaign]
+
+
+def _agreed(values: Iterable[Any]) -> Any:
+    different = set(values)
+    return different.pop() if len(different) == 1 else None
