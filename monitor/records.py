@@ -488,12 +488,52 @@ class Suspension(SQLModel, table=True):
     lift_reason: str | None = None
 
 
+class FblEnrolment(SQLModel, table=True):
+    """Our side of a provider's feedback loop (monitor.enrolments); every change of `state` leaves a transition."""
+
+    __tablename__: ClassVar[str] = "fbl_enrolment"
+    provider: str = Field(primary_key=True)
+    kind: str = Field(primary_key=True)  # ip | domain | account
+    subject: str = Field(primary_key=True)  # an address or network, a domain, a name
+    state: str  # wanted | requested | active | lapsed | refused
+    contact: str = ""
+    note: str = ""
+    requested_at: datetime | None = _maybe_instant()
+    active_at: datetime | None = _maybe_instant()
+    ends_at: datetime | None = _maybe_instant()
+    updated_at: datetime = _instant()
+
+
+class AbuseCase(SQLModel, table=True):
+    """What was reported to our abuse desk of one customer or source (monitor.abuse): who has to act, until when.
+
+    Notes, assignments and changes of state are its transitions. `batches` are those of the reports: they lead to
+    traces and evidence.
+    """
+
+    __tablename__: ClassVar[str] = "abuse_case"
+    id: str = Field(primary_key=True)
+    customer: str | None = Field(default=None, index=True)
+    kind: str  # spam | phishing | malware | copyright | other
+    state: str = Field(index=True)  # open | waiting_customer | waiting_provider | closed
+    source: str | None = None  # the IP or domain of ours it came from
+    reporter: str | None = None  # the domain that wrote first
+    subject: str = ""
+    assignee: str | None = None
+    reports: int = 1
+    batches: list[int] = _json(list)
+    opened_at: datetime = _instant(index=True)
+    newest_at: datetime = _instant()
+    deadline_at: datetime = _instant()
+    closed_at: datetime | None = _maybe_instant()
+
+
 class Transition(SQLModel, table=True):
     """Every change of an incident, suspension or listing. The highest `id` is the version of the gate."""
 
     id: int | None = _id()
     at: datetime = _instant(index=True)
-    kind: str  # incident | suspension | silence | listing
+    kind: str  # incident | suspension | silence | listing | enrolment | abuse_case
     of: str = Field(index=True)  # the id of what changed; of a listing `target@dnsbl`
     old: str
     new: str

@@ -378,6 +378,36 @@ def _judgement() -> None:
         sa.Column("lift_reason", sa.String()),
     )
     op.create_table(
+        "fbl_enrolment",
+        sa.Column("provider", sa.String(), primary_key=True),
+        sa.Column("kind", sa.String(), primary_key=True),
+        sa.Column("subject", sa.String(), primary_key=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("contact", sa.String(), nullable=False),
+        sa.Column("note", sa.String(), nullable=False),
+        sa.Column("requested_at", Instant()),
+        sa.Column("active_at", Instant()),
+        sa.Column("ends_at", Instant()),
+        sa.Column("updated_at", Instant(), nullable=False),
+    )
+    op.create_table(
+        "abuse_case",
+        sa.Column("id", sa.String(), primary_key=True),
+        sa.Column("customer", sa.String(), index=True),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False, index=True),
+        sa.Column("source", sa.String()),
+        sa.Column("reporter", sa.String()),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("assignee", sa.String()),
+        sa.Column("reports", sa.Integer(), nullable=False),
+        sa.Column("batches", sa.JSON(), nullable=False),
+        sa.Column("opened_at", Instant(), nullable=False, index=True),
+        sa.Column("newest_at", Instant(), nullable=False),
+        sa.Column("deadline_at", Instant(), nullable=False),
+        sa.Column("closed_at", Instant()),
+    )
+    op.create_table(
         "transition",
         sa.Column("id", ID, autoincrement=True, primary_key=True),
         sa.Column("at", Instant(), nullable=False, index=True),
