@@ -15,6 +15,7 @@ BUILT_IN: dict[str, str] = {
     "dmarc_reports": "collectors.dmarc_reports:DmarcReports",
     "dnsbl": "collectors.dnsbl:Dnsbl",
     "feedback_loop": "collectors.feedback_loop:FeedbackLoop",
+    "mail_drop": "collectors.mail_drop:MailDrop",
 }
 
 
