@@ -74,4 +74,5 @@ def _unzip(data: bytes, most: int) -> bytes:
 
 
 def _is_no_document(member: zipfile.ZipInfo) -> bool:
-    return not member.filename.lower().endswith((".xml", ".json", ".gz"))
+    name = member.filename.lower()
+    return name.startswith("__macosx/") or not name.endswith((".xml", ".json", ".gz"))

@@ -71,7 +71,8 @@ def read(mail: Part) -> Report | None:
         return None
     stated, groups = _groups(blocks)
     words = _words(mail)
-    recipients = _distinct(one for group in groups if (one := recipient(group.said, words)))
+    alone = len(groups) == 1
+    recipients = _distinct(one for group in groups if (one := recipient(group.said, words, alone=alone)))
     if not recipients:
         return None
     return Report(
@@ -134,8 +135,11 @@ def _words(mail: Part) -> str:
     return _FIELDS_BEGIN.split(text, maxsplit=1)[0]
 
 
-def recipient(said: Mapping[str, str], words: str) -> Recipient | None:
-    """One recipient of a notification's fields, None when nobody is named; `words` are those for people."""
+def recipient(said: Mapping[str, str], words: str, *, alone: bool = True) -> Recipient | None:
+    """One recipient of a notification's fields, None when nobody is named.
+
+    `words` are those for people; where the recipient is not `alone`, only those under its address count.
+    """
     first, last = _address(said.get("original-recipient", "")), _address(said.get("final-recipient", ""))
     address = first if "@" in first else last or first or _address(said.get("x-actual-recipient", ""))
     if not address or not {"action", "status", "diagnostic-code"} & said.keys():
@@ -146,7 +150,8 @@ def recipient(said: Mapping[str, str], words: str) -> Recipient | None:
     remote = _untyped(said.get("remote-mta", "")) or None
     judgement = judge(status, None, diagnostic, remote=remote)
     if judgement.category == "unknown" or not diagnostic:
-        judgement = judge(status, None, f"{diagnostic}\n{words}", remote=remote)
+        about = words if alone else _under(address, words)
+        judgement = judge(status, None, f"{diagnostic}\n{about}", remote=remote)
     return Recipient(
         address=address,
         action=_action(said.get("action", ""), status),
@@ -156,6 +161,12 @@ def recipient(said: Mapping[str, str], words: str) -> Recipient | None:
         final_recipient=last if last != address else None,
         remote_mta=remote,
     )
+
+
+def _under(address: str, words: str) -> str:
+    """The paragraph that begins with an address."""
+    at = words.lower().find(address.lower())
+    return words[at : at + 1_000].partition("\n\n")[0] if at >= 0 else ""
 
 
 def _action(said: str, status: str | None) -> str:

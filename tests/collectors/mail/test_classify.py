@@ -133,3 +133,33 @@ def test_an_address_of_a_notification_is_decoded_only_where_it_is_coded(stated: 
     (one,) = parse(raw.encode()).recipients
     assert one.address == address
     one.address.encode()
+
+
+def test_each_recipient_is_judged_by_what_is_said_about_it() -> None:
+    raw = b"""From: MAILER-DAEMON@mx.example.org
+Content-Type: multipart/report; report-type=delivery-status; boundary=b
+
+--b
+
+Some of your mail could not be delivered.
+
+pat@example.org
+    mailbox full
+
+kim@example.org
+    user unknown
+
+--b
+Content-Type: message/delivery-status
+
+Final-Recipient: rfc822; kim@example.org
+Action: failed
+Status: 5.0.0
+
+Final-Recipient: rfc822; pat@example.org
+Action: failed
+Status: 5.0.0
+--b--
+"""
+    told = {one.address: one.judgement.category for one in parse(raw).recipients}
+    assert told == {"kim@example.org": "invalid_recipient", "pat@example.org": "mailbox_full"}

@@ -123,9 +123,10 @@ def zipped(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> b
         zipped(("a.xml", b"<x/>")),
         zipped(("folder/", b""), ("readme.txt", b"no"), ("a.XML", b"<x/>")),
         zipped(("a.xml.gz", gzip.compress(b"<x/>"))),
+        zipped(("__MACOSX/._a.xml", b"no"), ("a.xml", b"<x/>")),
         b"<x/>",
     ],
-    ids=["gzip", "bytes-after", "two-members", "zip", "zip-of-more", "gzip-in-zip", "bare"],
+    ids=["gzip", "bytes-after", "two-members", "zip", "zip-of-more", "gzip-in-zip", "zip-of-a-mac", "bare"],
 )
 def test_a_document_is_unpacked_by_its_first_bytes(packed: bytes) -> None:
     assert archive.unpack(packed) == b"<x/>"
