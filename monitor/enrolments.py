@@ -21,7 +21,7 @@ from __future__ import annotations
 import enum
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -30,7 +30,6 @@ from monitor.inventory import Inventory
 from monitor.inventory_names import domain_name
 
 Kind = Literal["ip", "domain", "account"]
-KINDS: tuple[Kind, ...] = ("ip", "domain", "account")
 EVERYTHING = "account"  # the subject of an enrolment of the kind account, unless it is given a name
 
 
@@ -96,16 +95,19 @@ class Enrolment:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What was delivered to whom: (ip or domain, provider) → messages."""
+    """What was delivered to each provider: in all, and as far as it was told from which IP and domain."""
 
-    ip: Mapping[tuple[str, str], float]
-    domain: Mapping[tuple[str, str], float]
-    provider: Mapping[str, float]  # in all, also from what was not told
+    provider: dict[str, float] = field(default_factory=dict)
+    subject: dict[tuple[str, str], float] = field(default_factory=dict)  # (ip or domain, provider)
+
+    def add(self, ip: str | None, domain: str | None, provider: str, delivered: float) -> None:
+        self.provider[provider] = self.provider.get(provider, 0) + delivered
+        for subject in (ip, domain):
+            if subject is not None:
+                self.subject[subject, provider] = self.subject.get((subject, provider), 0) + delivered
 
     def of(self, kind: Kind, subject: str, provider: str) -> float:
-        if kind == "account":
-            return self.provider.get(provider, 0)
-        return (self.ip if kind == "ip" else self.domain).get((subject, provider), 0)
+        return self.provider.get(provider, 0) if kind == "account" else self.subject.get((subject, provider), 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def hold(
 ) -> Suspension:
     """An operator's brake. Raises ValueError for an empty or unknown scope, a bad effect, or no reason."""
     _check_brake(scope, effect, rate_per_hour)
-    _check_reason(reason)
+    check_reason(reason)
     if until is not None and until <= now:
         raise ValueError("until is in the past")
     brake = Suspension(
@@ -65,7 +65,7 @@ def put_on(session: Session, brake: Suspension, *, why: str) -> Suspension:
 
 def lift(session: Session, suspension_id: str, *, actor: str, reason: str, now: datetime) -> Suspension:
     """End a suspension. Lifting twice changes nothing. Raises LookupError for an unknown id."""
-    _check_reason(reason)
+    check_reason(reason)
     brake = session.get(Suspension, suspension_id)
     if brake is None:
         raise LookupError(f"no suspension {suspension_id}")
@@ -104,7 +104,7 @@ def in_force(session: Session) -> list[Suspension]:
 
 def acknowledge(session: Session, incident_id: str, *, actor: str, reason: str, now: datetime) -> Incident:
     """Say that a person looks after an incident. Raises LookupError, or ValueError when it has ended."""
-    _check_reason(reason)
+    check_reason(reason)
     incident = session.get(Incident, incident_id)
     if incident is None:
         raise LookupError(f"no incident {incident_id}")
@@ -130,7 +130,7 @@ def silence(
     session: Session, *, matchers: Mapping[str, str], actor: str, reason: str, now: datetime, until: datetime
 ) -> Silence:
     """Stop telling about matching incidents until then; they are judged on. Raises ValueError."""
-    _check_reason(reason)
+    check_reason(reason)
     if not matchers:
         raise ValueError("a silence without matchers would silence everything")
     if strange := set(matchers) - set(MATCHER_DIMENSIONS):
@@ -148,7 +148,7 @@ def silence(
 
 def end_silence(session: Session, silence_id: str, *, actor: str, reason: str, now: datetime) -> Silence:
     """End a silence now. Raises LookupError for an unknown id."""
-    _check_reason(reason)
+    check_reason(reason)
     row = session.get(Silence, silence_id)
     if row is None:
         raise LookupError(f"no silence {silence_id}")
@@ -187,7 +187,8 @@ def _check_brake(scope: Mapping[str, str], effect: str, rate_per_hour: int | Non
         raise ValueError("rate_per_hour must be above 0")
 
 
-def _check_reason(reason: str) -> None:
+def check_reason(reason: str) -> None:
+    """Raises ValueError for a reason that says nothing."""
     if not reason.strip():
         raise ValueError("a reason is needed: who reads this later must know why")
 

@@ -19,11 +19,9 @@ OURS = Inventory(
 
 def sent(*counts):
     """Of (ip, domain, provider, messages)."""
-    made = Sent({}, {}, {})
+    made = Sent()
     for ip, domain, provider, messages in counts:
-        made.ip[ip, provider] = made.ip.get((ip, provider), 0) + messages
-        made.domain[domain, provider] = made.domain.get((domain, provider), 0) + messages
-        made.provider[provider] = made.provider.get(provider, 0) + messages
+        made.add(ip, domain, provider, messages)
     return made
 
 
