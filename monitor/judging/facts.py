@@ -72,7 +72,7 @@ class Facts:
     @cached_property
     def canaries(self) -> list[CanaryFact]:
         return [
-            CanaryFact(str(series.collector), series.dnsbl, _state(latest))
+            CanaryFact(series.collector or "", series.dnsbl, _state(latest))
             for series, latest in self.store.latest("canary")
         ]
 

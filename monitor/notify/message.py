@@ -70,7 +70,7 @@ def resolved(incident: Incident, why: str, console_url: str) -> Message:
         f"What: {why}",
         f"Where: {where(incident.subject)}",
         f"Lasted: {lasted(incident.ended_at - began)} (from {when(began)} to {when(incident.ended_at)})",
-        "Done: every brake of this incident is lifted",
+        "Done: no brake of this incident is in force any more",
         f"More: {console_url}/incidents/{incident.id}",
     ]
     return Message(f"[RESOLVED] {incident.severity}: {incident.rule}, {where(incident.subject)}", "\n".join(lines))

@@ -1,20 +1,17 @@
 """Facts → incident, brake, message → recovery, on every engine."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from sqlmodel import select
 
-from collectors.observation import Batch, Observation, Subject
+from collectors.observation import Subject
 from monitor.judging import Judge
 from monitor.judging.brakes import Limits
-from monitor.notify.message import Receiver
-from monitor.records import Customer, Incident, Outbox, Pool, SendingIp, Stream, Suspension, Transition
+from monitor.records import Incident, Outbox, Transition
 from monitor.rules.model import RULE
 from monitor.store.changes import acknowledge, lift, silence
+from tests.monitor.judging.world import CHAT, START, World
 
-START = datetime(2026, 1, 5, 12, tzinfo=UTC)
-BOLT = Subject(customer="bolt", stream="newsletter", provider="yahoo")
 RATE = RULE.validate_python({
     "id": "complaint-rate", "kind": "complaint_rate", "severity": "critical", "above": "0.3%", "clear": {"below": "0.1%"},
     "suspend": {"effect": "hold", "scope": ["customer", "stream"], "at_most": "12h"}, "advice": "ask Bolt",
@@ -23,60 +20,6 @@ RATE = RULE.validate_python({
 LISTED = RULE.validate_python({
     "id": "ip-listed", "kind": "listing", "severity": "critical", "min_weight": 0.7, "suspend": {},
 })
-CHAT = Receiver("on-call", "json://127.0.0.1/")
-
-
-class World:
-    """A store, a judge and a clock that a test moves."""
-
-    def __init__(self, store, rules, limits=None):
-        self.store, self.now, self.serial = store, START, 0
-        self.judge = Judge(store, rules, [CHAT], limits or Limits(max_held_share=1.0), "http://vigie.example")
-        with store.session() as session:
-            session.add_all([Customer(id="acme", name="Acme"), Customer(id="bolt", name="Bolt"), Pool(name="shared")])
-            session.flush()
-            session.add_all([Stream(customer="bolt", name="newsletter"),
-                             Stream(customer="bolt", name="receipts", kind="transactional")])
-            session.add_all([SendingIp(address=f"192.0.2.{i}", pool="shared") for i in range(1, 5)])
-
-    def wait(self, **span):
-        self.now += timedelta(**span)
-
-    def count(self, measure, value, subject=BOLT):
-        self.serial += 1
-        seen = Observation(measure, subject, self.now, float(value))
-        self.store.intake([Batch("test", f"k{self.serial}", self.now, (seen,))], self.now)
-
-    def sent(self, delivered, complaints, subject=BOLT):
-        self.count("delivered", delivered, subject)
-        if complaints:
-            self.count("complaint", complaints, subject)
-
-    def answers(self, listed, ip="192.0.2.1", dnsbl="big", reason=None):
-        self.serial += 1
-        detail = {"codes": ["127.0.0.2"] if listed else [], "ttl_seconds": 60, "weight": 1.0, "kind": "block",
-                  "operator": dnsbl, "name": dnsbl, "meanings": ["spam source"]}
-        value = None if reason else float(listed)
-        seen = Observation("listing", Subject(ip=ip, dnsbl=dnsbl), self.now, value, reason, detail)
-        self.store.intake([Batch("dnsbl", f"k{self.serial}", self.now, (seen,))], self.now)
-
-    def judged(self):
-        self.judge.judge_all(self.now)
-
-    def rows(self, model):
-        with self.store.reading_session() as session:
-            return list(session.exec(select(model)))
-
-    def incident(self):
-        (incident,) = self.rows(Incident)
-        return incident
-
-    def brakes(self):
-        return [row for row in self.rows(Suspension) if row.lifted_at is None]
-
-    def told(self):
-        return [row.event for row in sorted(self.rows(Outbox), key=lambda row: row.id)]
-
 
 @pytest.fixture
 def world(store):

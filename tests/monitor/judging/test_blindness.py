@@ -1,0 +1,250 @@
+"""What cannot be seen raises and clears no listing, and one incident names the cause, on every engine."""
+
+import random
+from datetime import timedelta
+
+import pytest
+
+from collectors.contract import Reason
+from collectors.dnsbl.canary import Health, network_fault
+from collectors.dnsbl.facts import canary_observations
+from collectors.doors.dns import Server
+from collectors.observation import Observation, Subject
+from monitor.config import read_rules
+from monitor.records import Incident, Listing, Outbox, ReportMailbox, Suspension
+from monitor.rules import SHIPPED
+from monitor.rules.model import RULE
+from tests.monitor.judging.world import World
+
+RULES = [RULE.validate_python(source.data) for source in read_rules(SHIPPED)]
+EVERY = {"dnsbl": timedelta(minutes=15), "feedback_loop": timedelta(minutes=5)}
+RESOLVER = Server("127.0.0.1", 5353)
+LISTS = [f"list-{i}" for i in range(8)]
+IPS = [f"192.0.2.{i}" for i in range(1, 5)]
+LISTED = {("192.0.2.1", "list-0"), ("192.0.2.2", "list-1")}
+
+
+class Lookout(World):
+    """Sweeps eight lists every five minutes, each question lost by chance."""
+
+    def __init__(self, store):
+        super().__init__(store, RULES, intervals=EVERY)
+        self.dice = random.Random(1)
+
+    def sweep(self, lost=0.0, ill=None, listed=LISTED):
+        """`ill`: list → reason for which it fails its canaries. As in the real sweep, a list that fails is not asked."""
+        healths, seen = {}, []
+        for dnsbl in LISTS:
+            gone = any(self.dice.random() < lost for _ in range(3))
+            reason = (ill or {}).get(dnsbl) or (Reason.TIMEOUT if gone else None)
+            why = reason and "no answer about the positive test point"
+            healths[dnsbl, RESOLVER] = Health(reason, why, self.now, silent=lost == 1)
+            seen += [self.answer(ip, dnsbl, reason or (Reason.TIMEOUT if self.dice.random() < lost else None), listed)
+                     for ip in IPS]
+        self.sees(*seen, *canary_observations(healths, network_fault(healths, {each: each for each in LISTS}), "dnsbl", self.now))
+        run = self.store.open_run("dnsbl", self.now)
+        dead = lost == 1
+        self.store.close_run(run, self.now, outcome="failed" if dead else "ok", reason="network" if dead else None,
+                             text="no resolver answers" if dead else None)
+        self.mail_read()
+        self.judged_every_minute(5)
+
+    def answer(self, ip, dnsbl, reason, listed):
+        value = None if reason else float((ip, dnsbl) in listed)
+        detail = {"codes": ["127.0.0.2"], "meanings": ["spam source"], "severity": "critical", "isps": ["Gmail"]}
+        said = {"ttl_seconds": 60, "weight": 1.0, "name": dnsbl, "operator": dnsbl, **(detail if value else {})}
+        return Observation("listing", Subject(ip=ip, dnsbl=dnsbl), self.now, value, reason, said)
+
+    def mail_read(self, reason=None):
+        self.sees(Observation("mailbox_read", Subject(collector="loop"), self.now, None if reason else 1.0, reason))
+        run = self.store.open_run("feedback_loop", self.now)
+        self.store.close_run(run, self.now, outcome="ok")
+
+    def begin(self):
+        """Two IPs listed after a first clean look, and nothing else wrong."""
+        with self.store.session() as session:
+            session.add(ReportMailbox(name="loop", host="imap.example.net", username="fbl", secret="fbl"))
+        self.sweep(listed=())
+        self.sweep()
+        assert {row.rule for row in self.open()} == {"ip-listed"}
+        return self.standing()
+
+    def open(self):
+        return [row for row in self.rows(Incident) if row.ended_at is None]
+
+    def blind(self):
+        return [row for row in self.rows(Incident) if row.rule != "ip-listed"]
+
+    def standing(self):
+        """All that must not move while we are blind."""
+        listings = {(row.target, row.dnsbl, row.phase) for row in self.rows(Listing)}
+        incidents = {(row.subject_key, row.state) for row in self.rows(Incident) if row.rule == "ip-listed"}
+        return listings, incidents, {brake.id for brake in self.brakes()}, len(self.rows(Suspension))
+
+
+@pytest.fixture
+def lookout(store):
+    return Lookout(store)
+
+
+def test_with_the_resolver_killed_nothing_is_raised_or_cleared_and_one_incident_names_it(lookout):
+    before = lookout.begin()
+    for _ in range(18):
+        lookout.sweep(lost=1)
+    assert lookout.standing() == before
+    (incident,) = lookout.blind()
+    assert (incident.rule, incident.state, incident.severity) == ("own-network", "firing", "warning")
+    assert "127.0.0.1:5353: most lists fail alike" in incident.summary
+    for _ in range(3):
+        lookout.sweep()
+    assert lookout.standing() == before
+    assert [row.state for row in lookout.blind()] == ["ok"]
+    told = [(row.event, row.title) for row in lookout.rows(Outbox) if "own-network" in row.title]
+    assert [event for event, _ in told] == ["firing", "resolved"]
+
+
+def test_with_half_of_the_packets_lost_nothing_is_raised_or_cleared_and_one_incident_names_it(lookout):
+    before = lookout.begin()
+    for _ in range(18):
+        lookout.sweep(lost=0.5)
+    assert lookout.standing() == before
+    assert {row.rule for row in lookout.blind()} == {"own-network"}
+    assert len({row.subject_key for row in lookout.blind()}) == 1
+
+
+def test_with_the_clock_stepped_back_nothing_is_raised_or_cleared_and_one_incident_names_it(lookout):
+    before = lookout.begin()
+    lookout.wait(hours=-3)
+    for _ in range(6):
+        lookout.sweep(listed=())
+    assert lookout.standing() == before
+    (incident,) = lookout.blind()
+    assert (incident.rule, incident.state) == ("clock-behind", "firing")
+    assert "it was stepped back" in incident.summary
+    lookout.wait(hours=3)
+    lookout.sweep()
+    assert [row.state for row in lookout.blind()] == ["ok"]
+
+
+@pytest.mark.parametrize("hours", [3, 30, 24 * 30])
+def test_with_the_clock_stepped_forward_nothing_is_raised_or_cleared(lookout, hours):
+    before = lookout.begin()
+    lookout.wait(hours=hours)
+    lookout.judged()
+    assert lookout.standing() == before
+    for _ in range(3):
+        lookout.sweep()
+    assert lookout.standing() == before
+    assert {row.state for row in lookout.blind()} <= {"ok"}
+    assert not [row for row in lookout.rows(Outbox) if "ip-listed" not in row.title]
+
+
+def test_one_list_that_fails_its_test_points_is_one_warning_after_an_hour(lookout):
+    lookout.begin()
+    for _ in range(12):
+        lookout.sweep(ill={"list-7": Reason.REFUSED})
+    assert [row.state for row in lookout.blind()] == ["pending"]
+    lookout.sweep(ill={"list-7": Reason.REFUSED})
+    (incident,) = lookout.blind()
+    assert (incident.rule, incident.state, incident.severity) == ("list-unusable", "firing", "warning")
+    assert incident.subject == {"collector": "dnsbl", "dnsbl": "list-7"}
+    assert "refused: no answer about the positive test point" in incident.summary
+    for _ in range(8):
+        lookout.sweep()
+    assert lookout.blind()[0].state == "ok"
+
+
+def test_lists_are_not_judged_while_our_own_network_is_at_fault(lookout):
+    lookout.begin()
+    for _ in range(14):
+        lookout.sweep(ill={"list-7": Reason.REFUSED})
+    for _ in range(14):
+        lookout.sweep(ill=dict.fromkeys(LISTS[:7], Reason.TIMEOUT))
+    states = {row.rule: row.state for row in lookout.blind()}
+    assert states == {"list-unusable": "firing", "own-network": "firing"}, "neither raised nor cleared"
+
+
+def test_a_list_taken_out_of_the_configuration_ends_its_incident(lookout, monkeypatch):
+    lookout.begin()
+    for _ in range(14):
+        lookout.sweep(ill={"list-7": Reason.CANARY_FAILED})
+    monkeypatch.setattr("tests.monitor.judging.test_blindness.LISTS", LISTS[:7])
+    lookout.wait(hours=12)
+    lookout.sweep()
+    assert [(row.rule, row.state) for row in lookout.open()][-1] == ("list-unusable", "firing")
+    lookout.wait(hours=12)
+    for _ in range(8):
+        lookout.sweep()
+    assert "list-unusable" not in {row.rule for row in lookout.open()}
+
+
+@pytest.mark.parametrize(("reason", "words"), [
+    ("auth", "the server refuses user name or password"), ("tls", "no secure connection can be made"),
+    ("timeout", "does not answer in time"), ("network", "cannot be reached"),
+])
+def test_a_mailbox_that_cannot_be_read_is_named_with_the_reason(lookout, reason, words):
+    lookout.begin()
+    for _ in range(29):
+        lookout.mail_read(reason)
+        lookout.judged_every_minute(1)
+    assert [row.state for row in lookout.blind()] == ["pending"]
+    for _ in range(3):
+        lookout.mail_read(reason)
+        lookout.judged_every_minute(1)
+    (incident,) = lookout.blind()
+    assert (incident.rule, incident.state, incident.subject) == ("mailbox-unread", "firing", {"mailbox": "loop"})
+    assert "mailbox loop is not read since 2026-01-05 12:10 UTC" in incident.summary
+    assert words in incident.summary
+    lookout.mail_read()
+    lookout.judged()
+    assert [row.state for row in lookout.blind()] == ["ok"]
+
+
+def test_a_mailbox_taken_out_of_the_inventory_ends_its_incident(lookout):
+    lookout.begin()
+    for _ in range(32):
+        lookout.mail_read("auth")
+        lookout.judged_every_minute(1)
+    with lookout.store.session() as session:
+        session.delete(session.get(ReportMailbox, "loop"))
+    lookout.judged()
+    assert [row.state for row in lookout.blind()] == ["ok"]
+
+
+def test_a_collector_without_a_good_run_for_three_turns_is_stale(lookout):
+    lookout.begin()
+    for minute in range(60):
+        if minute % 5 == 0:
+            lookout.mail_read()
+        lookout.judged_every_minute(1)
+    (incident,) = lookout.blind()
+    assert (incident.rule, incident.state, incident.subject) == ("collector-stale", "firing", {"collector": "dnsbl"})
+    assert incident.summary.startswith("collector dnsbl got no answers since 2026-01-05 12:05 UTC")
+    lookout.sweep()
+    assert [row.state for row in lookout.blind()] == ["ok"]
+
+
+def test_a_collector_that_fails_says_why(lookout):
+    for _ in range(60):
+        run = lookout.store.open_run("feedback_loop", lookout.now)
+        lookout.store.close_run(run, lookout.now, outcome="failed", reason="auth", text="imap.example.net refuses us")
+        lookout.judged_every_minute(1)
+    (incident,) = lookout.blind()
+    assert "(never since it was configured); its newest run: auth, imap.example.net refuses us" in incident.summary
+
+
+def test_a_collector_that_is_still_at_it_after_a_pause_raises_nothing(lookout):
+    lookout.begin()
+    lookout.wait(hours=5)
+    lookout.store.open_run("dnsbl", lookout.now)
+    for _ in range(6):
+        lookout.mail_read()
+        lookout.judged_every_minute(5)
+    assert lookout.blind() == []
+
+
+def test_blindness_brakes_nothing(lookout):
+    before = len(lookout.begin()[2])
+    for _ in range(18):
+        lookout.sweep(lost=1)
+    assert len(lookout.brakes()) == before

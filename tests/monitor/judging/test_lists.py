@@ -1,0 +1,169 @@
+"""Block, allow and score lists → incidents of the right gravity, told once, on every engine."""
+
+import pytest
+
+from collectors.observation import Observation, Subject
+from monitor.records import Incident, Outbox, Pool, SendingIp
+from monitor.rules.model import RULE
+from tests.monitor.judging.world import World
+
+LISTED = RULE.validate_python({"id": "ip-listed", "kind": "listing", "severity": "auto", "min_weight": 0, "suspend": {}})
+LOST = RULE.validate_python({"id": "allow-listing-lost", "kind": "allow_listing_lost", "forget_after": "14d"})
+SCORE = RULE.validate_python({
+    "id": "sender-score-low", "kind": "list_score", "lists": ["validity-score"], "below": 70, "clear": {"above": 75},
+    "for": "10m", "max_age": "2h",
+})
+CSS = {"codes": ["127.0.0.3"], "meanings": ["CSS"], "severity": "medium", "isps": ["Gmail"]}
+SBL = {"codes": ["127.0.0.2"], "meanings": ["SBL"], "severity": "critical", "isps": ["Gmail"]}
+ALLOWED = {"kind": "allow", "meanings": ["trusted"], "operator": "dnswl.org", "name": "DNSWL"}
+
+
+@pytest.fixture
+def world(store):
+    return World(store, [LISTED, LOST, SCORE])
+
+
+def clean(world, times=1, **said):
+    for _ in range(times):
+        world.wait(minutes=5)
+        world.answers(listed=False, **said)
+        world.judged()
+
+
+def severities(world):
+    return [(row.event, row.severity) for row in sorted(world.rows(Outbox), key=lambda row: row.id)]
+
+
+# ── how bad ──
+
+
+def test_a_listing_that_gets_worse_is_told_again_with_its_new_meaning(world):
+    clean(world)
+    world.answers(listed=True, **CSS)
+    world.judged_every_minute(3)
+    assert severities(world) == [("firing", "warning")]
+    world.answers(listed=True, **SBL)
+    world.judged_every_minute(3)
+    assert severities(world) == [("firing", "warning"), ("grown", "critical")]
+    grown = world.rows(Outbox)[-1]
+    assert "listed on big (SBL), acted upon by Gmail" in grown.body
+    assert world.incident().severity == "critical"
+
+
+def test_a_listing_that_gets_milder_is_not_told_again_but_its_incident_says_so(world):
+    clean(world)
+    world.answers(listed=True, **SBL)
+    world.judged_every_minute(3)
+    world.answers(listed=True, **CSS)
+    world.judged_every_minute(3)
+    assert severities(world) == [("firing", "critical")]
+    assert world.incident().severity == "warning"
+
+
+def test_other_codes_of_the_same_gravity_are_not_told(world):
+    clean(world)
+    world.answers(listed=True, **SBL)
+    world.judged_every_minute(3)
+    world.answers(listed=True, **{**SBL, "codes": ["127.0.0.9"], "meanings": ["DROP"]})
+    world.judged_every_minute(3)
+    assert world.told() == ["firing"]
+    assert "DROP" in world.incident().summary
+
+
+def test_forty_ips_of_a_pool_on_the_lists_of_one_operator_are_one_incident(world):
+    with world.store.session() as session:
+        session.add(Pool(name="forty"))
+        session.flush()
+        session.add_all([SendingIp(address=f"198.51.100.{i}", pool="forty") for i in range(40)])
+    pairs = [(f"198.51.100.{i}", dnsbl) for i in range(40) for dnsbl in ("sbl", "xbl", "css")]
+
+    def answers(value, **detail):
+        world.wait(minutes=5)
+        said = {"codes": ["127.0.0.2"] if value else [], "ttl_seconds": 60, "weight": 1.0, "operator": "Spamhaus", **detail}
+        world.sees(*(Observation("listing", Subject(ip=ip, dnsbl=dnsbl), world.now, value, detail=said) for ip, dnsbl in pairs))
+        world.judged()
+
+    answers(0.0)
+    answers(1.0, severity="critical", isps=["Gmail"])
+    assert world.incident().subject == {"dnsbl": "Spamhaus", "pool": "forty"}
+    assert world.incident().summary.startswith("198.51.100.0, 198.51.100.1, 198.51.100.10 and 37 more listed on css, sbl, xbl")
+    assert world.told() == ["firing"]
+    assert {brake.scope["ip"] for brake in world.brakes()} == {f"198.51.100.{i}" for i in range(40)}
+
+
+# ── allow lists ──
+
+
+def test_an_allow_listing_that_ends_is_told_and_being_back_ends_it(world):
+    world.answers(listed=True, dnsbl="dnswl", **ALLOWED)
+    clean(world, 2, dnsbl="dnswl")
+    assert world.rows(Incident) == []
+    clean(world, dnsbl="dnswl")
+    assert world.incident().summary == "192.0.2.1 no longer on the allow list DNSWL"
+    assert (world.incident().severity, world.told(), world.brakes()) == ("warning", ["firing"], [])
+    for _ in range(2):
+        world.wait(minutes=5)
+        world.answers(listed=True, dnsbl="dnswl", **ALLOWED)
+        world.judged()
+    assert world.told() == ["firing", "resolved"]
+
+
+def test_an_allow_list_that_does_not_answer_has_not_let_us_go(world):
+    world.answers(listed=True, dnsbl="dnswl", **ALLOWED)
+    for _ in range(10):
+        world.wait(minutes=5)
+        world.answers(listed=None, dnsbl="dnswl", reason="refused")
+        world.judged()
+    assert world.rows(Incident) == []
+
+
+def test_an_allow_listing_lost_long_ago_is_given_up(world):
+    world.answers(listed=True, dnsbl="dnswl", **ALLOWED)
+    clean(world, 3, dnsbl="dnswl")
+    world.wait(days=13)
+    world.judged()
+    assert world.incident().state == "firing"
+    world.wait(days=1)
+    world.judged()
+    assert world.incident().state == "ok"
+    assert "taken as given up" in world.rows(Outbox)[-1].body
+
+
+def test_where_no_allow_list_had_us_none_is_lost(world):
+    clean(world, 5, dnsbl="dnswl")
+    assert world.rows(Incident) == []
+
+
+# ── scores ──
+
+
+def scored(world, value, reason=None):
+    said = {"kind": "score", "name": "Sender Score"}
+    world.sees(Observation("list_score", Subject(ip="192.0.2.1", dnsbl="validity-score"), world.now, value, reason, said))
+
+
+def test_a_bad_score_fires_once_it_has_lasted_and_ends_on_the_other_side_of_its_line(world):
+    scored(world, 60.0)
+    world.judged_every_minute(10)
+    assert world.incident().state == "pending"
+    world.judged()
+    assert (world.incident().state, world.brakes()) == ("firing", [])
+    scored(world, 72.0)
+    world.judged()
+    assert world.incident().state == "firing"
+    scored(world, 76.0)
+    world.judged()
+    assert world.told() == ["firing", "resolved"]
+
+
+@pytest.mark.parametrize("reason", ["timeout", None])
+def test_a_score_that_is_old_or_cannot_be_had_neither_raises_nor_clears(world, reason):
+    scored(world, 60.0)
+    world.judged_every_minute(11)
+    if reason:
+        scored(world, None, reason)
+    else:
+        world.wait(hours=3)
+    world.judged()
+    assert (world.incident().state, world.incident().unknown_reason) == ("firing", reason or "stale")
+    assert world.told() == ["firing"]
