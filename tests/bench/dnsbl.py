@@ -1,7 +1,8 @@
 """What a sweep costs: 60,000 questions (1,000 addresses by 60 lists, 1 % listed) to rbldnsd on loopback.
 
 Ours is the whole way: canaries, questions, decoding, texts of what is listed. Beside it, in the same run:
-dnspython's async resolver (a sample) and dnsperf (bare questions, nothing decoded). As many in flight each.
+dnspython's async resolver (a sample) and dnsperf (bare questions, nothing decoded). As many in flight each, turn
+by turn; of each the best round counts, the one that other work on the machine disturbed least.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import asyncio
 import json
 import re
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -29,8 +29,8 @@ from tests.servers.rbldnsd import Rbldnsd
 
 ADDRESSES = [f"198.18.{n // 250}.{n % 250}" for n in range(1000)]
 ZONES = [f"z{n}.example.net" for n in range(60)]
-ROUNDS = 3
-SAMPLE = 3000
+ROUNDS = 5
+SAMPLE = 2000
 IN_FLIGHT = 128
 
 
@@ -96,10 +96,12 @@ async def _dnspython(port: int) -> float:
 
 def run() -> dict[str, object]:
     with Rbldnsd({zone: ("ip4set", _zone_data(number)) for number, zone in enumerate(ZONES)}) as server:
-        rounds = [(_ours(server.port), _dnsperf(server.port)) for _ in range(ROUNDS)]
-        dnspython = asyncio.run(_dnspython(server.port))
-    figures = {name: statistics.median(ours[name] for ours, _ in rounds) for name in rounds[0][0]}
-    rate, dnsperf = figures["queries_per_second"], statistics.median(perf for _, perf in rounds)
+        rounds = [
+            (_ours(server.port), _dnsperf(server.port), asyncio.run(_dnspython(server.port))) for _ in range(ROUNDS)
+        ]
+    figures = max((ours for ours, _, _ in rounds), key=lambda ours: ours["queries_per_second"])
+    rate = figures["queries_per_second"]
+    dnsperf, dnspython = max(perf for _, perf, _ in rounds), max(python for _, _, python in rounds)
     return {
         "bench": "dnsbl",
         "figures": {name: round(figure, 1) for name, figure in figures.items()},
