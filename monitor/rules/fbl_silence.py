@@ -86,6 +86,8 @@ def _verdict(rule: FblSilenceRule, fact: SilenceFact) -> Verdict:
         "reports": round(fact.reports), "delivered": round(fact.delivered), "since": fact.since.isoformat(),
         "days": len(days), "last_report_at": fact.last_report_at.isoformat() if fact.last_report_at else None,
     }
+    if not fact.history:
+        return _unknown(fact, "no_data", "it was never heard, so nothing is known of how many reports to expect", evidence)
     if len(days) < rule.min_days:
         text = f"{len(days)} days with volume are too few to know how many reports to expect"
         return _unknown(fact, "insufficient", text, evidence)

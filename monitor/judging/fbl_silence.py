@@ -1,0 +1,140 @@
+"""What the judge of silent feedback loops is asked about: the store's counts, with our own holds left out.
+
+Counted by customer, stream and provider: of these, what a hold stopped is left out with the reports on it, for a
+held customer's complaints are not missing. A hold of an IP or a domain alone is not: other IPs take over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from weakref import WeakKeyDictionary
+
+from sqlmodel import Session, col, func, select
+
+from collectors.measures import MEASURES
+from collectors.providers import provider_named
+from monitor.enrolments import State
+from monitor.records import Daily, FblEnrolment, Reading, ReportMailbox, Series, Suspension
+from monitor.rules.fbl_silence import Day, FblSilenceRule, SilenceFact
+from monitor.store import Store
+
+DAY = timedelta(days=1)
+_ENDED = {State.LAPSED, State.REFUSED}
+_BY = ("customer", "stream", "provider")
+_COUNTED = ("delivered", "report")
+_MAILBOX_MAX_AGE = MEASURES["mailbox_read"].max_age
+Cell = tuple[str | None, ...]
+Counts = dict[str, dict[str, float]]  # provider → measure → sum
+History = dict[str, tuple[Day, ...]]
+# A pass comes every few seconds, the past of a loop changes once a day: what it was is read once for each.
+_known: WeakKeyDictionary[Store, tuple[tuple[datetime, datetime], History]] = WeakKeyDictionary()
+
+
+def silence_facts(store: Store, rule: FblSilenceRule, now: datetime) -> list[SilenceFact]:
+    """One fact per provider whose loop was ever heard in the history, or is enrolled.
+
+    A provider where every enrolment has ended is left out: its silence is known.
+    """
+    since = now - rule.window
+    until = since.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    history = _history(store, until - rule.history, until)
+    with store.reading_session() as session:
+        holds = _holds(session, since)
+        enrolled: dict[str, set[str]] = {}
+        for provider, state in session.exec(select(FblEnrolment.provider, FblEnrolment.state)):
+            enrolled.setdefault(provider, set()).add(state)
+        unread = _unread(store, session, now)
+        heard = _last_reports(session, until - rule.history)
+    counts: Counts = {}
+    for cell, counted in store.window_counts(_COUNTED, _BY, since, now + timedelta(microseconds=1)).items():
+        if not any(_stops(hold, cell, (since, now)) for hold in holds):
+            _add(counts, cell, counted)
+    watched = {name for name, days in history.items() if days} | {p for p, states in enrolled.items() if State.ACTIVE in states}
+    return [
+        SilenceFact(
+            provider, since, counts.get(provider, {}).get("delivered", 0), counts.get(provider, {}).get("report", 0),
+            history.get(provider, ()), heard.get(provider), unread.get(provider if provider in unread else ""),
+        )
+        for provider in sorted(watched)
+        if not enrolled.get(provider, {State.ACTIVE}) <= _ENDED
+    ]
+
+
+def _history(store: Store, since: datetime, until: datetime) -> History:
+    known = _known.get(store)
+    if known is None or known[0] != (since, until):
+        known = _known[store] = ((since, until), _read_history(store, since, until))
+    return known[1]
+
+
+def _read_history(store: Store, since: datetime, until: datetime) -> History:
+    by = [getattr(Series, name) for name in _BY]
+    query = (
+        select(Daily.start, Series.measure, *by, func.sum(Daily.total))  # type: ignore[call-overload]  # six columns
+        .join(Series, col(Series.id) == Daily.series_id)
+        .where(col(Series.measure).in_(_COUNTED), Daily.start >= since, Daily.start < until)
+        .group_by(Daily.start, Series.measure, *by)
+    )
+    days: dict[datetime, Counts] = {}
+    with store.reading_session() as session:
+        holds = _holds(session, since)
+        for start, measure, *cell, total in session.exec(query):
+            if total is not None and not any(_stops(hold, tuple(cell), (start, start + DAY)) for hold in holds):
+                _add(days.setdefault(start, {}), tuple(cell), {measure: total})
+    history: dict[str, list[Day]] = {}
+    for start in sorted(days):
+        for provider, counts in days[start].items():
+            if provider in history or counts.get("report", 0) > 0:
+                history.setdefault(provider, []).append(Day(counts.get("delivered", 0), counts.get("report", 0)))
+    return {provider: tuple(found) for provider, found in history.items()}
+
+
+def _add(counts: Counts, cell: Cell, counted: Mapping[str, float]) -> None:
+    provider = cell[-1]
+    if provider is not None:
+        sums = counts.setdefault(provider, {})
+        for measure, value in counted.items():
+            sums[measure] = sums.get(measure, 0) + value
+
+
+def _holds(session: Session, since: datetime) -> list[Suspension]:
+    """Every hold in force at some time since then whose scope our counts can tell apart."""
+    query = select(Suspension).where(
+        Suspension.effect == "hold", col(Suspension.lifted_at).is_(None) | (col(Suspension.lifted_at) > since)
+    )
+    return [row for row in session.exec(query) if set(row.scope) <= set(_BY)]
+
+
+def _stops(hold: Suspension, cell: Cell, span: tuple[datetime, datetime]) -> bool:
+    """Whether a hold stopped the mail of this cell at some time in the span."""
+    if hold.since >= span[1] or (hold.lifted_at is not None and hold.lifted_at <= span[0]):
+        return False
+    about = dict(zip(_BY, cell, strict=True))
+    return all(about[name] == value for name, value in hold.scope.items())
+
+
+def _unread(store: Store, session: Session, now: datetime) -> dict[str, str | None]:
+    """Provider ("" for mailboxes of many) → why its reports may lie unread; None where they are read."""
+    states = {series.collector: latest for series, latest in store.latest("mailbox_read")}
+    found: dict[str, str | None] = {}
+    for box in session.exec(select(ReportMailbox).where(ReportMailbox.purpose == "feedback_loop")):
+        state = states.get(box.name)
+        why = None
+        if state is None or now - state.asked_at > _MAILBOX_MAX_AGE:
+            why = f"mailbox {box.name} was not read lately"
+        elif state.reason is not None:
+            why = f"mailbox {box.name} cannot be read ({state.reason})"
+        provider = (provider_named(box.provider) or box.provider) if box.provider else ""
+        found[provider] = found.get(provider) or why
+    return found
+
+
+def _last_reports(session: Session, since: datetime) -> dict[str, datetime]:
+    query = (
+        select(Series.provider, func.max(Reading.at))
+        .join(Reading, col(Reading.series_id) == Series.id)
+        .where(Series.measure == "report", col(Series.provider).is_not(None), Reading.at >= since)
+        .group_by(col(Series.provider))
+    )
+    return {str(provider): at for provider, at in session.exec(query) if at is not None}
