@@ -23,6 +23,7 @@ from monitor.api.serve import serve
 from monitor.config import Config
 from monitor.console import Console, build_pages
 from monitor.context import RunContext
+from monitor.handed_mail import HandedMail
 from monitor.inventory import planned
 from monitor.inventory_file import load_inventory
 from monitor.judging import Judge
@@ -86,6 +87,7 @@ class Application:
         self.worker = Worker(self.store, chats, self.owner, clock)
         self.gate = GateIndex()
         self.schedule = Schedule(self.store, clock, self.owner)
+        self.mail = HandedMail(self.store, config.collectors, config.secrets, clock)
         self._runner = Runner(self.store, self.take, clock)
         self._news = threading.Event()
         self._mail = threading.Event()
@@ -126,7 +128,7 @@ class Application:
     def serve(self, stop: threading.Event, *, on_ready: Callable[[], None] | None = None) -> None:
         """Answer HTTP in this thread until `stop`. Raises AddressError when the address cannot be had."""
         api = self.config.api
-        services = Services(self.store, self.gate, self.clock, self.take, api, self.every)
+        services = Services(self.store, self.gate, self.clock, self.take, api, self.every, self.mail.read)
         pages = build_pages(Console(self.store, self.clock, self.rules, self.every))
         serve(build_app(services, pages), api.host, api.port, stop, on_ready=on_ready)
 
@@ -184,12 +186,12 @@ class Application:
             if not news and newest == seen and monotonic() < due_at:
                 continue
             seen, began = newest, monotonic()
-            wait = self._judge_once()
+            wait = self.judge_once()
             due_at = monotonic() + wait.total_seconds()
             self._mail.set()
             stop.wait((monotonic() - began) * (1 / JUDGING_SHARE - 1))
 
-    def _judge_once(self) -> timedelta:
+    def judge_once(self) -> timedelta:
         """One pass, if no other process is at it."""
         now = self.clock()
         fence = self.store.claim("judge", self.owner, now, LEASE, due_only=False)

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from monitor.api import brakes, events, incidents, inventory, look, operation, snapshot
+from monitor.api import brakes, events, incidents, inventory, look, mail, operation, snapshot, suppressions
 from monitor.api.access import Access, all_customers, require
 from monitor.api.body import bounded
 from monitor.api.follow import follow
@@ -23,7 +23,7 @@ from monitor.api.keys import Caller
 from monitor.api.problem import answer_with_problems
 from monitor.api.services import Services
 
-ROUTERS = (snapshot, events, brakes, incidents, look, inventory, operation)
+ROUTERS = (snapshot, events, mail, brakes, incidents, look, inventory, suppressions, operation)
 
 
 async def _console_reader(caller: Annotated[Caller, Depends(require("read", challenge="basic"))]) -> None:
@@ -34,7 +34,7 @@ class _Application(FastAPI):
     """FastAPI with bodies of a bounded size, whose OpenAPI document tells of the decision calls too."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await super().__call__(scope, bounded(receive) if scope["type"] == "http" else receive, send)
+        await super().__call__(scope, bounded(receive, scope["path"]) if scope["type"] == "http" else receive, send)
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:

@@ -11,18 +11,19 @@ from monitor.api.problem import Problem
 
 LARGEST = 16 * 1024 * 1024
 LARGEST_UNPACKED = 64 * 1024 * 1024
+LARGEST_AT = {"/v1/mail": 25 * 1024 * 1024}  # a mail comes in one piece
 
 
-def bounded(receive: Receive) -> Receive:
+def bounded(receive: Receive, path: str) -> Receive:
     """The ASGI `receive`, refusing (413) a body that grows too large; stands before every call."""
-    left = LARGEST
+    left = most = LARGEST_AT.get(path, LARGEST)
 
     async def counted() -> Message:
         nonlocal left
         message = await receive()
         left -= len(message.get("body", b""))
         if left < 0:
-            raise _too_large(LARGEST)
+            raise _too_large(most)
         return message
 
     return counted

@@ -6,15 +6,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from collectors.mail import Report
 from collectors.observation import Batch
 from monitor.api.follow import GateIndex
 from monitor.config import Api
 from monitor.store import Store, Taken
 
+ReadMail = Callable[[bytes, str, str, datetime], tuple[Report, Batch]]
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`take` stores batches and has them judged; `collectors` says how often each enabled one runs."""
+    """`take` stores batches and has them judged; `collectors` says how often each enabled one runs.
+
+    `read_mail` (mail, source, where in it, received at) says what a mail is and the facts in it; raises LookupError
+    for a source nobody knows.
+    """
 
     store: Store
     gate: GateIndex
@@ -22,3 +29,4 @@ class Services:
     take: Callable[[Sequence[Batch]], list[Taken]]
     settings: Api = field(default_factory=Api)
     collectors: Mapping[str, timedelta] = field(default_factory=dict)
+    read_mail: ReadMail | None = None

@@ -11,6 +11,7 @@ import httpx
 from monitor.api import GateIndex, Services, build_app, serve
 from monitor.api.keys import make_key
 from monitor.config import Api
+from monitor.handed_mail import HandedMail
 from monitor.store import Store
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -63,7 +64,8 @@ def free_port() -> int:
 @contextmanager
 def running(store: Store, *, pages=None, settings: Api | None = None) -> Iterator[Vigie]:
     clock, gate, port = Clock(), GateIndex(), free_port()
-    services = Services(store, gate, clock, lambda batches: store.intake(batches, clock()), settings or Api())
+    services = Services(store, gate, clock, lambda batches: store.intake(batches, clock()), settings or Api(),
+                        read_mail=HandedMail(store, {}, {}, clock).read)
     stop, ready = threading.Event(), threading.Event()
     app = build_app(services, pages)
     thread = threading.Thread(target=serve, args=(app, "127.0.0.1", port, stop), kwargs={"on_ready": ready.set})

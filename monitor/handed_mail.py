@@ -1,0 +1,88 @@
+"""Mail that is brought to us instead of being fetched: posted, replayed from files, parked and taken up again.
+
+Whoever brings a mail names its source: a mailbox of the inventory, a folder of `mail_drop`, or just a purpose.
+Parked mail remembers it as the first part of its place, so that it can be read again the same way.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import SecretStr
+from sqlmodel import select
+
+import collectors
+from collectors.contract import CollectorSettings
+from collectors.mail import Report
+from collectors.mail_drop import MailDropSettings
+from collectors.mail_facts import PURPOSES, Arrival, Attribute, MailSettings, read
+from collectors.observation import Batch
+from monitor.config_shape import did_you_mean
+from monitor.context import RunContext
+from monitor.records import ReportMailbox
+from monitor.store import Store
+
+FRESH_SECONDS = 5.0  # how long what the inventory said is believed
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """How mails of one source are read."""
+
+    purpose: str
+    provider: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    sources: Mapping[str, Source]
+    attribute: Attribute
+    until: float
+
+
+class HandedMail:
+    """Reads mails as the collectors would; any thread may ask."""
+
+    def __init__(self, store: Store, settings: Mapping[str, CollectorSettings], secrets: Mapping[str, SecretStr],
+                 clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._secrets = secrets
+        self._clock = clock
+        self._settings = {purpose: _settings(purpose, settings) for purpose in PURPOSES}
+        drop = settings.get("mail_drop")
+        folders = drop.folders if isinstance(drop, MailDropSettings) else ()
+        self._folders = {folder.name: Source(folder.purpose, folder.provider) for folder in folders}
+        self._known: _Known | None = None
+        self._renewing = threading.Lock()
+
+    def read(self, raw: bytes, source: str, where: str, received_at: datetime,
+             size: int | None = None) -> tuple[Report, Batch]:
+        """What a mail is and the facts in it. Raises LookupError for a source that is not known."""
+        known = self._now_known()
+        if source not in known.sources:
+            raise LookupError(f"no source '{source}' — {did_you_mean(source, known.sources)}")
+        about = known.sources[source]
+        arrival = Arrival(raw, f"{source}/{where}", min(received_at, self._clock()), about.purpose, about.provider, size)
+        return read(arrival, known.attribute, self._settings[about.purpose])
+
+    def _now_known(self) -> _Known:
+        with self._renewing:
+            if self._known is None or time.monotonic() > self._known.until:
+                context = RunContext(self._store, "mail", self._secrets, threading.Event(), self._clock())
+                with self._store.reading_session() as session:
+                    boxes = {box.name: Source(box.purpose, box.provider) for box in session.exec(select(ReportMailbox))}
+                purposes = {purpose: Source(purpose) for purpose in PURPOSES}
+                sources = {**purposes, **self._folders, **boxes}
+                self._known = _Known(sources, context.attribute, time.monotonic() + FRESH_SECONDS)
+            return self._known
+
+
+def _settings(purpose: str, configured: Mapping[str, CollectorSettings]) -> MailSettings:
+    """Those of the collector of this purpose, its defaults where it is not configured."""
+    found = configured.get(purpose) or collectors.discover()[purpose].Settings()
+    assert isinstance(found, MailSettings)
+    return found
