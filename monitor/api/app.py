@@ -14,7 +14,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from monitor.api import brakes, events, incidents, inventory, look, mail, operation, snapshot, suppressions
+from monitor.api import (
+    brakes,
+    events,
+    incidents,
+    inventory,
+    look,
+    mail,
+    operation,
+    sender,
+    snapshot,
+    suppressions,
+)
 from monitor.api.access import Access, all_customers, require
 from monitor.api.body import bounded
 from monitor.api.follow import follow
@@ -23,7 +34,7 @@ from monitor.api.keys import Caller
 from monitor.api.problem import answer_with_problems
 from monitor.api.services import Services
 
-ROUTERS = (snapshot, events, mail, brakes, incidents, look, inventory, suppressions, operation)
+ROUTERS = (snapshot, events, mail, brakes, incidents, look, inventory, suppressions, sender, operation)
 
 
 async def _console_reader(caller: Annotated[Caller, Depends(require("read", challenge="basic"))]) -> None:

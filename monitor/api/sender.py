@@ -1,0 +1,120 @@
+"""What the sender module asks: the compact filter of a customer's suppressions, its key, and `check`.
+
+Addresses are turned into references here and kept nowhere; they come in the body, for an address in a query
+would stand in the logs of proxies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from monitor.api.access import own_customer, require
+from monitor.api.keys import Caller
+from monitor.api.problem import Problem
+from monitor.api.services import Services
+from monitor.api.suppression_lines import Address, Named, Ref, streams_of_customers
+from monitor.sender.recipient import key_name
+from monitor.sender.suppressions import FALSE_POSITIVE_RATE, RATES, build_filter
+from monitor.store import suppressions
+
+MOST_AT_ONCE = 10_000
+router = APIRouter(tags=["sender"])
+Gates = Annotated[Caller, Depends(require("gate"))]
+_Customer = Annotated[str | None, Query(min_length=1, max_length=255)]
+
+
+class Check(BaseModel):
+    """Recipients to ask about, as addresses or as refs. Without a stream only what holds for all counts."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    customer: Named | None = None
+    stream: Named | None = None
+    addresses: list[Address] = Field(default_factory=list, max_length=MOST_AT_ONCE)
+    refs: list[Ref] = Field(default_factory=list, max_length=MOST_AT_ONCE)
+
+
+class Forbidden(BaseModel):
+    """`asked` is the address or ref as it was asked for."""
+
+    asked: str
+    ref: str
+    reasons: list[str]
+
+
+class Checked(BaseModel):
+    """Only those that must not be mailed."""
+
+    suppressed: list[Forbidden]
+
+
+class SenderKey(BaseModel):
+    """The key (hex) the customer's sender makes tokens and `recipient_ref`s with, and what filters call it."""
+
+    customer: str
+    key: str
+    name: str
+
+
+@router.get("/v1/suppressions/filter")
+def compact(
+    request: Request,
+    caller: Gates,
+    *,
+    customer: _Customer = None,
+    false_positive_rate: Annotated[float, Query(ge=RATES[0], le=RATES[1])] = FALSE_POSITIVE_RATE,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """The compact filter for the sender module (monitor.sender.suppressions); with an ETag for the next time."""
+    services: Services = request.app.state.services
+    store = services.store
+    with store.reading_session() as session:
+        customer = _known(streams_of_customers(session), own_customer(caller, customer))
+        key = store.customer_key(customer)
+        state = (*suppressions.version(session, customer), f"{false_positive_rate:g}", key_name(key).hex())
+        etag = f'"{"-".join(map(str, state))}"'
+        headers = {"ETag": etag, "Cache-Control": "no-cache"}
+        if if_none_match and (if_none_match.strip() == "*" or etag in if_none_match):
+            return Response(status_code=304, headers=headers)
+        refs = suppressions.refs_in_force(session, customer)
+    data = build_filter(map(bytes.fromhex, refs), key, false_positive_rate)
+    return Response(data, 200, headers, "application/octet-stream")
+
+
+@router.get("/v1/suppressions/key")
+def sender_key(request: Request, response: Response, caller: Gates, *, customer: _Customer = None) -> SenderKey:
+    """The key of one customer's sender. Who holds it can try addresses against this customer's lists."""
+    services: Services = request.app.state.services
+    store = services.store
+    with store.reading_session() as session:
+        customer = _known(streams_of_customers(session), own_customer(caller, customer))
+    response.headers["Cache-Control"] = "no-store"
+    key = store.customer_key(customer)
+    return SenderKey(customer=customer, key=key.hex(), name=key_name(key).hex())
+
+
+@router.post("/v1/suppressions/check")
+def check(request: Request, asked: Check, caller: Gates) -> Checked:
+    """Which of up to 10,000 recipients must not be mailed."""
+    services: Services = request.app.state.services
+    store = services.store
+    with store.reading_session() as session:
+        customer = _known(streams_of_customers(session), own_customer(caller, asked.customer))
+        refs = {each: store.recipient_ref(customer, each) for each in asked.addresses}
+        refs |= {each: each for each in asked.refs}
+        found = suppressions.forbidden(session, customer, refs.values(), asked.stream)
+    return Checked(suppressed=[
+        Forbidden(asked=each, ref=ref, reasons=sorted({row.reason for row in found[ref]}))
+        for each, ref in refs.items() if ref in found
+    ])
+
+
+def _known(customers: Collection[str], customer: str | None) -> str:
+    if customer is None:
+        raise Problem(422, "name a customer")
+    if customer not in customers:
+        raise Problem(404, f"no customer {customer}")
+    return customer

@@ -1,0 +1,192 @@
+"""Suppressions as people and systems write them: JSON, NDJSON, CSV or one address per line, for API and command.
+
+    {"customer": "acme", "address": "ann@example.org", "reason": "unsubscribe", "stream": "newsletter"}
+
+Either `address` (or `email`) or `ref` (20 hex digits, as an export has it) names the recipient; the rest may be
+left out where the caller gives it for all lines. CSV has those names as its header; without a header its first
+column is the address or ref. An address is turned into its reference at once and kept nowhere. A line that
+cannot be taken is named with its number and why, without what stood in it; the others count.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
+from sqlmodel import Session, select
+
+from monitor.records import Customer, Stream
+from monitor.sender.recipient import plain_address
+from monitor.store.suppressions import Suppressed
+
+COLUMNS = ("customer", "ref", "reason", "stream", "since")  # of an export
+_ADDRESS = re.compile(r"[^\s<>\x00-\x1f\x7f]{1,64}@[^\s@<>\x00-\x1f\x7f]{1,255}")
+_REF = re.compile(r"[0-9a-f]{20}")
+_NAMES = frozenset({*COLUMNS, "address", "email", "text"})
+_LONGEST_LINE = 100_000
+
+
+class LinesError(ValueError):
+    """The body as a whole cannot be read."""
+
+
+def _address(text: str) -> str:
+    plain = plain_address(text)
+    if not _ADDRESS.fullmatch(plain):
+        raise ValueError("no mail address")
+    return plain
+
+
+def _ref(text: str) -> str:
+    if not _REF.fullmatch(text.strip().lower()):
+        raise ValueError("20 hex digits are wanted")
+    return text.strip().lower()
+
+
+Address = Annotated[str, AfterValidator(_address)]
+Ref = Annotated[str, AfterValidator(_ref)]
+Reason = Literal["hard_bounce", "complaint", "unsubscribe", "manual"]
+Named = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00]+$")]
+
+
+class Line(BaseModel):
+    """One recipient not to be mailed again."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    customer: Named | None = None
+    address: Address | None = Field(default=None, validation_alias=AliasChoices("address", "email"))
+    ref: Ref | None = None
+    reason: Reason | None = None
+    stream: Named | None = None
+    since: AwareDatetime | None = None
+    text: Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What holds for every line: who brings them, when, and what they leave out. `only` binds them to a customer."""
+
+    source: str
+    now: datetime
+    streams: Mapping[str, frozenset[str]]  # customer → names; others are refused
+    ref_of: Callable[[str, str], str]  # customer, address → recipient_ref
+    customer: str | None = None
+    reason: str = "manual"
+    only: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LineError:
+    line: int
+    error: str
+
+
+def streams_of_customers(session: Session) -> dict[str, frozenset[str]]:
+    """Every customer the inventory knows, with its streams."""
+    streams: dict[str, set[str]] = {customer: set() for customer in session.exec(select(Customer.id))}
+    for customer, name in session.exec(select(Stream.customer, Stream.name)):
+        streams[customer].add(name)
+    return {customer: frozenset(names) for customer, names in streams.items()}
+
+
+def read_lines(body: bytes, given: Given, most: int) -> tuple[list[Suppressed], list[LineError]]:
+    """Raises LinesError for what is no list of suppressions, or one of more than `most` lines."""
+    found: list[Suppressed] = []
+    refused: list[LineError] = []
+    for number, (line, said) in enumerate(_written(body), 1):
+        if number > most:
+            raise LinesError(f"more than {most:,} lines; send them in parts")
+        try:
+            found.append(_suppressed(Line.model_validate(said), given))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            refused.append(LineError(line, f"{place}: {first['msg']}" if place else str(first["msg"])))
+        except ValueError as error:
+            refused.append(LineError(line, str(error)))
+    if not found and not refused:
+        raise LinesError("no suppressions in the body")
+    return found, refused
+
+
+def _suppressed(line: Line, given: Given) -> Suppressed:
+    customer = line.customer or given.customer or given.only
+    if customer is None:
+        raise ValueError("customer: missing")
+    if given.only not in {None, customer}:
+        raise ValueError(f"customer: this key is bound to {given.only}")
+    if customer not in given.streams:
+        raise ValueError(f"customer: the inventory has no customer {customer}")
+    if line.stream is not None and line.stream not in given.streams[customer]:
+        raise ValueError(f"stream: customer {customer} has no stream {line.stream}")
+    if (line.address is None) == (line.ref is None):
+        raise ValueError("either an address or a ref is wanted")
+    ref = line.ref or given.ref_of(customer, line.address or "")
+    return Suppressed(
+        customer, ref, line.reason or given.reason, line.stream or "", line.since or given.now, given.source,
+        text=line.text or None,
+    )
+
+
+def _written(body: bytes) -> Iterator[tuple[int, Any]]:
+    """Line number and what stands there, as a mapping where it can be read as one."""
+    start = body.lstrip()[:1]
+    if start == b"[":
+        try:
+            yield from enumerate(orjson.loads(body), 1)
+        except orjson.JSONDecodeError as error:
+            raise LinesError(f"not JSON: {error}") from None
+    elif start == b"{":
+        try:
+            yield 1, orjson.loads(body)  # one object, which may be spread over lines
+        except orjson.JSONDecodeError:
+            yield from ((number, _json(line)) for number, line in enumerate(body.split(b"\n"), 1) if line.strip())
+    else:
+        yield from _csv(body)
+
+
+def _json(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return line.decode(errors="replace")  # no mapping: refused with its number
+
+
+def _csv(body: bytes) -> Iterator[tuple[int, Any]]:
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise LinesError("the body is not UTF-8") from None
+    if any(len(line) > _LONGEST_LINE for line in text.splitlines()):
+        raise LinesError(f"a line is longer than {_LONGEST_LINE:,} characters")
+    rows = csv.reader(io.StringIO(text))
+    header: list[str] | None = None
+    for row in rows:
+        cells = [cell.strip() for cell in row]
+        if not any(cells):
+            continue
+        if header is None:
+            names = [cell.lower() for cell in cells]
+            if {"address", "email", "ref"} & set(names):
+                if strange := set(names) - _NAMES:
+                    raise LinesError(f"no column {', '.join(sorted(strange))}; known: {', '.join(sorted(_NAMES))}")
+                header = names
+                continue
+            header = ["ref" if _REF.fullmatch(cells[0].lower()) else "address"]
+        said = {name: cell for name, cell in zip(header, cells, strict=False) if cell}
+        yield rows.line_num, said if len(cells) <= len(header) else "too many columns"
