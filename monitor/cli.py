@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from typing import Any
 
 import click
 
-# name → (module, attribute, one line of help); the help stands here so that `vigie --help` imports nothing
-COMMANDS: dict[str, tuple[str, str, str]] = {
+from monitor.commands.lazy import LazyGroup, Table
+
+COMMANDS: Table = {
     "apply": ("monitor.commands.apply", "apply", "Bring the stored inventory to what a file says."),
     "check-config": ("monitor.commands.check_config", "check_config", "Check configuration, rules and inventory."),
     "db": ("monitor.commands.db", "db", "Schema, retention and size of the database."),
@@ -26,33 +26,14 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "silence": ("monitor.commands.operate", "silence", "Do not tell of matching incidents for a time."),
     "ack": ("monitor.commands.operate", "ack", "Say that you look after an incident."),
     "keys": ("monitor.commands.keys", "keys", "Make, list and revoke keys of the API."),
+    "suppressions": ("monitor.commands.suppressions", "group", "Who must not be mailed again, by customer."),
+    "token": ("monitor.commands.token", "token", "Make and read tokens that tell whose mail a report is about."),
     "trace": ("monitor.commands.trace", "trace", "What happened to a recipient, a message, a customer's mail."),
     "mail": ("monitor.commands.mail", "mail", "Read feedback reports, bounces, DMARC and TLS reports."),
 }
 
 
-class LazyGroup(click.Group):
-    """A group that imports a command's module when the command is used, so that start-up stays fast."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        del ctx
-        return sorted(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        module, attribute, _ = COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name][2]) for name in sorted(COMMANDS)])
-
-
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, later=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="vigie")
 def cli() -> None:
     """Vigie: the open reputation lookout for e-mail senders."""

@@ -104,19 +104,19 @@ def streams_of_customers(session: Session) -> dict[str, frozenset[str]]:
     return {customer: frozenset(names) for customer, names in streams.items()}
 
 
-def read_lines(body: bytes, given: Given, most: int) -> tuple[list[Suppressed], list[LineError]]:
-    """Raises LinesError for what is no list of suppressions, or one of more than `most` lines."""
+def read_lines(body: bytes | list[Any], given: Given, most: int) -> tuple[list[Suppressed], list[LineError]]:
+    """Lines as they were written, or objects already decoded. Raises LinesError for what is no list of suppressions, or one of more than `most` lines."""
     found: list[Suppressed] = []
     refused: list[LineError] = []
-    for number, (line, said) in enumerate(_written(body), 1):
+    for number, (line, said) in enumerate(_written(body) if isinstance(body, bytes) else enumerate(body, 1), 1):
         if number > most:
             raise LinesError(f"more than {most:,} lines; send them in parts")
         try:
             found.append(_suppressed(Line.model_validate(said), given))
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            refused.append(LineError(line, f"{place}: {first['msg']}" if place else str(first["msg"])))
+            place, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+            refused.append(LineError(line, f"{place}: {what}" if place else what))
         except ValueError as error:
             refused.append(LineError(line, str(error)))
     if not found and not refused:

@@ -115,7 +115,7 @@ def listed(
             customers = [customer] if customer else list(streams_of_customers(session))
             refs = {each: services.store.recipient_ref(each, wanted.recipient) for each in customers}
         asked = Asked(customer, refs, wanted.stream, wanted.reason, wanted.lifted)
-        return [_shown(row) for row in suppressions.find(session, asked, limit, before)]
+        return [shown(row) for row in suppressions.find(session, asked, limit, before)]
 
 
 @router.post("/v1/suppressions", openapi_extra=_LINES)
@@ -154,7 +154,7 @@ def lift(
         row = suppressions.lift(session, suppression_id, actor=caller.name, reason=reason, now=services.now())
         if caller.customer not in {None, row.customer}:
             raise Problem(404, f"no suppression {suppression_id}")
-    return _shown(row)
+    return shown(row)
 
 
 @router.get("/v1/suppressions/export")
@@ -216,6 +216,7 @@ def _add(
     return Added(added=added, already=len(found) - added, rejected=told, rejected_count=len(refused))
 
 
-def _shown(row: Suppression) -> Shown:
+def shown(row: Suppression) -> Shown:
+    """The row as people see it."""
     said = row.model_dump()
     return Shown.model_validate(said | {"ref": said["recipient_ref"], "stream": said["stream"] or None})

@@ -1,0 +1,170 @@
+"""`vigie suppressions`: who must not be mailed again, by customer. Addresses go in; only references are kept."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from monitor.api.suppression_lines import Given, LinesError, read_lines, streams_of_customers
+from monitor.api.suppressions import MOST_AT_ONCE, MOST_IMPORTED, exported, shown
+from monitor.commands.failing import Failure
+from monitor.commands.stored import actor, config_option, json_option, print_json, stored, utc_now
+from monitor.records import Suppression
+from monitor.store import Store, suppressions
+from monitor.store.suppressions import REASONS, Asked
+
+_customer = click.option("--customer", required=True)
+_any_customer = click.option("--customer")
+_stream = click.option("--stream", help="Only this stream.")
+_reason = click.option("--reason", type=click.Choice(REASONS), default="manual", show_default=True)
+
+
+@click.group("suppressions")
+def group() -> None:
+    """Who must not be mailed again, by customer."""
+
+
+@group.command("list")
+@_any_customer
+@click.option("--recipient", metavar="ADDRESS", help="Looked up by its reference; kept nowhere.")
+@_stream
+@click.option("--reason", type=click.Choice(REASONS))
+@click.option("--lifted", is_flag=True, help="Also those lifted.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True)
+@config_option
+@json_option
+def list_(recipient: str | None, limit: int, config_file: Path, *, as_json: bool, **wanted: Any) -> None:
+    """Those in force, newest first."""
+    with stored(config_file) as store, store.reading_session() as session:
+        customers = [wanted["customer"]] if wanted["customer"] else list(streams_of_customers(session))
+        refs = {each: store.recipient_ref(each, recipient) for each in customers} if recipient else None
+        rows = suppressions.find(session, Asked(refs=refs, **wanted), limit)
+    for row in rows:
+        if as_json:
+            print_json(shown(row).model_dump())
+        else:
+            click.echo(_line(row))
+    if not rows:
+        click.echo("nobody is suppressed", err=True)
+
+
+@group.command()
+@click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS…")
+@_customer
+@_stream
+@_reason
+@click.option("--text", help="What to remember about it.")
+@config_option
+@json_option
+def add(
+    addresses: tuple[str, ...], customer: str, stream: str | None, reason: str, text: str | None, config_file: Path,
+    *, as_json: bool,
+) -> None:
+    """Never mail these addresses again for this customer."""
+    said = {"customer": customer, "stream": stream, "reason": reason, "text": text}
+    objects = [{"address": each} | {name: value for name, value in said.items() if value} for each in addresses]
+    with stored(config_file) as store:
+        _add(store, objects, (customer, reason), MOST_AT_ONCE, as_json=as_json)
+
+
+@group.command("import")
+@click.argument("file", type=click.File("rb"), default="-")
+@_customer
+@_reason
+@config_option
+@json_option
+def import_(file: BinaryIO, customer: str, reason: str, config_file: Path, *, as_json: bool) -> None:
+    """Take over a list: CSV, NDJSON or one address per line, up to 200,000 of them; `-` is standard input."""
+    with stored(config_file) as store:
+        _add(store, file.read(), (customer, reason), MOST_IMPORTED, as_json=as_json)
+
+
+@group.command()
+@_any_customer
+@click.option("--format", "layout", type=click.Choice(("csv", "ndjson")), default="csv", show_default=True)
+@config_option
+def export(customer: str | None, layout: str, config_file: Path) -> None:
+    """All in force: references, no addresses."""
+    with stored(config_file) as store:
+        for piece in exported(store, customer, layout):
+            sys.stdout.buffer.write(piece)
+
+
+@group.command()
+@click.argument("address")
+@_customer
+@_stream
+@click.option("--reason", required=True, help="Why; whoever reads this later must know.")
+@config_option
+@json_option
+def remove(
+    address: str, customer: str, stream: str | None, reason: str, config_file: Path, *, as_json: bool
+) -> None:
+    """Allow an address again; the rows stay, with who lifted them and why."""
+    with stored(config_file) as store, store.session() as session:
+        refs = {customer: store.recipient_ref(customer, address)}
+        rows = suppressions.find(session, Asked(customer, refs), MOST_AT_ONCE)
+        rows = [row for row in rows if stream in {None, row.stream}]
+        for row in rows:
+            suppressions.lift(session, int(row.id or 0), actor=actor(), reason=reason, now=utc_now())
+    if not rows:
+        raise Failure(2, f"nothing holds that address back for customer {customer}")
+    for row in rows:
+        if as_json:
+            print_json(shown(row).model_dump())
+        else:
+            click.echo(_line(row))
+
+
+@group.command()
+@click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS…")
+@_customer
+@_stream
+@config_option
+@json_option
+def check(
+    addresses: tuple[str, ...], customer: str, stream: str | None, config_file: Path, *, as_json: bool
+) -> None:
+    """May these be mailed? Exit 1 where one of them must not."""
+    with stored(config_file) as store, store.reading_session() as session:
+        refs = {each: store.recipient_ref(customer, each) for each in addresses}
+        found = suppressions.forbidden(session, customer, refs.values(), stream)
+    for address, ref in refs.items():
+        reasons = sorted({row.reason for row in found.get(ref, ())})
+        if as_json:
+            print_json({"address": address, "ref": ref, "suppressed": bool(reasons), "reasons": reasons})
+        else:
+            click.echo(f"{address}: {', '.join(reasons) or 'may be mailed'}")
+    sys.exit(1 if found else 0)
+
+
+def _add(store: Store, written: bytes | list[Any], said: tuple[str, str], most: int, *, as_json: bool) -> None:
+    customer, reason = said
+    with store.reading_session() as session:
+        streams = streams_of_customers(session)
+    given = Given(f"command: {actor()}", utc_now(), streams, store.recipient_ref, customer, reason)
+    try:
+        found, refused = read_lines(written, given, most)
+    except LinesError as error:
+        raise Failure(2, str(error)) from None
+    for one in refused:
+        click.echo(f"line {one.line}: {one.error}", err=True)
+    with store.session() as session:
+        added = suppressions.suppress(session.connection(), found, given.now)
+    counts = {"added": added, "already": len(found) - added, "rejected": len(refused)}
+    if as_json:
+        print_json(counts)
+    else:
+        click.echo(", ".join(f"{count} {what}" for what, count in counts.items()))
+    if not found:
+        sys.exit(2)
+
+
+def _line(row: Suppression) -> str:
+    where = f"{row.customer}/{row.stream}" if row.stream else row.customer
+    lifted = f"  lifted by {row.lifted_by}: {row.lift_reason}" if row.lifted_at else ""
+    about = " ".join(filter(None, (row.source, row.how, row.text)))
+    return f"{row.id}  {row.since:%Y-%m-%d %H:%M UTC}  {where}  {row.recipient_ref}  {row.reason}  {about}{lifted}"

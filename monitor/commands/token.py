@@ -1,0 +1,76 @@
+"""`vigie token`: what a sender puts into its mails, made and read by people (monitor.sender.token)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from monitor.api.suppression_lines import streams_of_customers
+from monitor.commands.failing import Failure
+from monitor.commands.stored import config_option, json_option, print_json, stored
+from monitor.sender.recipient import recipient_ref
+from monitor.sender.token import HEADER, PREFIX, keys_of, make_token, read_token
+from monitor.store import sent_mail
+
+
+@click.group()
+def token() -> None:
+    """Tokens that tell whose mail a report is about."""
+
+
+@token.command()
+@click.option("--customer", required=True)
+@click.option("--stream")
+@click.option("--campaign")
+@click.option("--recipient", metavar="ADDRESS", help="So that a report that hides it still tells whom to suppress.")
+@click.option("--domain", default="bounces.example.com", show_default=True, help="Of the return path.")
+@config_option
+@json_option
+def make(
+    customer: str, stream: str | None, campaign: str | None, recipient: str | None, domain: str, config_file: Path,
+    *, as_json: bool,
+) -> None:
+    """A token for one mail, and where to put it."""
+    with stored(config_file) as store:
+        with store.reading_session() as session:
+            streams = streams_of_customers(session)
+        if customer not in streams:
+            raise Failure(2, f"the inventory has no customer {customer}")
+        if stream is not None and stream not in streams[customer]:
+            raise Failure(2, f"customer {customer} has no stream {stream}")
+        key = store.customer_key(customer)
+    ref = recipient_ref(key, recipient) if recipient else None
+    made = make_token(key, customer, stream, campaign, ref)
+    return_path = f"{PREFIX}{made}@{domain}"
+    if as_json:
+        print_json({"token": made, "return_path": return_path, "header": HEADER})
+    else:
+        click.echo(f"{made}\nreturn path: {return_path}\nheader: {HEADER}: {made}")
+
+
+@token.command()
+@click.argument("text")
+@config_option
+@json_option
+def read(text: str, config_file: Path, *, as_json: bool) -> None:
+    """What a token or a return path says. Exit 1 where it is none of ours."""
+    local_part = text.strip("<> ").partition("@")[0]
+    with stored(config_file) as store, store.reading_session() as session:
+        streams = streams_of_customers(session)
+        keys = keys_of((customer, store.customer_key(customer)) for customer in streams)
+        found = next(filter(None, (read_token(keys, piece) for piece in reversed(local_part.split("+")))), None)
+        if found is None:
+            click.echo("no token of ours: garbled, forged, or of a key given up", err=True)
+            sys.exit(1)
+        said = {
+            "customer": found.customer,
+            "stream": found.stream_among(streams[found.customer]),
+            "campaign": found.campaign_among(sent_mail.campaigns(session, found.customer)),
+            "recipient_ref": found.recipient.hex() if found.recipient else None,
+        }
+    if as_json:
+        print_json(said)
+    else:
+        click.echo("\n".join(f"{name}: {value or 'not said, or not known'}" for name, value in said.items()))
