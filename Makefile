@@ -25,28 +25,46 @@ lint: $(VENV)/dev.stamp         ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/dev.stamp        ## one JSON line per benchmark; ONLY=name for one of them
-	@$(BIN)/python -m tests.bench $(ONLY)
+# the mail benchmark runs in an environment of its own, beside libraries the service must not share one with
+bench: $(VENV)/dev.stamp $(if $(filter-out mail,$(ONLY)),,$(VENV)/bench.stamp)  ## one JSON line each; ONLY=name
+	@$(if $(filter mail,$(ONLY)),,$(BIN)/python -m tests.bench $(or $(ONLY),store decision gate_http dnsbl))
+	@$(if $(filter-out mail,$(ONLY)),,$(VENV)/bench/bin/python -m tests.bench mail)
 
 lock: $(VENV)/dev.stamp         ## resolve again; the locks carry hashes and no addresses
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --extra demo -o requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --extra demo --group pyproject.toml:dev -o requirements-dev.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header --extra demo --group pyproject.toml:dev --group pyproject.toml:bench \
+	  -o requirements-bench.lock pyproject.toml
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
 
+# set-up says what it does on standard error: standard output belongs to the commands
+PIP = -m pip install --quiet --disable-pip-version-check
+
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Vigie needs Python 3.11 or newer; say which with: make PYTHON=python3.12"; exit 2; }
-	$(PYTHON) -m venv $(VENV)
+	  { echo "Vigie needs Python 3.11 or newer; say which with: make PYTHON=python3.12" >&2; exit 2; }
+	@echo "making $(VENV) …" >&2
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/run.stamp: requirements.lock pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@echo "installing Vigie and what it needs into $(VENV) …" >&2
+	@$(BIN)/python $(PIP) --require-hashes -r requirements.lock >&2
+	@$(BIN)/python $(PIP) --no-deps --editable . >&2
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/run.stamp
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@echo "installing what the tests need …" >&2
+	@$(BIN)/python $(PIP) --require-hashes -r requirements-dev.lock >&2
+	@touch $@
+
+$(VENV)/bench.stamp: requirements-bench.lock | $(VENV)/bin/python
+	@echo "installing the libraries to be measured beside into $(VENV)/bench …" >&2
+	@$(PYTHON) -m venv $(VENV)/bench
+	@$(VENV)/bench/bin/python $(PIP) --require-hashes -r requirements-bench.lock >&2
+	@$(VENV)/bench/bin/python $(PIP) --no-deps --editable . >&2
 	@touch $@

@@ -52,8 +52,8 @@ MEASURES: dict[str, Measure] = {
         Measure("list_score", "gauge", "the list's own scale", "answer of a score list (Sender Score, Mailspike, DNSWL)",
                 max_age=timedelta(hours=26)),
         Measure("canary", "state", "1 healthy, 0 failing", "whether a list answers its known test points rightly",
-                max_age=timedelta(hours=1)),
+                max_age=timedelta(hours=26)),  # asked with the list, so no oftener than the list
         Measure("mailbox_read", "state", "1 read, 0 not read", "whether a mailbox could be read",
-                max_age=timedelta(hours=1)),
+                max_age=timedelta(hours=26)),  # asked with the list, so no oftener than the list
     )
 }

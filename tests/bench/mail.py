@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from collectors.mail import parse
+from tests.bench.mail_accuracy import accuracy
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data" / "mail"
@@ -100,10 +101,11 @@ def run() -> dict[str, Any]:
             for name, (module, make) in OTHERS.items():
                 found = importlib.util.find_spec(module) is not None
                 ratio[name] = round(seconds(make(), raws) / ours, 2) if found else None
+            right = accuracy(SHARED)
     finally:
         logging.disable(logging.NOTSET)
     figures = {"messages_per_second": round(len(raws) / ours), "mails": len(raws)}
-    return {"bench": "mail", "figures": figures, "ratio": ratio}
+    return {"bench": "mail", "figures": figures, "ratio": ratio, "right": right}
 
 
 if __name__ == "__main__":
