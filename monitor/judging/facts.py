@@ -10,6 +10,7 @@ from typing import Any
 from sqlmodel import Session, col, func, select
 
 from collectors.measures import MEASURES
+from monitor.judging.fbl_silence import silence_facts
 from monitor.records import (
     BatchRow,
     Incident,
@@ -143,6 +144,7 @@ _FACTS: dict[FactsName, Callable[[Facts, Any, Sequence[Group]], Sequence[Any]]] 
     "listings": lambda facts, _rule, _groups: facts.listings,
     "lost_listings": lambda facts, rule, _groups: facts.lost_listings(rule),
     "scores": lambda facts, rule, _groups: facts.scores(rule),
+    "loops": lambda facts, rule, _groups: silence_facts(facts.store, rule, facts.now),
     "canaries": lambda facts, _rule, _groups: facts.canaries,
     "mailboxes": lambda facts, _rule, _groups: facts.mailboxes(),
     "runs": lambda facts, _rule, _groups: facts.runs(),

@@ -16,7 +16,8 @@ from collectors.measures import MEASURES
 from collectors.providers import provider_named
 from monitor.enrolments import State
 from monitor.records import Daily, FblEnrolment, Reading, ReportMailbox, Series, Suspension
-from monitor.rules.fbl_silence import Day, FblSilenceRule, SilenceFact
+from monitor.rules.fbl_silence import Day, SilenceFact
+from monitor.rules.model import FblSilenceRule
 from monitor.store import Store
 
 DAY = timedelta(days=1)

@@ -16,37 +16,10 @@ import statistics
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import Field, model_validator
-
-from monitor.config import Duration, Share
-from monitor.rules.model import _Rule
+from monitor.rules.model import FblSilenceRule
 from monitor.rules.verdict import Answer, Verdict
-
-
-class FblSilenceRule(_Rule):
-    """Fires while a feedback loop that used to report does not, though mail goes on.
-
-    A day of the history counts when at least `min_delivered` messages went out; it takes `min_days` of them.
-    """
-
-    kind: Literal["fbl_silence"]
-    window: Duration = timedelta(days=3)
-    history: Duration = timedelta(days=28)
-    alpha: Annotated[float, Field(gt=0, le=0.1)] = 0.001
-    at_most: Share = 0.1
-    clear_above: Share = 0.3
-    min_days: Annotated[int, Field(ge=3)] = 7
-    min_delivered: Annotated[int, Field(ge=1)] = 1000
-
-    @model_validator(mode="after")
-    def _hangs_together(self) -> FblSilenceRule:
-        if self.clear_above <= self.at_most:
-            raise ValueError("clear_above must be higher than at_most")
-        if self.history < self.min_days * timedelta(days=1):
-            raise ValueError("history must hold min_days days")
-        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from monitor.rules.blindness import (
     judge_own_network,
     judge_staleness,
 )
+from monitor.rules.fbl_silence import judge_silence
 from monitor.rules.judge import judge_rates
 from monitor.rules.listed import judge_allow_lost, judge_listings, judge_scores
 from monitor.rules.model import (
@@ -20,6 +21,7 @@ from monitor.rules.model import (
     AnyRule,
     ClockRule,
     ComplaintRateRule,
+    FblSilenceRule,
     ListingRule,
     ListScoreRule,
     ListUnusableRule,
@@ -29,7 +31,9 @@ from monitor.rules.model import (
 )
 from monitor.rules.verdict import Verdict
 
-FactsName = Literal["counts", "listings", "lost_listings", "scores", "canaries", "mailboxes", "runs", "clock"]
+FactsName = Literal[
+    "counts", "listings", "lost_listings", "scores", "loops", "canaries", "mailboxes", "runs", "clock"
+]
 
 
 class Kind(NamedTuple):
@@ -57,6 +61,9 @@ KINDS: dict[str, Kind] = {
     "list_score": Kind(ListScoreRule, "scores", _SCORE, judge_scores, _NOT_WATCHED),
     "complaint_rate": Kind(
         ComplaintRateRule, "counts", frozenset({"delivered", "complaint"}), judge_rates, _NOT_WATCHED
+    ),
+    "fbl_silence": Kind(
+        FblSilenceRule, "loops", frozenset({"report", "mailbox_read"}), judge_silence, "its enrolment has ended"
     ),
     "own_network": Kind(OwnNetworkRule, "canaries", _CANARY, judge_own_network, _NOT_WATCHED),
     "list_unusable": Kind(ListUnusableRule, "canaries", _CANARY, judge_lists_unusable, "the list is no longer asked"),

@@ -1,6 +1,7 @@
 """Rules as people write them (YAML), checked. A rule names a condition, when it ends, and what it brakes.
 
-Those about our own blindness (own_network, list_unusable, mailbox_unread, staleness, clock_behind) only tell.
+Those about our own blindness (fbl_silence, own_network, list_unusable, mailbox_unread, staleness,
+clock_behind) only tell.
 
 Shares are 0-1 or written as percentages; durations are written 90s, 15m, 24h, 7d.
 """
@@ -175,6 +176,30 @@ class ComplaintRateRule(_GradedRule):
         return self
 
 
+class FblSilenceRule(_GradedRule):
+    """Fires while a feedback loop that used to report does not, though mail goes on.
+
+    A day of the history counts when at least `min_delivered` messages went out; it takes `min_days` of them.
+    """
+
+    kind: Literal["fbl_silence"]
+    window: Duration = timedelta(days=3)
+    history: Duration = timedelta(days=28)
+    alpha: Annotated[float, Field(gt=0, le=0.1)] = 0.001
+    at_most: Share = 0.1
+    clear_above: Share = 0.3
+    min_days: Annotated[int, Field(ge=3)] = 7
+    min_delivered: Annotated[int, Field(ge=1)] = 1000
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> FblSilenceRule:
+        if self.clear_above <= self.at_most:
+            raise ValueError("clear_above must be higher than at_most")
+        if self.history < self.min_days * timedelta(days=1):
+            raise ValueError("history must hold min_days days")
+        return self
+
+
 class OwnNetworkRule(_GradedRule):
     """Fires while most lists fail alike through a resolver: it is ours that is ill, and the lists are not judged."""
 
@@ -215,7 +240,7 @@ class ClockRule(_GradedRule):
 
 
 AnyRule = (
-    ListingRule | AllowListingLostRule | ListScoreRule | ComplaintRateRule
+    ListingRule | AllowListingLostRule | ListScoreRule | ComplaintRateRule | FblSilenceRule
     | OwnNetworkRule | ListUnusableRule | MailboxUnreadRule | StalenessRule | ClockRule
 )  # fmt: skip
 BrakingRule = ListingRule | ComplaintRateRule

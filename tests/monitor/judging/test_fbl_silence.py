@@ -5,7 +5,8 @@ import pytest
 from collectors.observation import Batch, Observation, Subject
 from monitor.judging.fbl_silence import silence_facts
 from monitor.records import FblEnrolment, ReportMailbox
-from monitor.rules.fbl_silence import FblSilenceRule, judge_silence
+from monitor.rules.fbl_silence import judge_silence
+from monitor.rules.model import FblSilenceRule
 from monitor.store.changes import hold, lift
 
 NOW = datetime(2026, 1, 30, 12, tzinfo=UTC)
