@@ -30,9 +30,11 @@ def _rule(source: RuleSource, problems: list[ConfigError]) -> AnyRule | None:
         problems.append(source.error((), "must be a mapping with id, kind and a condition"))
         return None
     kind = source.data.get("kind")
+    if kind is None:
+        problems.append(source.error((), f"kind is missing — known: {', '.join(sorted(KINDS))}"))
+        return None
     if not isinstance(kind, str) or kind not in KINDS:
-        said = "kind is missing" if kind is None else f"kind '{kind}' is none of a rule"
-        problems.append(source.error(("kind",) if kind else (), f"{said} — known: {', '.join(sorted(KINDS))}"))
+        problems.append(source.error(("kind",), f"'{kind}' is no kind of rule — {did_you_mean(str(kind), KINDS)}"))
         return None
     return validate(source, KINDS[kind].model, problems)
 

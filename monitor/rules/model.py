@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from collectors.measures import MEASURES
 from monitor.config import Duration, Share
@@ -19,7 +19,15 @@ from monitor.config import Duration, Share
 Severity = Literal["info", "warning", "critical"]
 Dimension = Literal["customer", "stream", "campaign", "ip", "domain", "provider"]
 ListingDimension = Literal["dnsbl", "pool", "customer", "target"]
-Lists = Annotated[tuple[str, ...], Field(min_length=1)]  # ids of the catalogue
+
+
+def _not_empty(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise ValueError("must not be empty")
+    return value
+
+
+Lists = Annotated[tuple[str, ...], AfterValidator(_not_empty)]  # ids of the catalogue
 
 
 class _Strict(BaseModel):
@@ -61,7 +69,7 @@ class _GradedRule(_Rule):
 class _ListingRule(_Rule):
     """About our targets on lists. One incident per group of `by`; `dnsbl` tells operators apart."""
 
-    by: Annotated[tuple[ListingDimension, ...], Field(min_length=1)] = ("dnsbl", "pool")
+    by: Annotated[tuple[ListingDimension, ...], AfterValidator(_not_empty)] = ("dnsbl", "pool")
 
 
 class ListingRule(_ListingRule):
@@ -72,7 +80,7 @@ class ListingRule(_ListingRule):
     """
 
     kind: Literal["listing"]
-    severity: Severity | Literal["auto"] = "warning"
+    severity: Literal["info", "warning", "critical", "auto"] = "warning"
     lists: Lists | None = None  # None: every block list asked
     min_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
     below_weight: Annotated[float, Field(gt=0, le=1)] | None = None  # heavier lists are another rule's

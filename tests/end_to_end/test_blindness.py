@@ -1,0 +1,54 @@
+"""The resolver dies and comes back: nothing is raised or cleared meanwhile, and one incident names the cause."""
+
+import time
+
+from tests.end_to_end.conftest import LISTED_IP, PythonLists
+from tests.servers.service import eventually
+
+RULES = """\
+  - {id: own-network, kind: own_network}
+  - {id: list-unusable, kind: list_unusable, for: 1s}
+  - {id: collector-stale, kind: staleness, for: 1s, max_age: 5s}
+"""
+
+
+class MortalLists(PythonLists):
+    def die(self):
+        self._server.close()
+
+    def revive(self):
+        self._server.start(self.port)
+
+
+def incidents(world):
+    """Those that have not ended."""
+    return {row["rule"]: row["state"] for row in world.client.get("/v1/incidents").json()["items"]}
+
+
+def test_a_resolver_that_dies_is_one_incident_and_listings_stay_as_they_are(make_world, database_url):
+    world = make_world(database_url, lists=MortalLists)
+    config = world.service.config
+    quick = "min_poll_interval: 1s\n    canary_max_age: 1s\n    timeout_seconds: 0.3\n    attempts: 1"
+    config.write_text(config.read_text().replace("min_poll_interval: 1s", quick) + RULES)
+    world.start()
+    request = {"customer": "acme", "stream": "newsletter", "ip": LISTED_IP}
+    eventually(lambda: world.runs("dnsbl"))
+    world.lists.list()
+    eventually(lambda: world.ask(**request)["decision"] == "hold")
+
+    world.lists.die()
+    eventually(lambda: incidents(world).get("own-network") == "firing")
+    time.sleep(8)  # longer than the lists and the collector would need to be complained of
+    assert incidents(world) == {"ip-listed": "firing", "own-network": "firing"}
+    assert world.ask(**request)["decision"] == "hold"
+    assert world.ask(**{**request, "ip": "192.0.2.8"})["decision"] == "send"
+    (told,) = [said for said in world.chat.messages if "own-network" in said["title"]]
+    assert f"127.0.0.1:{world.lists.port}: most lists fail alike" in told["message"]
+
+    world.lists.revive()
+    eventually(lambda: "own-network" not in incidents(world))
+    assert world.ask(**request)["decision"] == "hold"
+    world.lists.clear()
+    eventually(lambda: world.ask(**request)["decision"] == "send")
+    eventually(lambda: sorted(world.chat.keys("firing")) == sorted(world.chat.keys("resolved")))
+    assert len(world.chat.keys("firing")) == 2
