@@ -315,7 +315,7 @@ class EvidenceRow(SQLModel, table=True):
 
 
 class ParkedRow(SQLModel, table=True):
-    """Input that could not be understood, with its reason, until somebody has looked."""
+    """Input that could not be understood, with its reason, until somebody has looked and said why it is settled."""
 
     __tablename__: ClassVar[str] = "parked"
     id: int | None = _id()
@@ -327,6 +327,8 @@ class ParkedRow(SQLModel, table=True):
     body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     at: datetime = _instant(index=True)
     settled_at: datetime | None = _maybe_instant()
+    settled_by: str | None = None
+    settled_why: str | None = None
 
 
 _NOT_LIFTED = text("lifted_at IS NULL")

@@ -11,14 +11,20 @@ import click
 from collectors.mail import Report, parse
 from collectors.mail.mime import LIMITS
 from collectors.mail.report import Recipient
+from monitor.commands.lazy import LazyGroup, Table
+
+LATER: Table = {
+    "replay": ("monitor.commands.mail_replay", "replay", "Count mails from files, as if their mailbox had been read."),
+    "parked": ("monitor.commands.mail_parked", "parked", "Mails that could not be used: look, read again, settle."),
+}
 
 
-@click.group()
+@click.group(cls=LazyGroup, later=LATER)
 def mail() -> None:
     """Read feedback reports, bounces, DMARC and TLS reports."""
 
 
-@mail.command("parse")
+@mail.command("parse", short_help="Say what each file is and what it says.")
 @click.argument(
     "files",
     metavar="FILE…",

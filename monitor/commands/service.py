@@ -49,7 +49,7 @@ def collect(name: str | None, once: bool, as_json: bool, path: Path) -> None:
         return
     if name is None:
         raise click.UsageError("--once needs the NAME of a collector")
-    with _application(path) as application:
+    with prepared_application(path) as application:
         if name not in application.collectors:
             known = ", ".join(sorted(application.collectors)) or "none"
             raise Failure(2, f"{path}: no collector '{name}' is configured and enabled; there are: {known}")
@@ -70,7 +70,7 @@ def collect(name: str | None, once: bool, as_json: bool, path: Path) -> None:
 
 
 @contextmanager
-def _application(path: Path) -> Iterator[Application]:
+def prepared_application(path: Path) -> Iterator[Application]:
     """A prepared application, closed at the end; what is wrong with its configuration ends the command."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for chatty in ("apscheduler", "httpx", "alembic", "_granian"):
@@ -88,7 +88,7 @@ def _live(path: Path, *, collect: bool, answer: bool) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with _application(path) as application:
+    with prepared_application(path) as application:
         if collect:
             application.start()
         if answer:

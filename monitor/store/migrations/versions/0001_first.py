@@ -248,6 +248,8 @@ def _what_came_with_them() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("at", Instant(), nullable=False, index=True),
         sa.Column("settled_at", Instant()),
+        sa.Column("settled_by", sa.String()),
+        sa.Column("settled_why", sa.String()),
     )
     op.create_table(
         "cursor",

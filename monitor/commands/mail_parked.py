@@ -1,0 +1,136 @@
+"""`vigie mail parked`: mails that could not be used, until somebody has looked."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import click
+
+from collectors.contract import Reason
+from collectors.mail_facts import SOURCE
+from monitor.app import Application
+from monitor.commands.failing import Failure
+from monitor.commands.service import prepared_application
+from monitor.commands.stored import actor, config_option, json_option, print_json, stored, utc_now
+from monitor.store.parked import ParkedInput, body_of, find_parked, settle
+
+SHOWN_BYTES = 2_000
+# of these there is not enough to be read again
+INCOMPLETE = {Reason.TOO_LARGE: "only its beginning was kept", Reason.REFUSED: "nothing of it was kept"}
+ids_argument = click.argument("ids", metavar="ID…", nargs=-1, type=int)
+
+
+@click.group()
+def parked() -> None:
+    """Mails that could not be used: look, read them again, settle them."""
+
+
+@parked.command("list")
+@click.option("--reason", type=click.Choice([reason.value for reason in Reason]))
+@click.option("--settled", is_flag=True, help="Also those already settled.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True)
+@config_option
+@json_option
+def list_parked(reason: str | None, settled: bool, limit: int, config_file: Path, *, as_json: bool) -> None:
+    """Those that wait, the oldest first."""
+    with stored(config_file) as store, store.reading_session() as session:
+        found = find_parked(session, SOURCE, reason=reason, settled=settled, limit=limit)
+    for each in found:
+        _print(each, as_json=as_json)
+
+
+@parked.command()
+@click.argument("parked_id", metavar="ID", type=int)
+@click.option("--raw", is_flag=True, help="The mail itself, as it was received, and nothing else.")
+@config_option
+@json_option
+def show(parked_id: int, raw: bool, config_file: Path, *, as_json: bool) -> None:
+    """One of them, with the beginning of the mail."""
+    with stored(config_file) as store, store.reading_session() as session:
+        found = find_parked(session, SOURCE, ids=[parked_id])
+        if not found:
+            raise Failure(2, f"no parked mail {parked_id}")
+        body = body_of(session, parked_id)
+    if raw:
+        sys.stdout.buffer.write(body)
+        return
+    _print(found[0], as_json=as_json)
+    if not as_json:
+        # control characters of a stranger's mail must not reach the terminal
+        text = body[:SHOWN_BYTES].decode("utf-8", "replace").replace("\r\n", "\n")
+        click.echo("".join(char if char.isprintable() or char == "\n" else "·" for char in text))
+
+
+@parked.command()
+@ids_argument
+@click.option("--all", "everything", is_flag=True, help="All that wait.")
+@click.option("--reason", type=click.Choice([reason.value for reason in Reason]), help="All that wait for this reason.")
+@click.option("--source", help="Read them as mails of this source, where their own is gone.")
+@config_option
+@json_option
+def retry(ids: tuple[int, ...], everything: bool, reason: str | None, source: str | None, config_file: Path, *,
+          as_json: bool) -> None:
+    """Read them again with what is known today; those that are understood now are counted and settled."""
+    if not ids and not everything and reason is None:
+        raise click.UsageError("name IDs, --reason or --all")
+    still = 0
+    with prepared_application(config_file) as application:
+        with application.store.reading_session() as session:
+            found = find_parked(session, SOURCE, ids=ids or None, reason=reason, limit=sys.maxsize // 2)
+        for each in found:
+            became = _read_again(application, each, source) if each.settled_at is None else "settled before"
+            still += became.startswith("parked")
+            if as_json:
+                print_json({"id": each.id, "became": became})
+            else:
+                click.echo(f"{each.id}: {became}")
+        application.judge_once()
+    if still or not found:
+        sys.exit(1)
+
+
+@parked.command("settle")
+@ids_argument
+@click.option("--reason", required=True, help="Why nobody needs to look any more.")
+@config_option
+def settle_parked(ids: tuple[int, ...], reason: str, config_file: Path) -> None:
+    """Say that they need no more looking at; they are kept for a while, with the reason."""
+    with stored(config_file) as store, store.session() as session:
+        try:
+            count = settle(session, ids, by=actor(), why=reason, now=utc_now())
+        except ValueError as error:
+            raise Failure(2, str(error)) from None
+    click.echo(f"{count} settled")
+    if count < len(set(ids)):
+        sys.exit(1)
+
+
+def _read_again(application: Application, each: ParkedInput, source: str | None) -> str:
+    """What it became. Its facts are committed before it is settled: a crash between makes a harmless repeat."""
+    if missing := INCOMPLETE.get(Reason(each.reason)):
+        return f"parked: {missing}"
+    with application.store.reading_session() as session:
+        body = body_of(session, each.id)
+    named, _, where = each.place.partition("/")
+    try:
+        report, batch = application.mail.read(body, source or named, where, each.received_at)
+    except LookupError as error:
+        return f"parked: {error}; name another with --source"
+    if batch.parked:
+        return f"parked: {batch.parked[0].text}"
+    (taken,) = application.take([batch])
+    became = f"{report.kind}{'' if taken.new else ', counted before'}"
+    with application.store.session() as session:
+        settle(session, [each.id], by=actor(), why=f"read again: {became}", now=application.clock())
+    return became
+
+
+def _print(each: ParkedInput, *, as_json: bool) -> None:
+    if as_json:
+        print_json(dataclasses.asdict(each))
+        return
+    settled = f"  settled by {each.settled_by}: {each.settled_why}" if each.settled_at else ""
+    click.echo(f"{each.id}  {each.received_at:%Y-%m-%d %H:%M}  {each.place}  {each.size:,} bytes  {each.reason}: "
+               f"{each.text}{settled}")

@@ -1,0 +1,65 @@
+"""Input that was parked: what waits for somebody to look, and how it is settled. Nothing here is deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select, update
+
+from monitor.records import BatchRow, ParkedRow
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedInput:
+    """A parked input without its body; `received_at` is when the source had it."""
+
+    id: int
+    source: str  # of its batch: mail, events/generic
+    place: str
+    reason: str
+    text: str
+    size: int
+    received_at: datetime
+    parked_at: datetime
+    settled_at: datetime | None
+    settled_by: str | None
+    settled_why: str | None
+
+
+def find_parked(session: Session, source: str, *, ids: Collection[int] | None = None, reason: str | None = None,
+                settled: bool = False, limit: int = 1000) -> list[ParkedInput]:
+    """The oldest first. Those named by `ids` whether settled or not; else those that wait, or with `settled` all."""
+    received_at = func.coalesce(BatchRow.at, ParkedRow.at)  # batches may be pruned before what they parked
+    query = (
+        select(
+            ParkedRow.id, ParkedRow.collector, ParkedRow.place, ParkedRow.reason, ParkedRow.text,
+            func.length(ParkedRow.body), received_at, ParkedRow.at, ParkedRow.settled_at,
+            ParkedRow.settled_by, ParkedRow.settled_why,
+        )  # type: ignore[call-overload]  # SQLModel types up to four columns
+        .outerjoin(BatchRow, col(BatchRow.id) == ParkedRow.batch_id)
+        .where(ParkedRow.collector == source)
+        .order_by(col(ParkedRow.id))
+        .limit(limit)
+    )
+    if ids is not None:
+        query = query.where(col(ParkedRow.id).in_(ids))
+    elif not settled:
+        query = query.where(col(ParkedRow.settled_at).is_(None))
+    if reason is not None:
+        query = query.where(ParkedRow.reason == reason)
+    return [ParkedInput(*row) for row in session.exec(query)]
+
+
+def body_of(session: Session, parked_id: int) -> bytes:
+    return session.exec(select(ParkedRow.body).where(ParkedRow.id == parked_id)).one()
+
+
+def settle(session: Session, ids: Collection[int], *, by: str, why: str, now: datetime) -> int:
+    """Say that nobody needs to look any more; returns how many were still waiting. ValueError without a reason."""
+    if not why.strip():
+        raise ValueError("a reason is needed: who reads this later must know why")
+    waiting = update(ParkedRow).where(col(ParkedRow.id).in_(ids), col(ParkedRow.settled_at).is_(None))
+    return session.exec(waiting.values(settled_at=now, settled_by=by, settled_why=why)).rowcount
