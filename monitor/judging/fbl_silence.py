@@ -6,7 +6,7 @@ held customer's complaints are not missing. A hold of an IP or a domain alone is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from weakref import WeakKeyDictionary
 
@@ -16,11 +16,13 @@ from collectors.measures import MEASURES
 from collectors.providers import provider_named
 from monitor.enrolments import State
 from monitor.records import Daily, FblEnrolment, Reading, ReportMailbox, Series, Suspension
-from monitor.rules.fbl_silence import Day, SilenceFact
-from monitor.rules.model import FblSilenceRule
+from monitor.rules.fbl_silence import Day, SilenceFact, judge_silence
+from monitor.rules.model import AnyRule, FblSilenceRule
+from monitor.rules.verdict import Verdict
 from monitor.store import Store
 
 DAY = timedelta(days=1)
+_AS_SHIPPED = FblSilenceRule(id="fbl-silence", kind="fbl_silence")
 _ENDED = {State.LAPSED, State.REFUSED}
 _BY = ("customer", "stream", "provider")
 _COUNTED = ("delivered", "report")
@@ -30,6 +32,12 @@ Counts = dict[str, dict[str, float]]  # provider → measure → sum
 History = dict[str, tuple[Day, ...]]
 # A pass comes every few seconds, the past of a loop changes once a day: what it was is read once for each.
 _known: WeakKeyDictionary[Store, tuple[tuple[datetime, datetime], History]] = WeakKeyDictionary()
+
+
+def silence_verdicts(store: Store, now: datetime, rules: Iterable[AnyRule] = ()) -> list[Verdict]:
+    """What the first rule of this kind says now, or one that is as shipped where there is none."""
+    rule = next((each for each in rules if isinstance(each, FblSilenceRule)), _AS_SHIPPED)
+    return judge_silence(rule, silence_facts(store, rule, now), now)
 
 
 def silence_facts(store: Store, rule: FblSilenceRule, now: datetime) -> list[SilenceFact]:

@@ -1,0 +1,131 @@
+"""`vigie fbl`: what we are enrolled in, where we send without a feedback loop, and which loop has fallen silent."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from monitor.commands.failing import Failure
+from monitor.commands.stored import (
+    AHEAD,
+    actor,
+    config_option,
+    json_option,
+    print_json,
+    print_row,
+    stored,
+    utc_now,
+)
+from monitor.enrolments import EVERYTHING, Kind, State
+from monitor.judging.fbl_silence import silence_verdicts
+from monitor.records import FblEnrolment
+from monitor.store.enrolments import Wish, drop_enrolment, enrolments, gaps_now, set_enrolment
+
+_STATES = [state.value for state in State]
+
+
+@click.group()
+def fbl() -> None:
+    """Feedback loops: enrolments, gaps, silence."""
+
+
+@fbl.command("list")
+@click.option("--provider", help="Only of this provider.")
+@click.option("--state", type=click.Choice(_STATES), help="Only in this state.")
+@config_option
+@json_option
+def list_enrolments(provider: str | None, state: str | None, config_file: Path, *, as_json: bool) -> None:
+    """What we are enrolled in, or want to be."""
+    with stored(config_file) as store, store.reading_session() as session:
+        rows = [row for row in enrolments(session) if provider in {None, row.provider} and state in {None, row.state}]
+    for row in rows:
+        if as_json:
+            print_row(row)
+        else:
+            click.echo(_line(row))
+
+
+@fbl.command("set")
+@click.argument("provider")
+@click.argument("kind", type=click.Choice(get_args(Kind)))
+@click.argument("subject", default=EVERYTHING)
+@click.argument("state", type=click.Choice([*_STATES, "none"]))
+@click.option("--contact", help="Whom the provider writes to, or whom to write to there.")
+@click.option("--note", help="Ticket, portal, what to remember.")
+@click.option("--ends-at", type=AHEAD, help="When it ends by itself: a time, or a span such as 365d.")
+@click.option("--reason", required=True, help="Why; whoever reads this later must know.")
+@config_option
+@json_option
+def set_state(
+    provider: str, kind: Kind, subject: str, state: str, reason: str, config_file: Path, *, as_json: bool, **details: Any
+) -> None:
+    """Say how it stands at PROVIDER with SUBJECT (an IP or network, a domain, a name); `none` forgets it."""
+    who = {"actor": actor(), "reason": reason}
+    with stored(config_file) as store:
+        try:
+            with store.session() as session:
+                if state == "none":
+                    row = drop_enrolment(session, (provider, kind, subject), **who, now=utc_now())
+                else:
+                    wish = Wish(provider, kind, subject, State(state), **details)
+                    row = set_enrolment(session, wish, **who, now=utc_now())
+        except (LookupError, ValueError) as error:
+            raise Failure(2, str(error)) from None
+    if as_json:
+        print_row(row)
+    else:
+        click.echo(f"{row.kind} {row.subject} is forgotten at {row.provider}" if state == "none" else _line(row))
+
+
+@fbl.command()
+@config_option
+@json_option
+def gaps(config_file: Path, *, as_json: bool) -> None:
+    """Where mail of the last seven days went without a loop; exit code 1 where there is any such."""
+    with stored(config_file) as store:
+        found = gaps_now(store, utc_now())
+    for gap in found.gaps:
+        if as_json:
+            print_json({"gap": True, **gap.as_json()})
+            continue
+        click.echo(f"{gap.summary}\n  {gap.action}")
+        for group in gap.groups:
+            named = ", ".join(group.subjects[:5]) + (f" and {len(group.subjects) - 5} more" if len(group.subjects) > 5 else "")
+            click.echo(f"  {group.owner}: {named} ({group.delivered:,.0f})")
+    for each in found.without:
+        if as_json:
+            print_json({"gap": False, **each.as_json()})
+        else:
+            click.echo(f"no gap to close: {each.summary} ({each.delivered:,.0f} a week)")
+    sys.exit(1 if found.gaps else 0)
+
+
+@fbl.command()
+@config_option
+@json_option
+def silence(config_file: Path, *, as_json: bool) -> None:
+    """Which loops have fallen silent, speak, or cannot be judged; exit code 1 where one is silent."""
+    with stored(config_file) as store:
+        verdicts = silence_verdicts(store, utc_now())
+    for verdict in verdicts:
+        provider = dict(verdict.group)["provider"]
+        if as_json:
+            print_json({"provider": provider, "verdict": verdict.word, "reason": verdict.reason,
+                        "summary": verdict.summary, **verdict.evidence})
+        else:
+            click.echo(f"{provider}: {verdict.word}{f' ({verdict.reason})' if verdict.reason else ''}: {verdict.summary}")
+    sys.exit(1 if any(verdict.word == "breach" for verdict in verdicts) else 0)
+
+
+def _line(row: FblEnrolment) -> str:
+    end = f", until {row.ends_at:%Y-%m-%d}" if row.ends_at else ""
+    said = "  ".join(filter(None, (row.contact, row.note)))
+    return f"{row.provider}  {row.kind} {row.subject}: {row.state}{end}, since {_since(row):%Y-%m-%d}{f'  {said}' if said else ''}"
+
+
+def _since(row: FblEnrolment) -> datetime:
+    return {State.REQUESTED: row.requested_at, State.ACTIVE: row.active_at}.get(State(row.state)) or row.updated_at
