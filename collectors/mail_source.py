@@ -31,9 +31,15 @@ PATIENCE = 1.0  # for listeners that end
 
 
 class MailboxSettings(MailSettings):
-    """`max_watched`: mailboxes with a connection of their own waiting for news; the rest wait for their turn."""
+    """`max_watched`: mailboxes with a connection of their own waiting for news; the rest wait for their turn.
+
+    `trusted_mailboxes`: those only mailbox providers can write to, by address or filter, so that what lies
+    there counts as verified. Any other report suppresses a recipient only where `authserv_id` vouches for a
+    sender who speaks for that recipient, or our own token names it.
+    """
 
     max_watched: int = Field(50, ge=0)
+    trusted_mailboxes: frozenset[str] = frozenset()
 
 
 class MailboxCollector:
@@ -102,7 +108,7 @@ class MailboxCollector:
         mailbox = door.mailbox
         arrival = Arrival(
             letter.raw, f"{mailbox.name}/{mailbox.folder}/{letter.uid}", min(letter.received_at, now), self.name,
-            mailbox.provider, None if letter.whole else letter.size)
+            mailbox.provider, None if letter.whole else letter.size, mailbox.name in self.settings.trusted_mailboxes)
         _, batch = read(arrival, context.attribute, self.settings)
         return replace(batch, acknowledge=partial(door.park if batch.parked else door.finish, letter.uid))
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 
 from collectors.mail.fields import address
+from collectors.providers import provider_of_domain
 
 _PASS = re.compile(r"\s*(dkim|dmarc)(?:\s*/\s*\d+)?\s*=\s*pass\b", re.IGNORECASE)
 _DOMAIN = {  # method → where the domain stands that passed
@@ -28,6 +29,20 @@ def is_vouched_for(headers: Mapping[str, str], server: str) -> bool:
     if not sender or name.lower().split()[:1] != [server.lower()]:  # a version number may follow the name
         return False
     return any(_is_of(sender, signer) for result in results for signer in _signers(result))
+
+
+def speaks_for(headers: Mapping[str, str], recipient: str | None) -> bool:
+    """Whether the sender may tell what became of a recipient: it is its domain, or its mailbox provider.
+
+    Anybody can sign for a domain of his own, and report about everybody else's recipients. A recipient the report
+    hides is named by nobody but our own records. Too strict for reports passed on by a third party.
+    """
+    sender, theirs = (address(said).rpartition("@")[2].lower() for said in (headers.get("from", ""), recipient or ""))
+    if recipient is None or (sender and (_is_of(sender, theirs) or _is_of(theirs, sender))):
+        return True
+    ends = [".".join(sender.split(".")[start:]) for start in range(sender.count(".") + 1)]
+    provider = provider_of_domain(theirs)
+    return provider is not None and provider in map(provider_of_domain, ends)
 
 
 def _bare(said: str) -> str:

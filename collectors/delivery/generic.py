@@ -165,6 +165,8 @@ class _Event:
             text=_text(said, "text"),
             how="told by the sender",
             count=self.count,
+            verified=True,
+            hard=self.measure == "hard_bounce",
         )
 
 

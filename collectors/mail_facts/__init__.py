@@ -95,7 +95,7 @@ def _refusal(mail: Mail) -> Refusal | None:
         return Refusal(Reason.TOO_LARGE, f"{mail.arrival.size} bytes; only the beginning is kept")
     if report.kind is Kind.UNREADABLE or report.error is not None:
         return Refusal(Reason.MALFORMED, f"{report.kind}: {report.error}")
-    if server and report.kind in SIGNED and not mail.verified:
+    if server and report.kind in SIGNED and not (mail.verified or mail.arrival.trusted):
         sender = report.report_headers.get("from", "a mail without sender")
         return Refusal(Reason.UNVERIFIED, f"{server} does not vouch for {sender}")
     return None

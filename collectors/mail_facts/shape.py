@@ -12,6 +12,7 @@ from pydantic import Field
 from collectors.contract import Attribution, Clues, CollectorSettings, Reason
 from collectors.mail import Report
 from collectors.observation import Observation, Subject, Trace
+from collectors.report_sender import speaks_for
 
 Attribute = Callable[[Clues], Attribution]
 
@@ -40,6 +41,7 @@ class Arrival(NamedTuple):
     purpose: str = "feedback_loop"
     provider: str | None = None
     size: int | None = None
+    trusted: bool = False  # only mailbox providers can write to where it was found
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,9 @@ class Mail:
 
     def trace(self, kind: str, whose: Attribution, about: Subject, **said: Any) -> Trace:
         """A fact of this mail about a recipient; dated by receipt unless `said` knows better."""
+        vouched = self.verified and speaks_for(self.report.report_headers, said.get("recipient"))
         return Trace(kind=kind, subject=about, how=whose.how, recipient_ref=whose.recipient_ref,
-                     recipient_hash=whose.recipient_hash, verified=self.verified,
+                     recipient_hash=whose.recipient_hash, verified=self.arrival.trusted or vouched,
                      **{"at": self.arrival.received_at, **said})
 
 

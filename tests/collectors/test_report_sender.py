@@ -1,6 +1,6 @@
 import pytest
 
-from collectors.report_sender import is_vouched_for
+from collectors.report_sender import is_vouched_for, speaks_for
 
 SERVER = "mx.example.com"
 
@@ -46,3 +46,20 @@ def test_anything_else_is_not(results):
 
 def test_a_mail_without_sender_is_not_vouched_for():
     assert not vouched("mx.example.com; dkim=pass header.d=example.org", sender="")
+
+
+@pytest.mark.parametrize(("sender", "recipient", "speaks"), [
+    ("feedback@arf.mail.yahoo.com", "ann@yahoo.fr", True),
+    ("staff@hotmail.com", "ann@outlook.de", True),
+    ("mailer-daemon@mx.example.org", "ann@example.org", True),
+    ("postmaster@example.org", "ann@DE.example.org", True),
+    ("fbl@example.net", None, True),
+    ("fbl@attacker.example", "ann@yahoo.fr", False),
+    ("fbl@yahoo.com.attacker.example", "ann@yahoo.fr", False),
+    ("fbl@notexample.org", "ann@example.org", False),
+    ("fbl@org", "ann@example.org", False),
+    ("", "ann@example.org", False),
+    ("fbl@example.net", "", False),
+])
+def test_a_sender_speaks_for_recipients_of_its_own_domain_or_provider(sender, recipient, speaks):
+    assert speaks_for({"from": sender}, recipient) is speaks
