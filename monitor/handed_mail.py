@@ -19,7 +19,8 @@ import collectors
 from collectors.contract import CollectorSettings
 from collectors.mail import Report
 from collectors.mail_drop import MailDropSettings
-from collectors.mail_facts import PURPOSES, Arrival, Attribute, MailSettings, read
+from collectors.mail_facts import PURPOSES, Arrival, Attribute, read
+from collectors.mail_source import MailboxSettings
 from collectors.observation import Batch
 from monitor.config_shape import did_you_mean
 from monitor.context import RunContext
@@ -66,8 +67,10 @@ class HandedMail:
         if source not in known.sources:
             raise LookupError(f"no source '{source}' — {did_you_mean(source, known.sources)}")
         about = known.sources[source]
-        arrival = Arrival(raw, f"{source}/{where}", min(received_at, self._clock()), about.purpose, about.provider, size)
-        return read(arrival, known.attribute, self._settings[about.purpose])
+        settings = self._settings[about.purpose]
+        arrival = Arrival(raw, f"{source}/{where}", min(received_at, self._clock()), about.purpose, about.provider, size,
+                          trusted=source in settings.trusted_mailboxes)
+        return read(arrival, known.attribute, settings)
 
     def _now_known(self) -> _Known:
         with self._renewing:
@@ -81,8 +84,8 @@ class HandedMail:
             return self._known
 
 
-def _settings(purpose: str, configured: Mapping[str, CollectorSettings]) -> MailSettings:
+def _settings(purpose: str, configured: Mapping[str, CollectorSettings]) -> MailboxSettings:
     """Those of the collector of this purpose, its defaults where it is not configured."""
     found = configured.get(purpose) or collectors.discover()[purpose].Settings()
-    assert isinstance(found, MailSettings)
+    assert isinstance(found, MailboxSettings)
     return found

@@ -98,29 +98,8 @@ class Monitor:
                    if seen.measure == measure)
 
 
-@pytest.fixture
-def server():
-    with ImapServer("fbl", PASSWORD) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def running_dovecot():
-    with Dovecot() as running:
-        yield running
-
-
 def box(server, **changes) -> Mailbox:
     return replace(Mailbox("yahoo", "127.0.0.1", server.user, PASSWORD, port=server.port, tls="none"), **changes)
-
-
-@pytest.fixture(params=["pymap", pytest.param("dovecot", marks=pytest.mark.real("dovecot"))])
-def any_server(request):
-    if request.param == "pymap":
-        return request.getfixturevalue("server")
-    running = request.getfixturevalue("running_dovecot")
-    running.new_user()
-    return running
 
 
 def observations(batch: Batch) -> dict:
