@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from collectors.dnsbl.catalogue import DnsList
+from collectors.dnsbl.collector import DnsblSettings
 from monitor.config import Config, ConfigError, ConfigErrors, RuleSource, read_rules, validate
 from monitor.config_shape import did_you_mean
 from monitor.rules.kinds import KINDS
 from monitor.rules.model import AnyRule
 
 SHIPPED = Path(__file__).with_name("shipped.yaml")
+# kind of rule → which lists of the catalogue it can be about, and how they are called
+_ABOUT: dict[str, tuple[str, Callable[[DnsList], bool]]] = {
+    "listing": ("block list", lambda entry: entry.kind == "block"),
+    "allow_listing_lost": ("allow list", lambda entry: entry.kind == "allow"),
+    "list_score": ("list with a score", lambda entry: entry.score is not None),
+}
 
 
 def load_rules(config: Config) -> tuple[AnyRule, ...]:
@@ -20,6 +29,7 @@ def load_rules(config: Config) -> tuple[AnyRule, ...]:
     problems += _repeated(sources)
     if not problems:
         problems += _strange_receivers(config, {rule.id for rule in rules})
+        problems += _strange_lists(config, sources)
     if problems:
         raise ConfigErrors(problems)
     return tuple(rules)
@@ -60,3 +70,23 @@ def _strange_receivers(config: Config, known: set[str]) -> list[ConfigError]:
         for name in receiver.rules
         if name not in known
     ]
+
+
+def _strange_lists(config: Config, sources: Sequence[RuleSource]) -> list[ConfigError]:
+    """Lists that rules wait for and the catalogue in use does not have, or has as something else."""
+    dnsbl = config.collectors.get("dnsbl")
+    if config.rules is None or not isinstance(dnsbl, DnsblSettings):
+        return []
+    catalogue = dnsbl.known().lists
+    problems = []
+    for source in sources:
+        called, fits = _ABOUT.get(source.data["kind"], ("", bool))
+        for i, name in enumerate(source.data.get("lists") or ()):
+            if name not in catalogue:
+                text = f"no list '{name}' — {did_you_mean(name, catalogue)}"
+            elif not fits(catalogue[name]):
+                text = f"'{name}' is no {called}"
+            else:
+                continue
+            problems.append(source.error(("lists", i), text))
+    return problems

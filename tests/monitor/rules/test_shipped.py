@@ -1,0 +1,63 @@
+"""The rules Vigie comes with, and the ones a person writes, fit the catalogue and tell people what to do."""
+
+import pytest
+
+from collectors.dnsbl.catalogue import load_catalogue
+from monitor.config import ConfigErrors, load_config
+from monitor.rules import load_rules
+from monitor.rules.kinds import KINDS
+
+
+def rules(tmp_path, text):
+    path = tmp_path / "vigie.yaml"
+    path.write_text(text)
+    return {rule.id: rule for rule in load_rules(load_config(path, {}))}
+
+
+@pytest.fixture
+def shipped(tmp_path):
+    return rules(tmp_path, "collectors: {dnsbl: {resolvers: ['127.0.0.1:53']}}\n")
+
+
+def test_every_shipped_rule_says_what_to_do(shipped):
+    assert [rule.id for rule in shipped.values() if not rule.advice.strip()] == []
+
+
+def test_every_kind_of_rule_is_shipped_once_at_least(shipped):
+    assert {rule.kind for rule in shipped.values()} == set(KINDS)
+
+
+def test_shipped_rules_name_lists_of_the_catalogue(shipped):
+    lists = load_catalogue().lists
+    named = {name for rule in shipped.values() for name in getattr(rule, "lists", None) or ()}
+    assert named <= set(lists)
+    assert {name for name, entry in lists.items() if entry.collateral} == set(shipped["neighbours-listed"].lists)
+
+
+def test_only_heavy_lists_and_complaints_brake(shipped):
+    assert {rule.id for rule in shipped.values() if getattr(rule, "suspend", None)} == {"ip-listed", "complaint-rate"}
+
+
+def test_no_weight_falls_between_two_shipped_rules(shipped):
+    assert shipped["listed-elsewhere"].below_weight == shipped["ip-listed"].min_weight
+
+
+@pytest.mark.parametrize(("rule", "words"), [
+    ("{id: a, kind: listing, lists: [spamhaus-zn]}", "no list 'spamhaus-zn' — did you mean 'spamhaus-zen'?"),
+    ("{id: a, kind: listing, lists: [dnswl-list]}", "'dnswl-list' is no block list"),
+    ("{id: a, kind: allow_listing_lost, lists: [spamhaus-zen]}", "'spamhaus-zen' is no allow list"),
+    ("{id: a, kind: list_score, lists: [spamhaus-zen], below: 3}", "'spamhaus-zen' is no list with a score"),
+])
+def test_a_rule_about_a_list_it_can_never_hear_of_is_refused(tmp_path, rule, words):
+    with pytest.raises(ConfigErrors) as refused:
+        rules(tmp_path, f"collectors: {{dnsbl: {{resolvers: ['127.0.0.1:53']}}}}\nrules:\n  - {rule}\n")
+    assert str(refused.value).endswith(f"vigie.yaml:3: rules[0].lists[0]: {words}")
+
+
+def test_a_list_of_ones_own_may_be_named(tmp_path):
+    (tmp_path / "own.yaml").write_text(
+        "meta: {schema: dnsbl-catalog/1}\nlists:\n  - {id: mine, zone: bl.example.net, positive_test: 127.0.0.2}\n"
+    )
+    told = rules(tmp_path, "collectors: {dnsbl: {own_lists: own.yaml, resolvers: ['127.0.0.1:53']}}\n"
+                           "rules: [{id: a, kind: listing, lists: [mine]}]\n")
+    assert told["a"].lists == ("mine",)
