@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from monitor.api import (
     brakes,
     events,
+    fbl,
     incidents,
     inventory,
     look,
@@ -34,7 +35,9 @@ from monitor.api.keys import Caller
 from monitor.api.problem import answer_with_problems
 from monitor.api.services import Services
 
-ROUTERS = (snapshot, events, mail, brakes, incidents, look, inventory, suppressions, sender, operation)
+ROUTERS = (
+    snapshot, events, mail, brakes, incidents, look, inventory, suppressions, fbl, sender, operation,
+)  # fmt: skip
 
 
 async def _console_reader(caller: Annotated[Caller, Depends(require("read", challenge="basic"))]) -> None:
