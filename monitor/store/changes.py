@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 from monitor.records import Incident, Silence, Suspension, Transition
 
 SCOPE_DIMENSIONS = ("customer", "stream", "campaign", "ip", "pool", "domain", "provider")
-MATCHER_DIMENSIONS = (*SCOPE_DIMENSIONS, "rule", "severity", "dnsbl", "target", "incident")
+MATCHER_DIMENSIONS = (*SCOPE_DIMENSIONS, "rule", "severity", "dnsbl", "target", "collector", "mailbox", "incident")
 EFFECTS = ("hold", "slow")
 
 
