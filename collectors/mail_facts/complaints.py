@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from collectors.contract import Reason
 from collectors.mail.original import is_redacted
 from collectors.mail.report import Feedback
+from collectors.mail_facts.letters import ABUSE, LONGEST_TEXT
 from collectors.mail_facts.shape import Mail, Refusal, Said
 from collectors.mail_facts.whose import clues, is_ours, provider_of, subject
 from collectors.observation import Observation
@@ -32,7 +33,7 @@ COMPLAINTS: dict[str, bool] = {
 
 
 def feedback(mail: Mail) -> Said | Refusal:
-    """One report of ARF, JMRP or X-ARF."""
+    """One report of ARF, JMRP or X-ARF; to the abuse desk it is to be answered, too."""
     said = mail.report.feedback
     if said is None:
         return Refusal(Reason.NO_DATA, f"{mail.report.kind}: it reports no mail")
@@ -49,7 +50,11 @@ def feedback(mail: Mail) -> Said | Refusal:
         observations.append(Observation("complaint", about, at, 1.0))
     trace = mail.trace("complaint" if complains else "report", whose, about, at=at, category=said.type,
                        recipient=whose.recipient or recipient, message_id=said.message_id)
-    return Said(tuple(observations), (trace,))
+    if mail.arrival.purpose != ABUSE:
+        return Said(tuple(observations), (trace,))
+    asked = mail.trace("abuse_report", whose, about, category=said.type, message_id=said.message_id,
+                       text=mail.report.report_headers.get("subject", "")[:LONGEST_TEXT] or None)
+    return Said(tuple(observations), (trace, asked))
 
 
 def dmarc_failure(mail: Mail) -> Said | Refusal:

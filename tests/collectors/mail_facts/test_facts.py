@@ -74,7 +74,7 @@ def test_a_mail_becomes_the_same_facts_in_whichever_mailbox_it_lies(case, expect
     batch = batch_of(mail(case), purpose)
 
     assert counted(batch) == expected
-    assert [trace.kind for trace in batch.traces] == traced
+    assert [trace.kind for trace in batch.traces if trace.kind != "abuse_report"] == traced
     assert not batch.parked
 
 
@@ -173,6 +173,17 @@ def test_a_letter_to_the_abuse_desk_is_traced_with_its_subject_and_kept():
     assert trace.text == parse(raw).report_headers["subject"]
     assert batch.evidence[0].body == raw
     assert not batch.observations
+
+
+@pytest.mark.parametrize(("case", "reported"), [("arf-as-in-rfc5965", "abuse"), ("xarf-v3-with-sample", "spam")])
+def test_a_report_to_the_abuse_desk_is_to_be_answered_besides_being_counted(case, reported):
+    assert [trace.kind for trace in batch_of(mail(case), "feedback_loop").traces] == ["complaint"]
+    batch = batch_of(mail(case), "abuse")
+
+    asked = batch.traces[-1]
+    assert (asked.kind, asked.subject.customer, asked.subject.ip) == ("abuse_report", "acme", "192.0.2.33")
+    assert (asked.category, asked.recipient) == (reported, None)
+    assert asked.text == parse(mail(case)).report_headers.get("subject")
 
 
 def test_an_absence_note_leaves_a_count_and_nothing_else():
