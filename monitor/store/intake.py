@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -59,9 +60,8 @@ class Intake:
             new = [(id_, batch) for id_, batch in zip(ids, batches, strict=True) if id_ is not None]
             touched, looked_up = write_numbers(connection, self._series, new, known_at)
             _write_traces(connection, zip(ids, batches, traces, strict=True), known_at)
-            for id_, found in zip(ids, suppressions, strict=True):
-                if id_ is not None:
-                    suppress(connection, found, known_at, id_)
+            arisen = zip(ids, suppressions, strict=True)
+            suppress(connection, (replace(each, batch_id=id_) for id_, found in arisen if id_ for each in found), known_at)
             for id_, batch in new:
                 _keep_bodies(connection, id_, batch, (known_at, known_at + evidence_for))
             _move_cursors(connection, batches, known_at)

@@ -57,6 +57,7 @@ class Suppressed:
     source: str
     how: str | None = None
     text: str | None = None
+    batch_id: int | None = None
 
 
 def suppression_of(trace: Trace) -> tuple[str, str] | None:
@@ -72,24 +73,22 @@ def _is_authentic(trace: Trace) -> bool:
     return trace.verified or (trace.how == "token" and trace.recipient_ref is not None)
 
 
-def suppress(
-    connection: Connection, wanted: Iterable[Suppressed], known_at: datetime, batch_id: int | None = None
-) -> int:
+def suppress(connection: Connection, wanted: Iterable[Suppressed], known_at: datetime) -> int:
     """Write those not in force yet; returns how many that were."""
     rows = {
         tuple(getattr(each, name) for name in _KEY): {
             **{name: getattr(each, name) for name in Suppressed.__slots__},
-            "since": min(each.since, known_at), "known_at": known_at, "batch_id": batch_id,
+            "since": min(each.since, known_at), "known_at": known_at,
         }
         for each in wanted
     }  # fmt: skip
-    added = 0
+    if not rows:
+        return 0
+    insert = insert_into(connection, Suppression)
+    new = insert.on_conflict_do_nothing(index_elements=list(_KEY), index_where=text("lifted_at IS NULL"))
     # in one order everywhere, or two writers would wait for each other
-    for chunk in chunks([rows[key] for key in sorted(rows)]):
-        insert = insert_into(connection, Suppression).values(chunk)
-        new = insert.on_conflict_do_nothing(index_elements=list(_KEY), index_where=text("lifted_at IS NULL"))
-        added += len(connection.execute(new.returning(table(Suppression).c.id)).all())
-    return added
+    written = connection.execute(new.returning(table(Suppression).c.id), [rows[key] for key in sorted(rows)])
+    return len(written.all())
 
 
 def lift(session: Session, suppression_id: int, *, actor: str, reason: str, now: datetime) -> Suppression:
