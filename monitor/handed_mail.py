@@ -53,7 +53,9 @@ class HandedMail:
         self._store = store
         self._secrets = secrets
         self._clock = clock
-        self._settings = {purpose: _settings(purpose, settings) for purpose in PURPOSES}
+        known = collectors.discover()
+        # those of the collector of each purpose, its defaults where it is not configured
+        self._settings = {purpose: settings.get(purpose) or known[purpose].Settings() for purpose in PURPOSES}
         drop = settings.get("mail_drop")
         folders = drop.folders if isinstance(drop, MailDropSettings) else ()
         self._folders = {folder.name: Source(folder.purpose, folder.provider) for folder in folders}
@@ -68,6 +70,7 @@ class HandedMail:
             raise LookupError(f"no source '{source}' — {did_you_mean(source, known.sources)}")
         about = known.sources[source]
         settings = self._settings[about.purpose]
+        assert isinstance(settings, MailboxSettings)
         arrival = Arrival(raw, f"{source}/{where}", min(received_at, self._clock()), about.purpose, about.provider, size,
                           trusted=source in settings.trusted_mailboxes)
         return read(arrival, known.attribute, settings)
@@ -82,10 +85,3 @@ class HandedMail:
                 sources = {**purposes, **self._folders, **boxes}
                 self._known = _Known(sources, context.attribute, time.monotonic() + FRESH_SECONDS)
             return self._known
-
-
-def _settings(purpose: str, configured: Mapping[str, CollectorSettings]) -> MailboxSettings:
-    """Those of the collector of this purpose, its defaults where it is not configured."""
-    found = configured.get(purpose) or collectors.discover()[purpose].Settings()
-    assert isinstance(found, MailboxSettings)
-    return found

@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections import Counter
 
 from collectors.contract import Reason
-from collectors.mail.original import is_redacted
+from collectors.mail import mime
+from collectors.mail.original import infer, is_redacted
 from collectors.mail.report import Recipient
 from collectors.mail_facts.shape import Mail, Refusal, Said
 from collectors.mail_facts.whose import OTHER, clues, is_ours, message_id, provider_of, subject
@@ -54,10 +55,16 @@ def measure_of(one: Recipient) -> str | None:
     return "hard_bounce" if one.hard else MEASURE_OF[one.judgement.category]
 
 
+def sent_from(mail: Mail) -> str | None:
+    """The IP the returned mail was received from, where its header came back; perhaps not one of ours."""
+    return infer(mime.read(mail.arrival.raw).attached).source_ip
+
+
 def bounce(mail: Mail) -> Said | Refusal:
     """Every recipient a notification names."""
     if not mail.report.recipients:
         return Refusal(Reason.NO_DATA, f"{mail.report.kind}: it names no recipient")
+    ip = sent_from(mail)
     counts: Counter[tuple[str, Subject]] = Counter()
     traces: list[Trace] = []
     for one in mail.report.recipients:
@@ -67,7 +74,7 @@ def bounce(mail: Mail) -> Said | Refusal:
         provider = provider_of(one.address.rpartition("@")[2], one.judgement.provider) or OTHER
         address = None if is_redacted(one.address) else one.address
         whose = mail.attribute(clues(
-            mail.report, recipient=address, ip=one.judgement.scope.get("ip"), provider=provider))
+            mail.report, recipient=address, ip=ip or one.judgement.scope.get("ip"), provider=provider))
         about = subject(whose, provider)
         counts[measure if is_ours(whose) else "unattributed_bounce", about] += 1
         if measure in TRACE_OF:

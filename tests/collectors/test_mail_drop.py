@@ -1,9 +1,13 @@
 """Folders other programs drop mails into; the batches go to a real store, as a run takes them."""
 
 import itertools
+import json
 import mailbox
 import os
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -278,3 +282,23 @@ def test_paths_are_as_seen_from_the_configuration(tmp_path):
     said = {"folders": [{"name": "drop", "path": "in"}, {"name": "far", "path": "/var/mail/far"}]}
     settings = MailDropSettings.model_validate(said, context=tmp_path)
     assert [folder.path for folder in settings.folders] == [tmp_path / "in", Path("/var/mail/far")]
+
+
+def test_a_process_killed_while_it_empties_a_maildir_and_started_again_counts_everything_once(tmp_path, maildir, store):
+    for number in range(400):
+        (maildir / "new" / f"{number:03}.mx").write_bytes(bounce(number))
+    configuration = tmp_path / "vigie.yaml"
+    configuration.write_text(json.dumps({
+        "engine": {"url": f"sqlite:///{tmp_path / 'vigie.sqlite'}"},
+        "collectors": {"mail_drop": {"folders": [{"name": "drop", "path": "Maildir"}]}}}))
+    command = [sys.executable, "-m", "monitor", "collect", "mail_drop", "--once", "--config", str(configuration)]
+    for left in (300, 150):
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+            while len(names(maildir / "new")) > left and running.poll() is None:
+                time.sleep(0.005)
+            assert running.poll() is None
+            running.kill()
+
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+    assert (names(maildir / "new"), len(names(maildir / "cur")), traces(store)) == ([], 400, 400)

@@ -49,8 +49,10 @@ def counted(batch: Batch) -> dict[tuple[str, ...], float]:
 
 
 @pytest.mark.parametrize(("case", "expected", "traced"), [
-    ("dsn-two-recipients-xtext", {("hard_bounce", "acme"): 1, ("deferral", "acme"): 1}, ["bounce", "deferral"]),
-    ("dsn-no-blank-lines", {("hard_bounce", "acme"): 1, ("soft_bounce", "acme"): 1}, ["bounce", "bounce"]),
+    ("dsn-two-recipients-xtext", {("hard_bounce", "acme", "192.0.2.33"): 1, ("deferral", "acme", "192.0.2.33"): 1},
+     ["bounce", "deferral"]),
+    ("dsn-no-blank-lines", {("hard_bounce", "acme", "192.0.2.33"): 1, ("soft_bounce", "acme", "192.0.2.33"): 1},
+     ["bounce", "bounce"]),
     ("dsn-empty-final-recipient", {("block", "acme", "192.0.2.33"): 1}, ["block"]),
     ("dsn-delivered", {}, []),
     ("bounce-qmail", {("hard_bounce", "acme"): 1}, ["bounce"]),
