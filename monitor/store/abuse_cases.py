@@ -1,0 +1,202 @@
+"""Abuse cases as rows: opened from what arrived at the abuse desk, moved by people, each change a transition.
+
+`open_cases` goes through the traces once, in the order they were committed: its cursor and the cases it makes are
+one transaction, so a crash repeats nothing and skips nothing. Everything else changes in the caller's session.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlmodel import Session, col, func, select
+
+from collectors.mail.fields import address
+from collectors.mail.mime import head
+from monitor.abuse import JOINS_WITHIN, NEXT, State, Step, kind_of, kinds, thread
+from monitor.records import AbuseCase, Cursor, Customer, EvidenceRow, TraceRow, Transition
+from monitor.store.changes import check_reason, new_id
+from monitor.store.store import Store
+
+REPORTED = ("abuse_letter", "abuse_report")
+DESK = "abuse-desk"
+_MOST_AT_ONCE = 1_000
+_MOST_BATCHES = 200  # of a flood on one matter; its reports are counted on
+_HEAD = 65_536
+
+Shown = Literal["open", "overdue", "closed", "all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What to change of a case; None leaves it as it is. `waits_for` ours: it is our turn."""
+
+    waits_for: Literal["ours", "customer", "provider"] | None = None
+    customer: str | None = None
+    assignee: str | None = None
+    kind: str | None = None
+
+
+def open_cases(store: Store, now: datetime) -> list[str]:
+    """Make cases of what arrived since the last time; returns the ids of the new ones. Safe to repeat."""
+    opened: list[str] = []
+    while True:
+        with store.session() as session:
+            cursor = _cursor(session, now)
+            since = int(cursor.value.get("trace", 0))
+            newest = session.exec(select(func.max(TraceRow.id))).one() or 0
+            chosen = select(TraceRow).where(col(TraceRow.id) > since, col(TraceRow.id) <= newest)
+            chosen = chosen.where(col(TraceRow.kind).in_(REPORTED)).order_by(col(TraceRow.id)).limit(_MOST_AT_ONCE)
+            found = list(session.exec(chosen))
+            opened += [made.id for trace in found if (made := _taken(session, trace, now)) is not None]
+            more = len(found) == _MOST_AT_ONCE
+            cursor.value, cursor.updated_at = {"trace": found[-1].id if more else newest}, now
+            session.add(cursor)
+        if not more:
+            return opened
+
+
+def cases(
+    session: Session, now: datetime, shown: Shown = "open", *, customer: str | None = None, limit: int = 1000
+) -> list[AbuseCase]:
+    """Cases by what presses most: the next deadline first; closed ones by the newest."""
+    chosen = select(AbuseCase)
+    is_open = AbuseCase.state != State.CLOSED
+    if shown in {"open", "overdue"}:
+        chosen = chosen.where(is_open).order_by(col(AbuseCase.deadline_at), col(AbuseCase.id))
+    else:
+        chosen = chosen.order_by(col(AbuseCase.opened_at).desc(), col(AbuseCase.id))
+    if shown == "overdue":
+        chosen = chosen.where(AbuseCase.deadline_at < now)
+    if shown == "closed":
+        chosen = chosen.where(AbuseCase.state == State.CLOSED)
+    if customer is not None:
+        chosen = chosen.where(AbuseCase.customer == customer)
+    return list(session.exec(chosen.limit(limit)))
+
+
+def case(session: Session, case_id: str) -> AbuseCase:
+    """One case. Raises LookupError."""
+    row = session.get(AbuseCase, case_id, with_for_update=True)
+    if row is None:
+        raise LookupError(f"no abuse case {case_id}")
+    return row
+
+
+def history(session: Session, case_id: str) -> list[Transition]:
+    """What was done, oldest first."""
+    chosen = select(Transition).where(Transition.kind == "abuse_case", Transition.of == case_id)
+    return list(session.exec(chosen.order_by(col(Transition.id)).limit(1000)))
+
+
+def assign(
+    session: Session, case_id: str, wanted: Assignment, *, actor: str, reason: str, now: datetime
+) -> AbuseCase:
+    """Say whose turn it is, whose mail it was, who looks after it, or what it is about; opens a closed case again.
+
+    Sorted as another kind, it has that kind's deadline. Raises LookupError, ValueError.
+    """
+    check_reason(reason)
+    row = case(session, case_id)
+    if wanted == Assignment():
+        raise ValueError("say what to change: whom it waits for, the customer, the assignee or the kind")
+    if wanted.kind is not None:
+        if wanted.kind not in kinds():
+            raise ValueError(f"no kind '{wanted.kind}'; known: {', '.join(kinds())}")
+        row.kind, row.deadline_at = wanted.kind, row.opened_at + kinds()[wanted.kind].within
+    if wanted.customer is not None and session.get(Customer, wanted.customer) is None:
+        raise ValueError(f"no customer '{wanted.customer}'")
+    row.customer, row.assignee = wanted.customer or row.customer, wanted.assignee or row.assignee
+    step = Step(wanted.waits_for) if wanted.waits_for else Step.REPORT
+    told = {name: value for name in ("customer", "assignee", "kind") if (value := getattr(wanted, name)) is not None}
+    _step(session, row, step, actor=actor, why=reason, now=now, evidence=told)
+    return row
+
+
+def close(session: Session, case_id: str, *, actor: str, reason: str, now: datetime) -> AbuseCase:
+    """Say that nothing is left to do. Closing twice changes nothing. Raises LookupError, ValueError."""
+    check_reason(reason)
+    row = case(session, case_id)
+    if row.state != State.CLOSED:
+        _step(session, row, Step.CLOSE, actor=actor, why=reason, now=now)
+    return row
+
+
+def note(session: Session, case_id: str, *, actor: str, reason: str, now: datetime) -> AbuseCase:
+    """Leave word for whoever reads on. Raises LookupError, ValueError."""
+    check_reason(reason)
+    row = case(session, case_id)
+    session.add(_transition(row, row.state, actor=actor, why=reason, now=now))
+    return row
+
+
+def _taken(session: Session, trace: TraceRow, now: datetime) -> AbuseCase | None:
+    """The case a report opened; None where it joined one that is open."""
+    kind, source = kind_of(trace.category, trace.text), trace.ip or trace.domain
+    reporter = _reporter(session, trace.batch_id)
+    known = session.exec(
+        select(AbuseCase).where(
+            AbuseCase.state != State.CLOSED, AbuseCase.kind == kind, AbuseCase.customer == trace.customer,
+            AbuseCase.source == source, col(AbuseCase.newest_at) >= trace.known_at - JOINS_WITHIN,
+        ).order_by(col(AbuseCase.opened_at).desc())
+    ).all()
+    joined = next((row for row in known if _same_matter(row, trace, reporter)), None)
+    if joined is not None:
+        joined.reports += 1
+        joined.newest_at = max(joined.newest_at, trace.known_at)
+        joined.batches = [*joined.batches, trace.batch_id][:_MOST_BATCHES]
+        session.add(joined)
+        return None
+    row = AbuseCase(
+        id=new_id("abu"), customer=trace.customer, kind=kind, state=State.OPEN, source=source, reporter=reporter,
+        subject=trace.text or "", batches=[trace.batch_id], opened_at=trace.known_at, newest_at=trace.known_at,
+        deadline_at=trace.known_at + kinds()[kind].within,
+    )
+    session.add(row)
+    why = f"{kind} reported{f' by {reporter}' if reporter else ''}{f': {trace.text}' if trace.text else ''}"
+    session.add(_transition(row, "none", actor=DESK, why=why, now=now))
+    session.flush()
+    return row
+
+
+def _same_matter(row: AbuseCase, trace: TraceRow, reporter: str | None) -> bool:
+    """Letters that name nothing of ours are one matter only as one correspondence."""
+    if row.customer is not None or row.source is not None:
+        return True
+    return row.reporter == reporter and thread(row.subject) == thread(trace.text)
+
+
+def _reporter(session: Session, batch_id: int) -> str | None:
+    """The domain that wrote, as far as the mail was kept."""
+    body = session.exec(select(EvidenceRow.body).where(EvidenceRow.batch_id == batch_id).limit(1)).first()
+    if body is None:
+        return None
+    begun = zlib.decompressobj().decompress(body, _HEAD)
+    domain = address(head(begun).get("from")).rpartition("@")[2].strip().lower()
+    return domain[:253] or None
+
+
+def _cursor(session: Session, now: datetime) -> Cursor:
+    """Where we stand, locked until the session ends."""
+    row = session.get(Cursor, (DESK, "trace"), with_for_update=True)
+    return row or Cursor(collector=DESK, name="trace", value={}, updated_at=now)
+
+
+def _step(
+    session: Session, row: AbuseCase, step: Step, *, actor: str, why: str, now: datetime, evidence: dict[str, str] | None = None
+) -> None:
+    old = State(row.state)
+    row.state = NEXT[old, step].value
+    row.closed_at = (row.closed_at or now) if row.state == State.CLOSED else None
+    session.add(row)
+    session.add(_transition(row, old.value, actor=actor, why=why, now=now, evidence=evidence))
+
+
+def _transition(
+    row: AbuseCase, old: str, *, actor: str, why: str, now: datetime, evidence: dict[str, str] | None = None
+) -> Transition:
+    return Transition(
+        at=now, kind="abuse_case", of=row.id, old=old, new=row.state, why=why, actor=actor, evidence=evidence or {}
+    )
