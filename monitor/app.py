@@ -36,6 +36,8 @@ from monitor.rules import load_rules
 from monitor.running import Runner, Tally
 from monitor.schedule import LEASE, Schedule, Work
 from monitor.store import Store, Taken
+from monitor.store.abuse_cases import open_cases
+from monitor.store.enrolments import lapse
 from monitor.store.inventory import apply_difference, read_inventory
 from monitor.store.retention import Retention
 
@@ -43,6 +45,7 @@ log = logging.getLogger(__name__)
 
 ROLL_UP_EVERY = timedelta(minutes=5)
 PRUNE_EVERY = timedelta(days=1)
+DESK_EVERY = timedelta(minutes=1)
 WATCH_AGAIN_SECONDS = 600.0  # a watcher starts anew so often, to see mailboxes the inventory has gained
 LOOK_SECONDS = 1.0  # how often what other processes did is looked at
 STALE_RUNS = 3  # a source that missed so many turns is not believed to be complete
@@ -146,6 +149,7 @@ class Application:
                 self.schedule.loop(f"watch:{name}", partial(self._watch, name, collector))
         self.schedule.add(Work("roll-up", ROLL_UP_EVERY, self._roll_up))
         self.schedule.add(Work("prune", PRUNE_EVERY, self._prune))
+        self.schedule.add(Work("desk", DESK_EVERY, self._desk))
         self.schedule.loop("judge", self._judge)
         self.schedule.loop("tell", self._tell)
 
@@ -158,6 +162,12 @@ class Application:
 
     def _prune(self) -> None:
         self.store.prune(self.clock(), Retention(**dict(self.config.engine.retention)))
+
+    def _desk(self) -> None:
+        """Make cases of letters to the abuse desk; end enrolments whose time is over."""
+        open_cases(self.store, self.clock())
+        with self.store.session() as session:
+            lapse(session, self.clock())
 
     # ── loops ──
 
