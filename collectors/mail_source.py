@@ -108,7 +108,8 @@ class MailboxCollector:
         mailbox = door.mailbox
         arrival = Arrival(
             letter.raw, f"{mailbox.name}/{mailbox.folder}/{letter.uid}", min(letter.received_at, now), self.name,
-            mailbox.provider, None if letter.whole else letter.size, mailbox.name in self.settings.trusted_mailboxes)
+            mailbox.provider, None if letter.whole else letter.size,
+            mailbox.name in self.settings.trusted_mailboxes)
         _, batch = read(arrival, context.attribute, self.settings)
         return replace(batch, acknowledge=partial(door.park if batch.parked else door.finish, letter.uid))
 

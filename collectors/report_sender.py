@@ -34,10 +34,11 @@ def is_vouched_for(headers: Mapping[str, str], server: str) -> bool:
 def speaks_for(headers: Mapping[str, str], recipient: str | None) -> bool:
     """Whether the sender may tell what became of a recipient: it is its domain, or its mailbox provider.
 
-    Anybody can sign for a domain of his own, and report about everybody else's recipients. A recipient the report
-    hides is named by nobody but our own records. Too strict for reports passed on by a third party.
+    Anybody can sign for a domain of their own, and report about everybody else's recipients. A recipient the
+    report hides is named by nobody but our own records. Too strict for reports passed on by a third party.
     """
-    sender, theirs = (address(said).rpartition("@")[2].lower() for said in (headers.get("from", ""), recipient or ""))
+    said = (headers.get("from", ""), recipient or "")
+    sender, theirs = (address(one).rpartition("@")[2].lower() for one in said)
     if recipient is None or (sender and (_is_of(sender, theirs) or _is_of(theirs, sender))):
         return True
     ends = [".".join(sender.split(".")[start:]) for start in range(sender.count(".") + 1)]

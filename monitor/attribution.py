@@ -1,20 +1,20 @@
-"""Whose mail was it? Clues of a report → customer, stream, campaign, recipient. Pure but for what it is handed.
+"""Whose mail was it? Clues of a report → customer, stream, campaign, recipient. Pure but for what it is told.
 
 The surest clue wins and is named (`how`); a weaker one never overrules it:
 
-1. `token`             our own token, signed: in the return path, X-Vigie-Token or any id (monitor.sender.token)
+1. `token`             our own signed token: in the return path, X-Vigie-Token or an id (monitor.sender.token)
 2. `cfbl_feedback_id`  CFBL-Feedback-ID (RFC 9477; white space removed) that names a customer of ours
 3. `message_id`        a Message-ID our own MTAs recorded, for one customer
 4. `feedback_id`       Feedback-ID, such as campaign:stream:customer:sender
 5. `header`            a header that the inventory says only one customer's mails carry (`id_headers`)
-6. `id`                a customer's name anywhere else we put it, as in a return path `bounce+customer.stream@`
+6. `id`                a customer's name elsewhere, as in a return path `bounce+customer.stream@`
 7. `domain`            a sending domain that belongs to one customer
 8. `recipient`         a recipient, reported in clear, to whom lately only one customer has sent
 9. `ip`                a dedicated sending IP
 
-What the report says (recipient, IP, domain) and what our token or records say of the recipient (`recipient_ref`,
-`recipient_hash`) stand apart. An IP or domain is kept only where it is ours: a stranger's report must not name
-new ones. Only a token shows by itself that the mail was ours; any other clue is what a report *says*, and
+What the report says (recipient, IP, domain) and what our token or records say of the recipient
+(`recipient_ref`, `recipient_hash`) stand apart. An IP or domain is kept only where it is ours: a stranger's
+report must not name new ones. Only a token shows by itself that the mail was ours; any other clue is what a report *says*, and
 may be forged. A token that is garbled, blotted out, forged or out of date attributes nothing and is no error.
 """
 
@@ -132,8 +132,8 @@ def _by_feedback_id(known: Directory, clues: Clues) -> Attribution | None:
 
 
 def _by_header(known: Directory, clues: Clues) -> Attribution | None:
-    said = (clues.headers or {}).items()
-    customer = next((known.headers[one] for name, value in said if (one := (name, value.strip())) in known.headers), None)
+    said = ((name, value.strip()) for name, value in (clues.headers or {}).items())
+    customer = next((known.headers[one] for one in said if one in known.headers), None)
     return Attribution(customer=customer) if customer else None
 
 

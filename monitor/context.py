@@ -48,7 +48,8 @@ class RunContext:
     """The inventory as it stands when the run begins; it does not change under the run's feet."""
 
     def __init__(
-        self, store: Store, collector: str, secrets: Mapping[str, SecretStr], stop: threading.Event, now: datetime
+        self, store: Store, collector: str, secrets: Mapping[str, SecretStr], stop: threading.Event,
+        now: datetime,
     ) -> None:
         self._store = store
         self._collector = collector

@@ -52,7 +52,7 @@ class Checked(BaseModel):
 
 
 class SenderKey(BaseModel):
-    """The key (hex) the customer's sender makes tokens and `recipient_ref`s with, and what filters call it."""
+    """The key (hex) a customer's sender makes tokens and `recipient_ref`s with, and what filters call it."""
 
     customer: str
     key: str
@@ -68,7 +68,7 @@ def compact(
     false_positive_rate: Annotated[float, Query(ge=RATES[0], le=RATES[1])] = FALSE_POSITIVE_RATE,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """The compact filter for the sender module (monitor.sender.suppressions); with an ETag for the next time."""
+    """The compact filter for the sender module (monitor.sender.suppressions), with an ETag for the next time."""
     services: Services = request.app.state.services
     store = services.store
     with store.reading_session() as session:
@@ -85,7 +85,9 @@ def compact(
 
 
 @router.get("/v1/suppressions/key")
-def sender_key(request: Request, response: Response, caller: Gates, *, customer: _Customer = None) -> SenderKey:
+def sender_key(
+    request: Request, response: Response, caller: Gates, *, customer: _Customer = None
+) -> SenderKey:
     """The key of one customer's sender. Who holds it can try addresses against this customer's lists."""
     services: Services = request.app.state.services
     store = services.store

@@ -1,10 +1,10 @@
-"""Suppressions as people and systems write them: JSON, NDJSON, CSV or one address per line, for API and command.
+"""Suppressions as people and systems write them: JSON, NDJSON, CSV or one address a line, for API and command.
 
     {"customer": "acme", "address": "ann@example.org", "reason": "unsubscribe", "stream": "newsletter"}
 
-Either `address` (or `email`) or `ref` (20 hex digits, as an export has it) names the recipient; the rest may be
-left out where the caller gives it for all lines. CSV has those names as its header; without a header its first
-column is the address or ref. An address is turned into its reference at once and kept nowhere. A line that
+Either `address` (or `email`) or `ref` (20 hex digits, as an export has it) names the recipient; the rest may
+be left out where the caller gives it for all lines. CSV has those names as its header; without a header its
+first column is the address or ref. An address is turned into its reference at once and kept nowhere. A line that
 cannot be taken is named with its number and why, without what stood in it; the others count.
 """
 
@@ -79,7 +79,10 @@ class Line(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What holds for every line: who brings them, when, and what they leave out. `only` binds them to a customer."""
+    """What holds for every line: who brings them, when, and what they leave out.
+
+    `only` binds them to a customer.
+    """
 
     source: str
     now: datetime
@@ -105,10 +108,14 @@ def streams_of_customers(session: Session) -> dict[str, frozenset[str]]:
 
 
 def read_lines(body: bytes | list[Any], given: Given, most: int) -> tuple[list[Suppressed], list[LineError]]:
-    """Lines as they were written, or objects already decoded. Raises LinesError for what is no list of suppressions, or one of more than `most` lines."""
+    """Lines as they were written, or objects already decoded.
+
+    Raises LinesError for what is no list of suppressions, or one of more than `most` lines.
+    """
     found: list[Suppressed] = []
     refused: list[LineError] = []
-    for number, (line, said) in enumerate(_written(body) if isinstance(body, bytes) else enumerate(body, 1), 1):
+    lines = _written(body) if isinstance(body, bytes) else enumerate(body, 1)
+    for number, (line, said) in enumerate(lines, 1):
         if number > most:
             raise LinesError(f"more than {most:,} lines; send them in parts")
         try:
@@ -155,7 +162,8 @@ def _written(body: bytes) -> Iterator[tuple[int, Any]]:
         try:
             yield 1, orjson.loads(body)  # one object, which may be spread over lines
         except orjson.JSONDecodeError:
-            yield from ((number, _json(line)) for number, line in enumerate(body.split(b"\n"), 1) if line.strip())
+            lines = enumerate(body.split(b"\n"), 1)
+            yield from ((number, _json(line)) for number, line in lines if line.strip())
     else:
         yield from _csv(body)
 
@@ -184,7 +192,8 @@ def _csv(body: bytes) -> Iterator[tuple[int, Any]]:
             names = [cell.lower() for cell in cells]
             if {"address", "email", "ref"} & set(names):
                 if strange := set(names) - _NAMES:
-                    raise LinesError(f"no column {', '.join(sorted(strange))}; known: {', '.join(sorted(_NAMES))}")
+                    known = ", ".join(sorted(_NAMES))
+                    raise LinesError(f"no column {', '.join(sorted(strange))}; known: {known}")
                 header = names
                 continue
             header = ["ref" if _REF.fullmatch(cells[0].lower()) else "address"]

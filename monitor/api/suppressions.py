@@ -69,7 +69,7 @@ class Added(BaseModel):
 
 
 class Shown(BaseModel):
-    """A suppression. `stream` null: all streams. `batch_id` is that of the trace and evidence it arose from."""
+    """A suppression. `stream` null: all streams. `batch_id`: of the trace and evidence it arose from."""
 
     id: int
     customer: str
@@ -122,7 +122,7 @@ def listed(
 def add(
     request: Request, caller: Operates, body: _Body, content_encoding: Annotated[str, Header()] = ""
 ) -> Added:
-    """One (a JSON object) or up to 10,000 (an array, or one per line). They hold from the moment of the answer."""
+    """One (a JSON object) or up to 10,000 (an array, or one per line). They hold from the answer on."""
     return _add(request, caller, unpacked(body, content_encoding.strip().lower()), MOST_AT_ONCE)
 
 
@@ -136,7 +136,7 @@ def take_over(
     reason: Reason = "manual",
     content_encoding: Annotated[str, Header()] = "",
 ) -> Added:
-    """A list of up to 200,000 from elsewhere: CSV, NDJSON or one address per line; all of it or nothing is written."""
+    """A list of up to 200,000 from elsewhere: CSV, NDJSON or one address per line, in one transaction."""
     given = own_customer(caller, customer), reason
     return _add(request, caller, unpacked(body, content_encoding.strip().lower()), MOST_IMPORTED, *given)
 
@@ -168,7 +168,8 @@ def export(
     """All in force, as `import` takes them: references, no addresses."""
     services: Services = request.app.state.services
     kind = {"csv": "text/csv", "ndjson": "application/x-ndjson"}[layout]
-    return StreamingResponse(exported(services.store, own_customer(caller, customer), layout), media_type=kind)
+    pieces = exported(services.store, own_customer(caller, customer), layout)
+    return StreamingResponse(pieces, media_type=kind)
 
 
 def exported(store: Store, customer: str | None, layout: str) -> Iterator[bytes]:
@@ -196,7 +197,8 @@ def _as_csv(rows: Any) -> bytes:
 
 
 def _add(
-    request: Request, caller: Caller, body: bytes, most: int, customer: str | None = None, reason: str = "manual"
+    request: Request, caller: Caller, body: bytes, most: int, customer: str | None = None,
+    reason: str = "manual",
 ) -> Added:
     services: Services = request.app.state.services
     store, now = services.store, services.now()

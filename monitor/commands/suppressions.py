@@ -1,4 +1,4 @@
-"""`vigie suppressions`: who must not be mailed again, by customer. Addresses go in; only references are kept."""
+"""`vigie suppressions`: who must not be mailed again. Addresses go in; only references are kept."""
 
 from __future__ import annotations
 
@@ -60,12 +60,13 @@ def list_(recipient: str | None, limit: int, config_file: Path, *, as_json: bool
 @config_option
 @json_option
 def add(
-    addresses: tuple[str, ...], customer: str, stream: str | None, reason: str, text: str | None, config_file: Path,
-    *, as_json: bool,
+    addresses: tuple[str, ...], customer: str, stream: str | None, reason: str, text: str | None,
+    config_file: Path, *, as_json: bool,
 ) -> None:
     """Never mail these addresses again for this customer."""
     said = {"customer": customer, "stream": stream, "reason": reason, "text": text}
-    objects = [{"address": each} | {name: value for name, value in said.items() if value} for each in addresses]
+    stated = {name: value for name, value in said.items() if value}
+    objects = [stated | {"address": each} for each in addresses]
     with stored(config_file) as store:
         _add(store, objects, (customer, reason), MOST_AT_ONCE, as_json=as_json)
 
@@ -141,7 +142,9 @@ def check(
     sys.exit(1 if found else 0)
 
 
-def _add(store: Store, written: bytes | list[Any], said: tuple[str, str], most: int, *, as_json: bool) -> None:
+def _add(
+    store: Store, written: bytes | list[Any], said: tuple[str, str], most: int, *, as_json: bool
+) -> None:
     customer, reason = said
     with store.reading_session() as session:
         streams = streams_of_customers(session)
@@ -167,4 +170,5 @@ def _line(row: Suppression) -> str:
     where = f"{row.customer}/{row.stream}" if row.stream else row.customer
     lifted = f"  lifted by {row.lifted_by}: {row.lift_reason}" if row.lifted_at else ""
     about = " ".join(filter(None, (row.source, row.how, row.text)))
-    return f"{row.id}  {row.since:%Y-%m-%d %H:%M UTC}  {where}  {row.recipient_ref}  {row.reason}  {about}{lifted}"
+    since = f"{row.since:%Y-%m-%d %H:%M UTC}"
+    return "  ".join((str(row.id), since, where, row.recipient_ref, row.reason, about)) + lifted

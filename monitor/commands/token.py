@@ -24,13 +24,13 @@ def token() -> None:
 @click.option("--customer", required=True)
 @click.option("--stream")
 @click.option("--campaign")
-@click.option("--recipient", metavar="ADDRESS", help="So that a report that hides it still tells whom to suppress.")
+@click.option("--recipient", metavar="ADDRESS", help="A report that hides it then still tells whom to suppress.")
 @click.option("--domain", default="bounces.example.com", show_default=True, help="Of the return path.")
 @config_option
 @json_option
 def make(
-    customer: str, stream: str | None, campaign: str | None, recipient: str | None, domain: str, config_file: Path,
-    *, as_json: bool,
+    customer: str, stream: str | None, campaign: str | None, recipient: str | None, domain: str,
+    config_file: Path, *, as_json: bool,
 ) -> None:
     """A token for one mail, and where to put it."""
     with stored(config_file) as store:
@@ -60,7 +60,7 @@ def read(text: str, config_file: Path, *, as_json: bool) -> None:
     with stored(config_file) as store, store.reading_session() as session:
         streams = streams_of_customers(session)
         keys = keys_of((customer, store.customer_key(customer)) for customer in streams)
-        found = next(filter(None, (read_token(keys, piece) for piece in reversed(local_part.split("+")))), None)
+        found = read_token(keys, local_part.rpartition("+")[2])
         if found is None:
             click.echo("no token of ours: garbled, forged, or of a key given up", err=True)
             sys.exit(1)

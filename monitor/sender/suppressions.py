@@ -1,12 +1,12 @@
 """May this recipient be mailed? Answered beside the MTA: `no` on the spot, `maybe` confirmed by the server.
 
 `SuppressionFilter` holds a customer's suppressed recipients as fingerprints cut so short that, on average, at
-most the stated share of other addresses is taken for one of them. It never misses a suppressed one that was there
-when it was made, and says nothing of streams; `Suppressions.confirm` asks the server, which knows both.
+most the stated share of other addresses is taken for one of them. It never misses one that was suppressed when
+it was made, and says nothing of streams; `Suppressions.confirm` asks the server, which knows both.
 
-The format (version 1, little-endian): a header (`_HEADER`), then 2^bucket_bits + 1 offsets of 4 bytes, then the
-fingerprints. Of each `recipient_ref` the first bits name a bucket, the next 1, 2 or 4 bytes are its fingerprint
-there; in a bucket they are sorted. With n recipients a strange address hits with probability
+The format (version 1, little-endian): a header (`_HEADER`), then 2^bucket_bits + 1 offsets of 4 bytes, then
+the fingerprints. Of each `recipient_ref` the first bits name a bucket, the next 1, 2 or 4 bytes are its
+fingerprint there; in a bucket they are sorted. With n recipients a strange address hits with probability
 n / 2^(bucket_bits + 8 · width); of the widths that keep the promise the smallest file is taken.
 
 A filter tells addresses only to whoever has the customer's key, and with the key anybody can try addresses
@@ -32,7 +32,8 @@ from monitor.sender.recipient import key_name, recipient_ref
 
 FALSE_POSITIVE_RATE = 1e-3
 RATES = (1e-9, 0.1)  # the lowest and highest share that can be asked for
-_HEADER = struct.Struct("<4sBBBxI5s3xI")  # magic, version, bucket bits, width, count, key name, CRC-32 of the rest
+# magic, version, bucket bits, width, count, key name, CRC-32 of the rest
+_HEADER = struct.Struct("<4sBBBxI5s3xI")
 _MAGIC, _VERSION = b"VGSF", 1
 _CODES = {1: "B", 2: "H", 4: "I"}  # width of a fingerprint → array code
 _MOST_BUCKET_BITS = 24
@@ -46,7 +47,7 @@ class SuppressionFilter:
     """A filter as it was loaded; safe to read from any thread."""
 
     def __init__(self, data: bytes, key: bytes) -> None:
-        """Raises FilterError for what is cut short, damaged, of another version or of another customer's key."""
+        """Raises FilterError for what is cut short, damaged, of another version or another customer's key."""
         if len(data) < _HEADER.size:
             raise FilterError("the filter is cut short")
         self._bucket_bits: int
@@ -79,7 +80,9 @@ class SuppressionFilter:
         return place < end and self._fingerprints[place] == fingerprint
 
 
-def build_filter(refs: Iterable[bytes], key: bytes, false_positive_rate: float = FALSE_POSITIVE_RATE) -> bytes:
+def build_filter(
+    refs: Iterable[bytes], key: bytes, false_positive_rate: float = FALSE_POSITIVE_RATE
+) -> bytes:
     """The filter of these `recipient_ref`s. Raises ValueError for a rate out of bounds."""
     if not RATES[0] <= false_positive_rate <= RATES[1]:
         raise ValueError(f"false_positive_rate lies between {RATES[0]:g} and {RATES[1]:g}")
@@ -148,7 +151,8 @@ class Suppressions:
         about = f"customer={quote(self._customer, safe='')}"
         with self._lock:
             path = f"/v1/suppressions/filter?{about}&false_positive_rate={self._rate:g}"
-            status, headers, data = self._ask("GET", path, headers={"If-None-Match": self._etag} if self._etag else {})
+            known = {"If-None-Match": self._etag} if self._etag else {}
+            status, headers, data = self._ask("GET", path, headers=known)
             if status == 304:
                 return False
             key = bytes.fromhex(self._json("GET", f"/v1/suppressions/key?{about}")["key"])
@@ -162,7 +166,10 @@ class Suppressions:
         return loaded is None or loaded.may_contain(address)
 
     def confirm(self, address: str, stream: str | None = None) -> bool:
-        """What the server says: True where the recipient must not be mailed in this stream. Raises NotAnsweredError."""
+        """The server's word: True where the recipient must not be mailed in this stream.
+
+        Raises NotAnsweredError.
+        """
         asked = {"customer": self._customer, "stream": stream, "addresses": [address]}
         answer = self._json("POST", "/v1/suppressions/check", asked)
         return bool(answer["suppressed"])
@@ -186,7 +193,8 @@ class Suppressions:
         try:
             connection.request(method, self._url.path.rstrip("/") + path, body, sent)
             response = connection.getresponse()
-            answer = response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+            named = {name.lower(): value for name, value in response.getheaders()}
+            answer = response.status, named, response.read()
         except (OSError, http.client.HTTPException) as error:
             raise NotAnsweredError(f"{self._url.hostname} does not answer: {error}") from error
         finally:

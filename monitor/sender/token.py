@@ -12,8 +12,8 @@ RFC 9477 advises an HMAC there, for whoever can invent a report could unsubscrib
     10 bytes HMAC-SHA256 of all that, cut to 80 bits
 
 in base32 of RFC 4648, which survives servers that fold case: at most 55 characters, 57 with `b+` before it; a
-local part may have 64. References are keyed hashes, so that a token tells a stranger neither stream nor campaign;
-they are found again among the names the inventory knows, in whatever order it lists them.
+local part may have 64. References are keyed hashes, so that a token tells a stranger neither stream nor
+campaign; they are found again among the names the inventory knows, in whatever order it lists them.
 
 A token lives as long as its key: one that is garbled, blotted out, forged or of a key given up reads as None.
 It shows that the mail was ours, not who sends the report: whoever got the mail can show the token. Pure;
@@ -60,7 +60,11 @@ Keys = Mapping[bytes, tuple[str, bytes]]  # name of the key → customer, key
 
 
 def make_token(
-    key: bytes, customer: str, stream: str | None = None, campaign: str | None = None, recipient_ref: bytes | None = None
+    key: bytes,
+    customer: str,
+    stream: str | None = None,
+    campaign: str | None = None,
+    recipient_ref: bytes | None = None,
 ) -> str:
     """A token with the key of this customer. Raises ValueError for a `recipient_ref` that is none."""
     if recipient_ref is not None and len(recipient_ref) != REF_BYTES:
@@ -110,7 +114,8 @@ def _decoded(text: str) -> bytes | None:
 
 
 def _mac(key: bytes, customer: str, body: bytes) -> bytes:
-    return hmac.digest(key, b"token\0" + customer.encode("utf-8", "surrogatepass") + b"\0" + body, "sha256")[:_MAC]
+    said = b"token\0" + customer.encode("utf-8", "surrogatepass") + b"\0" + body
+    return hmac.digest(key, said, "sha256")[:_MAC]
 
 
 def _reference(key: bytes, kind: str, name: str) -> bytes:

@@ -1,7 +1,7 @@
 """Taking batches: all facts, cursors and idempotency keys of a call in one transaction.
 
-Order within it: batch keys → series → readings, latest, listings → traces, suppressions, evidence, parked → cursors. Intakes
-take turns (Engines.alone), so `known_at` never runs backwards in the order of commits.
+Order within it: batch keys → series → readings, latest, listings → traces, suppressions, evidence, parked →
+cursors. Intakes take turns (Engines.alone), so `known_at` never runs backwards in the order of commits.
 """
 
 from __future__ import annotations
@@ -60,8 +60,11 @@ class Intake:
             new = [(id_, batch) for id_, batch in zip(ids, batches, strict=True) if id_ is not None]
             touched, looked_up = write_numbers(connection, self._series, new, known_at)
             _write_traces(connection, zip(ids, batches, traces, strict=True), known_at)
-            arisen = zip(ids, suppressions, strict=True)
-            suppress(connection, (replace(each, batch_id=id_) for id_, found in arisen if id_ for each in found), known_at)
+            arisen = [
+                replace(each, batch_id=id_)
+                for id_, found in zip(ids, suppressions, strict=True) if id_ is not None for each in found
+            ]  # fmt: skip
+            suppress(connection, arisen, known_at)
             for id_, batch in new:
                 _keep_bodies(connection, id_, batch, (known_at, known_at + evidence_for))
             _move_cursors(connection, batches, known_at)
@@ -78,8 +81,8 @@ class Intake:
         message_id = trace.message_id and trace.message_id[:INDEXED_LENGTH]
         said = (
             trace.kind, subject.customer, subject.stream, subject.campaign, subject.ip, subject.domain,
-            subject.provider, recipient, self._ref(trace), message_id, trace.category, trace.status, trace.reply_code,
-            trace.text, trace.how,
+            subject.provider, recipient, self._ref(trace), message_id, trace.category, trace.status,
+            trace.reply_code, trace.text, trace.how,
         )  # fmt: skip
         return (*(value and clean(value) for value in said), trace.count)
 

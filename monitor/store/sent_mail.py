@@ -1,7 +1,7 @@
 """What our own MTAs recorded of a message or a recipient, as a clue to whose mail a report is about.
 
 Only records that came as delivery events are looked at: what a report said of a message before must not
-vouch for the next report. Says nothing of mail that left no trace, and nothing where customers' records disagree.
+vouch for the next report. Says nothing of mail that left no trace, nor where customers' records disagree.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def of_message(session: Session, message_id: str) -> Attribution | None:
     customer = _agreed(row.customer for row in rows)
     if customer is None:
         return None
-    return Attribution(customer=customer, **{name: _agreed(getattr(row, name) for row in rows) for name in _SAID})
+    said = {name: _agreed(getattr(row, name) for row in rows) for name in _SAID}
+    return Attribution(customer=customer, **said)
 
 
 def of_recipient(session: Session, recipient_hash: str, since: datetime) -> Attribution | None:
@@ -55,7 +56,7 @@ def of_recipient(session: Session, recipient_hash: str, since: datetime) -> Attr
 
 def campaigns(session: Session, customer: str) -> Sequence[str]:
     """Every campaign of the customer that anything was ever counted for."""
-    chosen = select(Series.campaign).where(Series.customer == customer, col(Series.campaign).is_not(None)).distinct()
+    chosen = select(Series.campaign).where(Series.customer == customer).distinct()
     return [campaign for campaign in session.exec(chosen) if campaign]
 
 

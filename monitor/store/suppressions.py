@@ -1,9 +1,9 @@
 """Who must not be mailed again, by customer: what facts forbid, what people add, what is lifted and why.
 
 A recipient stands here as `recipient_ref`, which the customer's own sender can compute and nobody else.
-What facts forbid is written in the transaction of the facts, and only where their authenticity holds: the source
-was verified, or the report brought back our own token that names the recipient. Nothing is deleted: a row that
-is lifted stays, and a new fact makes a new row.
+What facts forbid is written in the transaction of the facts, and only where their authenticity holds: the
+source was verified, or the report brought back our own token that names the recipient. Nothing is deleted: a
+row that is lifted stays, and a new fact makes a new row.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 from sqlmodel import Session, col, func, select
@@ -75,13 +75,11 @@ def _is_authentic(trace: Trace) -> bool:
 
 def suppress(connection: Connection, wanted: Iterable[Suppressed], known_at: datetime) -> int:
     """Write those not in force yet; returns how many that were."""
-    rows = {
-        tuple(getattr(each, name) for name in _KEY): {
-            **{name: getattr(each, name) for name in Suppressed.__slots__},
-            "since": min(each.since, known_at), "known_at": known_at,
-        }
-        for each in wanted
-    }  # fmt: skip
+    rows: dict[tuple[str, ...], dict[str, Any]] = {}
+    for each in wanted:
+        said = {name: getattr(each, name) for name in Suppressed.__slots__}
+        row = said | {"since": min(each.since, known_at), "known_at": known_at}
+        rows.setdefault(tuple(said[name] for name in _KEY), row)  # the first of several
     if not rows:
         return 0
     insert = insert_into(connection, Suppression)
@@ -92,7 +90,7 @@ def suppress(connection: Connection, wanted: Iterable[Suppressed], known_at: dat
 
 
 def lift(session: Session, suppression_id: int, *, actor: str, reason: str, now: datetime) -> Suppression:
-    """Allow again. Lifting twice changes nothing. Raises LookupError for an unknown id, ValueError without a reason."""
+    """Allow again; lifting twice changes nothing. Raises LookupError, or ValueError without a reason."""
     if not reason.strip():
         raise ValueError("a reason is needed: who reads this later must know why")
     row = session.get(Suppression, suppression_id)
@@ -159,6 +157,6 @@ def refs_in_force(session: Session, customer: str) -> Sequence[str]:
 
 
 def version(session: Session, customer: str) -> tuple[int, int]:
-    """How many rows the customer has and how many are lifted: both only grow, so together they name a state."""
-    counted = select(func.count(), func.count(col(Suppression.lifted_at))).where(Suppression.customer == customer)
-    return session.exec(counted).one()
+    """How many rows the customer has, and how many are lifted: both only grow, together they name a state."""
+    counted = select(func.count(), func.count(col(Suppression.lifted_at)))
+    return session.exec(counted.where(Suppression.customer == customer)).one()
