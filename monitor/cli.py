@@ -11,6 +11,7 @@ from monitor.commands.lazy import LazyGroup, Table
 
 COMMANDS: Table = {
     "apply": ("monitor.commands.apply", "apply", "Bring the stored inventory to what a file says."),
+    "abuse": ("monitor.commands.abuse", "abuse", "Cases of the abuse desk: whose turn it is, until when."),
     "check-config": ("monitor.commands.check_config", "check_config", "Check configuration, rules and inventory."),
     "db": ("monitor.commands.db", "db", "Schema, retention and size of the database."),
     "dnsbl": ("monitor.commands.dnsbl", "dnsbl", "Ask DNS block and allow lists about IPs and domains."),

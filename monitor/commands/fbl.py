@@ -9,10 +9,10 @@ from typing import Any, get_args
 
 import click
 
-from monitor.commands.failing import Failure
 from monitor.commands.stored import (
     AHEAD,
     actor,
+    changing,
     config_option,
     json_option,
     print_json,
@@ -65,16 +65,12 @@ def set_state(
 ) -> None:
     """Say how it stands at PROVIDER with SUBJECT (an IP or network, a domain, a name); `none` forgets it."""
     who = {"actor": actor(), "reason": reason}
-    with stored(config_file) as store:
-        try:
-            with store.session() as session:
-                if state == "none":
-                    row = drop_enrolment(session, (provider, kind, subject), **who, now=utc_now())
-                else:
-                    wish = Wish(provider, kind, subject, State(state), **details)
-                    row = set_enrolment(session, wish, **who, now=utc_now())
-        except (LookupError, ValueError) as error:
-            raise Failure(2, str(error)) from None
+    with changing(config_file) as session:
+        if state == "none":
+            row = drop_enrolment(session, (provider, kind, subject), **who, now=utc_now())
+        else:
+            wish = Wish(provider, kind, subject, State(state), **details)
+            row = set_enrolment(session, wish, **who, now=utc_now())
     if as_json:
         print_row(row)
     else:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import click
-from sqlmodel import Session, SQLModel
+from sqlmodel import SQLModel
 
-from monitor.commands.failing import Failure
-from monitor.commands.stored import AHEAD, actor, config_option, json_option, print_row, stored, utc_now
+from monitor.commands.stored import AHEAD, actor, changing, config_option, json_option, print_row, utc_now
 from monitor.gate import canonical
 from monitor.notify.message import brake_text, when, where
 from monitor.store import changes
@@ -58,7 +56,7 @@ def slow(
 @json_option
 def lift(suspension_id: str, reason: str, config_file: Path, *, as_json: bool) -> None:
     """Lift a suspension."""
-    with _changing(config_file) as session:
+    with changing(config_file) as session:
         row = changes.lift(session, suspension_id, actor=actor(), reason=reason, now=utc_now())
     _show(row, f"{row.id} is lifted: {where(row.scope)}", as_json=as_json)
 
@@ -75,14 +73,14 @@ def silence(
 ) -> None:
     """Do not tell of matching incidents for a time; they are judged on."""
     if ended is not None:
-        with _changing(config_file) as session:
+        with changing(config_file) as session:
             row = changes.end_silence(session, ended, actor=actor(), reason=reason, now=utc_now())
         _show(row, f"{row.id} has ended", as_json=as_json)
         return
     if until is None or not matches:
         raise click.UsageError("a silence needs --match and --until")
     matchers = dict(_pair(match) for match in matches)
-    with _changing(config_file) as session:
+    with changing(config_file) as session:
         row = changes.silence(
             session, matchers=matchers, actor=actor(), reason=reason, now=utc_now(), until=until
         )
@@ -96,7 +94,7 @@ def silence(
 @json_option
 def ack(incident_id: str, reason: str, config_file: Path, *, as_json: bool) -> None:
     """Say that you look after an incident."""
-    with _changing(config_file) as session:
+    with changing(config_file) as session:
         row = changes.acknowledge(session, incident_id, actor=actor(), reason=reason, now=utc_now())
     _show(row, f"{row.id} is acknowledged by {row.acked_by}", as_json=as_json)
 
@@ -105,24 +103,13 @@ def _brake(
     config_file: Path, effect: str, said: dict[str, str | None], reason: str, until: datetime | None,
     rate_per_hour: int | None, *, as_json: bool,
 ) -> None:
-    with _changing(config_file) as session:
+    with changing(config_file) as session:
         scope = {name: canonical(name, value) for name, value in said.items() if value is not None}
         row = changes.hold(
             session, scope=scope, effect=effect, actor=actor(), reason=reason, now=utc_now(), until=until,
             rate_per_hour=rate_per_hour,
         )
     _show(row, f"{row.id}: {brake_text(row)}", as_json=as_json)
-
-
-@contextmanager
-def _changing(config_file: Path) -> Iterator[Session]:
-    """A session to change in; what the change refuses ends the command with exit code 2."""
-    with stored(config_file) as store:
-        try:
-            with store.session() as session:
-                yield session
-        except (LookupError, ValueError) as error:
-            raise Failure(2, str(error.args[0] if error.args else error)) from None
 
 
 def _pair(match: str) -> tuple[str, str]:

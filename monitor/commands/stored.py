@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 import orjson
-from sqlmodel import SQLModel
+from sqlmodel import Session, SQLModel
 
-from monitor.commands.failing import configured
+from monitor.commands.failing import Failure, configured
 from monitor.quantities import parse_duration
 from monitor.store import Store
 
@@ -35,6 +35,17 @@ def stored(config_file: Path) -> Iterator[Store]:
         with closing(store):
             store.migrate()
             yield store
+
+
+@contextmanager
+def changing(config_file: Path) -> Iterator[Session]:
+    """A session to change in; what the change refuses ends the command with exit code 2."""
+    with stored(config_file) as store:
+        try:
+            with store.session() as session:
+                yield session
+        except (LookupError, ValueError) as error:
+            raise Failure(2, str(error.args[0] if error.args else error)) from None
 
 
 def utc_now() -> datetime:

@@ -1,0 +1,115 @@
+"""`vigie abuse`: the cases of the abuse desk, whose turn it is, and until when."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from monitor.abuse import kinds
+from monitor.commands.stored import actor, changing, config_option, json_option, print_row, stored, utc_now
+from monitor.records import AbuseCase
+from monitor.store import abuse_cases
+from monitor.store.abuse_cases import Assignment, Shown
+
+_reason = click.option("--reason", required=True, help="Why; whoever reads this later must know.")
+_case = click.argument("case_id", metavar="CASE")
+
+
+@click.group()
+def abuse() -> None:
+    """Cases of the abuse desk."""
+
+
+@abuse.command("list")
+@click.option("--show", "shown", type=click.Choice(get_args(Shown)), default="open", show_default=True)
+@click.option("--customer", help="Only this customer's.")
+@config_option
+@json_option
+def list_cases(shown: Shown, customer: str | None, config_file: Path, *, as_json: bool) -> None:
+    """Cases, the next deadline first."""
+    now = utc_now()
+    with stored(config_file) as store, store.reading_session() as session:
+        rows = abuse_cases.cases(session, now, shown, customer=customer)
+    for row in rows:
+        if as_json:
+            print_row(row)
+        else:
+            click.echo(_line(row, now))
+
+
+@abuse.command()
+@_case
+@config_option
+@json_option
+def show(case_id: str, config_file: Path, *, as_json: bool) -> None:
+    """One case and what was done, oldest first; with --json the case, then its changes."""
+    with changing(config_file) as session:
+        row, changes = abuse_cases.case(session, case_id), abuse_cases.history(session, case_id)
+    if as_json:
+        for each in (row, *changes):
+            print_row(each)
+        return
+    click.echo(_line(row, utc_now()))
+    for change in changes:
+        click.echo(f"  {change.at:%Y-%m-%d %H:%M UTC}  {change.old} → {change.new}, {change.actor}: {change.why}")
+
+
+@abuse.command()
+@_case
+@click.option("--waits-for", type=click.Choice(("ours", "customer", "provider")), help="Whose turn it is.")
+@click.option("--customer", help="Whose mail it was.")
+@click.option("--to", "assignee", help="Who looks after it.")
+@click.option("--kind", type=click.Choice(list(kinds())), help="What it is about; the deadline follows.")
+@_reason
+@config_option
+@json_option
+def assign(case_id: str, reason: str, config_file: Path, *, as_json: bool, **wanted: Any) -> None:
+    """Say whose turn it is, whose mail it was, who looks after it; opens a closed case again."""
+    with changing(config_file) as session:
+        row = abuse_cases.assign(
+            session, case_id, Assignment(**wanted), actor=actor(), reason=reason, now=utc_now()
+        )
+    _show(row, as_json=as_json)
+
+
+@abuse.command()
+@_case
+@_reason
+@config_option
+@json_option
+def close(case_id: str, reason: str, config_file: Path, *, as_json: bool) -> None:
+    """Say that nothing is left to do."""
+    with changing(config_file) as session:
+        row = abuse_cases.close(session, case_id, actor=actor(), reason=reason, now=utc_now())
+    _show(row, as_json=as_json)
+
+
+@abuse.command()
+@_case
+@_reason
+@config_option
+@json_option
+def note(case_id: str, reason: str, config_file: Path, *, as_json: bool) -> None:
+    """Leave word (the reason is the note) for whoever reads on."""
+    with changing(config_file) as session:
+        row = abuse_cases.note(session, case_id, actor=actor(), reason=reason, now=utc_now())
+    _show(row, as_json=as_json)
+
+
+def _show(row: AbuseCase, *, as_json: bool) -> None:
+    if as_json:
+        print_row(row)
+    else:
+        click.echo(_line(row, utc_now()))
+
+
+def _line(row: AbuseCase, now: datetime) -> str:
+    about = " ".join(filter(None, (row.customer, row.source))) or "nobody's"
+    due = f"due {row.deadline_at:%Y-%m-%d %H:%M UTC}{', overdue' if row.deadline_at < now else ''}"
+    end = f"since {row.closed_at:%Y-%m-%d %H:%M UTC}" if row.closed_at else due
+    count = f"{row.reports} report{'s' if row.reports != 1 else ''} since {row.opened_at:%Y-%m-%d %H:%M UTC}"
+    said = "  ".join(filter(None, (row.reporter and f"by {row.reporter}", row.assignee and f"with {row.assignee}", row.subject)))
+    return f"{row.id}  {row.kind}  {about}: {row.state.replace('_', ' for ')}, {end}; {count}{f'  {said}' if said else ''}"
