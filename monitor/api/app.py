@@ -15,6 +15,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monitor.api import (
+    abuse,
     brakes,
     events,
     fbl,
@@ -36,7 +37,7 @@ from monitor.api.problem import answer_with_problems
 from monitor.api.services import Services
 
 ROUTERS = (
-    snapshot, events, mail, brakes, incidents, look, inventory, suppressions, fbl, sender, operation,
+    snapshot, events, mail, brakes, incidents, look, inventory, suppressions, fbl, abuse, sender, operation,
 )  # fmt: skip
 
 

@@ -1,0 +1,82 @@
+from datetime import timedelta
+
+import pytest
+
+from collectors.observation import Batch, Subject, Trace
+from monitor.records import Customer
+from monitor.store.abuse_cases import open_cases
+from tests.monitor.api.running import NOW
+
+CASES = "/v1/abuse/cases"
+
+
+@pytest.fixture
+def desk(vigie):
+    """A phishing case of Acme's and a spam case of nobody's yet."""
+    with vigie.store.session() as session:
+        session.add_all([Customer(id="acme", name="Acme"), Customer(id="bolt", name="Bolt")])
+    letters = (
+        Trace("abuse_letter", NOW, Subject("acme", ip="192.0.2.1"), text="Phishing from you"),
+        Trace("abuse_letter", NOW, Subject(), text="Spam from you"),
+    )
+    vigie.store.intake([Batch("mail", "k", NOW, (), letters)], NOW)
+    vigie.phishing, vigie.spam = open_cases(vigie.store, NOW)
+    return vigie
+
+
+def test_cases_are_listed_read_assigned_noted_and_closed(desk):
+    reader, operator = desk.client("read"), desk.client("operate")
+    assert [row["id"] for row in reader.get(CASES).json()] == [desk.phishing, desk.spam]
+    case = f"{CASES}/{desk.spam}"
+    assigned = operator.post(f"{case}/assign", json={"waits_for": "customer", "customer": "bolt", "reason": "their form"})
+    assert (assigned.status_code, assigned.json()["state"], assigned.json()["customer"]) == (200, "waiting_customer", "bolt")
+    assert operator.post(f"{case}/note", json={"reason": "they look into it"}).status_code == 200
+    assert operator.post(f"{case}/close", json={"reason": "form mended"}).json()["closed_at"] == "2026-01-02T03:04:05Z"
+    told = reader.get(case).json()
+    assert told["case"]["state"] == "closed"
+    assert [(each["new"], each["actor"]) for each in told["transitions"]] == [
+        ("open", "abuse-desk"), ("waiting_customer", "operate"), ("waiting_customer", "operate"), ("closed", "operate")]
+    assert [row["id"] for row in reader.get(CASES, params={"show": "closed"}).json()] == [desk.spam]
+
+
+def test_a_case_past_its_deadline_is_overdue(desk):
+    reader = desk.client("read")
+    assert reader.get(CASES, params={"show": "overdue"}).json() == []
+    desk.clock.move(hours=25)
+    assert [row["id"] for row in reader.get(CASES, params={"show": "overdue"}).json()] == [desk.phishing]
+    assert reader.get(CASES).json()[0]["deadline_at"] == (NOW + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_a_customers_key_sees_and_notes_its_own_cases_and_nothing_else(desk):
+    acme = desk.client("read", "operate", customer="acme")
+    assert [row["id"] for row in acme.get(CASES).json()] == [desk.phishing]
+    assert acme.get(CASES, params={"customer": "bolt"}).status_code == 403
+    assert acme.get(f"{CASES}/{desk.phishing}").status_code == 200
+    assert acme.get(f"{CASES}/{desk.spam}").status_code == 404
+    assert acme.post(f"{CASES}/{desk.phishing}/note", json={"reason": "we look into it"}).status_code == 200
+    assert acme.post(f"{CASES}/{desk.spam}/note", json={"reason": "x"}).status_code == 404
+    assert acme.post(f"{CASES}/{desk.phishing}/close", json={"reason": "not us"}).status_code == 403
+    assert acme.post(f"{CASES}/{desk.phishing}/assign", json={"customer": "bolt", "reason": "not us"}).status_code == 403
+
+
+@pytest.mark.parametrize("step", ["assign", "close", "note"])
+def test_it_takes_an_operator_a_reason_and_a_case_that_is_there(desk, step):
+    said = {"reason": "x", **({"waits_for": "ours"} if step == "assign" else {})}
+    assert desk.client().post(f"{CASES}/{desk.spam}/{step}", json=said).status_code == 401
+    assert desk.client("read").post(f"{CASES}/{desk.spam}/{step}", json=said).status_code == 403
+    operator = desk.client("operate")
+    assert operator.post(f"{CASES}/abu-nope/{step}", json=said).status_code == 404
+    for bad in ({"reason": ""}, {"reason": " "}, {"reason": "\x00"}, {"reason": None}, {"colour": "red"}):
+        assert operator.post(f"{CASES}/{desk.spam}/{step}", json=said | bad).status_code == 422
+    assert operator.post(f"{CASES}/{desk.spam}/{step}", json=said).status_code == 200
+
+
+@pytest.mark.parametrize("given", [{}, {"waits_for": "godot"}, {"customer": "nobody"}, {"customer": ""}, {"kind": "rudeness"}])
+def test_an_assignment_nobody_could_mean_is_refused(desk, given):
+    answer = desk.client("operate").post(f"{CASES}/{desk.spam}/assign", json={"reason": "x"} | given)
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+
+
+@pytest.mark.parametrize("given", [{"show": "some"}, {"limit": 0}, {"limit": 1001}])
+def test_a_list_nobody_could_mean_is_refused(desk, given):
+    assert desk.client("read").get(CASES, params=given).status_code == 422
