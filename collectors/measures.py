@@ -54,6 +54,6 @@ MEASURES: dict[str, Measure] = {
         Measure("canary", "state", "1 healthy, 0 failing", "whether a list answers its known test points rightly",
                 max_age=timedelta(hours=26)),  # asked with the list, so no oftener than the list
         Measure("mailbox_read", "state", "1 read, 0 not read", "whether a mailbox could be read",
-                max_age=timedelta(hours=26)),  # asked with the list, so no oftener than the list
+                max_age=timedelta(hours=1)),
     )
 }

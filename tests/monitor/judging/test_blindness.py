@@ -47,7 +47,9 @@ class Lookout(World):
         self.store.close_run(run, self.now, outcome="failed" if dead else "ok", reason="network" if dead else None,
                              text="no resolver answers" if dead else None)
         self.mail_read()
-        self.judged_every_minute(5)
+        for _ in range(2):
+            self.judged()
+            self.wait(seconds=150)
 
     def answer(self, ip, dnsbl, reason, listed):
         value = None if reason else float((ip, dnsbl) in listed)
@@ -76,7 +78,7 @@ class Lookout(World):
         return [row for row in self.rows(Incident) if row.rule != "ip-listed"]
 
     def standing(self):
-        """All that must not move while we are blind."""
+        """All that must not move while we are blind: listings, their incidents, and every brake."""
         listings = {(row.target, row.dnsbl, row.phase) for row in self.rows(Listing)}
         incidents = {(row.subject_key, row.state) for row in self.rows(Incident) if row.rule == "ip-listed"}
         return listings, incidents, {brake.id for brake in self.brakes()}, len(self.rows(Suspension))
@@ -171,7 +173,7 @@ def test_a_list_taken_out_of_the_configuration_ends_its_incident(lookout, monkey
     monkeypatch.setattr("tests.monitor.judging.test_blindness.LISTS", LISTS[:7])
     lookout.wait(hours=12)
     lookout.sweep()
-    assert [(row.rule, row.state) for row in lookout.open()][-1] == ("list-unusable", "firing")
+    assert ("list-unusable", "firing") in {(row.rule, row.state) for row in lookout.open()}
     lookout.wait(hours=12)
     for _ in range(8):
         lookout.sweep()
@@ -241,10 +243,3 @@ def test_a_collector_that_is_still_at_it_after_a_pause_raises_nothing(lookout):
         lookout.mail_read()
         lookout.judged_every_minute(5)
     assert lookout.blind() == []
-
-
-def test_blindness_brakes_nothing(lookout):
-    before = len(lookout.begin()[2])
-    for _ in range(18):
-        lookout.sweep(lost=1)
-    assert len(lookout.brakes()) == before
