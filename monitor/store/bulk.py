@@ -6,21 +6,17 @@ since 1970 in SQLite, since 2000 in PostgreSQL. Both begin on a full hour, so ho
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
 from monitor.records import from_micros, to_micros
 from monitor.store import copy
 from monitor.store.partitions import ensure_months
-
-# (series_id, at, batch_id, known_at, value, reason)
-ReadingRow = tuple[int, int, int, int, float | None, str | None]
-
-# (series_id, asked_at, at, value)
-NewestRow = tuple[int, int, int, float | None]
+from monitor.store.rows import LATEST_COLUMNS, AskedRow, LatestFound, LatestRow, NewestRow, ReadingRow
 
 _ORIGIN = {"sqlite": 0, "postgresql": to_micros(datetime(2000, 1, 1, tzinfo=UTC))}
 
@@ -53,6 +49,13 @@ ON CONFLICT (series_id) DO UPDATE SET
   unknown_since = CASE WHEN excluded.at >= latest.asked_at THEN NULL ELSE latest.unknown_since END,
   asked_at = max(excluded.at, latest.asked_at)
 WHERE latest.at IS NULL OR excluded.at >= latest.at"""
+
+_FOUND = f"SELECT {', '.join(LATEST_COLUMNS)} FROM latest WHERE series_id IN (SELECT value FROM json_each(?))"  # noqa: S608 - our own column names
+_ASKED = "UPDATE latest SET asked_at = ?, at = ? WHERE series_id = ?"
+_HELD = f"""\
+INSERT INTO latest ({', '.join(LATEST_COLUMNS)}) VALUES ({', '.join('?' * len(LATEST_COLUMNS))})
+ON CONFLICT (series_id) DO UPDATE SET
+  {', '.join(f'{name} = excluded.{name}' for name in LATEST_COLUMNS[1:])}"""  # noqa: S608 - our own column names
 
 
 def stored(connection: Connection, at: datetime) -> int:
@@ -106,6 +109,49 @@ def _write_newest(connection: Connection, rows: list[NewestRow]) -> None:
         copy.newest_counts(connection, rows)
     else:
         connection.exec_driver_sql(_NEWEST, rows)
+
+
+class _Instants(dict[int | None, datetime | None]):
+    """Integers of SQLite as instants, each made once: the rows of a sweep share a few."""
+
+    def __missing__(self, micros: int | None) -> datetime | None:
+        self[micros] = at = None if micros is None else from_micros(micros)
+        return at
+
+
+def find_latest(connection: Connection, series_ids: Collection[int]) -> Iterable[LatestFound]:
+    """What is kept of these series, by the driver alone: the rows of a sweep are many and used once."""
+    if connection.dialect.name == "postgresql":
+        return copy.find_latest(connection, series_ids)
+    cursor = connection.connection.cursor()
+    cursor.execute(_FOUND, (f"[{','.join(map(str, series_ids))}]",))
+    instant: Any = _Instants()  # to the type checker asked_at could be missing
+    return [
+        (id_, instant[asked_at], instant[at], instant[since], value, reason, instant[unknown_since], detail)
+        for id_, asked_at, at, since, value, reason, unknown_since, detail in cursor.fetchall()
+    ]
+
+
+def write_asked(connection: Connection, rows: list[AskedRow]) -> None:
+    """Move `asked_at` and `at` of what said the same again."""
+    if not rows:
+        return
+    rows.sort(key=itemgetter(2))
+    if connection.dialect.name == "postgresql":
+        copy.asked(connection, rows)
+    else:
+        connection.exec_driver_sql(_ASKED, rows)
+
+
+def write_latest(connection: Connection, rows: list[LatestRow]) -> None:
+    """Write what holds now, whether it was there before or not."""
+    if not rows:
+        return
+    rows.sort(key=itemgetter(0))
+    if connection.dialect.name == "postgresql":
+        copy.latest(connection, rows)
+    else:
+        connection.exec_driver_sql(_HELD, rows)
 
 
 def write_traces(connection: Connection, rows: list[tuple[object, ...]]) -> None:

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Connection, text
 
-if TYPE_CHECKING:
-    from monitor.store.bulk import NewestRow, ReadingRow
+from monitor.store.rows import LATEST_COLUMNS, AskedRow, LatestFound, LatestRow, NewestRow, ReadingRow
 
 _INSTANT = "int8"
 _READING = ("int8", _INSTANT, "int8", _INSTANT, "float8", "text")
 _DUE = (_INSTANT, "int8")
 _NEWEST = ("int8", _INSTANT, _INSTANT, "float8")
+_ASKED = (_INSTANT, _INSTANT, "int8")
+_LATEST = ("int8", _INSTANT, _INSTANT, _INSTANT, "float8", "text", _INSTANT, "text")
 
 # Intakes take turns, so a plain look finds what is there; ON CONFLICT would lock every row besides.
 _ANY_DUE = text("SELECT EXISTS (SELECT FROM rollup_due WHERE start = ANY(:hours))")
@@ -35,6 +36,16 @@ WHEN MATCHED AND (latest.at IS NULL OR new.at >= latest.at) THEN UPDATE SET
   asked_at = GREATEST(new.at, latest.asked_at)
 WHEN NOT MATCHED THEN INSERT (series_id, asked_at, at, value, detail)
   VALUES (new.series_id, new.asked_at, new.at, new.value, '{}')"""
+
+_FIND = f"SELECT {', '.join(LATEST_COLUMNS)}::text FROM latest WHERE series_id = ANY(%s::bigint[])"  # noqa: S608 - our own column names
+_MERGE_ASKED = """\
+UPDATE latest SET asked_at = again.asked_at, at = again.at FROM asked_in again
+WHERE again.series_id = latest.series_id"""
+_MERGE_LATEST = f"""\
+INSERT INTO latest ({', '.join(LATEST_COLUMNS)})
+SELECT {', '.join(LATEST_COLUMNS)}::json FROM latest_in
+ON CONFLICT (series_id) DO UPDATE SET
+  {', '.join(f'{name} = excluded.{name}' for name in LATEST_COLUMNS[1:])}"""  # noqa: S608 - our own column names
 
 
 def readings(connection: Connection, rows: Iterable[ReadingRow]) -> None:
@@ -55,6 +66,28 @@ def newest_counts(connection: Connection, rows: Iterable[NewestRow]) -> None:
     _temporary(connection, "newest_in (series_id bigint, asked_at timestamptz, at timestamptz, value float8)")
     _copy(connection, "newest_in", _NEWEST, rows)
     connection.exec_driver_sql(_MERGE_NEWEST)
+
+
+def find_latest(connection: Connection, series_ids: Iterable[int]) -> list[LatestFound]:
+    cursor = connection.connection.cursor(binary=True)
+    cursor.execute(_FIND, (f"{{{','.join(map(str, series_ids))}}}",))
+    return [*cursor.fetchall()]
+
+
+def asked(connection: Connection, rows: Iterable[AskedRow]) -> None:
+    _temporary(connection, "asked_in (asked_at timestamptz, at timestamptz, series_id bigint)")
+    _copy(connection, "asked_in", _ASKED, rows)
+    connection.exec_driver_sql(_MERGE_ASKED)
+
+
+def latest(connection: Connection, rows: Iterable[LatestRow]) -> None:
+    _temporary(
+        connection,
+        "latest_in (series_id bigint, asked_at timestamptz, at timestamptz, since timestamptz, value float8,"
+        " reason text, unknown_since timestamptz, detail text)",
+    )
+    _copy(connection, "latest_in", _LATEST, rows)
+    connection.exec_driver_sql(_MERGE_LATEST)
 
 
 def traces(connection: Connection, columns: Iterable[str], rows: Iterable[tuple[Any, ...]]) -> None:

@@ -8,27 +8,32 @@ always written; it comes here only where a count was asked for and not known.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
+
+# Of `detail`, what is about the one answer and not about the state: no reason to write it anew.
+_OF_THE_ANSWER = frozenset({"ttl_seconds"})
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """The columns of `records.Latest`."""
+class Held(NamedTuple):
+    """The columns of `records.Latest`. A tuple, as is `Answer`: a sweep makes one for each of its answers."""
 
     asked_at: datetime
-    at: datetime | None = None
-    since: datetime | None = None
-    value: float | None = None
-    reason: str | None = None
-    unknown_since: datetime | None = None
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    at: datetime | None
+    since: datetime | None
+    value: float | None
+    reason: str | None
+    unknown_since: datetime | None
+    detail: Mapping[str, Any]
+
+    @property
+    def what_holds(self) -> tuple[object, ...]:
+        """All but when it was asked: while this is the same only `asked_at` and `at` move."""
+        return self[2:]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """`adds_up`: of a count, whose value is a delta and does not hold until the next."""
 
     at: datetime
@@ -41,28 +46,32 @@ class Answer:
 Row = tuple[datetime, float | None, str | None]  # at, value, reason
 
 
-def hold(held: Held | None, answer: Answer) -> tuple[Held, list[Row]]:
+def hold(held: Held | None, answer: Answer) -> tuple[Held, Sequence[Row]]:
     """What holds after one more answer, and the readings to write."""
-    row = (answer.at, answer.value, answer.reason)
-    if held is not None and answer.at < held.asked_at:
+    at, value, reason, detail, _ = answer
+    if held is None:
+        if value is None:
+            return Held(at, None, None, None, reason, at, {}), [(at, None, reason)]
+        return Held(at, at, at, value, None, None, detail), [(at, value, None)]
+    if at < held.asked_at:
         return held, _late(held, answer)
-    if answer.value is None:
-        return _unknown(held, answer), [] if held and held.reason == answer.reason else [row]
-    same = held is not None and held.reason is None and _says_the_same(held, answer)
-    since = held.since if held and held.value == answer.value else answer.at
-    new = Held(answer.at, answer.at, since, answer.value, detail=answer.detail)
-    return new, [] if same else [row]
+    if value is None:
+        return _unknown(held, answer), () if held.reason == reason else [(at, None, reason)]
+    same = held.reason is None and _says_the_same(held, answer)
+    since = held.since if held.value == value else at
+    if held.value == value and _explains_alike(held.detail, detail):
+        detail = held.detail
+    return Held(at, at, since, value, None, None, detail), () if same else [(at, value, None)]
 
 
-def _unknown(held: Held | None, answer: Answer) -> Held:
-    before = held or Held(answer.at)
-    since = before.unknown_since or answer.at
-    return replace(before, asked_at=answer.at, reason=answer.reason, unknown_since=since)
+def _unknown(held: Held, answer: Answer) -> Held:
+    _, at, since, value, _, unknown_since, detail = held
+    return Held(answer.at, at, since, value, answer.reason, unknown_since or answer.at, detail)
 
 
-def _late(held: Held, answer: Answer) -> list[Row]:
+def _late(held: Held, answer: Answer) -> Sequence[Row]:
     if held.reason == answer.reason and (answer.value is None or _says_the_same(held, answer)):
-        return []
+        return ()
     late = (answer.at, answer.value, answer.reason)
     return [late] if answer.adds_up else [late, (held.asked_at, _now(held), held.reason)]
 
@@ -72,8 +81,18 @@ def _now(held: Held) -> float | None:
 
 
 def _says_the_same(held: Held, answer: Answer) -> bool:
-    return held.value == answer.value and _codes(held.detail) == _codes(answer.detail)
+    return held.value == answer.value and (
+        held.detail == answer.detail or _codes(held.detail) == _codes(answer.detail)
+    )
 
 
 def _codes(detail: Mapping[str, Any]) -> list[str]:
     return sorted(detail.get("codes") or ())
+
+
+def _explains_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return one == other or _lasting(one) == _lasting(other)
+
+
+def _lasting(detail: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: said for name, said in detail.items() if name not in _OF_THE_ANSWER}

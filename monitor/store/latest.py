@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Collection, Mapping
 from datetime import datetime
-from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from collectors.observation import Subject
-from monitor.records import Latest
-from monitor.store.engine import insert_into, table
+from monitor.store.bulk import find_latest, stored, write_asked, write_latest
 from monitor.store.held import Answer, Held, hold
-from monitor.store.series_ids import chunks
-
-_FIELDS = ("asked_at", "at", "since", "value", "reason", "unknown_since", "detail")
+from monitor.store.rows import AskedRow, LatestRow
 
 # (series_id, batch_id, at) → value, reason
 Changes = dict[tuple[int, int, datetime], tuple[float | None, str | None]]
@@ -31,32 +28,52 @@ class Told(NamedTuple):
     answer: Answer
 
 
-def load_latest(connection: Connection, series_ids: Iterable[int]) -> dict[int, Held]:
-    latest = table(Latest)
-    held: dict[int, Held] = {}
-    for chunk in chunks(sorted(series_ids)):
-        query = select(latest.c.series_id, *(latest.c[name] for name in _FIELDS)).where(latest.c.series_id.in_(chunk))
-        held.update((row[0], Held(*row[1:])) for row in connection.execute(query))
-    return held
+class _Details(dict[str, Mapping[str, Any]]):
+    """JSON texts read, each once: most answers of a list say the same of themselves."""
+
+    def __missing__(self, said: str) -> Mapping[str, Any]:
+        detail: Mapping[str, Any] = json.loads(said)
+        self[said] = detail
+        return detail
+
+
+def load_latest(connection: Connection, series_ids: Collection[int]) -> dict[int, Held]:
+    details = _Details()
+    return {
+        series_id: Held(asked_at, at, since, value, reason, unknown_since, details[detail])
+        for series_id, asked_at, at, since, value, reason, unknown_since, detail in find_latest(
+            connection, series_ids
+        )
+    }
 
 
 def write_held(connection: Connection, told: list[Told], before: dict[int, Held]) -> Changes:
     """Fold answers (sorted by series and time) into what held before and store it; returns the readings due."""
-    rows: Changes = {}
-    after: dict[int, Held] = {}
-    for series_id, answers in groupby(told, key=lambda each: each.series_id):
-        held = before.get(series_id)
-        for each in answers:
-            held, readings = hold(held, each.answer)
-            rows |= {(series_id, each.batch_id, at): (value, reason) for at, value, reason in readings}
-            after[series_id] = held
-    insert = insert_into(connection, Latest)
-    upsert = insert.on_conflict_do_update(
-        index_elements=["series_id"], set_={name: insert.excluded[name] for name in _FIELDS}
-    )
-    connection.execute(upsert, [{"series_id": series_id, **_columns(held)} for series_id, held in after.items()])
-    return rows
+    changes: Changes = {}
+    after = dict(before)
+    for series_id, batch_id, _, _, answer in told:
+        after[series_id], readings = hold(after.get(series_id), answer)
+        for at, value, reason in readings:
+            changes[series_id, batch_id, at] = (value, reason)
+    asked: list[AskedRow] = []
+    whole: list[LatestRow] = []
+    for series_id, held in after.items():
+        was = before.get(series_id)
+        if was is None or held.what_holds != was.what_holds:
+            whole.append(_row(connection, series_id, held))
+        elif held is not was:
+            asked.append((stored(connection, held.asked_at), _maybe(connection, held.at), series_id))
+    write_asked(connection, asked)
+    write_latest(connection, whole)
+    return changes
 
 
-def _columns(held: Held) -> dict[str, object]:
-    return {name: getattr(held, name) for name in _FIELDS} | {"detail": dict(held.detail)}
+def _row(connection: Connection, series_id: int, held: Held) -> LatestRow:
+    return (
+        series_id, stored(connection, held.asked_at), _maybe(connection, held.at), _maybe(connection, held.since),
+        held.value, held.reason, _maybe(connection, held.unknown_since), json.dumps(dict(held.detail)),
+    )  # fmt: skip
+
+
+def _maybe(connection: Connection, at: datetime | None) -> int | None:
+    return None if at is None else stored(connection, at)

@@ -49,6 +49,10 @@ def write_listings(connection: Connection, told: list[Told], never_known: set[in
     events: list[dict[str, Any]] = []
     for each in sorted(told, key=lambda each: each.answer.at):
         pair = _pair(each)
+        if not each.answer.value and pair not in pairs:  # by far the most: it was not listed and is not
+            if each.answer.value is not None:
+                never_known.discard(each.series_id)
+            continue
         now = pairs.setdefault(pair, _Open())
         before = now.interval
         now.interval = fold(before, _answer(each), first=each.series_id in never_known)

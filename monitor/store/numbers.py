@@ -75,7 +75,7 @@ def _sort_out(new: tuple[int, Batch], ids: list[int], known_at: datetime) -> tup
     for observation, series_id in zip(batch.observations, ids, strict=True):
         value = observation.value
         if value is None or observation.measure not in counts:
-            at = bounded(observation.at, known_at)
+            at = observation.at if EPOCH <= observation.at <= known_at else bounded(observation.at, known_at)
             answer = Answer(at, value, observation.reason, observation.detail, observation.measure in counts)
             told.append(Told(series_id, batch_id, observation.measure, observation.subject, answer))
             continue
@@ -83,7 +83,9 @@ def _sort_out(new: tuple[int, Batch], ids: list[int], known_at: datetime) -> tup
         values[series_id] = values.get(series_id, 0.0) + value
     slices = [Slice(at, batch_id, values) for at, values in sums.items() if at == bounded(at, known_at)]
     # a count that was known after all at the same instant is known
-    return slices, [each for each in told if each.series_id not in sums.get(each.answer.at, ())]
+    return slices, [
+        each for each in told if not each.answer.adds_up or each.series_id not in sums.get(each.answer.at, ())
+    ]
 
 
 def _write_told(connection: Connection, told: list[Told], known_at: datetime) -> defaultdict[int, set[int]]:

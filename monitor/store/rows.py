@@ -1,0 +1,25 @@
+"""The rows of the fast way in, as plain tuples: what `bulk` and `copy` hand each other.
+
+An instant in a row to be written is an integer as the engine keeps it (`bulk.stored`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+# (series_id, at, batch_id, known_at, value, reason)
+ReadingRow = tuple[int, int, int, int, float | None, str | None]
+
+# (series_id, asked_at, at, value): the newest delta of a count
+NewestRow = tuple[int, int, int, float | None]
+
+# (asked_at, at, series_id): an answer that says the same again; `at` is None where nothing was ever known
+AskedRow = tuple[int, int | None, int]
+
+LATEST_COLUMNS = ("series_id", "asked_at", "at", "since", "value", "reason", "unknown_since", "detail")
+
+# `LATEST_COLUMNS` to be written, and as read (instants as datetimes); `detail` is JSON text in both
+LatestRow = tuple[int, int, int | None, int | None, float | None, str | None, int | None, str]
+LatestFound = tuple[
+    int, datetime, datetime | None, datetime | None, float | None, str | None, datetime | None, str
+]
