@@ -1,8 +1,8 @@
-"""`POST /v1/mail`: one report, bounce or letter, as a mail server or a pipe hands it over; counted once.
+"""Mail by HTTP. `POST /v1/mail`: one report, bounce or letter, as a mail server or a pipe hands it over; counted once.
 
 The answer says what the mail was taken for. A mail that cannot be used is parked and answered with 200 all the
 same: whoever hands it over must not try again for ever. Only when nothing could be stored is the answer an
-error, and the mail must be kept and sent again.
+error, and the mail must be kept and sent again. `GET /v1/parked` lists what was parked.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import BaseModel
 
-from collectors.mail_facts import arrived_at
+from collectors.contract import Reason
+from collectors.mail_facts import SOURCE, arrived_at
 from monitor.api.access import all_customers, require
 from monitor.api.body import received, unpacked
 from monitor.api.keys import Caller
 from monitor.api.problem import Problem
 from monitor.api.services import Services
+from monitor.store.parked import ParkedInput, find_parked
 
 LARGEST = 25_000_000  # what the parsers look at
 router = APIRouter(tags=["mail"])
@@ -63,3 +65,18 @@ def mail(
         kind=report.kind, accepted=parked is None, duplicate=not taken.new, parked=parked is not None,
         reason=parked and parked.reason, text=parked and parked.text,
     )
+
+
+@router.get("/v1/parked")
+def parked(
+    request: Request,
+    caller: Annotated[Caller, Depends(require("read"))],
+    reason: Reason | None = None,
+    settled: bool = False,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+) -> list[ParkedInput]:
+    """Mails that could not be used, the oldest first: those nobody has settled yet, or with `settled` all."""
+    all_customers(caller)
+    services: Services = request.app.state.services
+    with services.store.reading_session() as session:
+        return find_parked(session, SOURCE, reason=reason, settled=settled, limit=limit)

@@ -87,3 +87,15 @@ def test_only_keys_for_everybodys_events_may_post(vigie, poster):
     assert vigie.client("read").post("/v1/mail?source=bounces", content=BOUNCE).status_code == 403
     assert vigie.client("events", customer="acme").post("/v1/mail?source=bounces", content=BOUNCE).status_code == 403
     assert vigie.client().post("/v1/mail?source=bounces", content=BOUNCE).status_code == 401
+
+
+def test_what_was_parked_is_listed_with_its_reason(vigie, poster):
+    poster.post("/v1/mail?source=bounces", content=LETTER)
+    reader = vigie.client("read")
+
+    (row,) = reader.get("/v1/parked?reason=no_data").json()
+
+    assert (row["place"], row["text"], row["size"], row["settled_at"]) == (
+        "bounces/posted by events", "other: no report, bounce or request", len(LETTER), None)
+    assert reader.get("/v1/parked?reason=malformed").json() == []
+    assert vigie.client("read", customer="acme").get("/v1/parked").status_code == 403
