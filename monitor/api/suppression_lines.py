@@ -13,7 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -32,13 +32,15 @@ from sqlmodel import Session, select
 
 from monitor.records import Customer, Stream
 from monitor.sender.recipient import plain_address
-from monitor.store.suppressions import Suppressed
+from monitor.store import Store
+from monitor.store.suppressions import Suppressed, suppress
 
 COLUMNS = ("customer", "ref", "reason", "stream", "since")  # of an export
 _ADDRESS = re.compile(r"[^\s<>\x00-\x1f\x7f]{1,64}@[^\s@<>\x00-\x1f\x7f]{1,255}")
 _REF = re.compile(r"[0-9a-f]{20}")
 _NAMES = frozenset({*COLUMNS, "address", "email", "text"})
 _LONGEST_LINE = 100_000
+_PIECE = 5_000  # rows a transaction
 
 
 class LinesError(ValueError):
@@ -129,6 +131,15 @@ def read_lines(body: bytes | list[Any], given: Given, most: int) -> tuple[list[S
     if not found and not refused:
         raise LinesError("no suppressions in the body")
     return found, refused
+
+
+def write(store: Store, found: Sequence[Suppressed], now: datetime) -> int:
+    """Write them in pieces, so that other writers get their turn; returns how many are new. May be repeated."""
+    added = 0
+    for start in range(0, len(found), _PIECE):
+        with store.session() as session:
+            added += suppress(session.connection(), found[start : start + _PIECE], now)
+    return added
 
 
 def _suppressed(line: Line, given: Given) -> Suppressed:

@@ -28,6 +28,7 @@ from monitor.api.suppression_lines import (
     Reason,
     read_lines,
     streams_of_customers,
+    write,
 )
 from monitor.records import Suppression
 from monitor.store import Store, suppressions
@@ -136,7 +137,7 @@ def take_over(
     reason: Reason = "manual",
     content_encoding: Annotated[str, Header()] = "",
 ) -> Added:
-    """A list of up to 200,000 from elsewhere: CSV, NDJSON or one address per line, in one transaction."""
+    """A list of up to 200,000 from elsewhere: CSV, NDJSON or one address per line. May be sent again."""
     given = own_customer(caller, customer), reason
     return _add(request, caller, unpacked(body, content_encoding.strip().lower()), MOST_IMPORTED, *given)
 
@@ -212,8 +213,7 @@ def _add(
     if not found:
         errors = [{"at": f"line {one.line}", "error": one.error} for one in refused[:_MOST_TOLD]]
         raise Problem(422, "no line can be taken", errors=errors)
-    with store.session() as session:
-        added = suppressions.suppress(session.connection(), found, now)
+    added = write(store, found, now)
     told = [Refused(line=one.line, error=one.error) for one in refused[:_MOST_TOLD]]
     return Added(added=added, already=len(found) - added, rejected=told, rejected_count=len(refused))
 

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from monitor.api.suppression_lines import Given, LinesError, read_lines, streams_of_customers
+from monitor.api.suppression_lines import Given, LinesError, read_lines, streams_of_customers, write
 from monitor.api.suppressions import MOST_AT_ONCE, MOST_IMPORTED, exported, shown
 from monitor.commands.failing import Failure
 from monitor.commands.stored import actor, config_option, json_option, print_json, stored, utc_now
@@ -155,8 +155,7 @@ def _add(
         raise Failure(2, str(error)) from None
     for one in refused:
         click.echo(f"line {one.line}: {one.error}", err=True)
-    with store.session() as session:
-        added = suppressions.suppress(session.connection(), found, given.now)
+    added = write(store, found, given.now)
     counts = {"added": added, "already": len(found) - added, "rejected": len(refused)}
     if as_json:
         print_json(counts)

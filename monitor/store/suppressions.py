@@ -151,9 +151,10 @@ def forbidden(
 
 
 def refs_in_force(session: Session, customer: str) -> Sequence[str]:
-    """Every recipient the customer must not mail, be it in one stream only."""
+    """Every recipient the customer must not mail, be it in one stream only; in order, as the index has them."""
     chosen = select(Suppression.recipient_ref).where(Suppression.customer == customer)
-    return session.exec(chosen.where(col(Suppression.lifted_at).is_(None)).distinct()).all()
+    in_force = chosen.where(col(Suppression.lifted_at).is_(None))
+    return session.exec(in_force.distinct().order_by(Suppression.recipient_ref)).all()
 
 
 def version(session: Session, customer: str) -> tuple[int, int]:

@@ -145,6 +145,18 @@ def test_many_recipients_are_checked_in_one_call(people):
     assert people.post("/v1/suppressions/check", json={}).status_code == 422
 
 
+def test_a_hard_bounce_in_delivery_records_suppresses_and_a_soft_one_does_not(vigie, people):
+    said = {"at": NOW.isoformat(), "customer": "acme", "stream": "newsletter"}
+    events = vigie.client("events")
+    events.post("/v1/events/generic", content=lines(
+        {**said, "outcome": "hard_bounce", "recipient": "dead@example.org"}, {**said, "outcome": "unsubscribe", "recipient": "gone@example.org"},
+        {**said, "outcome": "soft_bounce", "recipient": "full@example.org"}, {**said, "outcome": "blocked", "recipient": "b@example.org"}))
+    rows = sorted(people.get("/v1/suppressions").json(), key=lambda row: row["reason"])
+    assert [(row["reason"], row["stream"], row["source"]) for row in rows] == [
+        ("hard_bounce", None, "events/generic"), ("unsubscribe", "newsletter", "events/generic")]
+    assert rows[0]["ref"] == vigie.store.recipient_ref("acme", "dead@example.org")
+
+
 # ── the sender module ──
 
 

@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import product
 
@@ -102,6 +103,16 @@ def test_thousands_are_added_at_once_and_only_new_ones_are_counted(store: Store)
         assert suppress(session.connection(), [], T) == 0
         assert len(refs_in_force(session, "acme")) == 1201
         assert refs_in_force(session, "bolt") == []
+
+
+def test_two_who_add_the_same_at_once_in_different_order_both_succeed(store: Store):
+    def add(wanted: list[Suppressed]) -> int:
+        with store.session() as session:
+            return suppress(session.connection(), wanted, T)
+
+    some = entries(3000)
+    with ThreadPoolExecutor(4) as threads:
+        assert sum(threads.map(add, [some, some[::-1], some[1000:], some[:2000]])) == 3000
 
 
 def test_a_recipient_is_forbidden_in_a_stream_by_what_holds_for_it_or_for_all(store: Store):
