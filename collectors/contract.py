@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -62,6 +62,10 @@ class CollectorSettings(BaseModel):
 
     enabled: bool = True
     every: timedelta = timedelta(minutes=15)
+
+
+# what a mailbox is for: who reads it, and with which settings
+Purpose = Literal["feedback_loop", "bounces", "dmarc_reports", "abuse"]
 
 
 @dataclass(frozen=True, slots=True)

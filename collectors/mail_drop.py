@@ -25,7 +25,7 @@ from typing import Annotated, Any, BinaryIO, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
-from collectors.contract import CollectorError, CollectorSettings, Context, Reason
+from collectors.contract import CollectorError, CollectorSettings, Context, Purpose, Reason
 from collectors.mail_facts import MEASURES, SOURCE, Arrival, MailSettings, arrived_at, read
 from collectors.mail_files import NotAFileError, Piece, in_mbox, mark, opened, whole_file
 from collectors.mail_source import was_read
@@ -51,7 +51,7 @@ class DropFolder(BaseModel):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
     path: Annotated[Path, AfterValidator(_from_configuration)]
     kind: Literal["maildir", "files", "mbox"] = "maildir"
-    purpose: Literal["feedback_loop", "bounces", "dmarc_reports", "abuse"] = "feedback_loop"
+    purpose: Purpose = "feedback_loop"
     provider: str | None = None
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from collectors.contract import Purpose
 from monitor.config_shape import did_you_mean
 from monitor.inventory_names import (
     address_name,
@@ -131,7 +132,7 @@ class Mailbox(Item):
 
     word, key_fields = "mailbox", ("name",)
     name: Slug
-    purpose: Literal["feedback_loop", "bounces", "dmarc_reports", "abuse"] = "feedback_loop"
+    purpose: Purpose = "feedback_loop"
     provider: Slug | None = None
     host: Host
     port: Port = 993

@@ -15,8 +15,9 @@ import hashlib
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from typing import get_args
 
-from collectors.contract import Reason
+from collectors.contract import Attribution, Clues, Purpose, Reason
 from collectors.mail import Kind, Report, parse
 from collectors.mail.fields import moment
 from collectors.mail.mime import head
@@ -34,7 +35,7 @@ __all__ = ["MEASURES", "PURPOSES", "SOURCE", "Arrival", "Attribute", "MailSettin
 log = logging.getLogger(__name__)
 
 SOURCE = "mail"
-PURPOSES = ("feedback_loop", "bounces", "dmarc_reports", "abuse")
+PURPOSES: tuple[str, ...] = get_args(Purpose)
 MEASURES = frozenset({
     "complaint", "report", "unattributed_report", "hard_bounce", "soft_bounce", "deferral", "block",
     "unattributed_bounce", "dmarc_pass", "dmarc_fail", "tls_success", "tls_failure", "unsubscribe", "autoreply",
@@ -57,7 +58,7 @@ _HEAD = 65_536
 
 
 def read(arrival: Arrival, attribute: Attribute, settings: MailSettings) -> tuple[Report, Batch]:
-    """Parse a mail and make facts of it. Never raises for what is in the mail."""
+    """Parse a mail and make facts of it. Raises what `attribute` raises, and nothing for what is in the mail."""
     report = parse(arrival.raw)
     return report, facts(report, arrival, attribute, settings)
 
@@ -66,7 +67,7 @@ def facts(report: Report, arrival: Arrival, attribute: Attribute, settings: Mail
     """One batch: what the mail says, or the mail itself, parked with the reason why it says nothing."""
     server = settings.authserv_id
     verified = server is not None and is_vouched_for(report.report_headers, server)
-    found = _said(Mail(report, arrival, attribute, settings, verified))
+    found = _said(Mail(report, arrival, _told_apart(attribute), settings, verified))
     identity = report.identity or hashlib.sha256(arrival.raw).hexdigest()
     at = arrival.received_at
     if isinstance(found, Refusal):
@@ -78,11 +79,31 @@ def facts(report: Report, arrival: Arrival, attribute: Attribute, settings: Mail
                  (Evidence("mail", at, arrival.raw),) if keep else ())
 
 
+class _LookUpFailedError(Exception):
+    """Whose mail it was could not be looked up, which is not the fault of the mail: it is to come again."""
+
+    def __init__(self, why: Exception) -> None:
+        super().__init__(str(why))
+        self.why = why
+
+
+def _told_apart(attribute: Attribute) -> Attribute:
+    def ask(clues: Clues) -> Attribution:
+        try:
+            return attribute(clues)
+        except Exception as why:
+            raise _LookUpFailedError(why) from why
+
+    return ask
+
+
 def _said(mail: Mail) -> Said | Refusal:
     if refusal := _refusal(mail):
         return refusal
     try:
         return READERS[mail.report.kind](mail)
+    except _LookUpFailedError as failed:
+        raise failed.why from None
     except Exception as wrong:  # one mail must not keep all that lie behind it waiting for ever
         log.exception("%s: %s", mail.arrival.place, mail.report.kind)
         return Refusal(Reason.INTERNAL, f"{mail.report.kind}: {type(wrong).__name__}: {wrong}"[:300])

@@ -14,7 +14,7 @@ from collectors.mail.original import is_redacted
 from collectors.mail.report import Feedback
 from collectors.mail_facts.letters import ABUSE, LONGEST_TEXT
 from collectors.mail_facts.shape import Mail, Refusal, Said
-from collectors.mail_facts.whose import clues, is_ours, provider_of, subject
+from collectors.mail_facts.whose import clues, is_ours, message_id, provider_of, subject
 from collectors.observation import Observation
 
 # Which reports are a recipient's complaint. not-spam takes one back, auth-failure is a machine's word, and
@@ -49,10 +49,10 @@ def feedback(mail: Mail) -> Said | Refusal:
     if complains and is_ours(whose):
         observations.append(Observation("complaint", about, at, 1.0))
     trace = mail.trace("complaint" if complains else "report", whose, about, at=at, category=said.type,
-                       recipient=whose.recipient or recipient, message_id=said.message_id)
+                       recipient=whose.recipient or recipient, message_id=message_id(mail.report))
     if mail.arrival.purpose != ABUSE:
         return Said(tuple(observations), (trace,))
-    asked = mail.trace("abuse_report", whose, about, category=said.type, message_id=said.message_id,
+    asked = mail.trace("abuse_report", whose, about, category=said.type, message_id=message_id(mail.report),
                        text=mail.report.report_headers.get("subject", "")[:LONGEST_TEXT] or None)
     return Said(tuple(observations), (trace, asked))
 
@@ -66,7 +66,7 @@ def dmarc_failure(mail: Mail) -> Said | Refusal:
         ("from", said.ip), ("failed", said.auth_failure), ("alignment", said.identity_alignment),
         ("delivery", said.delivery_result)) if value)
     trace = mail.trace("dmarc_failure", whose, subject(whose, provider), category=said.type, text=text or None,
-                       recipient=whose.recipient or recipient, message_id=said.message_id)
+                       recipient=whose.recipient or recipient, message_id=message_id(mail.report))
     return Said(traces=(trace,))
 
 

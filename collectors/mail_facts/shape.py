@@ -38,7 +38,7 @@ class Arrival(NamedTuple):
     raw: bytes
     place: str  # source/where in it, for whoever looks for it
     received_at: datetime
-    purpose: str = "feedback_loop"
+    purpose: str = "feedback_loop"  # a contract.Purpose
     provider: str | None = None
     size: int | None = None
     trusted: bool = False  # only mailbox providers can write to where it was found

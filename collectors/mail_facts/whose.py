@@ -39,9 +39,10 @@ def clues(report: Report, *, recipient: str | None = None, ip: str | None = None
 
 
 def message_id(report: Report) -> str | None:
-    """Of the mail it is about."""
+    """Of the mail it is about; no database looks up a text with a NUL in it."""
     said = report.feedback or _NOTHING
-    return said.message_id or report.original_headers.get("message-id")
+    found = said.message_id or report.original_headers.get("message-id")
+    return found and found.replace("\0", "")
 
 
 def tokens(report: Report) -> tuple[str, ...]:

@@ -193,12 +193,28 @@ def test_an_absence_note_leaves_a_count_and_nothing_else():
     assert (len(batch.observations), batch.traces, batch.evidence) == (1, (), ())
 
 
-def test_what_a_reader_cannot_stand_is_parked_instead_of_coming_back_for_ever():
-    def breaks(_clues: Clues) -> Attribution:
+def test_what_a_reader_cannot_stand_is_parked_instead_of_coming_back_for_ever(monkeypatch):
+    def breaks(_mail):
         raise KeyError("no such thing")
 
-    [parked] = batch_of(mail("dsn-two-recipients-xtext"), whose=breaks).parked
+    monkeypatch.setitem(READERS, Kind.DSN, breaks)
+    [parked] = batch_of(mail("dsn-two-recipients-xtext")).parked
     assert (parked.reason, parked.text) == (Reason.INTERNAL, "dsn: KeyError: 'no such thing'")
+
+
+def test_a_database_that_is_away_parks_nothing_the_mail_is_to_come_again():
+    def away(_clues: Clues) -> Attribution:
+        raise ConnectionResetError("the database")
+
+    with pytest.raises(ConnectionResetError, match="the database"):
+        batch_of(mail("dsn-two-recipients-xtext"), whose=away)
+
+
+def test_clues_hold_no_nul_which_no_database_takes():
+    asked: list[Clues] = []
+    raw = mail("dsn-two-recipients-xtext").replace(b"<july-4711@", b"<july\x00-4711@")
+    batch_of(raw, whose=lambda clues: asked.append(clues) or Attribution())
+    assert asked[0].message_id == "<july-4711@mail.acme.example.net>"
 
 
 def test_the_beginning_of_a_mail_is_never_counted():
