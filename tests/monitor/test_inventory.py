@@ -307,3 +307,15 @@ def test_check_config_tells_mistakes_of_configuration_rules_and_inventory(here):
     lines = map(json.loads, run("check-config", here / "vigie.yaml", "--json").stdout.splitlines())
     places = [(Path(line["file"]).name, line["line"]) for line in lines]
     assert places == [("inventory.yaml", 2), ("vigie.yaml", 3)]
+
+
+def test_headers_that_tell_a_customer_are_kept_in_lower_case_and_come_back_as_they_went_in(tmp_path, store):
+    wanted = loaded(tmp_path, 'customers: [{id: acme, id_headers: {X-Mandant: "4711", X-Kunde: A}}, {id: bolt}]')
+    assert wanted.customers["acme"].id_headers == {"x-mandant": "4711", "x-kunde": "A"}
+    assert str(wanted.customers["bolt"]) == "customer bolt (name bolt)"
+    with store.session() as session:
+        apply_difference(session, planned(read_inventory(session), wanted))
+    with store.reading_session() as session:
+        assert not difference(read_inventory(session), wanted)
+    other = wanted.put("customers", Customer(id="acme"))
+    assert "x-mandant: 4711, x-kunde: A → none" in str(difference(wanted, other).changes[0])
