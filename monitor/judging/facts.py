@@ -165,18 +165,18 @@ def rate_facts(
     found: dict[Group, RateFacts] = {}
     for values, counts in store.window_counts(_COUNTED, rule.by, since, until).items():
         group: Group = tuple((str(name), value) for name, value in zip(rule.by, values, strict=True) if value is not None)
-        found[group] = _facts(group, since, counts, now, stale)
+        found[group] = _group_facts(group, since, counts, now, stale)
     for group in expected:
-        found.setdefault(group, _facts(group, since, {}, now, stale))
+        found.setdefault(group, _group_facts(group, since, {}, now, stale))
     for group, restart in restarts.items():
         if group in found:
             counted = store.window_counts(_COUNTED, rule.by, restart, until, where=dict(group))
             exact = {k: v for k, v in counted.items() if tuple(x for x in k if x) == tuple(v for _, v in group)}
-            found[group] = _facts(group, restart, next(iter(exact.values()), {}), now, stale)
+            found[group] = _group_facts(group, restart, next(iter(exact.values()), {}), now, stale)
     return list(found.values())
 
 
-def _facts(
+def _group_facts(
     group: Group, since: datetime, counts: Mapping[str, float], now: datetime, stale: str | None
 ) -> RateFacts:
     return RateFacts(group, since, counts.get("delivered", 0), counts.get("complaint", 0), now, stale)

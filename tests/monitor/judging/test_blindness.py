@@ -97,7 +97,7 @@ def test_with_the_resolver_killed_nothing_is_raised_or_cleared_and_one_incident_
     (incident,) = lookout.blind()
     assert (incident.rule, incident.state, incident.severity) == ("own-network", "firing", "warning")
     assert "127.0.0.1:5353: most lists fail alike" in incident.summary
-    for _ in range(3):
+    for _ in range(4):
         lookout.sweep()
     assert lookout.standing() == before
     assert [row.state for row in lookout.blind()] == ["ok"]
