@@ -331,6 +331,18 @@ def test_a_report_our_own_server_does_not_vouch_for_is_parked_where_that_is_aske
     assert [found.reason for found in batch.parked] == ([] if taken else [Reason.UNVERIFIED])
 
 
+@pytest.mark.parametrize(("settings", "verified"), [
+    ({}, False), ({"trusted_mailboxes": {"yahoo"}}, True), ({"trusted_mailboxes": {"another"}}, False),
+    ({"trusted_mailboxes": {"yahoo"}, "authserv_id": "mx.example.com"}, True),
+])
+def test_an_unsigned_report_counts_as_verified_only_where_nobody_else_can_write(server, settings, verified):
+    server.deliver(arf())
+
+    report, _ = Monitor(box(server)).run(FeedbackLoop(MailboxSettings(**settings)))
+
+    assert [trace.verified for trace in report.traces] == [verified]
+
+
 @pytest.mark.real("dovecot")
 @pytest.mark.skipif(not (MAILS / "MANIFEST.json").exists(),
                     reason="the labelled third-party mails are not beside this checkout")
