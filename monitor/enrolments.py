@@ -228,10 +228,10 @@ def _open(
 
 def _ours(inventory: Inventory, kind: str) -> Iterable[tuple[str, str]]:
     if kind == "ip":
-        for ip in inventory.ips.values():
+        for ip in sorted(inventory.ips.values(), key=lambda ip: (":" in ip.address, int(ipaddress.ip_address(ip.address)))):
             yield ip.address, f"pool {ip.pool}" if ip.pool else _owner(ip.customer)
     elif kind == "domain":
-        for domain in inventory.domains.values():
+        for domain in sorted(inventory.domains.values(), key=lambda domain: domain.domain):
             yield domain.domain, _owner(domain.customer)
     else:
         yield EVERYTHING, "all of us"
@@ -249,11 +249,11 @@ def _gap(
         return None
     kind: Kind = programme.keyed_by or "account"
     owners: dict[str, list[str]] = {}
-    for subject, (owner, _) in sorted(found.items()):
+    for subject, (owner, _) in found.items():
         owners.setdefault(owner, []).append(subject)
     groups = [GapGroup(owner, tuple(subjects), sum(found[each][1] for each in subjects)) for owner, subjects in owners.items()]
     requested = [each for each in theirs if each.state is State.REQUESTED]
-    asked = tuple(subject for subject in sorted(found) if any(each.covers(kind, subject) for each in requested))
+    asked = tuple(subject for subject in found if any(each.covers(kind, subject) for each in requested))
     return Gap(
         *provider, kind, programme.url, programme.note, sum(group.delivered for group in groups),
         tuple(sorted(groups, key=lambda group: (-group.delivered, group.owner))), asked,

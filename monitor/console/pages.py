@@ -21,6 +21,7 @@ from markupsafe import Markup
 from sqlmodel import col, select
 
 from monitor.console import words
+from monitor.console.desk import desk_pages
 from monitor.console.picture import brakes_of, recent_runs, take_picture, trouble
 from monitor.records import Incident, Outbox, Transition
 from monitor.rules.model import AnyRule
@@ -80,6 +81,7 @@ def build_pages(console: Console) -> APIRouter:
             rows = recent_runs(session, _MOST_RUNS)
         return render("runs.html", console.now(), runs=rows)
 
+    router.include_router(desk_pages(console, render))
     return router
 
 

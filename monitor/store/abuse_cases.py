@@ -133,26 +133,26 @@ def note(session: Session, case_id: str, *, actor: str, reason: str, now: dateti
 
 
 def _taken(session: Session, trace: TraceRow, now: datetime) -> AbuseCase | None:
-    """The case a report opened; None where it joined one that is open."""
+    """The case a report opened; None where it joined one that is open. The clock runs from its arrival."""
     kind, source = kind_of(trace.category, trace.text), trace.ip or trace.domain
     reporter = _reporter(session, trace.batch_id)
     known = session.exec(
         select(AbuseCase).where(
             AbuseCase.state != State.CLOSED, AbuseCase.kind == kind, AbuseCase.customer == trace.customer,
-            AbuseCase.source == source, col(AbuseCase.newest_at) >= trace.known_at - JOINS_WITHIN,
+            AbuseCase.source == source, col(AbuseCase.newest_at) >= trace.at - JOINS_WITHIN,
         ).order_by(col(AbuseCase.opened_at).desc())
     ).all()
     joined = next((row for row in known if _same_matter(row, trace, reporter)), None)
     if joined is not None:
         joined.reports += 1
-        joined.newest_at = max(joined.newest_at, trace.known_at)
+        joined.newest_at = max(joined.newest_at, trace.at)
         joined.batches = [*joined.batches, trace.batch_id][:_MOST_BATCHES]
         session.add(joined)
         return None
     row = AbuseCase(
         id=new_id("abu"), customer=trace.customer, kind=kind, state=State.OPEN, source=source, reporter=reporter,
-        subject=trace.text or "", batches=[trace.batch_id], opened_at=trace.known_at, newest_at=trace.known_at,
-        deadline_at=trace.known_at + kinds()[kind].within,
+        subject=trace.text or "", batches=[trace.batch_id], opened_at=trace.at, newest_at=trace.at,
+        deadline_at=trace.at + kinds()[kind].within,
     )
     session.add(row)
     why = f"{kind} reported{f' by {reporter}' if reporter else ''}{f': {trace.text}' if trace.text else ''}"

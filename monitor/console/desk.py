@@ -1,0 +1,59 @@
+"""The pages of the delivery cell's own work: feedback loops to enrol in, and the cases of the abuse desk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import HTMLResponse
+
+from collectors.providers import providers
+from monitor.judging.fbl_silence import silence_verdicts
+from monitor.records import AbuseCase
+from monitor.store.abuse_cases import cases, history
+from monitor.store.enrolments import enrolments, gaps_now
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from typing import Any
+
+    from monitor.console.pages import Console
+
+_MOST_CASES, _MOST_CLOSED = 500, 50
+
+
+class Render(Protocol):
+    def __call__(self, template: str, now: datetime, **shown: Any) -> HTMLResponse: ...
+
+
+def desk_pages(console: Console, render: Render) -> APIRouter:
+    """`/fbl`, `/abuse` and `/abuse/{id}`."""
+    router = APIRouter(default_response_class=HTMLResponse)
+
+    @router.get("/fbl")
+    def fbl() -> HTMLResponse:
+        now = console.now()
+        with console.store.reading_session() as session:
+            enrolled = enrolments(session)
+        names = {provider.id: provider.name for provider in providers().values()}
+        verdicts = silence_verdicts(console.store, now, console.rules)
+        covered = gaps_now(console.store, now)
+        return render("fbl.html", now, enrolments=enrolled, verdicts=verdicts, coverage=covered, names=names)
+
+    @router.get("/abuse")
+    def abuse() -> HTMLResponse:
+        now = console.now()
+        with console.store.reading_session() as session:
+            open_ones, closed = cases(session, now, limit=_MOST_CASES), cases(session, now, "closed", limit=_MOST_CLOSED)
+        return render("abuse.html", now, open=open_ones, closed=closed)
+
+    @router.get("/abuse/{case_id}")
+    def abuse_case(case_id: str) -> HTMLResponse:
+        with console.store.reading_session() as session:
+            row = session.get(AbuseCase, case_id)
+            if row is None:
+                raise HTTPException(404, f"no abuse case {case_id}")
+            changes = history(session, case_id)
+        return render("abuse_case.html", console.now(), case=row, changes=changes[::-1])
+
+    return router
