@@ -5,6 +5,8 @@ import mailbox
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,12 @@ from click.testing import CliRunner
 from sqlmodel import func, select
 
 from monitor.cli import cli
-from monitor.records import ParkedRow, Reading, Series, TraceRow
+from monitor.records import Incident, ParkedRow, Reading, Series, TraceRow
 from monitor.store import Store
 
 CASES = Path(__file__).parents[2] / "collectors" / "mail" / "cases"
 INVENTORY = """
-customers: [{id: acme, name: Acme}]
+customers: [{id: acme, name: Acme, streams: [news]}]
 domains: [{domain: acme.example.net, customer: acme}]
 mailboxes:
   - {name: returns, purpose: bounces, host: imap.example.com, username: x, secret: box}
@@ -149,6 +151,28 @@ def test_a_replay_killed_at_any_moment_and_repeated_counts_everything_once(confi
     assert row["mails"] == 2_000
     assert row["repeated"] > 0
     assert counted(database_url, "hard_bounce") == 2_000
+
+
+def test_what_a_replay_brings_to_light_is_judged_without_a_service_running(vigie, tmp_path, store):
+    sent = datetime.now(UTC) - timedelta(hours=2)
+    events = tmp_path / "events.ndjson"
+    events.write_text(json.dumps({"at": sent.isoformat(), "outcome": "delivered", "customer": "acme", "stream": "news",
+                                  "domain": "acme.example.net", "recipient_domain": "gmail.com", "count": 5_000}))
+    vigie("events", "ingest", "--format", "generic", events)
+    box = mailbox.mbox(tmp_path / "complaints")
+    for number in range(200):
+        report = case("arf-as-in-rfc5965").replace(b"<r-1@", b"<r-%d@" % number)
+        report = report.replace(b"pat@provider.example.org", b"pat%d@gmail.com" % number)
+        for dated in (b"Tue, 14 Jul 2026 09:00:02 +0000", b"Tue, 14 Jul 2026 10:00:07 +0200"):
+            report = report.replace(dated, format_datetime(sent).encode())
+        box.add(mailbox.mboxMessage(report))
+    box.close()
+
+    vigie("mail", "replay", tmp_path / "complaints")
+
+    with store.reading_session() as session:
+        fired = [incident for incident in session.exec(select(Incident)) if incident.rule == "complaint-rate"]
+    assert [incident.subject for incident in fired] == [{"customer": "acme", "stream": "news", "provider": "gmail"}]
 
 
 @pytest.fixture
