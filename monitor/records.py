@@ -374,8 +374,9 @@ class Cursor(SQLModel, table=True):
 class Run(SQLModel, table=True):
     """One execution of a collector. `outcome` is running, ok, partial (some targets unknown), failed."""
 
+    __table_args__ = (Index("run_newest", "collector", "outcome", "id"),)
     id: int | None = _id()
-    collector: str = Field(index=True)
+    collector: str
     started_at: datetime = _instant(index=True)
     ended_at: datetime | None = _maybe_instant()
     outcome: str = "running"

@@ -14,6 +14,8 @@ from monitor.records import Run
 from monitor.store.engine import table
 
 _RUN = table(Run)
+OUTCOMES = ("running", "ok", "partial", "failed")
+GOOD = ("ok", "partial")
 COUNTED = frozenset({"batches", "repeats", "observations", "unknowns", "traces", "parked"})
 
 
@@ -37,6 +39,8 @@ def open_run(connection: Connection, collector: str, now: datetime) -> int:
 
 
 def close_run(connection: Connection, run_id: int, values: Mapping[str, object], counts: Mapping[str, int]) -> None:
+    if values["outcome"] not in OUTCOMES:
+        raise ValueError(f"{values['outcome']!r}: a run ends {', '.join(OUTCOMES[1:])}")
     unheard = counts.keys() - COUNTED
     if unheard:
         raise ValueError(f"{', '.join(sorted(unheard))}: a run counts {', '.join(sorted(COUNTED))}")
@@ -44,14 +48,23 @@ def close_run(connection: Connection, run_id: int, values: Mapping[str, object],
 
 
 def last_runs(session: Session) -> dict[str, Runs]:
-    last = _newest(session)
-    good = _newest(session, "ok", "partial")
-    return {name: Runs(run, good.get(name)) for name, run in last.items()}
+    last: dict[str, Run] = {}
+    good: dict[str, Run] = {}
+    for run in session.execute(select(Run).where(col(Run.id).in_(_newest(session))).order_by(col(Run.id))).scalars():
+        last[run.collector] = run
+        if run.outcome in GOOD:
+            good[run.collector] = run
+    return {name: Runs(last[name], good.get(name)) for name in sorted(last)}
 
 
-def _newest(session: Session, *outcomes: str) -> dict[str, Run]:
-    newest = select(func.max(_RUN.c.id)).group_by(_RUN.c.collector)
-    if outcomes:
-        newest = newest.where(_RUN.c.outcome.in_(outcomes))
-    rows = session.execute(select(Run).where(col(Run.id).in_(newest)).order_by(col(Run.collector))).scalars()
-    return {run.collector: run for run in rows}
+def _newest(session: Session) -> list[int]:
+    """The newest run of each collector and outcome: a few steps down the index `run_newest`, however many are kept."""
+    collector = _RUN.c.collector
+    names = select(func.min(collector).label("name")).cte("names", recursive=True)
+    following = select(func.min(collector)).where(collector > names.c.name).scalar_subquery()
+    names = names.union_all(select(following).where(names.c.name.is_not(None)))
+    newest = [
+        select(func.max(_RUN.c.id)).where(collector == names.c.name, _RUN.c.outcome == outcome).scalar_subquery()
+        for outcome in OUTCOMES
+    ]
+    return [id_ for ids in session.execute(select(*newest).select_from(names)) for id_ in ids if id_ is not None]

@@ -40,6 +40,23 @@ def test_freshness_is_the_last_run_beside_the_last_that_got_answers(store: Store
     assert runs["seed_inbox"].good is None
 
 
+def test_the_last_run_is_the_last_opened_whatever_became_of_it(store: Store):
+    for number, outcome in enumerate(["ok", "partial", "failed", "ok", "failed", None]):
+        run = store.open_run("dnsbl", minutes(number))
+        if outcome:
+            store.close_run(run, minutes(number), outcome=outcome)
+    store.open_run("seed_inbox", T)
+    runs = store.last_runs()
+    assert list(runs) == ["dnsbl", "seed_inbox"]
+    assert (runs["dnsbl"].last.started_at, runs["dnsbl"].last.outcome) == (minutes(5), "running")
+    assert (runs["dnsbl"].good.started_at, runs["seed_inbox"].good) == (minutes(3), None)
+
+
+def test_a_run_ends_in_a_way_we_have_a_word_for(store: Store):
+    with pytest.raises(ValueError, match="'fine': a run ends ok, partial, failed"):
+        store.close_run(store.open_run("dnsbl", T), T, outcome="fine")
+
+
 def test_a_run_counts_only_what_has_a_column(store: Store):
     with pytest.raises(ValueError, match="cheese"):
         store.close_run(store.open_run("dnsbl", T), T, outcome="ok", cheese=1)

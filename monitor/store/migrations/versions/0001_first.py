@@ -265,7 +265,7 @@ def _work() -> None:
     op.create_table(
         "run",
         sa.Column("id", ID, autoincrement=True, primary_key=True),
-        sa.Column("collector", sa.String(), nullable=False, index=True),
+        sa.Column("collector", sa.String(), nullable=False),
         sa.Column("started_at", Instant(), nullable=False, index=True),
         sa.Column("ended_at", Instant()),
         sa.Column("outcome", sa.String(), nullable=False),
@@ -278,6 +278,7 @@ def _work() -> None:
         sa.Column("traces", sa.Integer(), nullable=False),
         sa.Column("parked", sa.Integer(), nullable=False),
     )
+    op.create_index("run_newest", "run", ["collector", "outcome", "id"])
     op.create_table(
         "job",
         sa.Column("name", sa.String(), primary_key=True),
