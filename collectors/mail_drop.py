@@ -107,7 +107,7 @@ class MailDrop:
             try:
                 if folder.kind == "files" and not _is_settled(path, now):
                     continue
-                batch = self._batch(folder, context, whole_file(path, self.settings.max_mail_bytes), name, now)
+                piece = whole_file(path, self.settings.max_mail_bytes)
             except FileNotFoundError:
                 continue  # somebody else took it
             except NotAFileError as error:
@@ -115,6 +115,8 @@ class MailDrop:
             except OSError as error:
                 shut.append(f"{name}: {error.strerror}")
                 continue
+            else:
+                batch = self._batch(folder, context, piece, name, now)
             yield replace(batch, acknowledge=partial(move, name, PARKED if batch.parked else FINISHED))
             if context.stopping():
                 return
