@@ -28,6 +28,7 @@ from monitor.store.changes import expire, in_force, moved, new_id, take_off
 
 LONGEST_WAIT = timedelta(seconds=60)
 SHORTEST_WAIT = timedelta(milliseconds=200)
+_TELLING = frozenset({Answer.BREACH, Answer.BETWEEN})  # of the trouble itself: an incident keeps their words
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,7 @@ class Judge:
                 settled = after.state is State.OK
             else:
                 case = Case(session, rule, incident, verdict, now)
-                same = before == after and (incident.summary, incident.severity) == (verdict.summary, case.severity)
-                settled = same and not _unsettled(case)
+                settled = before == after and _says_the_same(case) and not _unsettled(case)
         if settled:
             return
         with self.store.session() as session:
@@ -94,7 +94,7 @@ class Judge:
         incident.state, incident.judged_at = state.value, case.now
         incident.elapsed_seconds, incident.counted_to = after.elapsed.total_seconds(), after.counted_to
         incident.unknown_reason, incident.severity = verdict.reason, case.severity
-        if verdict.answer in {Answer.BREACH, Answer.BETWEEN} or not incident.summary:
+        if verdict.answer in _TELLING or not incident.summary:
             incident.summary, incident.evidence = verdict.summary, dict(verdict.evidence)
         if state is State.FIRING and incident.fired_at is None:
             incident.fired_at = case.now
@@ -158,6 +158,13 @@ class Judge:
                 if needed is not None and row.counted_to is not None:
                     waits.append(needed - timedelta(seconds=row.elapsed_seconds))
         return max(min(waits), SHORTEST_WAIT)
+
+
+def _says_the_same(case: Case) -> bool:
+    incident, verdict = case.incident, case.verdict
+    summary = verdict.summary if verdict.answer in _TELLING else incident.summary
+    said = (incident.summary, incident.severity, incident.unknown_reason)
+    return said == (summary, case.severity, verdict.reason)
 
 
 def _unsettled(case: Case) -> bool:

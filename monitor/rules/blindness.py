@@ -103,14 +103,14 @@ def _staleness_verdict(rule: StalenessRule, fact: RunsFact, now: datetime) -> Ve
     if now - since <= limit:
         # without a good run it has only not had its time yet
         return Verdict(group, Answer.CLEAR if fact.good_at else Answer.BETWEEN, f"{fact.collector} gets answers again")
-    if fact.running_since is not None and now - fact.running_since <= limit:
-        return Verdict(group, Answer.BETWEEN, "it is trying")
     if fact.network_fault and fact.reason in _NETWORK:
         return Verdict(group, Answer.UNKNOWN, "our own network is at fault", "network")
     told = f"; its newest run: {fact.reason}, {fact.text}" if fact.reason else ""
     never = "" if fact.good_at else " (never since it was configured)"
     summary = f"collector {fact.collector} got no answers since {since:%Y-%m-%d %H:%M UTC}{never}{told}"
-    return Verdict(group, Answer.BREACH, summary, evidence={"reason": fact.reason or "stale"})
+    trying = fact.running_since is not None and now - fact.running_since <= limit
+    answer = Answer.BETWEEN if trying else Answer.BREACH
+    return Verdict(group, answer, summary, evidence={"reason": fact.reason or "stale"})
 
 
 def _clock_verdict(rule: ClockRule, fact: ClockFact, now: datetime) -> Verdict:

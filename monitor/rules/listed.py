@@ -159,28 +159,31 @@ def _lost_member(fact: ListingFact) -> Member:
 
 
 def _score_verdict(rule: ListScoreRule, group: Group, facts: Sequence[ScoreFact], now: datetime) -> Verdict:
-    answers = [_score_answer(rule, fact, now) for fact in facts]
-    bad = [fact for fact, answer in zip(facts, answers, strict=True) if answer is Answer.BREACH]
-    if bad:
-        return _bad_scores(rule, group, bad)
-    if Answer.BETWEEN in answers:
-        return Verdict(group, Answer.BETWEEN, "the score is mending")
-    if blind := sorted(reason for fact in facts if (reason := fact.state.unknown(now, rule.max_age))):
-        return Verdict(group, Answer.UNKNOWN, f"the score is not known: {blind[0]}", blind[0])
+    answers: dict[Answer, list[ScoreFact]] = {}
+    for fact in facts:
+        answers.setdefault(_score_answer(rule, fact, now), []).append(fact)
+    if bad := answers.get(Answer.BREACH):
+        line = f"below {rule.below:g}" if rule.below is not None else f"above {rule.above:g}"
+        return _bad_scores(group, bad, line)
+    if mending := answers.get(Answer.BETWEEN):
+        return Verdict(group, Answer.BETWEEN, f"{_some(_scores_told(mending), _MOST_NAMED)}, mending")
+    if blind := answers.get(Answer.UNKNOWN):
+        reason = min(str(fact.state.unknown(now, rule.max_age)) for fact in blind)
+        return Verdict(group, Answer.UNKNOWN, f"the score is not known: {reason}", reason)
     return Verdict(group, Answer.CLEAR, f"{_named(facts)}: the score is good again")
 
 
-def _bad_scores(rule: ListScoreRule, group: Group, bad: Sequence[ScoreFact]) -> Verdict:
-    line = f"below {rule.below:g}" if rule.below is not None else f"above {rule.above:g}"
-    told = [f"{fact.place.target} has {fact.state.value:g} on {_list_name(fact)}" for fact in bad]
-    return Verdict(
-        group, Answer.BREACH, f"{_some(told, _MOST_NAMED)}, {line}",
-        members=tuple(
-            Member(_key(fact), _scope(fact.place), text, fact.state.since)
-            for fact, text in zip(bad, told, strict=True)
-        ),
-        evidence={"scores": {_key(fact): fact.state.value for fact in bad}},
+def _bad_scores(group: Group, bad: Sequence[ScoreFact], line: str) -> Verdict:
+    told = _scores_told(bad)
+    members = tuple(
+        Member(_key(fact), _scope(fact.place), text, fact.state.since) for fact, text in zip(bad, told, strict=True)
     )
+    evidence = {"scores": {_key(fact): fact.state.value for fact in bad}}
+    return Verdict(group, Answer.BREACH, f"{_some(told, _MOST_NAMED)}, {line}", members=members, evidence=evidence)
+
+
+def _scores_told(facts: Iterable[ScoreFact]) -> list[str]:
+    return [f"{fact.place.target} has {fact.state.value:g} on {_list_name(fact)}" for fact in facts]
 
 
 def _score_answer(rule: ListScoreRule, fact: ScoreFact, now: datetime) -> Answer:
