@@ -20,6 +20,7 @@ from monitor.rules.fbl_silence import Day, SilenceFact, judge_silence
 from monitor.rules.model import AnyRule, FblSilenceRule
 from monitor.rules.verdict import Verdict
 from monitor.store import Store
+from monitor.store.windows import Counts as StoredCounts
 
 DAY = timedelta(days=1)
 _AS_SHIPPED = FblSilenceRule(id="fbl-silence", kind="fbl_silence")
@@ -30,8 +31,12 @@ _MAILBOX_MAX_AGE = MEASURES["mailbox_read"].max_age
 Cell = tuple[str | None, ...]
 Counts = dict[str, dict[str, float]]  # provider → measure → sum
 History = dict[str, tuple[Day, ...]]
-# A pass comes every few seconds, the past of a loop changes once a day: what it was is read once for each.
-_known: WeakKeyDictionary[Store, tuple[tuple[datetime, datetime], History]] = WeakKeyDictionary()
+Recent = tuple[StoredCounts, dict[str, datetime]]  # of the window; provider → its last report
+# A pass comes every few seconds. The past of a loop changes once a day, and of three days a few minutes tell
+# nothing new: both are counted only so often.
+_COUNT_EVERY = timedelta(minutes=5)
+_histories: WeakKeyDictionary[Store, tuple[tuple[datetime, datetime], History]] = WeakKeyDictionary()
+_recents: WeakKeyDictionary[Store, tuple[datetime, timedelta, Recent]] = WeakKeyDictionary()
 
 
 def silence_verdicts(store: Store, now: datetime, rules: Iterable[AnyRule] = ()) -> list[Verdict]:
@@ -54,12 +59,12 @@ def silence_facts(store: Store, rule: FblSilenceRule, now: datetime) -> list[Sil
         for provider, state in session.exec(select(FblEnrolment.provider, FblEnrolment.state)):
             enrolled.setdefault(provider, set()).add(state)
         unread = _unread(store, session, now)
-        heard = _last_reports(session, until - rule.history)
+    in_window, heard = _recent(store, rule.window, now)
     counts: Counts = {}
-    for cell, counted in store.window_counts(_COUNTED, _BY, since, now + timedelta(microseconds=1)).items():
+    for cell, counted in in_window.items():
         if not any(_stops(hold, cell, (since, now)) for hold in holds):
             _add(counts, cell, counted)
-    watched = {name for name, days in history.items() if days} | {p for p, states in enrolled.items() if State.ACTIVE in states}
+    watched = history.keys() | {provider for provider, states in enrolled.items() if State.ACTIVE in states}
     return [
         SilenceFact(
             provider, since, counts.get(provider, {}).get("delivered", 0), counts.get(provider, {}).get("report", 0),
@@ -70,10 +75,19 @@ def silence_facts(store: Store, rule: FblSilenceRule, now: datetime) -> list[Sil
     ]
 
 
+def _recent(store: Store, window: timedelta, now: datetime) -> Recent:
+    known = _recents.get(store)
+    if known is None or known[1] != window or not timedelta(0) < now - known[0] < _COUNT_EVERY:
+        counts = store.window_counts(_COUNTED, _BY, now - window, now + timedelta(microseconds=1))
+        with store.reading_session() as session:
+            known = _recents[store] = (now, window, (counts, _last_reports(session)))
+    return known[2]
+
+
 def _history(store: Store, since: datetime, until: datetime) -> History:
-    known = _known.get(store)
+    known = _histories.get(store)
     if known is None or known[0] != (since, until):
-        known = _known[store] = ((since, until), _read_history(store, since, until))
+        known = _histories[store] = ((since, until), _read_history(store, since, until))
     return known[1]
 
 
@@ -139,11 +153,11 @@ def _unread(store: Store, session: Session, now: datetime) -> dict[str, str | No
     return found
 
 
-def _last_reports(session: Session, since: datetime) -> dict[str, datetime]:
-    query = (
-        select(Series.provider, func.max(Reading.at))
-        .join(Reading, col(Reading.series_id) == Series.id)
-        .where(Series.measure == "report", col(Series.provider).is_not(None), Reading.at >= since)
-        .group_by(col(Series.provider))
-    )
-    return {str(provider): at for provider, at in session.exec(query) if at is not None}
+def _last_reports(session: Session) -> dict[str, datetime]:
+    """Provider → when its newest report came: one look at the end of each series."""
+    newest = select(func.max(Reading.at)).where(Reading.series_id == Series.id).scalar_subquery()
+    found: dict[str, datetime] = {}
+    for provider, at in session.exec(select(Series.provider, newest).where(Series.measure == "report")):
+        if provider is not None and at is not None:
+            found[provider] = max(at, found.get(provider, at))
+    return found

@@ -1,10 +1,14 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlmodel import select
 
 from collectors.observation import Batch, Observation, Subject
+from monitor.config import read_rules
+from monitor.judging import Judge
 from monitor.judging.fbl_silence import silence_facts
-from monitor.records import FblEnrolment, ReportMailbox
+from monitor.records import FblEnrolment, Incident, ReportMailbox
+from monitor.rules import SHIPPED
 from monitor.rules.fbl_silence import judge_silence
 from monitor.rules.model import FblSilenceRule
 from monitor.store.changes import hold, lift
@@ -158,3 +162,22 @@ def test_the_silence_of_a_loop_that_ended_is_known(loop, state, watched):
     loop.days(20, 0, 10_000, 40)
     loop.put(enrolment(state))
     assert bool(loop.verdicts()) is watched
+
+
+def test_silence_opens_an_incident_that_ends_when_reports_come_again(loop):
+    def states():
+        with loop.store.reading_session() as session:
+            return [(row.state, row.subject) for row in session.exec(select(Incident))]
+
+    judge = Judge(loop.store, [RULE])
+    loop.days(20, 4, 10_000, 40)
+    loop.days(2, 0, 10_000, None)
+    judge.judge_all(NOW)
+    assert states() == [("firing", {"provider": "yahoo"})]
+    loop.intake([Observation("report", BOLT, NOW, 40.0)])
+    judge.judge_all(NOW + timedelta(minutes=6))
+    assert states() == [("ok", {"provider": "yahoo"})]
+
+
+def test_the_rule_is_shipped():
+    assert any(source.data["kind"] == "fbl_silence" for source in read_rules(SHIPPED))
