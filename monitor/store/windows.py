@@ -32,12 +32,16 @@ def window_counts(
         f" AND series.{name} IS NULL" if value is None else f" AND series.{name} = :where_{name}"
         for name, value in where.items()
     )
-    conditions += " AND reading.known_at <= :known_by" if known_by else ""
-    # CROSS JOIN fixes SQLite's order: from the few series into the readings' key, never a scan of readings
+    known = " AND reading.known_at <= :known_by" if known_by else ""
+    # Summed by series first: readings lie by series, so SQLite sums as it reads instead of sorting them all, and
+    # PostgreSQL hashes a number, not texts. CROSS JOIN keeps SQLite from starting at the series.
     query = text(
-        f"SELECT {columns}series.measure, SUM(reading.value) FROM series CROSS JOIN reading"  # noqa: S608 - names are checked
-        " WHERE series.measure IN :measures AND reading.series_id = series.id"
-        f" AND reading.at >= :since AND reading.at < :until AND reading.value IS NOT NULL{conditions}"
+        f"SELECT {columns}series.measure, SUM(per.total) FROM ("  # noqa: S608 - names are checked
+        "SELECT reading.series_id, SUM(reading.value) AS total FROM reading"
+        f" WHERE reading.series_id IN (SELECT series.id FROM series WHERE series.measure IN :measures{conditions})"
+        f" AND reading.at >= :since AND reading.at < :until AND reading.value IS NOT NULL{known}"
+        " GROUP BY reading.series_id) per"
+        " CROSS JOIN series WHERE series.id = per.series_id"
         f" GROUP BY {columns}series.measure"
     ).bindparams(
         bindparam("measures", expanding=True),
