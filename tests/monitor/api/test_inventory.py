@@ -11,7 +11,8 @@ FILE = {
 
 def test_an_item_is_put_read_and_deleted(vigie):
     admin = vigie.client("admin")
-    assert admin.put("/v1/inventory/customers/acme", json={"name": "Acme"}).json() == {"id": "acme", "name": "Acme"}
+    assert admin.put("/v1/inventory/customers/acme", json={"name": "Acme"}).json() == {
+        "id": "acme", "name": "Acme", "id_headers": {}}
     assert admin.put("/v1/inventory/streams/acme/news", json={}).json()["kind"] == "marketing"
     assert admin.put("/v1/inventory/ips/2001:DB8::1", json={"customer": "acme"}).json()["address"] == "2001:db8::1"
     assert admin.get("/v1/inventory/ips/2001:db8:0::1").json()["customer"] == "acme"
