@@ -30,12 +30,14 @@ class Story:
     def tick(self, number: int) -> None:
         """Do what is due at this tick (0 is the start of the first round)."""
         moment = number * TICK_SECONDS % ROUND_SECONDS
-        for at, act in ((LISTED_AT, self._list), (BOUGHT_AT, self._buy), (MENDED_AT, self._mend), (CLEARED_AT, self._clear)):
+        for at, act in ((0.0, self._rotate), (LISTED_AT, self._list), (BOUGHT_AT, self._buy), (MENDED_AT, self._mend), (CLEARED_AT, self._clear)):
             if moment == at:
                 act()
 
+    def _rotate(self) -> None:
+        self.listed = self.sender.preferred = self.dice.choice(ACME_IPS)
+
     def _list(self) -> None:
-        self.listed = self.dice.choice(ACME_IPS)
         self.dns.list(ZONES["demo-block"], self.listed, ["127.0.0.2"], f"spam trap hit by {self.listed}")
         self.say(f"{self.listed}, one of Acme's two IPs, hits a spam trap and is listed")
 

@@ -32,7 +32,7 @@ COMPLAINING_AT_MOST = 8  # feedback reports written per tick and stream: the dem
 
 @dataclass(frozen=True, slots=True)
 class Mailing:
-    """What one customer sends in one tick: `ips` in the order the sender prefers them."""
+    """What one customer sends in one tick, from the first of `ips` that may."""
 
     customer: str
     stream: str
@@ -97,6 +97,7 @@ class Sender:
     deliver: Callable[[bytes], object]  # a feedback report into the mailbox
     emit: Emit
     bought: bool = False  # Bolt mails a bought list
+    preferred: str = ""  # the IP to try first, where a mailing has it
     _last: dict[tuple[str, str, str], str] = field(default_factory=dict)
     _serial: int = 0
 
@@ -105,7 +106,8 @@ class Sender:
         events = []
         for mailing in MAILINGS:
             complaints = self._complaints(mailing)  # drawn also when held: the story must not depend on timing
-            ip = next((ip for ip in mailing.ips if self._may_send(client, mailing, ip)), None)
+            ips = sorted(mailing.ips, key=lambda ip: ip != self.preferred)
+            ip = next((ip for ip in ips if self._may_send(client, mailing, ip)), None)
             if ip is None:
                 continue
             events.append({
