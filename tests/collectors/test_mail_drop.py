@@ -24,7 +24,7 @@ from monitor.running import Runner, Tally
 from monitor.store import Store
 
 CASES = Path(__file__).parent / "mail" / "cases"
-NOW = datetime.now(UTC) + timedelta(minutes=1)  # what is written now has settled by then
+LATER = timedelta(minutes=1)  # what is written now has settled by then
 
 TICKS = itertools.count()  # no two runs at one instant
 
@@ -48,7 +48,7 @@ def bounce(number: int) -> bytes:
 def run(store: Store, path: Path, kind: str, *, at_once=False, die_after: int | None = None, **settings) -> Tally:
     folder = {"name": "drop", "path": path, "kind": kind, "purpose": "bounces"}
     collector = MailDrop(MailDropSettings(folders=[folder], **settings))
-    taken, now = 0, datetime.now(UTC) if at_once else NOW + timedelta(seconds=next(TICKS))
+    taken, now = 0, datetime.now(UTC) + (timedelta(0) if at_once else LATER + timedelta(seconds=next(TICKS)))
 
     def take(batches):
         nonlocal taken
@@ -130,7 +130,7 @@ def test_links_and_pipes_are_parked_and_never_followed(store, files, tmp_path):
     secret.write_bytes(bounce(1))
     (files / "link.eml").symlink_to(secret)
     os.mkfifo(files / "pipe.eml")
-    old = NOW.timestamp() - 3600
+    old = time.time() - 3600
     os.utime(files / "link.eml", (old, old), follow_symlinks=False)
 
     run(store, files, "files")

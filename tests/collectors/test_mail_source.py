@@ -29,7 +29,6 @@ from monitor.store import Store
 from tests.servers.dovecot import Dovecot
 
 CASES = Path(__file__).parent / "mail" / "cases"
-NOW = datetime.now(UTC) + timedelta(seconds=5)
 SECRETS = {"box": SecretStr(Dovecot.password)}
 
 
@@ -51,7 +50,7 @@ def tell(store: Store, server, *boxes: tuple[str, str, str], **changes) -> None:
 
 
 def run(store: Store, name: str, minute: int = 0, collector=None) -> Tally:
-    now = NOW + timedelta(minutes=minute)
+    now = datetime.now(UTC) + timedelta(seconds=10, minutes=minute)  # servers and files are dated by the real clock
     collector = collector or discover()[name](discover()[name].Settings())
     context = RunContext(store, name, SECRETS, threading.Event(), now)
     return Runner(store, lambda batches: store.intake(batches, now), lambda: now).run(collector, context)
@@ -106,9 +105,10 @@ def test_one_bounce_by_every_way_there_is_counts_once(any_server, store, tmp_pat
     any_server.renumber()
     assert run(store, "bounces", 2).repeats >= 1
 
-    handed = HandedMail(store, {}, SECRETS, lambda: NOW)
-    _, posted = handed.read(raw.replace(b"\n", b"\r\n"), "returns", "posted", NOW)
-    (taken,) = store.intake([posted], NOW)
+    now = datetime.now(UTC)
+    handed = HandedMail(store, {}, SECRETS, lambda: now)
+    _, posted = handed.read(raw.replace(b"\n", b"\r\n"), "returns", "posted", now)
+    (taken,) = store.intake([posted], now)
     assert not taken.new
 
     (tmp_path / "drop").mkdir()
