@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
@@ -38,6 +38,7 @@ MOST_AT_ONCE = 10_000
 MOST_IMPORTED = 200_000
 _MOST_TOLD = 1000
 _PAGE = 5_000
+_LARGEST_ID = 2**63 - 1
 router = APIRouter(tags=["suppressions"])
 Reads = Annotated[Caller, Depends(require("read"))]
 Operates = Annotated[Caller, Depends(require("operate"))]
@@ -104,7 +105,7 @@ def listed(
     caller: Reads,
     wanted: Annotated[Wanted, Depends()],
     *,
-    before: Annotated[int | None, Query(ge=1)] = None,
+    before: Annotated[int | None, Query(ge=1, le=_LARGEST_ID)] = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> list[Shown]:
     """Newest first. The next page: `before` the last id of this one."""
@@ -145,7 +146,7 @@ def take_over(
 @router.delete("/v1/suppressions/{suppression_id}")
 def lift(
     request: Request,
-    suppression_id: int,
+    suppression_id: Annotated[int, Path(ge=1, le=_LARGEST_ID)],
     reason: Annotated[str, Query(min_length=1, max_length=1000)],
     caller: Operates,
 ) -> Shown:

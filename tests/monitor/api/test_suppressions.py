@@ -41,6 +41,8 @@ def test_a_recipient_is_added_found_by_address_lifted_with_a_reason_and_stays_on
     assert people.get("/v1/suppressions").json() == []
     assert len(people.get("/v1/suppressions", params={"lifted": True}).json()) == 1
     assert people.delete("/v1/suppressions/999", params={"reason": "x"}).status_code == 404
+    assert people.delete(f"/v1/suppressions/{2**64}", params={"reason": "x"}).status_code == 422
+    assert people.get("/v1/suppressions", params={"before": 2**64}).status_code == 422
 
 
 def test_many_come_at_once_and_only_good_lines_count(people):
