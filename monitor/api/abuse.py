@@ -104,7 +104,7 @@ def note(request: Request, case_id: str, said: Said, caller: Operates) -> AbuseC
 
 def _visible(session: Session, case_id: str, caller: Caller) -> AbuseCase:
     """The case, unless it is another customer's: then it is not there."""
-    row = session.get(AbuseCase, case_id)
-    if row is None or caller.customer not in {None, row.customer}:
+    row = abuse_cases.case(session, case_id)
+    if caller.customer not in {None, row.customer}:
         raise LookupError(f"no abuse case {case_id}")
     return row

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import click
 
 from monitor.abuse import kinds
+from monitor.commands.failing import Failure
 from monitor.commands.stored import actor, changing, config_option, json_option, print_row, stored, utc_now
 from monitor.records import AbuseCase
 from monitor.store import abuse_cases
@@ -46,8 +47,11 @@ def list_cases(shown: Shown, customer: str | None, config_file: Path, *, as_json
 @json_option
 def show(case_id: str, config_file: Path, *, as_json: bool) -> None:
     """One case and what was done, oldest first; with --json the case, then its changes."""
-    with changing(config_file) as session:
-        row, changes = abuse_cases.case(session, case_id), abuse_cases.history(session, case_id)
+    with stored(config_file) as store, store.reading_session() as session:
+        try:
+            row, changes = abuse_cases.case(session, case_id), abuse_cases.history(session, case_id)
+        except LookupError as error:
+            raise Failure(2, str(error)) from None
     if as_json:
         for each in (row, *changes):
             print_row(each)

@@ -9,8 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from collectors.providers import providers
 from monitor.judging.fbl_silence import silence_verdicts
-from monitor.records import AbuseCase
-from monitor.store.abuse_cases import cases, history
+from monitor.store.abuse_cases import case, cases, history
 from monitor.store.enrolments import enrolments, gaps_now
 
 if TYPE_CHECKING:
@@ -50,10 +49,10 @@ def desk_pages(console: Console, render: Render) -> APIRouter:
     @router.get("/abuse/{case_id}")
     def abuse_case(case_id: str) -> HTMLResponse:
         with console.store.reading_session() as session:
-            row = session.get(AbuseCase, case_id)
-            if row is None:
-                raise HTTPException(404, f"no abuse case {case_id}")
-            changes = history(session, case_id)
+            try:
+                row, changes = case(session, case_id), history(session, case_id)
+            except LookupError as error:
+                raise HTTPException(404, str(error)) from None
         return render("abuse_case.html", console.now(), case=row, changes=changes[::-1])
 
     return router

@@ -77,9 +77,9 @@ def cases(
     return list(session.exec(chosen.limit(limit)))
 
 
-def case(session: Session, case_id: str) -> AbuseCase:
-    """One case. Raises LookupError."""
-    row = session.get(AbuseCase, case_id, with_for_update=True)
+def case(session: Session, case_id: str, *, lock: bool = False) -> AbuseCase:
+    """One case, locked for whoever is about to change it. Raises LookupError."""
+    row = session.get(AbuseCase, case_id, with_for_update=lock)
     if row is None:
         raise LookupError(f"no abuse case {case_id}")
     return row
@@ -99,7 +99,7 @@ def assign(
     Sorted as another kind, it has that kind's deadline. Raises LookupError, ValueError.
     """
     check_reason(reason)
-    row = case(session, case_id)
+    row = case(session, case_id, lock=True)
     if wanted == Assignment():
         raise ValueError("say what to change: whom it waits for, the customer, the assignee or the kind")
     if wanted.kind is not None:
@@ -118,7 +118,7 @@ def assign(
 def close(session: Session, case_id: str, *, actor: str, reason: str, now: datetime) -> AbuseCase:
     """Say that nothing is left to do. Closing twice changes nothing. Raises LookupError, ValueError."""
     check_reason(reason)
-    row = case(session, case_id)
+    row = case(session, case_id, lock=True)
     if row.state != State.CLOSED:
         _step(session, row, Step.CLOSE, actor=actor, why=reason, now=now)
     return row
@@ -127,7 +127,7 @@ def close(session: Session, case_id: str, *, actor: str, reason: str, now: datet
 def note(session: Session, case_id: str, *, actor: str, reason: str, now: datetime) -> AbuseCase:
     """Leave word for whoever reads on. Raises LookupError, ValueError."""
     check_reason(reason)
-    row = case(session, case_id)
+    row = case(session, case_id, lock=True)
     session.add(_transition(row, row.state, actor=actor, why=reason, now=now))
     return row
 
