@@ -224,7 +224,7 @@ class Latest(SQLModel, table=True):
     """What holds now for a series, also where nothing changed (then only `asked_at` moves).
 
     `value`/`at`/`since` are of the newest *known* answer; `reason` is set while the newest answer is
-    unknown. `detail` explains the newest known answer.
+    unknown. `detail` explains the newest known answer (a change of its TTL alone is not written).
     """
 
     # Updated with every intake: room on the page lets PostgreSQL do it without touching the index.
