@@ -67,13 +67,18 @@ _NEXT: dict[tuple[State, Answer], State] = {
 }
 
 
+_TIMED = frozenset({State.PENDING, State.RECOVERING})
+
+
 def step(progress: Progress, answer: Answer, now: datetime, timing: Timing) -> Progress:
     """Where the incident stands after one more verdict."""
-    if answer is Answer.UNKNOWN:
-        return replace(progress, counted_to=None)
     state = _NEXT[progress.state, answer]
     if state is not progress.state:
         return _arrived(Progress(state, timedelta(0), now), timing)
+    if state not in _TIMED:
+        return progress
+    if answer is Answer.UNKNOWN:
+        return replace(progress, counted_to=None)
     return _arrived(_counted(progress, now, timing), timing)
 
 

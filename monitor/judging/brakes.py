@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from monitor.judging.case import Case
 from monitor.notify.message import where
@@ -57,15 +57,18 @@ def reconcile(case: Case, store: Store, limits: Limits) -> list[str]:
     """
     for brake in gone(case):
         take_off(case.session, brake, actor=case.incident.rule, reason=f"{brake.member} is clear", now=case.now)
-    refused: list[str] = []
-    for member in wanting(case):
+    missing = wanting(case)
+    if not missing:
+        return []
+    held, refused = _Held(case, store), []
+    for member in missing:
         brake = _brake(case, member)
-        why_not = _why_not(case, store, brake, limits)
+        why_not = _why_not(case, held, brake, limits)
         if why_not:
             refused.append(why_not)
         else:
             put_on(case.session, brake, why=member.text)
-            case.session.flush()
+            held.add(brake)
     return refused
 
 
@@ -83,7 +86,7 @@ def _brake(case: Case, member: Member) -> Suspension:
     )
 
 
-def _why_not(case: Case, store: Store, brake: Suspension, limits: Limits) -> str | None:
+def _why_not(case: Case, held: _Held, brake: Suspension, limits: Limits) -> str | None:
     scope = brake.scope
     suspend = case.suspend
     if suspend and not suspend.transactional and {"customer", "stream"} <= set(scope):
@@ -91,7 +94,7 @@ def _why_not(case: Case, store: Store, brake: Suspension, limits: Limits) -> str
         if stream is not None and stream.kind == "transactional":
             return f"{where(scope)} is transactional: automation does not {brake.effect} it by itself"
     if brake.effect == "hold":
-        share = _held_share(case, store, brake)
+        share = held.share_with(brake)
         if share is not None and share > limits.max_held_share:
             return (
                 f"holding {where(scope)} too would hold {share:.0%} of the traffic; automation may hold "
@@ -100,37 +103,39 @@ def _why_not(case: Case, store: Store, brake: Suspension, limits: Limits) -> str
     return None
 
 
-def _held_share(case: Case, store: Store, brake: Suspension) -> float | None:
-    """The share of delivered mail that automation's holds would stop with this one; None: not measured.
+class _Held:
+    """What automation's holds stop of the mail delivered lately; traffic and pools are read once."""
 
-    A held IP stops its mail only once its whole pool is held: until then the others of the pool take it over.
-    """
-    held = case.session.exec(
-        select(Suspension).where(
+    def __init__(self, case: Case, store: Store) -> None:
+        until = case.now + timedelta(microseconds=1)
+        counted = store.window_counts(("delivered",), _TRAFFIC_BY, case.now - TRAFFIC_WINDOW, until)
+        self._traffic = [
+            (dict(zip(_TRAFFIC_BY, values, strict=True)), counts["delivered"]) for values, counts in counted.items()
+        ]
+        self._pools = dict(case.session.exec(select(SendingIp.address, SendingIp.pool)).all())
+        in_force = select(Suspension.scope).where(
             col(Suspension.lifted_at).is_(None), Suspension.effect == "hold", col(Suspension.rule).is_not(None)
         )
-    ).all()
-    scopes = _stopping(case.session, [row.scope for row in held] + [brake.scope])
-    traffic = store.window_counts(("delivered",), _TRAFFIC_BY, case.now - TRAFFIC_WINDOW, case.now + timedelta(microseconds=1))
-    total = sum(counts["delivered"] for counts in traffic.values())
-    if not total:
-        return None
-    stopped = sum(
-        counts["delivered"]
-        for values, counts in traffic.items()
-        if _matched(dict(zip(_TRAFFIC_BY, values, strict=True)), scopes)
-    )
-    return float(stopped / total)
+        self._scopes: list[Mapping[str, str]] = list(case.session.exec(in_force))
 
+    def add(self, brake: Suspension) -> None:
+        if brake.effect == "hold":
+            self._scopes.append(brake.scope)
 
-def _stopping(session: Session, scopes: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
-    """The scopes without those of single IPs whose pool still has a free one."""
-    held = {scope["ip"] for scope in scopes if set(scope) == {"ip"}}
-    pools = dict(session.exec(select(SendingIp.address, SendingIp.pool)).all()) if held else {}
-    free = {pool for address, pool in pools.items() if pool is not None and address not in held}
-    return [scope for scope in scopes if set(scope) != {"ip"} or pools.get(scope["ip"]) not in free]
+    def share_with(self, brake: Suspension) -> float | None:
+        """The share of the traffic that would be stopped with this brake too; None: not measured.
 
-
-def _matched(subject: Mapping[str, str | None], scopes: Sequence[Mapping[str, str]]) -> bool:
-    return any(all(subject.get(name) == value for name, value in scope.items()) for scope in scopes)
-
+        A held IP stops its mail only once its whole pool is held: until then the others of the pool take it over.
+        """
+        scopes = [*self._scopes, brake.scope]
+        held = {scope["ip"] for scope in scopes if set(scope) == {"ip"}}
+        free = {pool for address, pool in self._pools.items() if pool is not None and address not in held}
+        stopped_ips = {ip for ip in held if self._pools.get(ip) not in free}
+        others = [scope.items() for scope in scopes if set(scope) != {"ip"}]
+        total = sum(count for _, count in self._traffic)
+        stopped = sum(
+            count
+            for subject, count in self._traffic
+            if subject["ip"] in stopped_ips or any(scope <= subject.items() for scope in others)
+        )
+        return float(stopped / total) if total else None
