@@ -98,13 +98,13 @@ class Sent:
     """What was delivered to each provider: in all, and as far as it was told from which IP and domain."""
 
     provider: dict[str, float] = field(default_factory=dict)
-    subject: dict[tuple[str, str], float] = field(default_factory=dict)  # (ip or domain, provider)
+    subject: dict[tuple[str, str], float] = field(default_factory=dict)  # (ip or domain, provider) → messages
 
     def add(self, ip: str | None, domain: str | None, provider: str, delivered: float) -> None:
         self.provider[provider] = self.provider.get(provider, 0) + delivered
-        for subject in (ip, domain):
-            if subject is not None:
-                self.subject[subject, provider] = self.subject.get((subject, provider), 0) + delivered
+        for kind, subject in (("ip", ip), ("domain", domain)):
+            key = (subject or kind, provider)  # under its kind: what was not told
+            self.subject[key] = self.subject.get(key, 0) + delivered
 
     def of(self, kind: Kind, subject: str, provider: str) -> float:
         return self.provider.get(provider, 0) if kind == "account" else self.subject.get((subject, provider), 0)
@@ -158,19 +158,20 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class NoLoop:
-    """A provider we send to whose complaints no enrolment of an IP or domain would bring, and why."""
+    """Mail to a provider that is no gap, for no enrolment would close it or nobody can tell, and why."""
 
     provider: str
     name: str
     delivered: float
-    kind: Literal["aggregate", "none", "unknown"]
+    kind: Literal["aggregate", "none", "unknown", "untold"]
     note: str | None
     url: str | None
 
     @property
     def summary(self) -> str:
         why = {"aggregate": "counts only, no reports", "none": "has no feedback loop",
-               "unknown": "whether it has a feedback loop is not known"}[self.kind]
+               "unknown": "whether it has a feedback loop is not known",
+               "untold": "its loop may not cover this: the mail does not tell what it is enrolled by"}[self.kind]
         return f"{self.name}: {why}{f' ({self.note})' if self.note else ''}"
 
     def as_json(self) -> dict[str, Any]:
@@ -204,6 +205,10 @@ def coverage(
             without.append(NoLoop(provider, name, delivered, programme.kind, programme.note, programme.url))
             continue
         theirs = [each for each in enrolments if each.provider == provider]
+        untold = sent.of(programme.keyed_by, programme.keyed_by, provider) if programme.keyed_by else 0
+        if untold > 0 and not any(each.kind == "account" and each.holds(now) for each in theirs):
+            note = f"enrolled by {programme.keyed_by}"
+            without.append(NoLoop(provider, name, untold, "untold", note, programme.url))
         if gap := _gap((provider, name), programme, _open(inventory, sent, provider, programme, theirs, now), theirs):
             gaps.append(gap)
     return Coverage(

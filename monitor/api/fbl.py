@@ -43,7 +43,7 @@ class Asked(BaseModel):
 
 
 class Gaps(BaseModel):
-    """`gaps` can be closed by enrolling; `without` names the providers we send to that have no loop of reports."""
+    """`gaps` can be closed by enrolling; `without` is what else goes unreported, or nobody can tell, and why."""
 
     gaps: list[dict[str, Any]]
     without: list[dict[str, Any]]

@@ -145,3 +145,11 @@ def test_a_loop_with_no_known_key_wants_the_account():
 def test_nothing_is_a_gap_that_sends_nothing_or_is_not_ours():
     assert covered([("192.0.2.1", "x.example", "microsoft", 0)]).gaps == ()
     assert covered([("203.0.113.5", "x.example", "microsoft", 10)]).gaps == ()
+
+
+def test_mail_that_does_not_tell_its_domain_is_neither_covered_nor_a_gap():
+    counts = [("192.0.2.1", None, "yahoo", 70), (None, "acme.example.com", "yahoo", 30)]
+    found = covered(counts, enrolled("yahoo", "domain", "acme.example.com"))
+    assert found.gaps == ()
+    assert [(each.kind, each.delivered) for each in found.without] == [("untold", 70)]
+    assert covered(counts, enrolled("yahoo", "account", "account")).without == ()

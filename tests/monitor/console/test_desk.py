@@ -84,7 +84,7 @@ def test_the_page_of_feedback_loops_says_who_is_silent_where_gaps_are_and_what_i
         "Gmail: counts only, no reports", "5 enrolments", "ip 192.0.2.2", "ticket 3", "refused", "in 20 d",
     ):
         assert piece in said, piece
-    assert "Yahoo, AOL (" not in said.partition("Gaps")[2].partition("without a loop of reports")[0]
+    assert "Yahoo, AOL (" not in said.partition("Gaps")[2].partition("no enrolment would close")[0]
 
 
 def test_the_page_of_abuse_cases_puts_first_what_presses_most(vigie):
