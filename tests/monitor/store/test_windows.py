@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event
 
-from monitor.store import Store
+from monitor.store import Store, windows
 from tests.monitor.store.conftest import T, batch, counted, minutes
 
 
@@ -78,3 +78,14 @@ def test_sqlite_goes_from_the_series_into_the_key_of_the_readings(sqlite_store: 
     with reader.connect() as connection:
         plan = " / ".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters))
     assert "SEARCH reading USING PRIMARY KEY (series_id=? AND at>? AND at<?)" in plan
+
+
+def test_a_window_reads_its_series_and_its_time_and_sorts_no_reading(sqlite_store: Store):
+    asked = []
+    with sqlite_store.engine.connect() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *told: asked.append(told[2:4]))
+        windows.window_counts(connection, ["delivered", "complaint"], ["customer"], (T, minutes(60)))
+        query, values = asked[-1]
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values)]
+    assert "SEARCH reading USING PRIMARY KEY (series_id=? AND at>? AND at<?)" in plan
+    assert [step for step in plan if "TEMP B-TREE" in step] == plan[-1:]  # of the sums of the series
