@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 _TINY = 1e-300
 _EPSILON = 1e-15
+_STIRLING_FROM = 100.0  # from here its series is exact to the last digits
 _MOST_STEPS = 200_000  # the fraction needs about sqrt(max(a, b)) steps; this serves 10^10 messages
 
 
@@ -59,7 +60,7 @@ def beta_quantile(p: float, a: float, b: float) -> float:
     """The x with I_x(a, b) = p, by Newton steps kept inside a shrinking bracket."""
     low, high = 0.0, 1.0
     x = a / (a + b)
-    log_beta = math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+    log_beta = _log_beta(a, b)
     for _ in range(200):
         miss = beta_cdf(x, a, b, log_beta) - p
         if miss > 0:
@@ -76,6 +77,23 @@ def beta_quantile(p: float, a: float, b: float) -> float:
     return x
 
 
+def _log_beta(a: float, b: float) -> float:
+    """Log B(a, b); by Stirling's series where the difference of two large log-gammas would lose the digits."""
+    small, large = sorted((a, b))
+    if large < _STIRLING_FROM:
+        return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+    total = a + b
+    tail = (large - 0.5) * math.log1p(-small / total) + _remainder(large) - _remainder(total)
+    if small < _STIRLING_FROM:
+        return math.lgamma(small) + small - small * math.log(total) + tail
+    return (small - 0.5) * math.log(small / total) + 0.5 * math.log(2 * math.pi / total) + _remainder(small) + tail
+
+
+def _remainder(x: float) -> float:
+    """What Stirling's formula leaves out of log-gamma (DLMF 5.11.1)."""
+    return 1 / (12 * x) - 1 / (360 * x**3)
+
+
 def _newton(x: float, a: float, b: float, log_beta: float, miss: float) -> float:
     log_density = (a - 1) * math.log(x) + (b - 1) * math.log1p(-x) - log_beta
     return miss / math.exp(log_density) if log_density > -700 else math.inf
@@ -88,7 +106,7 @@ def beta_cdf(x: float, a: float, b: float, log_beta: float | None = None) -> flo
     if x >= 1:
         return 1.0
     if log_beta is None:
-        log_beta = math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+        log_beta = _log_beta(a, b)
     front = math.exp(a * math.log(x) + b * math.log1p(-x) - log_beta)
     if x < (a + 1) / (a + b + 2):
         return front * _fraction(x, a, b) / a
