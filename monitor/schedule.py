@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=20)  # how long a crash of its owner delays a job
 RENEW_SECONDS = 5.0
 THREADS = 16
+MOST_EARLY = timedelta(seconds=1)  # a turn that comes a little early is one; else it would wait for the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,8 @@ class Schedule:
             work.do()
         finally:
             done.set()
-            self._store.done(work.name, self._owner, fence, self._clock(), now + work.every)
+            due = now + work.every - min(work.every / 4, MOST_EARLY)
+            self._store.done(work.name, self._owner, fence, self._clock(), due)
 
     def _renew(self, name: str, fence: int, done: threading.Event) -> None:
         while not done.wait(RENEW_SECONDS):

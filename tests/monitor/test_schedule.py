@@ -48,6 +48,16 @@ def test_two_processes_share_a_job_and_never_run_it_at_once(schedules):
     assert most == 1
 
 
+def test_a_job_runs_at_every_turn_though_turns_come_a_little_early_or_late(schedules):
+    ran = []
+    schedule = schedules("one")
+    schedule.add(Work("tick", timedelta(seconds=0.5), lambda: ran.append(time.monotonic())))
+    time.sleep(0.05)  # the first turn comes late, as it does while a process starts
+    schedule.start()
+    eventually(lambda: len(ran) >= 6, 20)
+    assert ran[5] - ran[0] < 5 * 0.5 + 0.4
+
+
 def test_a_daily_job_is_not_run_again_by_a_restart(schedules):
     ran = []
     for owner in ("before", "after"):
