@@ -25,12 +25,15 @@ def of_message(session: Session, message_id: str) -> Attribution | None:
     """Whose the message was, and what all its records agree on besides."""
     bare = message_id.strip().strip("<>")  # mail writes the brackets, most MTA records do not
     spellings = {text[:INDEXED_LENGTH] for text in (bare, f"<{bare}>")}
+    # the oldest traces of a message are our own records; ten thousand reports that name it come later
+    oldest = (
+        select(TraceRow.id).where(col(TraceRow.message_id).in_(spellings)).order_by(col(TraceRow.id)).limit(_MOST_ROWS)
+    )
     chosen = (
         select(TraceRow)
         .join(BatchRow, col(BatchRow.id) == col(TraceRow.batch_id))
-        .where(col(TraceRow.message_id).in_(spellings), col(BatchRow.source).startswith(_RECORDS))
+        .where(col(TraceRow.id).in_(oldest), col(BatchRow.source).startswith(_RECORDS))
         .where(col(TraceRow.customer).is_not(None))
-        .limit(_MOST_ROWS)
     )
     rows = session.exec(chosen).all()
     customer = _agreed(row.customer for row in rows)

@@ -23,6 +23,7 @@ from typing import Any
 
 from collectors.mail import parse
 from tests.bench.mail_accuracy import accuracy
+from tests.bench.mail_attacks import attacks
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data" / "mail"
@@ -104,7 +105,7 @@ def run() -> dict[str, Any]:
             right = accuracy(SHARED)
     finally:
         logging.disable(logging.NOTSET)
-    figures = {"messages_per_second": round(len(raws) / ours), "mails": len(raws)}
+    figures = {"messages_per_second": round(len(raws) / ours), "mails": len(raws), **attacks(SHARED)}
     return {"bench": "mail", "figures": figures, "ratio": ratio, "right": right}
 
 
