@@ -1,0 +1,54 @@
+"""Our own delivery records vouch for a message; reports about it do not."""
+
+from datetime import UTC, datetime, timedelta
+
+from collectors.observation import Batch, Subject, Trace
+from monitor.store.sent_mail import of_message, of_recipient
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+def take(store, source, key, *traces):
+    store.intake([Batch(source, key, NOW, traces=traces)], NOW)
+
+
+def sent(customer, message_id="<m1@bolt.example>", recipient=None, stream="newsletter"):
+    return Trace("deferral", NOW, Subject(customer=customer, stream=stream), recipient=recipient, message_id=message_id)
+
+
+def test_a_message_of_ours_is_found_with_or_without_its_brackets(store):
+    take(store, "events/generic", "a", sent("bolt"))
+    with store.reading_session() as session:
+        for spelling in ("<m1@bolt.example>", "m1@bolt.example"):
+            found = of_message(session, spelling)
+            assert (found.customer, found.stream) == ("bolt", "newsletter")
+        assert of_message(session, "m2@bolt.example") is None
+
+
+def test_what_a_report_said_of_a_message_does_not_vouch_for_the_next_report(store):
+    take(store, "mail", "a", sent("bolt"))
+    with store.reading_session() as session:
+        assert of_message(session, "m1@bolt.example") is None
+
+
+def test_a_message_two_customers_claim_is_nobodys(store):
+    take(store, "events/generic", "a", sent("bolt"), sent("acme"))
+    with store.reading_session() as session:
+        assert of_message(session, "m1@bolt.example") is None
+
+
+def test_a_flood_of_reports_about_a_message_does_not_hide_its_record(store):
+    take(store, "events/generic", "a", sent("bolt"))
+    take(store, "mail", "b", *[sent("acme") for _ in range(500)])
+    with store.reading_session() as session:
+        assert of_message(session, "m1@bolt.example").customer == "bolt"
+
+
+def test_a_recipient_only_one_customer_has_sent_to_lately_is_his(store):
+    take(store, "events/generic", "a", sent("bolt", recipient="ann@example.org"), sent("bolt", recipient="bob@example.org"),
+         sent("acme", recipient="bob@example.org"))
+    with store.reading_session() as session:
+        since = NOW - timedelta(days=1)
+        assert of_recipient(session, store.recipient_hash("ann@example.org"), since).customer == "bolt"
+        assert of_recipient(session, store.recipient_hash("bob@example.org"), since) is None
+        assert of_recipient(session, store.recipient_hash("ann@example.org"), NOW + timedelta(days=1)) is None
