@@ -1,5 +1,6 @@
 """Server-rendered pages for people: what is wrong now, why, and what to do next."""
 
-from monitor.console.pages import Console, build_pages
+from monitor.console.page import Console
+from monitor.console.pages import build_pages
 
 __all__ = ["Console", "build_pages"]

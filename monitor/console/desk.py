@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
-
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import HTMLResponse
 
 from collectors.providers import providers
+from monitor.console.page import Console, Renderer
 from monitor.judging.fbl_silence import silence_verdicts
 from monitor.store.abuse_cases import case, cases, history
 from monitor.store.enrolments import enrolments, gaps_now
 
-if TYPE_CHECKING:
-    from datetime import datetime
-    from typing import Any
-
-    from monitor.console.pages import Console
-
 _MOST_CASES, _MOST_CLOSED = 500, 50
 
 
-class Render(Protocol):
-    def __call__(self, template: str, now: datetime, **shown: Any) -> HTMLResponse: ...
-
-
-def desk_pages(console: Console, render: Render) -> APIRouter:
+def desk_pages(console: Console, render: Renderer) -> APIRouter:
     """`/fbl`, `/abuse` and `/abuse/{id}`."""
     router = APIRouter(default_response_class=HTMLResponse)
 

@@ -1,51 +1,25 @@
-"""The console: a few server-rendered pages that say what is wrong, why, and what to do. No scripts.
-
-Everything that came from outside is escaped by the templates; the Content-Security-Policy allows nothing but
-the one style sheet, by its hash, so that what slipped through could still load or run nothing.
-"""
+"""The console's first pages: what is wrong now and why, its incidents, the runs of the collectors."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from importlib import resources
-from typing import Any
-
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from sqlmodel import col, select
 
-from monitor.console import words
 from monitor.console.desk import desk_pages
+from monitor.console.page import Console, Renderer
 from monitor.console.picture import brakes_of, recent_runs, take_picture, trouble
 from monitor.records import Incident, Outbox, Transition
-from monitor.rules.model import AnyRule
-from monitor.store import Store
 
 _REFRESH_SECONDS = 5
 _MOST_RUNS, _MOST_INCIDENTS, _MOST_CHANGES = 200, 200, 500
-
-
-@dataclass(frozen=True, slots=True)
-class Console:
-    """What the pages are made from. `collectors` says how often each enabled one runs."""
-
-    store: Store
-    now: Callable[[], datetime]
-    rules: Iterable[AnyRule] = ()
-    collectors: Mapping[str, timedelta] | None = None
 
 
 def build_pages(console: Console) -> APIRouter:
     """The routes; who may see them is decided by whoever includes them."""
     router = APIRouter(default_response_class=HTMLResponse)
     rules = {rule.id: rule for rule in console.rules}
-    render = _Renderer()
+    render = Renderer()
 
     @router.get("/")
     def first() -> HTMLResponse:
@@ -83,28 +57,3 @@ def build_pages(console: Console) -> APIRouter:
 
     router.include_router(desk_pages(console, render))
     return router
-
-
-class _Renderer:
-    def __init__(self) -> None:
-        css = resources.files("monitor.console").joinpath("console.css").read_text("utf-8")
-        digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-        self._headers = {
-            "Content-Security-Policy": (
-                f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; "
-                "form-action 'none'; frame-ancestors 'none'"
-            ),
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-            "Cache-Control": "no-store",
-        }
-        self._templates = Environment(
-            loader=PackageLoader("monitor.console", "."), autoescape=True, undefined=StrictUndefined,
-            trim_blocks=True, lstrip_blocks=True,
-        )
-        self._templates.filters.update(words.FILTERS)
-        self._templates.globals["css"] = Markup(css)  # noqa: S704 - our own file, nothing from outside
-
-    def __call__(self, template: str, now: datetime, **shown: Any) -> HTMLResponse:
-        text = self._templates.get_template(template).render(now=now, **({"refresh": None} | shown))
-        return HTMLResponse(text, headers=self._headers)
