@@ -118,8 +118,11 @@ class Facts:
 
     def runs(self) -> list[RunsFact]:
         known = self.store.last_runs()
+        # only a collector that never got an answer is measured by when it began to try: few, and briefly
+        never = [name for name, runs in known.items() if runs.good is None]
         with self.store.reading_session() as session:
-            first = dict(session.exec(select(Run.collector, func.min(Run.started_at)).group_by(Run.collector)).all())
+            began = select(Run.collector, func.min(Run.started_at)).where(col(Run.collector).in_(never))
+            first = dict(session.exec(began.group_by(Run.collector)).all())
         return [
             _runs_fact(name, every, first.get(name), known.get(name), network_fault=self.network_fault)
             for name, every in self._intervals.items()

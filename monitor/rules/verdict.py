@@ -152,7 +152,10 @@ class MailboxFact:
 
 @dataclass(frozen=True, slots=True)
 class RunsFact:
-    """How a configured collector fares. `good_at`: its newest run with answers ended; `first_at`: its first began."""
+    """How a configured collector fares. `good_at`: its newest run with answers ended.
+
+    `first_at`: where it never had one, when its first run began.
+    """
 
     collector: str
     every: timedelta
