@@ -1,0 +1,70 @@
+"""Columns that more than one table has, and the one kind of instant all of them keep."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Integer
+from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlmodel import Field
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_micros(at: datetime) -> int:
+    """Aware datetime → integer microseconds since 1970 (exact)."""
+    return (at - EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """Integer microseconds since 1970 → aware UTC datetime (exact)."""
+    return EPOCH + timedelta(microseconds=micros)
+
+
+class Instant(TypeDecorator[datetime]):
+    """A point in time; refuses naive datetimes."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(DateTime(timezone=True))
+        return dialect.type_descriptor(BigInteger())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} carries no time zone")
+        return value if dialect.name == "postgresql" else to_micros(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if dialect.name == "postgresql":
+            instant: datetime = value.astimezone(UTC)
+            return instant
+        return from_micros(value)
+
+
+# SQLite only counts up a primary key declared INTEGER; PostgreSQL wants 64 bits.
+Id = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def row_id() -> Any:
+    return Field(default=None, sa_column=Column(Id, primary_key=True, autoincrement=True))
+
+
+def instant(*, index: bool = False) -> Any:
+    return Field(sa_column=Column(Instant, nullable=False, index=index))
+
+
+def maybe_instant(*, index: bool = False) -> Any:
+    return Field(default=None, sa_column=Column(Instant, nullable=True, index=index))
+
+
+def json_column(default: Any = dict) -> Any:
+    return Field(default_factory=default, sa_column=Column(JSON, nullable=False))

@@ -1,0 +1,169 @@
+"""What the world said: append-only, with `at` (what it is about) and `known_at` (when we learnt it)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import Column, Double, ForeignKey, Index, LargeBinary, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from monitor.records.columns import Id, Instant, instant, json_column, maybe_instant, row_id
+
+
+class BatchRow(SQLModel, table=True):
+    """One intake. (`source`, `key`) is unique: the same batch is taken once."""
+
+    __tablename__: ClassVar[str] = "batch"
+    __table_args__ = (UniqueConstraint("source", "key"),)
+    id: int | None = row_id()
+    source: str
+    key: str
+    at: datetime = instant()
+    known_at: datetime = instant(index=True)
+    observations: int = 0
+    traces: int = 0
+    parked: int = 0
+
+
+class Series(SQLModel, table=True):
+    """One measure of one subject. `key` is its canonical text (store.series_key)."""
+
+    id: int | None = row_id()
+    measure: str = Field(index=True)
+    key: str = Field(unique=True)
+    customer: str | None = Field(default=None, index=True)
+    stream: str | None = None
+    campaign: str | None = None
+    ip: str | None = None
+    domain: str | None = None
+    provider: str | None = None
+    dnsbl: str | None = None
+    collector: str | None = None
+
+
+class Reading(SQLModel, table=True):
+    """An append-only number. `value` NULL: asked and not known, `reason` says why.
+
+    On SQLite clustered by its key (WITHOUT ROWID); on PostgreSQL partitioned by month of `at`. `batch_id`
+    keeps the deltas of two intakes apart that fall on the same instant.
+    """
+
+    __table_args__ = ({"sqlite_with_rowid": False, "postgresql_partition_by": "RANGE (at)"},)
+    series_id: int = Field(sa_column=Column(Id, primary_key=True, autoincrement=False))
+    at: datetime = Field(sa_column=Column(Instant, primary_key=True))
+    batch_id: int = Field(sa_column=Column(Id, primary_key=True, autoincrement=False))
+    known_at: datetime = instant()
+    value: float | None = Field(default=None, sa_column=Column(Double, nullable=True))
+    reason: str | None = None
+
+
+class Latest(SQLModel, table=True):
+    """What holds now for a series, also where nothing changed (then only `asked_at` moves).
+
+    `value`/`at`/`since` are of the newest *known* answer; `reason` is set while the newest answer is
+    unknown. `detail` explains the newest known answer (a change of its TTL alone is not written).
+    """
+
+    # Updated with every intake: room on the page lets PostgreSQL do it without touching the index.
+    __table_args__ = ({"postgresql_with": {"fillfactor": "50"}},)
+    series_id: int = Field(sa_column=Column(Id, ForeignKey("series.id"), primary_key=True, autoincrement=False))
+    asked_at: datetime = instant()
+    at: datetime | None = maybe_instant()
+    since: datetime | None = maybe_instant()
+    value: float | None = Field(default=None, sa_column=Column(Double, nullable=True))
+    reason: str | None = None
+    unknown_since: datetime | None = maybe_instant()
+    detail: dict[str, Any] = json_column()
+
+
+class _Rollup(SQLModel):
+    """A period of a series: sum for counts; lowest, highest and last for states and gauges."""
+
+    series_id: int = Field(primary_key=True, sa_type=Id)
+    start: datetime = Field(primary_key=True, sa_type=Instant)
+    readings: int = 0
+    unknowns: int = 0
+    total: float | None = Field(default=None, sa_type=Double)
+    lowest: float | None = Field(default=None, sa_type=Double)
+    highest: float | None = Field(default=None, sa_type=Double)
+    last: float | None = Field(default=None, sa_type=Double)
+
+
+class Hourly(_Rollup, table=True):
+    __tablename__: ClassVar[str] = "reading_hourly"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class Daily(_Rollup, table=True):
+    __tablename__: ClassVar[str] = "reading_daily"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class RollupDue(SQLModel, table=True):
+    """An hour of a series whose roll-ups no longer tell all; written with the readings that made it so."""
+
+    __tablename__: ClassVar[str] = "rollup_due"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    start: datetime = Field(sa_column=Column(Instant, primary_key=True))  # first: worked off hour by hour
+    series_id: int = Field(sa_column=Column(Id, primary_key=True, autoincrement=False))
+
+
+class TraceRow(SQLModel, table=True):
+    """One fact about one message or recipient; the recipient as HMAC-SHA256 in hex, never in clear.
+
+    `recipient_ref` names the recipient among the customer's (monitor.sender.recipient), in hex.
+    """
+
+    __tablename__: ClassVar[str] = "trace"
+    __table_args__ = (Index("trace_recipient", "recipient_hash", "at"), Index("trace_message", "message_id"))
+    id: int | None = row_id()
+    batch_id: int = Field(sa_column=Column(Id, nullable=False))
+    at: datetime = instant(index=True)
+    known_at: datetime = instant()
+    kind: str
+    customer: str | None = None
+    stream: str | None = None
+    campaign: str | None = None
+    ip: str | None = None
+    domain: str | None = None
+    provider: str | None = None
+    recipient_hash: str | None = None
+    recipient_ref: str | None = None
+    message_id: str | None = None
+    category: str | None = None
+    status: str | None = None
+    reply_code: str | None = None
+    text: str | None = None
+    how: str | None = None
+    count: int = 1
+
+
+class EvidenceRow(SQLModel, table=True):
+    """What was received, compressed with zlib, until `expires_at`."""
+
+    __tablename__: ClassVar[str] = "evidence"
+    id: int | None = row_id()
+    batch_id: int = Field(sa_column=Column(Id, nullable=False, index=True))
+    kind: str
+    at: datetime = instant()
+    sha256: str
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    expires_at: datetime = instant(index=True)
+
+
+class ParkedRow(SQLModel, table=True):
+    """Input that could not be understood, with its reason, until somebody has looked and said why it is settled."""
+
+    __tablename__: ClassVar[str] = "parked"
+    id: int | None = row_id()
+    batch_id: int = Field(sa_column=Column(Id, nullable=False))
+    collector: str
+    place: str
+    reason: str
+    text: str
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    at: datetime = instant(index=True)
+    settled_at: datetime | None = maybe_instant()
+    settled_by: str | None = None
+    settled_why: str | None = None

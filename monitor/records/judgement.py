@@ -1,0 +1,148 @@
+"""What was made of the facts: listings, incidents, suspensions, and every change of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from monitor.records.columns import instant, json_column, maybe_instant, row_id
+
+_NOT_CLEARED = text("phase <> 'cleared'")
+
+
+class Listing(SQLModel, table=True):
+    """One interval of an IP or domain on one list, with hysteresis (monitor.listings).
+
+    `phase` is suspected, listed or clearing, then cleared. At most one row per (target, dnsbl) is not
+    cleared; none stands for what was never listed. Cleared without `confirmed_at`: it was never raised.
+    """
+
+    __table_args__ = (
+        Index("listing_target", "target", "dnsbl"),
+        Index("listing_open", "target", "dnsbl", unique=True, sqlite_where=_NOT_CLEARED,
+              postgresql_where=_NOT_CLEARED),
+    )
+    id: int | None = row_id()
+    target: str
+    dnsbl: str = Field(index=True)
+    phase: str
+    baseline: bool = False
+    codes: list[str] = json_column(list)
+    hits: int = 1
+    clean_answers: int = 0
+    next_counts_at: datetime | None = maybe_instant()  # answers before this come from the same cached TTL
+    first_seen_at: datetime = instant()
+    last_seen_at: datetime = instant()
+    confirmed_at: datetime | None = maybe_instant()
+    cleared_at: datetime | None = maybe_instant(index=True)
+    asked_at: datetime = instant()
+    unknown_reason: str | None = None
+    unknown_since: datetime | None = maybe_instant()
+    detail: dict[str, Any] = json_column()
+
+
+class Incident(SQLModel, table=True):
+    """The history of one condition about one subject: pending, firing, recovering, then ended.
+
+    `subject` names the group judged; `evidence` holds the newest numbers. Only one row per
+    (rule, subject_key) is open: `open_key` is its subject while open, its id once ended.
+    """
+
+    __table_args__ = (UniqueConstraint("rule", "open_key"),)
+    id: str = Field(primary_key=True)
+    rule: str = Field(index=True)
+    subject_key: str
+    open_key: str
+    subject: dict[str, str] = json_column()
+    state: str = Field(index=True)
+    severity: str
+    summary: str = ""
+    evidence: dict[str, Any] = json_column()
+    elapsed_seconds: float = 0.0  # how long the running timer (`for` or `keep`) has counted
+    counted_to: datetime | None = maybe_instant()  # None while the last verdict was unknown
+    unknown_reason: str | None = None
+    started_at: datetime = instant(index=True)
+    fired_at: datetime | None = maybe_instant()
+    ended_at: datetime | None = maybe_instant(index=True)
+    judged_at: datetime = instant()
+    told_at: datetime | None = maybe_instant()
+    told_members: list[str] = json_column(list)
+    acked_by: str | None = None
+    acked_at: datetime | None = maybe_instant()
+    ack_reason: str | None = None
+
+
+class Suspension(SQLModel, table=True):
+    """A brake: scope + effect + reason + expiry. Never deleted; lifting sets `lifted_at`."""
+
+    id: str = Field(primary_key=True)
+    scope: dict[str, str] = json_column()
+    scope_key: str = Field(index=True)
+    effect: str  # hold | slow
+    rate_per_hour: int | None = None
+    rule: str | None = None
+    incident_id: str | None = Field(default=None, index=True)
+    member: str | None = None
+    actor: str  # rule or operator's name
+    text: str
+    evidence: dict[str, Any] = json_column()
+    since: datetime = instant()
+    until: datetime | None = maybe_instant(index=True)
+    lifts_when: str | None = None
+    lifted_at: datetime | None = maybe_instant(index=True)
+    lifted_by: str | None = None
+    lift_reason: str | None = None
+
+
+class Transition(SQLModel, table=True):
+    """Every change of an incident, suspension or listing. The highest `id` is the version of the gate."""
+
+    id: int | None = row_id()
+    at: datetime = instant(index=True)
+    kind: str  # incident | suspension | silence | listing | enrolment | abuse_case
+    of: str = Field(index=True)  # the id of what changed; of a listing `target@dnsbl`
+    old: str
+    new: str
+    why: str
+    actor: str
+    rule: str | None = None
+    evidence: dict[str, Any] = json_column()
+
+
+class Outbox(SQLModel, table=True):
+    """A message to one receiver, written in the transaction that made it due.
+
+    `key` makes it once per (incident, event, receiver). `state` is waiting, sent, given_up, needless.
+    """
+
+    id: int | None = row_id()
+    key: str = Field(unique=True)
+    incident_id: str = Field(index=True)
+    receiver: str
+    event: str  # firing | grown | resolved
+    severity: str
+    title: str
+    body: str
+    created_at: datetime = instant()
+    state: str = Field(default="waiting", index=True)
+    attempts: int = 0
+    next_attempt_at: datetime = instant()
+    lease_owner: str | None = None
+    lease_until: datetime | None = maybe_instant()
+    sent_at: datetime | None = maybe_instant()
+    last_error: str | None = None
+
+
+class Silence(SQLModel, table=True):
+    """Matching incidents are judged but not told from `since` to `until`."""
+
+    id: str = Field(primary_key=True)
+    matchers: dict[str, str] = json_column()
+    actor: str
+    reason: str
+    since: datetime = instant()
+    until: datetime = instant(index=True)
+    ended_at: datetime | None = maybe_instant()
