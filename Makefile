@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 CONFIG ?=
 ONLY   ?=
+JOBS   ?= 3
 
 .PHONY: run test setup lint bench lock clean
 .DEFAULT_GOAL := run
@@ -16,7 +17,7 @@ else
 endif
 
 test: $(VENV)/dev.stamp         ## the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 setup: $(VENV)/run.stamp        ## only the .venv with the command vigie
 

@@ -11,6 +11,7 @@ import pytest
 from tests.servers.service import free_port
 
 SECONDS = 58
+pytestmark = pytest.mark.xdist_group("demo")  # one pair of runs serves all
 
 
 def play(seed):
