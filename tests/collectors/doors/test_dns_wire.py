@@ -110,6 +110,7 @@ def plain(*rrs, rcode=0, authority=()):
         plain(rcode=3, authority=[(900, "SOA", SOA)]),
         plain(authority=[(900, "SOA", SOA)]),
     ],
+    ids=["one", "two", "none", "none-soa", "empty-soa"],
 )
 def test_the_usual_answers_take_the_fast_way(wire):
     assert parse_plain(wire, 12 + len(QUESTION)) is not None

@@ -262,6 +262,6 @@ def test_facts_are_the_same_for_the_same_report():
     (b"Date: Mon, 13 Jul 2099 08:00:00 +0000", NOW),
     (b"Date: some day", NOW),
     (gzip.compress(b"no header at all"), NOW),
-])
+], ids=["received", "date", "future", "nonsense", "none"])
 def test_a_mail_in_a_file_arrived_when_its_header_says_and_never_in_the_future(header, expected):
     assert arrived_at(header + b"\r\n\r\nHello\r\n", NOW) == expected
