@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 CONFIG ?=
 ONLY   ?=
-JOBS   ?= 3
+JOBS   ?= 2
 
 .PHONY: run test setup lint bench lock clean
 .DEFAULT_GOAL := run
