@@ -18,8 +18,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from collectors.clients.mailbox import Letter, MailboxDoor, arrivals
 from collectors.contract import CollectorError, CollectorSettings, Context, Mailbox, Reason
-from collectors.doors.mailbox import Letter, MailboxDoor, arrivals
 from collectors.mail_facts import MEASURES, Arrival, MailSettings, read
 from collectors.observation import Batch, Observation, Subject
 

@@ -19,12 +19,12 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
+from collectors.clients.dns import Lane, Pace, Question, Reply, Server, ask
+from collectors.clients.dns_wire import Answer
 from collectors.contract import Reason
 from collectors.dnsbl.catalogue import DnsList
 from collectors.dnsbl.decode import decode, is_listing
 from collectors.dnsbl.question import Zone, owner_wire, point_wire
-from collectors.doors.dns import Lane, Pace, Question, Reply, Server, ask
-from collectors.doors.dns_wire import Answer
 
 _FEWEST_LISTS = 5  # below this many, "most lists fail" says nothing about the network
 _NOT_OURS = (None, Reason.REFUSED)

@@ -17,6 +17,8 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
+from collectors.clients.dns import Pace, Server
+from collectors.clients.dns_resolvers import parse_server, system_servers
 from collectors.contract import CollectorError, CollectorSettings, Context, Reason, Target
 from collectors.dnsbl.budget import Budget
 from collectors.dnsbl.canary import Canaries
@@ -24,8 +26,6 @@ from collectors.dnsbl.catalogue import Catalogue, CatalogueError, DnsList, load_
 from collectors.dnsbl.facts import canary_observations, observations
 from collectors.dnsbl.question import UnsupportedTargetError, Zone, key_for, parse_target
 from collectors.dnsbl.sweep import Resolvers, Result, Sweep, operator_of
-from collectors.doors.dns import Pace, Server
-from collectors.doors.dns_resolvers import parse_server, system_servers
 from collectors.observation import Batch, Observation
 
 log = logging.getLogger(__name__)

@@ -22,9 +22,9 @@ import functools
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from collectors.clients.dns_wire import NOERROR, NXDOMAIN, REFUSED, Answer, rcode_name
 from collectors.contract import Reason
 from collectors.dnsbl.catalogue import Code, DnsList
-from collectors.doors.dns_wire import NOERROR, NXDOMAIN, REFUSED, Answer, rcode_name
 
 SEVERITIES = ("critical", "high", "medium", "low", "policy", "info", "score", "positive")  # gravest first
 _POLICY_SEVERITY = {"mta": "high"}  # a range that must not send mail: grave for who does, news for all others

@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from collectors.clients.dns import Server
 from collectors.contract import Reason, Target
 from collectors.dnsbl.canary import Health, Place
 from collectors.dnsbl.catalogue import DnsList
 from collectors.dnsbl.sweep import Result
-from collectors.doors.dns import Server
 from collectors.observation import Observation, Subject
 
 

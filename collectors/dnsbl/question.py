@@ -13,9 +13,9 @@ from fnmatch import fnmatchcase
 
 import idna
 
+from collectors.clients.dns_wire import A_IN, TXT_IN, encode_name
 from collectors.contract import Target
 from collectors.dnsbl.catalogue import CatalogueError, DnsList
-from collectors.doors.dns_wire import A_IN, TXT_IN, encode_name
 
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?")
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,63}")

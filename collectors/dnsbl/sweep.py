@@ -14,14 +14,14 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from collectors.clients.dns import Lane, Pace, Question, Reply, Server, ask
+from collectors.clients.dns_wire import Answer, room
 from collectors.contract import Reason, Target
 from collectors.dnsbl.budget import Budget
 from collectors.dnsbl.canary import Canaries, Health, Place, network_fault, points
 from collectors.dnsbl.catalogue import DnsList, Operator
 from collectors.dnsbl.decode import Verdict, decode, unknown
 from collectors.dnsbl.question import Zone, owner_wire
-from collectors.doors.dns import Lane, Pace, Question, Reply, Server, ask
-from collectors.doors.dns_wire import Answer, room
 
 _LONGEST_TEXT = 1000
 

@@ -15,6 +15,8 @@ from typing import Any, NoReturn
 
 import click
 
+from collectors.clients.dns import Pace, Server
+from collectors.clients.dns_resolvers import parse_server, public_name, system_servers
 from collectors.contract import CollectorError, Reason, Target
 from collectors.dnsbl.budget import Budget
 from collectors.dnsbl.canary import Canaries
@@ -23,8 +25,6 @@ from collectors.dnsbl.decode import unknown
 from collectors.dnsbl.facts import delist_url, is_finding
 from collectors.dnsbl.question import UnsupportedTargetError, Zone, is_public, key_for, parse_target
 from collectors.dnsbl.sweep import Resolvers, Result, Sweep, operator_of
-from collectors.doors.dns import Pace, Server
-from collectors.doors.dns_resolvers import parse_server, public_name, system_servers
 
 KEYS_VARIABLE = "VIGIE_DNSBL_KEYS"
 FINDING, MISUSE, UNREACHABLE = 1, 2, 3

@@ -20,11 +20,11 @@ from datetime import UTC, datetime
 import dns.asyncresolver
 import dns.resolver
 
+from collectors.clients.dns import Server
 from collectors.dnsbl.canary import Canaries
 from collectors.dnsbl.catalogue import DnsList
 from collectors.dnsbl.question import Zone, parse_target
 from collectors.dnsbl.sweep import Resolvers, Sweep
-from collectors.doors.dns import Server
 from tests.servers.rbldnsd import Rbldnsd
 
 ADDRESSES = [f"198.18.{n // 250}.{n % 250}" for n in range(1000)]

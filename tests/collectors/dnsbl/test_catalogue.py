@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from collectors.clients.dns_wire import Answer
 from collectors.dnsbl.canary import points
 from collectors.dnsbl.catalogue import SHIPPED as SHIPPED_FILE
 from collectors.dnsbl.catalogue import CatalogueError, load_catalogue
 from collectors.dnsbl.decode import decode
 from collectors.dnsbl.question import Zone
-from collectors.doors.dns_wire import Answer
 
 SHIPPED = load_catalogue()
 LIVING = [entry for entry in SHIPPED.lists.values() if not entry.is_dead]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from collectors.clients.dns_wire import Answer
 from collectors.dnsbl.catalogue import DnsList, load_catalogue
 from collectors.dnsbl.decode import SEVERITIES, decode, is_listing
-from collectors.doors.dns_wire import Answer
 
 LISTS = load_catalogue().lists
 

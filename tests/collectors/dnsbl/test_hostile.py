@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from collectors.clients.dns import Pace, Server
 from collectors.contract import Target
 from collectors.dnsbl.canary import Canaries
 from collectors.dnsbl.catalogue import DnsList
 from collectors.dnsbl.question import Zone
 from collectors.dnsbl.sweep import Resolvers, Sweep
-from collectors.doors.dns import Pace, Server
 from tests.servers.dns_hostile import CASES, Hostile, but_for_canaries
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from collectors.clients.dns_wire import encode_name
 from collectors.dnsbl.catalogue import CatalogueError, DnsList, load_catalogue
 from collectors.dnsbl.question import (
     UnsupportedTargetError,
@@ -12,7 +13,6 @@ from collectors.dnsbl.question import (
     parse_target,
     point_wire,
 )
-from collectors.doors.dns_wire import encode_name
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from collectors.clients.dns import Server
 from collectors.dnsbl.canary import Canaries
 from collectors.dnsbl.catalogue import DnsList
 from collectors.dnsbl.question import Zone, parse_target
 from collectors.dnsbl.sweep import Resolvers, Sweep
-from collectors.doors.dns import Server
 from tests.servers.rbldnsd import Rbldnsd
 
 pytestmark = pytest.mark.real("rbldnsd")

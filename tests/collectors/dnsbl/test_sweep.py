@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from collectors.clients.dns import Pace, Server
 from collectors.contract import Reason
 from collectors.dnsbl.budget import Budget
 from collectors.dnsbl.canary import Canaries, Health, network_fault
 from collectors.dnsbl.catalogue import DnsList, Operator
 from collectors.dnsbl.question import Zone, parse_target
 from collectors.dnsbl.sweep import Resolvers, Sweep
-from collectors.doors.dns import Pace, Server
 from tests.servers.dns import DnsblServer
 from tests.servers.dns_hostile import Hostile, clean, listed
 

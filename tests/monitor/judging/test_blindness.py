@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from collectors.clients.dns import Server
 from collectors.contract import Reason
 from collectors.dnsbl.canary import Health, network_fault
 from collectors.dnsbl.facts import canary_observations
-from collectors.doors.dns import Server
 from collectors.observation import Observation, Subject
 from monitor.config import read_rules
 from monitor.records import Incident, Listing, Outbox, ReportMailbox, Suspension

@@ -10,8 +10,8 @@ import ipaddress
 import socket
 from pathlib import Path
 
+from collectors.clients.dns import Server
 from collectors.contract import CollectorError, Reason
-from collectors.doors.dns import Server
 
 WHAT_TO_SET = (
     "name a resolver of your own that asks the lists itself (unbound, BIND or Knot on this machine or network): "

@@ -7,7 +7,7 @@ import socket
 import struct
 import time
 
-from collectors.doors.dns_wire import QUERY_HEADER, Answer, is_ours, parse_full
+from collectors.clients.dns_wire import QUERY_HEADER, Answer, is_ours, parse_full
 
 
 def ask_tcp(host: str, port: int, question: bytes, timeout_seconds: float) -> Answer:

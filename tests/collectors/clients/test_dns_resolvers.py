@@ -2,9 +2,9 @@
 
 import pytest
 
+from collectors.clients.dns import Server
+from collectors.clients.dns_resolvers import parse_server, public_name, system_servers
 from collectors.contract import CollectorError
-from collectors.doors.dns import Server
-from collectors.doors.dns_resolvers import parse_server, public_name, system_servers
 
 
 @pytest.mark.parametrize(

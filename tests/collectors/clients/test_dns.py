@@ -3,9 +3,9 @@
 import socket
 import time
 
+from collectors.clients.dns import Lane, Pace, Question, Server, ask
+from collectors.clients.dns_wire import A_IN, TXT_IN, encode_name
 from collectors.contract import Reason
-from collectors.doors.dns import Lane, Pace, Question, Server, ask
-from collectors.doors.dns_wire import A_IN, TXT_IN, encode_name
 from tests.servers.dns_hostile import Hostile, Late, clean, listed, truncated
 
 ZONE = "bl.example.net"

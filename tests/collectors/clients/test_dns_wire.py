@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from collectors.doors.dns_wire import (
+from collectors.clients.dns_wire import (
     A_IN,
     TXT_IN,
     Answer,

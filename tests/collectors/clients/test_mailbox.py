@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 import pytest
 from imapclient import IMAPClient, SocketTimeout
 
+from collectors.clients import mailbox as door_module
+from collectors.clients.mailbox import MailboxDoor, arrivals, groups
 from collectors.contract import CollectorError, Mailbox, Reason
-from collectors.doors import mailbox as door_module
-from collectors.doors.mailbox import MailboxDoor, arrivals, groups
 from monitor.demo.imap_server import ImapServer
 from tests.servers.dovecot import Dovecot
 
@@ -143,7 +143,7 @@ def test_a_mail_somebody_has_read_before_us_is_still_offered(pymap):
 KILLED = """
 import os, signal, sys
 from collectors.contract import Mailbox
-from collectors.doors.mailbox import MailboxDoor
+from collectors.clients.mailbox import MailboxDoor
 
 host, user, password, port, done = sys.argv[1:]
 with MailboxDoor(Mailbox("fbl", host, user, password, int(port), "none", done_folder=done or None)) as door:

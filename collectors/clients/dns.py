@@ -23,9 +23,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
-from collectors.contract import Reason
-from collectors.doors.dns_tcp import ask_tcp
-from collectors.doors.dns_wire import (
+from collectors.clients.dns_tcp import ask_tcp
+from collectors.clients.dns_wire import (
     FORMERR,
     NOERROR,
     NXDOMAIN,
@@ -36,6 +35,7 @@ from collectors.doors.dns_wire import (
     parse_full,
     parse_plain,
 )
+from collectors.contract import Reason
 
 _LONGEST_DATAGRAM = 4096
 _CHUNK = 64  # a window: while the caller works on one, the servers work on the next
