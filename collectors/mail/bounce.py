@@ -10,9 +10,9 @@ import re
 
 from collectors.mail import bounce_text, html_text, mime, original, sources
 from collectors.mail import bounce_text_forms as forms
-from collectors.mail.judgement import judge
 from collectors.mail.mime import Part
 from collectors.mail.report import Kind, Recipient, Report
+from collectors.replies.judgement import judge
 
 _MOST_TEXTS, _MOST_DIAGNOSTIC = 10, 4_000
 _STILL_TRYING = (

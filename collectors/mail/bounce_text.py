@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from collectors.mail import bounce_text_forms as forms
-from collectors.mail.judgement import judge, read_codes
+from collectors.replies.judgement import judge, read_codes
 
 TEXT_LIMIT, LINE_LIMIT, LINES, RECIPIENTS, DIAGNOSTIC_LIMIT = 200_000, 1_000, 4_000, 1_000, 1_500
 

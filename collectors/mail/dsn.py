@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from collectors.mail import fields, original, sources
-from collectors.mail.judgement import judge
 from collectors.mail.mime import Part
 from collectors.mail.report import Kind, Recipient, Report
+from collectors.replies.judgement import judge
 
 _STATUS_TYPES = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _OF_A_RECIPIENT = frozenset({

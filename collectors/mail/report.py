@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collectors.mail.judgement import Judgement
+    from collectors.replies.judgement import Judgement
 
 
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from collectors.mail.bounce_text import Failure, read
-from collectors.mail.judgement import judge
+from collectors.replies.judgement import judge
 
 DAEMON = {"from": "Mail Delivery Subsystem <MAILER-DAEMON@mx.example.net>", "to": "bounce@acme.example.com"}
 RETURNED = """Return-Path: <bounce@acme.example.com>

@@ -9,12 +9,12 @@ import pytest
 
 from collectors.contract import Attribution, Clues, Reason
 from collectors.mail import Kind, parse
-from collectors.mail.judgement import CATEGORIES
 from collectors.mail_facts import MEASURES, READERS, Arrival, MailSettings, arrived_at, facts, read
 from collectors.mail_facts.complaints import COMPLAINTS
 from collectors.mail_facts.failures import MEASURE_OF, measure_of
 from collectors.measures import MEASURES as ALL_MEASURES
 from collectors.observation import Batch
+from collectors.replies.judgement import CATEGORIES
 
 CASES = Path(__file__).parents[1] / "mail" / "cases"
 NOW = datetime(2026, 7, 20, tzinfo=UTC)

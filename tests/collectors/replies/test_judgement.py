@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from collectors.mail import bounce_phrase
-from collectors.mail.judgement import CATEGORIES, judge, read_codes
-from collectors.mail.judgement_table import ACTORS, HERE, SCOPES, load, table
+from collectors.replies import phrases
+from collectors.replies.judgement import CATEGORIES, judge, read_codes
+from collectors.replies.judgement_table import ACTORS, HERE, SCOPES, load, table
 
 ROWS = table().rows
 
@@ -46,7 +46,7 @@ def test_every_code_a_row_waits_for_can_be_read_by_its_provider_s_pattern() -> N
         hints.setdefault(id(own), []).append(hint)
     for own in {id(own): own for _, own in table().own_codes}.values():
         for code, row in own.rows.items():
-            assert any(hint in bounce_phrase.plain(row.example.lower()) for hint in hints[id(own)]), code
+            assert any(hint in phrases.plain(row.example.lower()) for hint in hints[id(own)]), code
             hit = own.pattern.search(f"x ofr_{code} lpn_{code} aup#{code} {code} ")
             assert hit is not None
             assert hit[1] == code
@@ -57,13 +57,13 @@ def test_every_phrase_is_bounded_and_filed() -> None:
         for block in yaml.safe_load(path.read_text(encoding="utf-8")):
             for row in block["rows"]:
                 for phrase in [*row.get("match", ()), *row.get("unless", ())]:
-                    bounce_phrase.compiled(phrase)
+                    phrases.compiled(phrase)
 
 
 @pytest.mark.parametrize("phrase", ["(a+)+b", "spam.*", "user{3,} unknown", r"(x)\1", "(?=user)unknown"])
 def test_a_phrase_that_could_run_away_is_refused(phrase: str) -> None:
     with pytest.raises(ValueError, match="unbounded"):
-        bounce_phrase.compiled(phrase)
+        phrases.compiled(phrase)
 
 
 def test_a_phrase_without_a_whole_word_is_refused() -> None:
@@ -85,7 +85,7 @@ def test_a_phrase_without_a_whole_word_is_refused() -> None:
     ],
 )
 def test_a_phrase_is_filed_under_words_it_cannot_match_without(phrase: str, words: set[str]) -> None:
-    found = bounce_phrase.filing_words(phrase)
+    found = phrases.filing_words(phrase)
     assert found == words or (found and words and len(found) == len(words))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from collectors.mail.bounce_phrase import CJK, compiled, filing_words
+from collectors.replies.phrases import CJK, compiled, filing_words
 
 HERE = Path(__file__).parent
 ACTORS = frozenset({"us", "customer", "provider", "recipient"})

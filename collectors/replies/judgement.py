@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from collectors.mail.bounce_phrase import plain
-from collectors.mail.judgement_table import CATEGORIES, Row, table
+from collectors.replies.judgement_table import CATEGORIES, Row, table
+from collectors.replies.phrases import plain
 
 __all__ = ["CATEGORIES", "Judgement", "judge"]
 

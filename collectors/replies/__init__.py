@@ -1,0 +1,1 @@
+"""What an SMTP reply means: pattern tables by provider, and the judgement drawn from them."""
