@@ -10,12 +10,12 @@ from collectors.contract import Collector, CollectorError, Reason
 GROUP = "vigie.collectors"
 # name → "module:class", imported when asked for: a broken collector is named, not a traceback shown
 BUILT_IN: dict[str, str] = {
-    "abuse": "collectors.abuse:Abuse",
-    "bounces": "collectors.bounces:Bounces",
-    "dmarc_reports": "collectors.dmarc_reports:DmarcReports",
+    "abuse": "collectors.report_mail.abuse:Abuse",
+    "bounces": "collectors.report_mail.bounces:Bounces",
+    "dmarc_reports": "collectors.report_mail.dmarc_reports:DmarcReports",
     "dnsbl": "collectors.dnsbl:Dnsbl",
-    "feedback_loop": "collectors.feedback_loop:FeedbackLoop",
-    "mail_drop": "collectors.mail_drop:MailDrop",
+    "feedback_loop": "collectors.report_mail.feedback_loop:FeedbackLoop",
+    "mail_drop": "collectors.report_mail.mail_drop:MailDrop",
 }
 
 

@@ -18,10 +18,10 @@ from sqlmodel import select
 import collectors
 from collectors.contract import CollectorSettings
 from collectors.mail import Report
-from collectors.mail_drop import MailDropSettings
-from collectors.mail_facts import PURPOSES, Arrival, Attribute, read
-from collectors.mail_source import MailboxSettings
 from collectors.observation import Batch
+from collectors.report_mail.facts import PURPOSES, Arrival, Attribute, read
+from collectors.report_mail.mail_drop import MailDropSettings
+from collectors.report_mail.mail_source import MailboxSettings
 from monitor.config_shape import did_you_mean
 from monitor.context import RunContext
 from monitor.records import ReportMailbox

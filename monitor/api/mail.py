@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import BaseModel
 
 from collectors.contract import Reason
-from collectors.mail_facts import SOURCE, arrived_at
+from collectors.report_mail.facts import SOURCE, arrived_at
 from monitor.api.access import all_customers, require
 from monitor.api.body import received, unpacked
 from monitor.api.keys import Caller

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from collectors.contract import Reason
-from collectors.mail_facts import SOURCE
+from collectors.report_mail.facts import SOURCE
 from monitor.app import Application
 from monitor.commands.failing import Failure
 from monitor.commands.service import prepared_application

@@ -10,9 +10,17 @@ from pathlib import Path
 import click
 
 from collectors.mail.mime import LIMITS
-from collectors.mail_facts import arrived_at
-from collectors.mail_files import NotAFileError, Piece, below, in_mbox, is_mbox, opened, whole_file
 from collectors.observation import Batch
+from collectors.report_mail.facts import arrived_at
+from collectors.report_mail.mail_files import (
+    NotAFileError,
+    Piece,
+    below,
+    in_mbox,
+    is_mbox,
+    opened,
+    whole_file,
+)
 from monitor.app import Application
 from monitor.commands.failing import Failure
 from monitor.commands.service import prepared_application

@@ -18,16 +18,14 @@ import time
 import warnings
 from collections.abc import Callable
 from email.parser import BytesParser
-from pathlib import Path
 from typing import Any
 
 from collectors.mail import parse
 from tests.bench.mail_accuracy import accuracy
 from tests.bench.mail_attacks import attacks
+from tests.places import MAIL_CASES, SHARED_DATA
 
-ROOT = Path(__file__).parents[2]
-SHARED = ROOT.parent / "shared" / "data" / "mail"
-CASES = ROOT / "tests" / "collectors" / "mail" / "cases"
+SHARED = SHARED_DATA / "mail"
 MAIL_TYPES = {
     "arf",
     "arf-legacy-jmrp",
@@ -48,7 +46,7 @@ def mails() -> list[bytes]:
     if manifest.exists():
         items = json.loads(manifest.read_text())["items"]
         return [(SHARED / item["file"]).read_bytes() for item in items if item["type"] in MAIL_TYPES]
-    return [path.read_bytes() for path in sorted(CASES.glob("*/message.eml"))]
+    return [path.read_bytes() for path in sorted(MAIL_CASES.glob("*/message.eml"))]
 
 
 def stdlib(raw: bytes) -> None:

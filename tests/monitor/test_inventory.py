@@ -28,8 +28,9 @@ from monitor.inventory_names import addresses
 from monitor.records import Series
 from monitor.store.engine import table
 from monitor.store.inventory import ROWS, apply_difference, read_inventory
+from tests.places import ROOT
 
-EXAMPLE = Path(__file__).parents[2] / "inventory.example.yaml"
+EXAMPLE = ROOT / "inventory.example.yaml"
 
 ACME_AND_BOLT = """
 customers:

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from collectors.mail_facts import Arrival, MailSettings, read
+from collectors.report_mail.facts import Arrival, MailSettings, read
 from monitor.context import RunContext
 from monitor.inventory import Customer, Domain, Inventory, Stream, planned
 from monitor.sender.recipient import recipient_ref

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from collectors.mail import Kind, parse
+from tests.places import MAIL_CASES
 
-CASES = sorted((Path(__file__).parent / "cases").iterdir())
+CASES = sorted(MAIL_CASES.iterdir())
 
 
 def message(case: Path) -> bytes:

@@ -1,17 +1,15 @@
 """Identity, what attribution is handed, and the promise never to raise."""
 
-from pathlib import Path
 
 import pytest
 
 from collectors.mail import Kind, classify, parse
 from collectors.mail.mime import Limits
-
-CASES = Path(__file__).parent / "cases"
+from tests.places import MAIL_CASES
 
 
 def mail_of(name: str) -> bytes:
-    return (CASES / name / "message.eml").read_bytes()
+    return (MAIL_CASES / name / "message.eml").read_bytes()
 
 
 def test_a_mail_fetched_again_with_other_trace_fields_is_the_same() -> None:

@@ -4,15 +4,14 @@ import gzip
 import io
 import zipfile
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from collectors.mail import archive, dmarc, document, parse, safe_xml
 from collectors.mail.archive import UnreadableError
 from collectors.mail.report import Kind
+from tests.places import MAIL_CASES
 
-CASES = Path(__file__).parent / "cases"
 HEAD = "<feedback><report_metadata><report_id>r</report_id></report_metadata>"
 ROW = (
     "<record><row><source_ip>192.0.2.1</source_ip><count>2</count>"
@@ -22,7 +21,7 @@ ROW = (
 
 
 def test_a_dmarc_report_keeps_each_row() -> None:
-    report = parse((CASES / "dmarc-gzip-attached" / "message.eml").read_bytes()).report
+    report = parse((MAIL_CASES / "dmarc-gzip-attached" / "message.eml").read_bytes()).report
     assert report is not None
     good, bad = report.rows
     assert (good.source_ip, good.count, good.dkim, good.spf, good.aligned) == (
@@ -39,14 +38,14 @@ def test_a_dmarc_report_keeps_each_row() -> None:
 
 
 def test_a_repaired_report_says_so() -> None:
-    report = parse((CASES / "dmarc-bare-broken" / "message.xml").read_bytes()).report
+    report = parse((MAIL_CASES / "dmarc-bare-broken" / "message.xml").read_bytes()).report
     assert report is not None
     assert report.repaired
     assert report.rows[0].header_from == "ac<me & co"
 
 
 def test_a_tls_report_keeps_each_policy() -> None:
-    report = parse((CASES / "tlsrpt-gzip-in-mail" / "message.eml").read_bytes()).report
+    report = parse((MAIL_CASES / "tlsrpt-gzip-in-mail" / "message.eml").read_bytes()).report
     assert report is not None
     sts, tlsa = report.policies
     assert (sts.type, sts.success, sts.failure, sts.failures) == ("sts", 40, 2, (("certificate-expired", 2),))

@@ -5,16 +5,15 @@ import random
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collectors.mail import Kind, parse
+from tests.places import MAIL_CASES, ROOT
 
-ROOT = Path(__file__).parents[3]
-SEEDS = [path.read_bytes() for path in sorted((Path(__file__).parent / "cases").glob("*/message.*"))]
+SEEDS = [path.read_bytes() for path in sorted(MAIL_CASES.glob("*/message.*"))]
 # what hangs runs into the timeout; how long hostile mails take is measured by the benchmark
 pytestmark = pytest.mark.timeout(120)
 quiet = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)

@@ -3,14 +3,14 @@ rightly."""
 
 import collections
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from collectors.mail import Kind, parse
+from tests.places import SHARED_DATA
 
-DATA = Path(__file__).parents[4] / "shared" / "data" / "mail"
+DATA = SHARED_DATA / "mail"
 if not (DATA / "MANIFEST.json").exists():
     pytest.skip("the labelled third-party mails are not beside this checkout", allow_module_level=True)
 

@@ -2,17 +2,16 @@
 
 import gzip
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from sqlmodel import func, select
 
 from monitor.records import Customer, ParkedRow, Reading, ReportMailbox, SendingDomain, Series, TraceRow
 from tests.monitor.api.running import Vigie
+from tests.places import MAIL_CASES
 
-CASES = Path(__file__).parents[2] / "collectors" / "mail" / "cases"
-BOUNCE = (CASES / "dsn-two-recipients-xtext" / "message.eml").read_bytes()
-LETTER = (CASES / "abuse-letter-is-other" / "message.eml").read_bytes()
+BOUNCE = (MAIL_CASES / "dsn-two-recipients-xtext" / "message.eml").read_bytes()
+LETTER = (MAIL_CASES / "abuse-letter-is-other" / "message.eml").read_bytes()
 
 
 @pytest.fixture
@@ -71,7 +70,7 @@ def test_a_source_may_be_a_mailbox_of_the_inventory(vigie, poster):
 
 
 def test_a_bare_dmarc_report_may_be_posted(poster):
-    (report,) = (CASES / "dmarc-bare-gzip").glob("message.*")
+    (report,) = (MAIL_CASES / "dmarc-bare-gzip").glob("message.*")
     answer = poster.post("/v1/mail?source=dmarc_reports", content=report.read_bytes()).json()
     assert (answer["kind"], answer["accepted"]) == ("dmarc_aggregate", True)
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from monitor.commands.mail import mail
+from tests.places import MAIL_CASES
 
-CASES = Path(__file__).parents[2] / "collectors" / "mail" / "cases"
-COMPLAINT = str(CASES / "arf-as-in-rfc5965" / "message.eml")
-BOUNCE = str(CASES / "dsn-two-recipients-xtext" / "message.eml")
-EMPTY = str(CASES / "unreadable-empty" / "message.eml")
+COMPLAINT = str(MAIL_CASES / "arf-as-in-rfc5965" / "message.eml")
+BOUNCE = str(MAIL_CASES / "dsn-two-recipients-xtext" / "message.eml")
+EMPTY = str(MAIL_CASES / "unreadable-empty" / "message.eml")
 
 
 def test_each_file_is_one_json_row_in_order_and_an_unreadable_one_is_no_failure() -> None:
@@ -30,7 +30,7 @@ def test_standard_input_is_a_file_too() -> None:
 
 
 def test_a_person_is_told_in_words() -> None:
-    dmarc = str(CASES / "dmarc-gzip-attached" / "message.eml")
+    dmarc = str(MAIL_CASES / "dmarc-gzip-attached" / "message.eml")
     done = CliRunner().invoke(mail, ["parse", COMPLAINT, BOUNCE, dmarc])
     assert "arf: abuse from pat@provider.example.org, sent from 192.0.2.33" in done.stdout
     assert "pat+news@provider.example.org failed, invalid_recipient (hard): 550 5.1.1" in done.stdout
@@ -38,7 +38,7 @@ def test_a_person_is_told_in_words() -> None:
 
 
 def test_a_missing_file_is_bad_usage_and_nothing_is_printed() -> None:
-    done = CliRunner().invoke(mail, ["parse", "--json", COMPLAINT, str(CASES / "no-such-file")])
+    done = CliRunner().invoke(mail, ["parse", "--json", COMPLAINT, str(MAIL_CASES / "no-such-file")])
     assert done.exit_code == 2
     assert done.stdout == ""
     assert "no-such-file" in done.stderr

@@ -16,8 +16,8 @@ from sqlmodel import func, select
 from monitor.cli import cli
 from monitor.records import Incident, ParkedRow, Reading, Series, TraceRow
 from monitor.store import Store
+from tests.places import MAIL_CASES
 
-CASES = Path(__file__).parents[2] / "collectors" / "mail" / "cases"
 INVENTORY = """
 customers: [{id: acme, name: Acme, streams: [news]}]
 domains: [{domain: acme.example.net, customer: acme}]
@@ -46,7 +46,7 @@ def vigie(config):
 
 
 def case(name: str) -> bytes:
-    (message,) = (CASES / name).glob("message.*")
+    (message,) = (MAIL_CASES / name).glob("message.*")
     return message.read_bytes()
 
 

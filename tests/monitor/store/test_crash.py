@@ -4,13 +4,11 @@ import random
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from monitor.records import BatchRow, Hourly, Latest, Reading, Suppression, TraceRow
 from monitor.store import Store
 from tests.monitor.store.conftest import Rows
-
-ROOT = Path(__file__).parents[3]
+from tests.places import ROOT
 
 TAKER = """
 import sys

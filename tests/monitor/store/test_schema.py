@@ -13,8 +13,8 @@ from sqlmodel import SQLModel
 from monitor.store import Store
 from monitor.store.partitions import is_month
 from tests.monitor.store.conftest import T, batch, counted
+from tests.places import ROOT
 
-ROOT = Path(__file__).parents[3]
 MIGRATOR = """
 import sys
 from monitor.store import Store

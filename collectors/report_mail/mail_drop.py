@@ -26,10 +26,10 @@ from typing import Annotated, Any, BinaryIO, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from collectors.contract import CollectorError, CollectorSettings, Context, Purpose, Reason
-from collectors.mail_facts import MEASURES, SOURCE, Arrival, MailSettings, arrived_at, read
-from collectors.mail_files import NotAFileError, Piece, in_mbox, mark, opened, whole_file
-from collectors.mail_source import was_read
 from collectors.observation import Batch, Parked
+from collectors.report_mail.facts import MEASURES, SOURCE, Arrival, MailSettings, arrived_at, read
+from collectors.report_mail.mail_files import NotAFileError, Piece, in_mbox, mark, opened, whole_file
+from collectors.report_mail.mail_source import was_read
 
 FINISHED, PARKED = "done", "parked"  # folders beside the mails; in a Maildir both are `cur`
 MAILDIR_FLAGS = {FINISHED: ":2,S", PARKED: ":2,FS"}

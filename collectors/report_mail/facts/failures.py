@@ -16,9 +16,9 @@ from collectors.contract import Reason
 from collectors.mail import mime
 from collectors.mail.original import infer, is_redacted
 from collectors.mail.report import Recipient
-from collectors.mail_facts.shape import Mail, Refusal, Said
-from collectors.mail_facts.whose import OTHER, clues, is_ours, message_id, provider_of, subject
 from collectors.observation import Observation, Subject, Trace
+from collectors.report_mail.facts.shape import Mail, Refusal, Said
+from collectors.report_mail.facts.whose import OTHER, clues, is_ours, message_id, provider_of, subject
 
 # Why a recipient was given up → what is counted. One that is dead for good (`hard`) is a hard bounce instead.
 MEASURE_OF: dict[str, str] = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collectors.contract import Reason
 from collectors.mail.fields import address
-from collectors.mail_facts.shape import Mail, Refusal, Said
-from collectors.mail_facts.whose import OTHER, clues, provider_of, subject
 from collectors.observation import Observation
+from collectors.report_mail.facts.shape import Mail, Refusal, Said
+from collectors.report_mail.facts.whose import OTHER, clues, provider_of, subject
 
 ABUSE = "abuse"
 LONGEST_TEXT = 200

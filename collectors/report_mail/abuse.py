@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from collectors.mail_source import MailboxCollector
+from collectors.report_mail.mail_source import MailboxCollector
 
 
 class Abuse(MailboxCollector):

@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from collectors import mail_drop
 from collectors.contract import Reason
-from collectors.mail_drop import MailDrop, MailDropSettings
+from collectors.report_mail import mail_drop
+from collectors.report_mail.mail_drop import MailDrop, MailDropSettings
 from monitor.context import RunContext
 from monitor.records import ParkedRow, TraceRow
 from monitor.running import Runner, Tally
 from monitor.store import Store
+from tests.places import MAIL_CASES
 
-CASES = Path(__file__).parent / "mail" / "cases"
 LATER = timedelta(minutes=1)  # what is written now has settled by then
 
 TICKS = itertools.count()  # no two runs at one instant
@@ -38,7 +38,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def case(name: str) -> bytes:
-    return (CASES / name / "message.eml").read_bytes()
+    return (MAIL_CASES / name / "message.eml").read_bytes()
 
 
 def bounce(number: int) -> bytes:

@@ -1,7 +1,7 @@
 """Mailboxes that are read for the mails in them: what feedback loops, bounces, DMARC reports and abuse share.
 
 Asks IMAP mailboxes of one purpose, all of them, each from its own cursor. Every mail becomes one batch keyed by
-its content (collectors.mail_facts), so the same mail in two folders, delivered twice or met again
+its content (collectors.report_mail.facts), so the same mail in two folders, delivered twice or met again
 under a new UIDVALIDITY counts once. A mailbox that cannot be read is an answer too, and does not stop the others.
 """
 
@@ -20,8 +20,8 @@ from pydantic import Field
 
 from collectors.clients.mailbox import Letter, MailboxDoor, arrivals
 from collectors.contract import CollectorError, CollectorSettings, Context, Mailbox, Reason
-from collectors.mail_facts import MEASURES, Arrival, MailSettings, read
 from collectors.observation import Batch, Observation, Subject
+from collectors.report_mail.facts import MEASURES, Arrival, MailSettings, read
 
 log = logging.getLogger(__name__)
 

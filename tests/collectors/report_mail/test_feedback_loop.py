@@ -8,22 +8,22 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from pathlib import Path
 
 import pytest
 
-from collectors import mail_source
 from collectors.contract import Attribution, Clues, CollectorError, Mailbox, Reason, Watcher
-from collectors.feedback_loop import FeedbackLoop
 from collectors.mail import parse
-from collectors.mail_facts.whose import tokens
-from collectors.mail_source import MailboxSettings
 from collectors.observation import Batch, Subject
+from collectors.report_mail import mail_source
+from collectors.report_mail.facts.whose import tokens
+from collectors.report_mail.feedback_loop import FeedbackLoop
+from collectors.report_mail.mail_source import MailboxSettings
 from monitor.demo.imap_server import ImapServer
+from tests.places import SHARED_DATA
 from tests.servers.dovecot import Dovecot
 
 PASSWORD = Dovecot.password
-MAILS = Path(__file__).parents[3] / "shared" / "data" / "mail"
+MAILS = SHARED_DATA / "mail"
 NOW = datetime.now(UTC) + timedelta(seconds=5)  # servers date what they receive by the real clock
 ARRIVED = (NOW - timedelta(hours=3)).replace(microsecond=0)
 

@@ -3,20 +3,19 @@
 import gzip
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from collectors.contract import Attribution, Clues, Reason
 from collectors.mail import Kind, parse
-from collectors.mail_facts import MEASURES, READERS, Arrival, MailSettings, arrived_at, facts, read
-from collectors.mail_facts.complaints import COMPLAINTS
-from collectors.mail_facts.failures import MEASURE_OF, measure_of
 from collectors.measures import MEASURES as ALL_MEASURES
 from collectors.observation import Batch
 from collectors.replies.judgement import CATEGORIES
+from collectors.report_mail.facts import MEASURES, READERS, Arrival, MailSettings, arrived_at, facts, read
+from collectors.report_mail.facts.complaints import COMPLAINTS
+from collectors.report_mail.facts.failures import MEASURE_OF, measure_of
+from tests.places import MAIL_CASES
 
-CASES = Path(__file__).parents[1] / "mail" / "cases"
 NOW = datetime(2026, 7, 20, tzinfo=UTC)
 OURS = {"acme.example.net": "acme", "bolt.example.org": "bolt"}
 DAY_END = datetime(2026, 7, 13, 23, 59, 59, tzinfo=UTC)
@@ -34,7 +33,7 @@ def nobody(_clues: Clues) -> Attribution:
 
 
 def mail(case: str) -> bytes:
-    (found,) = (CASES / case).glob("message.*")
+    (found,) = (MAIL_CASES / case).glob("message.*")
     return found.read_bytes()
 
 
@@ -80,7 +79,7 @@ def test_a_mail_becomes_the_same_facts_in_whichever_mailbox_it_lies(case, expect
     assert not batch.parked
 
 
-@pytest.mark.parametrize("case", sorted(folder.name for folder in CASES.iterdir()))
+@pytest.mark.parametrize("case", sorted(folder.name for folder in MAIL_CASES.iterdir()))
 def test_every_mail_becomes_facts_of_known_measures_or_is_parked_whole(case):
     batch = batch_of(mail(case), whose=nobody)
 

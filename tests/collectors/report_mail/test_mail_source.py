@@ -2,7 +2,6 @@
 
 import threading
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -10,8 +9,8 @@ from sqlmodel import func, select
 
 from collectors import BUILT_IN, discover
 from collectors.contract import Watcher
-from collectors.mail_drop import MailDrop, MailDropSettings
-from collectors.mail_facts import PURPOSES
+from collectors.report_mail.facts import PURPOSES
+from collectors.report_mail.mail_drop import MailDrop, MailDropSettings
 from monitor.context import RunContext
 from monitor.handed_mail import HandedMail
 from monitor.records import (
@@ -26,14 +25,14 @@ from monitor.records import (
 )
 from monitor.running import Runner, Tally
 from monitor.store import Store
+from tests.places import MAIL_CASES
 from tests.servers.dovecot import Dovecot
 
-CASES = Path(__file__).parent / "mail" / "cases"
 SECRETS = {"box": SecretStr(Dovecot.password)}
 
 
 def case(name: str) -> bytes:
-    (message,) = (CASES / name).glob("message.*")
+    (message,) = (MAIL_CASES / name).glob("message.*")
     return message.read_bytes()
 
 

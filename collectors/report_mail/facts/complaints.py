@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from collectors.contract import Reason
 from collectors.mail.original import is_redacted
 from collectors.mail.report import Feedback
-from collectors.mail_facts.letters import ABUSE, LONGEST_TEXT
-from collectors.mail_facts.shape import Mail, Refusal, Said
-from collectors.mail_facts.whose import clues, is_ours, message_id, provider_of, subject
 from collectors.observation import Observation
+from collectors.report_mail.facts.letters import ABUSE, LONGEST_TEXT
+from collectors.report_mail.facts.shape import Mail, Refusal, Said
+from collectors.report_mail.facts.whose import clues, is_ours, message_id, provider_of, subject
 
 # Which reports are a recipient's complaint. not-spam takes one back, auth-failure is a machine's word, and
 # `other` may be anything: they are counted as reports only. Types outside this table as well.

@@ -16,9 +16,9 @@ from ipaddress import ip_address
 
 from collectors.contract import Attribution, Clues, Reason
 from collectors.mail.report import Aggregate
-from collectors.mail_facts.shape import Mail, Refusal, Said
-from collectors.mail_facts.whose import OTHER, is_ours, provider_of, subject
 from collectors.observation import Observation, Subject, Trace
+from collectors.report_mail.facts.shape import Mail, Refusal, Said
+from collectors.report_mail.facts.whose import OTHER, is_ours, provider_of, subject
 
 # Organisations that write reports under another name than their mail is known by, in lower case
 ORGANISATIONS = {

@@ -22,13 +22,13 @@ from collectors.mail import Kind, Report, parse
 from collectors.mail.fields import moment
 from collectors.mail.mime import head
 from collectors.mail.original import infer
-from collectors.mail_facts.aggregates import dmarc, tls
-from collectors.mail_facts.complaints import dmarc_failure, feedback
-from collectors.mail_facts.failures import bounce
-from collectors.mail_facts.letters import autoreply, letter, unsubscribe
-from collectors.mail_facts.shape import Arrival, Attribute, Mail, MailSettings, Refusal, Said
 from collectors.observation import Batch, Evidence, Parked
-from collectors.report_sender import is_vouched_for
+from collectors.report_mail.facts.aggregates import dmarc, tls
+from collectors.report_mail.facts.complaints import dmarc_failure, feedback
+from collectors.report_mail.facts.failures import bounce
+from collectors.report_mail.facts.letters import autoreply, letter, unsubscribe
+from collectors.report_mail.facts.shape import Arrival, Attribute, Mail, MailSettings, Refusal, Said
+from collectors.report_mail.report_sender import is_vouched_for
 
 __all__ = ["MEASURES", "PURPOSES", "SOURCE", "Arrival", "Attribute", "MailSettings", "arrived_at", "facts", "read"]
 

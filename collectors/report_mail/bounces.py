@@ -1,6 +1,6 @@
 """Bounces: which recipients could not be reached, one notification per mail or recipient (RFC 3464 and worse).
 
-Asks IMAP mailboxes our return paths lead to; collectors.mail_facts.failures says what counts. May be wrong
+Asks IMAP mailboxes our return paths lead to; collectors.report_mail.facts.failures says what counts. May be wrong
 where our MTA writes its own notifications into the same mailbox and its records are collected as well:
 what it was told during delivery is then counted twice.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from collectors.contract import CollectorSettings
-from collectors.mail_source import MailboxCollector, MailboxSettings
+from collectors.report_mail.mail_source import MailboxCollector, MailboxSettings
 
 
 class BouncesSettings(MailboxSettings):

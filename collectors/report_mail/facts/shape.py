@@ -12,7 +12,7 @@ from pydantic import Field
 from collectors.contract import Attribution, Clues, CollectorSettings, Reason
 from collectors.mail import Report
 from collectors.observation import Observation, Subject, Trace
-from collectors.report_sender import speaks_for
+from collectors.report_mail.report_sender import speaks_for
 
 Attribute = Callable[[Clues], Attribution]
 

@@ -1,6 +1,6 @@
 """Feedback loops: which recipients reported our mail as unwanted, one mail per report (RFC 5965, 6449, 9477).
 
-Asks IMAP mailboxes where mailbox providers deliver their reports; collectors.mail_facts.complaints says what
+Asks IMAP mailboxes where mailbox providers deliver their reports; collectors.report_mail.facts.complaints says what
 counts. May be wrong where a provider hides the recipient, the sending IP and our identifiers alike (the report
 is then counted as unattributed), and where somebody forges a report: set `authserv_id` where customers
 are judged by them.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from collectors.mail_source import MailboxCollector
+from collectors.report_mail.mail_source import MailboxCollector
 
 
 class FeedbackLoop(MailboxCollector):

@@ -1,6 +1,6 @@
 import pytest
 
-from collectors.report_sender import is_vouched_for, speaks_for
+from collectors.report_mail.report_sender import is_vouched_for, speaks_for
 
 SERVER = "mx.example.com"
 
