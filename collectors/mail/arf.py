@@ -3,27 +3,23 @@
 Also Microsoft's JMRP until June 2026, which attached the mail (or, long ago, wrote its own fields on top of
 it) without any feedback-report part. The report part is known by its content, not only by its type: Comcast
 sends multipart/mixed with base64, others text/plain. The stated fields may be masked by the provider
-(hashes, `redacted`, `x.x.x.x`) and are kept as stated.
+(hashes, `redacted`, `x.x.x.x`) and are then kept as stated; an IP is given in its usual spelling.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 
-from collectors.mail import fields, mime, original, sources
+from collectors.mail import fields, ip, original, prose_failure, sources
 from collectors.mail.mime import Part
 from collectors.mail.report import Feedback, Kind, Report
 
-_JMRP_SUBJECT = re.compile(r"complaint about message from\s+([0-9a-f.:]+)", re.IGNORECASE)
+_JMRP_SUBJECT = re.compile(r"complaint about message from\s+(\S.*)", re.IGNORECASE | re.DOTALL)
 _STATED = ("original-envelope-id", "dkim-domain", "removal-recipient", "cfbl-feedback-id")
-_PROSE = re.compile(r"^[ \t]*+([A-Za-z][A-Za-z -]{2,30}?)[ \t]*+:[ \t]*+(\S.*)$", re.MULTILINE)
-_PROSE_STARTS = re.compile(
-    r"failed the published DMARC policy|DMARC (?:forensic|failure) report", re.IGNORECASE
-)
-_COPY_OF_HEADERS = re.compile(
-    r"^-{3,99}+[^\n-]{0,99}?(?:headers|message)[^\n]*+\n*+", re.MULTILINE | re.IGNORECASE
-)
+
+Stated = dict[str, list[str]]  # lower-case name → values of the report part, in order
 
 
 def read(mail: Part) -> Report | None:
@@ -32,16 +28,16 @@ def read(mail: Part) -> Report | None:
     for at, part in enumerate(parts):
         if part.type == "message/feedback-report":
             return _report(mail, part, _reported(parts, at))
-        if part is not mail and _looks_like_one(part):
+        if part is not mail and _looks_like_report(part):
             return _report(mail, part, _reported(parts, at))
     reported = mail if "x-hmxmroriginalrecipient" in mail.fields else mail.attached
     subject = _JMRP_SUBJECT.search(mail.get("subject"))
     if reported and (subject or "x-hmxmroriginalrecipient" in reported.fields):
-        return _jmrp(reported, subject[1] if subject else None)
-    return _prose(mail, parts)
+        return _jmrp(reported, subject[1] if subject else "")
+    return prose_failure.read(mail)
 
 
-def _looks_like_one(part: Part) -> bool:
+def _looks_like_report(part: Part) -> bool:
     return part.type == "text/plain" and b"feedback-type:" in part.content()[:4_000].lower()
 
 
@@ -54,61 +50,83 @@ def _reported(parts: tuple[Part, ...], at: int) -> Part | None:
 
 
 def _report(mail: Part, part: Part, reported: Part | None) -> Report | None:
-    said: dict[str, list[str]] = defaultdict(list)
+    stated: Stated = defaultdict(list)
     for name, value, _ in fields.block(part.content()[:100_000]):
-        said[name].append(value)
-    if "feedback-type" not in said:
+        stated[name].append(value)
+    if "feedback-type" not in stated:
         return None
-    auth = said["feedback-type"][0].lower().startswith("auth-failure")
-    dmarc = auth and ("identity-alignment" in said or _first(said, "auth-failure")[:5].lower() == "dmarc")
+    auth = _word(stated, "feedback-type") == "auth-failure"
+    dmarc = auth and ("identity-alignment" in stated or _word(stated, "auth-failure") == "dmarc")
     return Report(
         kind=Kind.DMARC_FAILURE if dmarc else Kind.ARF,
-        feedback=_feedback(mail, said, reported),
+        feedback=_feedback(mail, stated, reported),
         original_headers=original.headers(
-            reported, {name: said[name][0] for name in _STATED if said.get(name)}
+            reported, {name: stated[name][0] for name in _STATED if stated.get(name)}
         ),
     )
 
 
-def _first(said: dict[str, list[str]], *names: str) -> str:
-    return next((said[name][0] for name in names if said.get(name)), "")
+def _first(stated: Stated, *names: str) -> str:
+    return next((stated[name][0] for name in names if stated.get(name)), "")
 
 
-def _feedback(mail: Part, said: dict[str, list[str]], reported: Part | None) -> Feedback:
-    mail_from = _first(said, "original-mail-from")
-    recipients = tuple(one for value in said["original-rcpt-to"] if (one := fields.address(value)))
-    source_ip = _first(said, "source-ip").strip("[]") or None
-    incidents = _first(said, "incidents")
+def _bare(value: str) -> str:
+    """A structured value without comments and what some add after a semicolon."""
+    return ip.without_comments(value).partition(";")[0].strip()
+
+
+def _word(stated: Stated, name: str) -> str:
+    return _bare(_first(stated, name)).lower()
+
+
+def stated_ip(values: Iterable[str]) -> str | None:
+    """The first usable address of these values, else the first as stated; None where nothing is stated."""
+    present = [value.strip() for value in values if value.strip()]
+    return next(filter(None, map(ip.read, present)), None) or next((value.strip("[]") for value in present), None)
+
+
+def _recipients(stated: Stated) -> tuple[str, ...]:
+    """The recipients: one per field as RFC 5965 asks for, or several in one; masked ones as stated."""
+    listed = ((fields.addresses(value) if "," in value else []) or [fields.address(value)]
+              for value in stated["original-rcpt-to"])
+    return tuple(dict.fromkeys(address for addresses in listed for address in addresses if address))
+
+
+def _feedback(mail: Part, stated: Stated, reported: Part | None) -> Feedback:
+    recipients = _recipients(stated)
+    source_ip = stated_ip(stated["source-ip"])
+    incidents = _word(stated, "incidents")
     shown = [*recipients, reported.get("to") if reported else ""]
-    blotted_out = (
-        "redacted-address" in said
-        or (source_ip is not None and not original.is_ip(source_ip))
+    masked = (
+        "redacted-address" in stated
+        or (source_ip is not None and ip.read(source_ip) is None)
         or (reported is not None and not reported.fields)
         or any(map(original.is_redacted, shown))
     )
     return Feedback(
-        type=_first(said, "feedback-type").split(";")[0].strip().lower(),
-        user_agent=_first(said, "user-agent") or None,
-        version=_first(said, "version") or None,
+        type=_word(stated, "feedback-type"),
+        user_agent=_first(stated, "user-agent") or None,
+        version=_bare(_first(stated, "version")) or None,
         source_ip=source_ip,
-        original_mail_from=fields.address(mail_from) or None,
+        original_mail_from=fields.address(_first(stated, "original-mail-from")) or None,
         original_rcpt_to=recipients,
-        arrival_at=fields.moment(_first(said, "arrival-date", "received-date")),
-        reported_domain=tuple(said["reported-domain"]),
-        reported_uri=tuple(said["reported-uri"]),
-        message_id=original.message_id(reported) or _first(said, "original-message-id") or None,
-        redacted=blotted_out,
-        provider=sources.provider(mail, _first(said, "user-agent")),
+        arrival_at=fields.moment(_first(stated, "arrival-date", "received-date")),
+        reported_domain=tuple(filter(None, map(_bare, stated["reported-domain"]))),
+        reported_uri=tuple(filter(None, (uri.strip("<> ") for uri in stated["reported-uri"]))),
+        message_id=original.message_id(reported) or _first(stated, "original-message-id") or None,
+        redacted=masked,
+        provider=sources.provider(mail, _first(stated, "user-agent")),
         incidents=int(incidents) if incidents.isdecimal() and len(incidents) < 10 else 1,
-        auth_failure=_first(said, "auth-failure").lower() or None,
-        identity_alignment=_first(said, "identity-alignment").lower() or None,
-        delivery_result=_first(said, "delivery-result").lower() or None,
+        auth_failure=_word(stated, "auth-failure") or None,
+        identity_alignment=_word(stated, "identity-alignment") or None,
+        delivery_result=_word(stated, "delivery-result") or None,
         feedback_id=original.feedback_id(reported),
-        inferred=original.infer(reported),
+        inferred=original.infer(reported, source_ip),
     )
 
 
-def _jmrp(reported: Part, source_ip: str | None) -> Report:
+def _jmrp(reported: Part, subject: str) -> Report:
+    source_ip = stated_ip([subject])
     return Report(
         kind=Kind.ARF,
         feedback=Feedback(
@@ -117,36 +135,7 @@ def _jmrp(reported: Part, source_ip: str | None) -> Report:
             message_id=original.message_id(reported),
             provider="microsoft",
             feedback_id=original.feedback_id(reported),
-            inferred=original.infer(reported),
+            inferred=original.infer(reported, source_ip),
         ),
         original_headers=original.headers(reported),
     )
-
-
-def _prose(mail: Part, parts: tuple[Part, ...]) -> Report | None:
-    """A DMARC failure told in words only, with the reported header pasted below (seen from Exim)."""
-    texts = [part for part in parts if part.type == "text/plain"] if mail.type == "multipart/report" else []
-    if not texts:
-        return None
-    text = texts[0].text()
-    if not _PROSE_STARTS.search(mail.get("subject") + "\n" + text[:1_000]):
-        return None
-    found = _COPY_OF_HEADERS.search(text)
-    words, pasted = (text[: found.start()], text[found.end() :]) if found else (text, "")
-    said = {name.lower(): value.strip() for name, value in _PROSE.findall(words)}
-    reported = mime.head(pasted.encode())
-    return Report(
-        kind=Kind.DMARC_FAILURE,
-        feedback=Feedback(
-            type="auth-failure",
-            source_ip=said.get("sender ip address"),
-            arrival_at=fields.moment(said.get("received date", "")),
-            reported_domain=(said["sender domain"],) if "sender domain" in said else (),
-            message_id=original.message_id(reported),
-            provider=sources.provider(mail, ""),
-            auth_failure="dmarc",
-            inferred=original.infer(reported),
-        ),
-        original_headers=original.headers(reported),
-    )
-

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
-from collectors.mail import fields, safe_xml
+from collectors.mail import fields, ip, safe_xml
 from collectors.mail.archive import UnreadableError
 from collectors.mail.report import Aggregate, SourceRow
 
@@ -89,7 +89,7 @@ def _row(record: Element) -> SourceRow:
     names = _texts(identifiers) if identifiers is not None else {}
     count = said.get("count", "")
     return SourceRow(
-        source_ip=said.get("source_ip", ""),
+        source_ip=ip.read(said.get("source_ip", "")) or said.get("source_ip", ""),
         count=int(count) if count.isdecimal() and len(count) < 13 else 0,
         disposition=said.get("disposition", "").lower(),
         dkim=said.get("dkim", "").lower(),

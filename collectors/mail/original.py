@@ -13,13 +13,13 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
-from collectors.mail import fields
+from collectors.mail import fields, ip
 from collectors.mail.mime import Headers, Part
 from collectors.mail.report import Inferred
 
 _MOST_VALUE, _MOST_HOPS = 2_000, 50
 _CLIENT_IP = re.compile(
-    r"(?:client-ip=|remote-ip=|(?i:sender ip is) |designates |CIP:)\[?([0-9a-fA-F.:]{2,45})"
+    r"(?:client-ip=|remote-ip=|(?i:sender ip is) |designates |CIP:)\[?(?i:IPv[46]:)?([0-9a-fA-F.:]{2,45})"
 )
 _BRACKETED = re.compile(r"[\[(](?:IPv6:)?([0-9a-f.:]{3,45})[\])]", re.IGNORECASE)
 _BARE = re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?![\w.])")
@@ -60,12 +60,16 @@ def feedback_id(part: Part | None) -> str | None:
     return "".join(said.split()) or None
 
 
-def infer(part: Part | None) -> Inferred:
-    """Sending IP, envelope sender, recipient and time of arrival, as far as the attached header tells."""
+def infer(part: Part | None, stated_ip: str | None = None) -> Inferred:
+    """Sending IP, envelope sender, recipient and time of arrival, as far as the attached header shows them.
+
+    Where the report states an IP, be it masked or broken, none is inferred: the two may be of different senders,
+    and a complaint would count against somebody it is not about.
+    """
     if part is None:
         return Inferred()
     return Inferred(
-        source_ip=_source_ip(part),
+        source_ip=None if stated_ip else _source_ip(part),
         original_mail_from=fields.address(part.get("return-path")) or None,
         original_rcpt_to=_recipients(part),
         arrival_at=_arrival(part),
@@ -77,38 +81,28 @@ def is_redacted(address: str) -> bool:
     return bool(_HASHED.match(address) or _MASKED.search(address))
 
 
-def is_ip(said: str) -> bool:
-    try:
-        ipaddress.ip_address(said)
-    except ValueError:
-        return False
-    return True
-
-
-def public(address: str) -> str | None:
-    """The address in its usual spelling if it may be one on the internet."""
-    try:
-        ip = ipaddress.ip_address(address.strip("[]().:") if address.count(":") < 2 else address)
-    except ValueError:
+def public(text: str) -> str | None:
+    """The address a text names, in its usual spelling, if it may be one on the internet."""
+    address = ip.read(text)
+    if address is None:
         return None
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
-        ip = ip.ipv4_mapped
-    return None if any(ip in net for net in _INSIDE[ip.version]) else str(ip)
+    parsed = ipaddress.ip_address(address)
+    return None if any(parsed in net for net in _INSIDE[parsed.version]) else address
 
 
 def _source_ip(part: Part) -> str | None:
-    if found := public(part.get("x-originating-ip").strip("[] ")):
-        return found
+    if address := public(part.get("x-originating-ip")):
+        return address
     for name in ("received-spf", "authentication-results", "x-forefront-antispam-report"):
         for value in part.all(name):
             hit = _CLIENT_IP.search(value[:_MOST_VALUE])
-            if hit and (found := public(hit[1])):
-                return found
+            if hit and (address := public(hit[1])):
+                return address
     for hop in part.all("received")[:_MOST_HOPS]:
         sender = hop[:_MOST_VALUE].partition(" by ")[0]  # who handed it over, not who took it
         for hit in (*_BRACKETED.finditer(sender), *_BARE.finditer(sender)):
-            if found := public(hit[1]):
-                return found
+            if address := public(hit[1]):
+                return address
     return None
 
 

@@ -7,11 +7,12 @@ report states stands in `feedback`, what was worked out from the attached mail i
 from __future__ import annotations
 
 import enum
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from collectors.mail import ip
 
 if TYPE_CHECKING:
     from collectors.replies.judgement import Judgement
@@ -36,7 +37,7 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Inferred:
-    """What the report leaves out and the attached mail tells."""
+    """What the report leaves out and the attached mail shows; `source_ip` only where the report states none."""
 
     source_ip: str | None = None
     original_mail_from: str | None = None
@@ -69,13 +70,8 @@ class Feedback:
 
     @property
     def ip(self) -> str | None:
-        """The sending IP if anything usable says it: stated, or else inferred."""
-        for said in (self.source_ip, self.inferred.source_ip):
-            try:
-                return str(ipaddress.ip_address(said or ""))
-            except ValueError:
-                continue
-        return None
+        """The sending IP: as stated, also where that cannot be used (then None); inferred where nothing is."""
+        return ip.canonical((self.inferred.source_ip if self.source_ip is None else self.source_ip) or "")
 
     @property
     def mail_from(self) -> str | None:

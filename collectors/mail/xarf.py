@@ -10,14 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from collectors.mail import fields, mime, original
+from collectors.mail import fields, ip, mime, original
 from collectors.mail.json_object import Object, inside, listed, text
 from collectors.mail.mime import Part
-from collectors.mail.report import Feedback, Inferred, Kind, Report
+from collectors.mail.report import Feedback, Kind, Report
 
 _MARK = re.compile(r"^\s*(?:yes|plain|secure|bulk)", re.IGNORECASE)
 _YAML = re.compile(r"^Report(?:ed-From|-Type|-ID)\s*:", re.MULTILINE)
 _MOST_YAML = 65_536
+_NAME = re.compile(r"\.[a-z]{2,}|://", re.IGNORECASE)  # a domain or URL: the other sources X-ARF knows
 
 
 def is_one(said: Object) -> bool:
@@ -69,23 +70,24 @@ def _v0(said: Object, reported: Part | None) -> Report:
     )
 
 
-def _report(*, reported: Part | None, **said: str) -> Report:
-    source = said["source"]
-    by_ip = original.is_ip(source)
+def _report(*, reported: Part | None, **stated: str) -> Report:
+    source = stated["source"]
+    source_ip = ip.read(source) or (source if source and not _NAME.search(source) else None)
     return Report(
         kind=Kind.XARF,
         feedback=Feedback(
-            type=said["kind"].lower() or "abuse",
-            user_agent=said["agent"] or None,
-            version=said["version"] or None,
-            source_ip=source if by_ip else None,
-            reported_domain=(source,) if source and not by_ip else (),
-            original_mail_from=said["mail_from"] or None,
-            original_rcpt_to=(said["rcpt_to"],) if said["rcpt_to"] else (),
-            arrival_at=fields.moment(said["at"]),
+            type=stated["kind"].lower() or "abuse",
+            user_agent=stated["agent"] or None,
+            version=stated["version"] or None,
+            source_ip=source_ip,
+            reported_domain=(source,) if source and source_ip is None else (),
+            original_mail_from=fields.address(stated["mail_from"]) or None,
+            original_rcpt_to=tuple(filter(None, (fields.address(stated["rcpt_to"]),))),
+            arrival_at=fields.moment(stated["at"]),
             message_id=original.message_id(reported),
+            redacted=source_ip is not None and ip.read(source_ip) is None,
             feedback_id=original.feedback_id(reported),
-            inferred=original.infer(reported) if reported else Inferred(),
+            inferred=original.infer(reported, source_ip),
         ),
         original_headers=original.headers(reported),
     )

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from functools import cache
-from ipaddress import ip_address
 
 from collectors.contract import Attribution, Clues, Reason
+from collectors.mail.ip import canonical
 from collectors.mail.report import Aggregate
 from collectors.observation import Observation, Subject, Trace
 from collectors.report_mail.facts.shape import Mail, Refusal, Said
@@ -111,12 +111,3 @@ def identity(kind: str, told: Aggregate) -> str | None:
 def _names(told: Aggregate) -> Iterator[object]:
     yield from (told.org, told.id, told.domain)
     yield from (moment and moment.isoformat() for moment in (told.begin, told.end))
-
-
-def canonical(address: str) -> str | None:
-    """An IP as the inventory spells it; None for what is none."""
-    try:
-        found = ip_address(address.strip())
-    except ValueError:
-        return None
-    return str(getattr(found, "ipv4_mapped", None) or found)
