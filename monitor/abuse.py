@@ -24,7 +24,7 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from monitor.config import Duration
+from monitor.config.quantities import Duration
 
 DATA = Path(__file__).with_suffix(".yaml")
 JOINS_WITHIN = timedelta(days=7)  # a report on the same matter joins the open case

@@ -20,7 +20,7 @@ from collectors.observation import Batch
 from monitor.api import Services, build_app
 from monitor.api.follow import GateIndex
 from monitor.api.serve import serve
-from monitor.config import Config
+from monitor.config.load import Config
 from monitor.console import Console, build_pages
 from monitor.context import RunContext
 from monitor.handed_mail import HandedMail

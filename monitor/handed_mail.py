@@ -22,7 +22,7 @@ from collectors.observation import Batch
 from collectors.report_mail.facts import PURPOSES, Arrival, Attribute, read
 from collectors.report_mail.mail_drop import MailDropSettings
 from collectors.report_mail.mail_source import MailboxSettings
-from monitor.config_shape import did_you_mean
+from monitor.config.validation import did_you_mean
 from monitor.context import RunContext
 from monitor.records import ReportMailbox
 from monitor.store import Store

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from collectors.contract import Purpose
-from monitor.config_shape import did_you_mean
+from monitor.config.validation import did_you_mean
 from monitor.inventory_names import (
     address_name,
     domain_name,

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from collectors.providers import provider_named, providers
-from monitor.config_file import ConfigError, ConfigErrors, Keys, Section, read_section
-from monitor.config_shape import did_you_mean, validate
+from monitor.config.validation import did_you_mean, validate
+from monitor.config.yaml_file import ConfigError, ConfigErrors, Keys, Section, read_section
 from monitor.inventory import (
     Customer,
     Domain,

@@ -14,7 +14,7 @@ from monitor.api.body import received
 from monitor.api.keys import Caller
 from monitor.api.problem import Problem
 from monitor.api.services import Services
-from monitor.config_file import ConfigErrors
+from monitor.config.yaml_file import ConfigErrors
 from monitor.gate import canonical
 from monitor.inventory import KINDS, Difference, Inventory, Item, planned
 from monitor.inventory_file import load_inventory

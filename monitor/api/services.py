@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from collectors.mail import Report
 from collectors.observation import Batch
 from monitor.api.follow import GateIndex
-from monitor.config import Api
+from monitor.config.settings import Api
 from monitor.store import Store, Taken
 
 ReadMail = Callable[[bytes, str, str, datetime], tuple[Report, Batch]]

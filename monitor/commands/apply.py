@@ -13,7 +13,8 @@ import click
 from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError
 
-from monitor.config import ConfigError, load_config
+from monitor.config.load import load_config
+from monitor.config.yaml_file import ConfigError
 from monitor.inventory import Difference, Inventory, InventoryError, notes, planned
 from monitor.inventory_file import load_inventory
 from monitor.store import Store

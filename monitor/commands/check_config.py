@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from monitor.config import ConfigError, ConfigErrors, load_config
+from monitor.config.load import load_config
+from monitor.config.yaml_file import ConfigError, ConfigErrors
 from monitor.inventory import notes
 from monitor.inventory_file import load_inventory
 from monitor.rules import load_rules

@@ -11,7 +11,8 @@ import click
 from sqlalchemy.exc import DBAPIError
 
 from monitor.api.serve import AddressError
-from monitor.config import Config, ConfigError, load_config
+from monitor.config.load import Config, load_config
+from monitor.config.yaml_file import ConfigError
 from monitor.inventory import InventoryError
 
 

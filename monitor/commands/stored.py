@@ -14,7 +14,7 @@ import orjson
 from sqlmodel import Session, SQLModel
 
 from monitor.commands.failing import Failure, configured
-from monitor.quantities import parse_duration
+from monitor.config.quantities import parse_duration
 from monitor.store import Store
 
 config_option = click.option(

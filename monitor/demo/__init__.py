@@ -18,7 +18,7 @@ import httpx
 
 from monitor.api.keys import make_key
 from monitor.app import Application
-from monitor.config import load_config
+from monitor.config.load import load_config
 from monitor.demo import files
 from monitor.demo.dns_server import DnsblServer
 from monitor.demo.imap_server import ImapServer

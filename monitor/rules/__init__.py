@@ -7,8 +7,9 @@ from pathlib import Path
 
 from collectors.dnsbl.catalogue import DnsList
 from collectors.dnsbl.collector import DnsblSettings
-from monitor.config import Config, ConfigError, ConfigErrors, RuleSource, read_rules, validate
-from monitor.config_shape import did_you_mean
+from monitor.config.load import Config, RuleSource, read_rules
+from monitor.config.validation import did_you_mean, validate
+from monitor.config.yaml_file import ConfigError, ConfigErrors
 from monitor.rules.kinds import KINDS
 from monitor.rules.model import AnyRule
 

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from collectors.measures import MEASURES
-from monitor.config import Duration, Share
+from monitor.config.quantities import Duration, Share
 
 Severity = Literal["info", "warning", "critical"]
 Dimension = Literal["customer", "stream", "campaign", "ip", "domain", "provider"]

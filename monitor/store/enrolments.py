@@ -13,7 +13,7 @@ from typing import get_args
 from sqlmodel import Session, col, select
 
 from collectors.providers import Provider, provider_named, providers
-from monitor.config_shape import did_you_mean
+from monitor.config.validation import did_you_mean
 from monitor.enrolments import Coverage, Enrolment, Kind, Sent, State, check_move, coverage, subject_name
 from monitor.records import FblEnrolment, MailboxProvider, Transition
 from monitor.store.changes import check_reason

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from sqlalchemy import func, select
 
 from monitor.cli import cli
-from monitor.config import ConfigErrors
+from monitor.config.yaml_file import ConfigErrors
 from monitor.inventory import (
     KINDS,
     Customer,

@@ -10,7 +10,7 @@ import httpx
 
 from monitor.api import GateIndex, Services, build_app, serve
 from monitor.api.keys import make_key
-from monitor.config import Api
+from monitor.config.settings import Api
 from monitor.handed_mail import HandedMail
 from monitor.store import Store
 

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import httpx
 import pytest
 
-from monitor.config import Api
+from monitor.config.settings import Api
 from monitor.console import Console, build_pages
 from monitor.records import Incident, Listing, Outbox, Run, Suspension
 from monitor.rules.model import RULE

@@ -10,7 +10,7 @@ from collectors.contract import Reason
 from collectors.dnsbl.canary import Health, network_fault
 from collectors.dnsbl.facts import canary_observations
 from collectors.observation import Observation, Subject
-from monitor.config import read_rules
+from monitor.config.load import read_rules
 from monitor.records import Incident, Listing, Outbox, ReportMailbox, Suspension
 from monitor.rules import SHIPPED
 from monitor.rules.model import RULE

@@ -4,7 +4,7 @@ import pytest
 from sqlmodel import select
 
 from collectors.observation import Batch, Observation, Subject
-from monitor.config import read_rules
+from monitor.config.load import read_rules
 from monitor.judging import Judge
 from monitor.judging.fbl_silence import silence_facts
 from monitor.records import FblEnrolment, Incident, ReportMailbox

@@ -3,7 +3,8 @@
 import pytest
 
 from collectors.dnsbl.catalogue import load_catalogue
-from monitor.config import ConfigErrors, load_config
+from monitor.config.load import load_config
+from monitor.config.yaml_file import ConfigErrors
 from monitor.rules import load_rules
 from monitor.rules.kinds import KINDS
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from monitor.config_file import ConfigError, Keys, Section, read_text_file
-from monitor.config_shape import annotation_at, fields_of
+from monitor.config.validation import annotation_at, fields_of
+from monitor.config.yaml_file import ConfigError, Keys, Section, read_text_file
 
 _MAX_BYTES = 64 * 1024
 _UNREAD = "sqlite:///unread-secret"  # passes every check of a secret: one mistake is told once

@@ -15,20 +15,15 @@ from pydantic import Field, SecretStr
 
 import collectors
 from collectors.contract import CollectorSettings
-from monitor.config import (
-    ConfigError,
-    ConfigErrors,
-    duration_text,
-    load_config,
-    parse_duration,
-    parse_share,
-    read_rules,
-)
+from monitor.config.load import load_config, read_rules
+from monitor.config.quantities import duration_text, parse_duration, parse_share
+from monitor.config.yaml_file import ConfigError, ConfigErrors
 from monitor.inventory_file import load_inventory
 from monitor.rules import load_rules
+from tests.places import ROOT
 
 HERE = Path(__file__).parent
-EXAMPLE = HERE.parents[1] / "vigie.example.yaml"
+EXAMPLE = ROOT / "vigie.example.yaml"
 ENVIRON = {"TOKEN": "opensesame", "PORT": "8081", "EMPTY": ""}
 INVALID = sorted(HERE.glob("invalid/invalid-*.yaml"))
 
@@ -224,7 +219,7 @@ def test_the_example_is_accepted_as_it_stands():
 
 
 def test_a_missing_file_a_directory_and_a_file_too_large_are_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("monitor.config_file.read_text_file.__defaults__", (100,))
+    monkeypatch.setattr("monitor.config.yaml_file.read_text_file.__defaults__", (100,))
     for path, said in (
         (tmp_path / "none.yaml", "does not exist — check the path"),
         (tmp_path, "is a directory — name a file in it"),

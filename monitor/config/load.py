@@ -8,174 +8,29 @@ Secrets are SecretStr and appear in no repr, error or JSON.
 
 from __future__ import annotations
 
-import ipaddress
-import re
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
-    ValidationInfo,
-    field_validator,
-    model_validator,
 )
 
 import collectors
 from collectors.contract import CollectorError, CollectorSettings
-from monitor.config_file import ConfigError, ConfigErrors, Section, read_section
-from monitor.config_secrets import with_secret_files
-from monitor.config_shape import annotation_at, did_you_mean, validate
-from monitor.quantities import Duration, Share, duration_text, parse_duration, parse_share
+from monitor.config.quantities import parse_duration
+from monitor.config.secret_files import with_secret_files
+from monitor.config.settings import Api, Engine, Names, Receiver, Secret, _Part
+from monitor.config.validation import annotation_at, did_you_mean, validate
+from monitor.config.yaml_file import ConfigError, ConfigErrors, Section, read_section
 
-__all__ = [
-    "Api", "Config", "ConfigError", "ConfigErrors", "Duration", "Engine", "Receiver", "Retention",
-    "RuleSource", "Share", "duration_text", "load_config", "parse_duration", "parse_share",
-    "read_rules", "validate",
-]
+__all__ = ["Config", "ConfigError", "ConfigErrors", "RuleSource", "load_config", "read_rules"]
 
 RuleSource = Section  # one rule as written: `data`, `file`, `line`, `line_of(path)`, `error(path, message)`
-
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
-_WEB_URL = re.compile(r"https?://[^\s/]+\S*")
-_LISTEN = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})")
-
-
-def _one_or_many(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-def _some_time(kept: timedelta) -> timedelta:
-    if kept < timedelta(hours=1):
-        raise ValueError("is too short to look back on — keep rows for 1h at least")
-    return kept
-
-
-Kept = Annotated[Duration, AfterValidator(_some_time)]
-Secret = Annotated[SecretStr, Field(min_length=1)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
-Severity = Literal["info", "warning", "critical"]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, coerce_numbers_to_str=True
-    )
-
-
-class Retention(_Part):
-    """How long rows are kept. Roll-ups outlive readings; batches outlive the repeats a source may send."""
-
-    readings: Kept = timedelta(days=90)
-    hourly: Kept = timedelta(days=400)
-    daily: Kept = timedelta(days=1830)
-    traces: Kept = timedelta(days=90)
-    evidence: Kept = timedelta(days=30)
-    batches: Kept = timedelta(days=90)
-    runs: Kept = timedelta(days=90)
-    parked: Kept = timedelta(days=30)  # once somebody has settled it
-
-    @model_validator(mode="after")
-    def _longer_from_shorter(self) -> Retention:
-        if not self.readings <= self.hourly <= self.daily:
-            raise ValueError("readings ≤ hourly ≤ daily, for the longer is made from the shorter — lengthen hourly or daily")
-        return self
-
-
-class Engine(_Part):
-    """Where rows are kept. `hash_key` is the HMAC key of recipients; without one the store makes its own.
-
-    `max_held_share` is the most of the measured traffic that automation may hold.
-    """
-
-    url: SecretStr = Field(default=SecretStr("sqlite:///vigie.sqlite"), validate_default=True)
-    retention: Retention = Retention()
-    hash_key: SecretStr | None = Field(default=None, min_length=16)
-    max_held_share: Share = 0.25
-
-    @field_validator("url")
-    @classmethod
-    def _known_engine(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
-        text = url.get_secret_value()
-        if text.startswith("sqlite:///"):
-            path = text.removeprefix("sqlite:///")
-            if not path or path == ":memory:":
-                raise ValueError("names no file — write sqlite:///vigie.sqlite")
-            # an absolute path stays what it is; a relative one is seen from the configuration file
-            return SecretStr(f"sqlite:///{(Path(info.context or '.') / path).absolute()}")
-        if re.fullmatch(r"postgresql(\+psycopg)?://\S+", text):
-            return url
-        raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE")
-
-
-class Api(_Part):
-    """Where people and senders ask. `console` None: open on loopback, with keys elsewhere."""
-
-    listen: str = "127.0.0.1:8080"
-    console: Literal["open", "keyed"] | None = None
-    public_url: str | None = None
-
-    @field_validator("listen")
-    @classmethod
-    def _host_and_port(cls, listen: str) -> str:
-        match = _LISTEN.fullmatch(listen)
-        if not match or not 0 < int(match["port"]) < 65536:
-            raise ValueError(f"'{listen}' is no address to listen on — write it such as 127.0.0.1:8080")
-        return listen
-
-    @field_validator("public_url")
-    @classmethod
-    def _web_address(cls, url: str | None) -> str | None:
-        if url is not None and not _WEB_URL.fullmatch(url):
-            raise ValueError(f"'{url}' is no web address — write https://HOST/")
-        return url and url.rstrip("/")
-
-    @property
-    def host(self) -> str:
-        return self.listen.rpartition(":")[0].strip("[]")
-
-    @property
-    def port(self) -> int:
-        return int(self.listen.rpartition(":")[2])
-
-    @property
-    def console_is_open(self) -> bool:
-        if self.console is not None:
-            return self.console == "open"
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
-
-    @property
-    def address(self) -> str:
-        """The address people see in chat messages, without a slash at its end."""
-        return self.public_url or f"http://{self.listen}"
-
-
-class Receiver(_Part):
-    """Who is told, by an Apprise or web URL, of which incidents: empty `rules` and `customers` mean all."""
-
-    name: str = Field(min_length=1)
-    url: SecretStr
-    severities: frozenset[Severity] = frozenset(typing.get_args(Severity))
-    rules: Names = ()
-    customers: Names = ()
-
-    @field_validator("url")
-    @classmethod
-    def _some_url(cls, url: SecretStr) -> SecretStr:
-        if not _URL.fullmatch(url.get_secret_value()):
-            raise ValueError("is no URL — write an Apprise URL (slack://…, mailto://…) or https://…")
-        return url
 
 
 class _File(_Part):

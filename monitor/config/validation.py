@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
-from monitor.config_file import ConfigError, Keys, Section
-from monitor.quantities import duration_text
+from monitor.config.quantities import duration_text
+from monitor.config.yaml_file import ConfigError, Keys, Section
 
 Model = TypeVar("Model", bound=BaseModel)
 

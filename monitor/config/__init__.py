@@ -1,0 +1,1 @@
+"""Configuration: the settings, the YAML they stand in, how they are checked."""
