@@ -23,6 +23,7 @@ from monitor.api.serve import serve
 from monitor.config.load import Config
 from monitor.console import Console, build_pages
 from monitor.context import RunContext
+from monitor.database.tables import BatchRow
 from monitor.handed_mail import HandedMail
 from monitor.inventory import planned
 from monitor.inventory_file import load_inventory
@@ -31,7 +32,6 @@ from monitor.judging.brakes import Limits
 from monitor.notify.chat import Chat
 from monitor.notify.message import Receiver
 from monitor.notify.worker import Worker
-from monitor.records import BatchRow
 from monitor.rules import load_rules
 from monitor.running import Runner, Tally
 from monitor.schedule import LEASE, Schedule, Work

@@ -24,7 +24,7 @@ from collectors.report_mail.mail_drop import MailDropSettings
 from collectors.report_mail.mail_source import MailboxSettings
 from monitor.config.validation import did_you_mean
 from monitor.context import RunContext
-from monitor.records import ReportMailbox
+from monitor.database.tables import ReportMailbox
 from monitor.store import Store
 
 FRESH_SECONDS = 5.0  # how long what the inventory said is believed

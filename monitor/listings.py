@@ -39,7 +39,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The columns of `records.Listing` that change."""
+    """The columns of `tables.Listing` that change."""
 
     phase: str
     first_seen_at: datetime

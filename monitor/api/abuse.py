@@ -16,7 +16,7 @@ from monitor.api.access import all_customers, own_customer, require
 from monitor.api.keys import Caller
 from monitor.api.problem import refusals
 from monitor.api.services import Services
-from monitor.records import AbuseCase, Transition
+from monitor.database.tables import AbuseCase, Transition
 from monitor.store import abuse_cases
 from monitor.store.abuse_cases import Assignment, Shown
 

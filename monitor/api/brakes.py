@@ -13,8 +13,8 @@ from monitor.api.access import require
 from monitor.api.keys import Caller
 from monitor.api.problem import Problem, refusals
 from monitor.api.services import Services
+from monitor.database.tables import Silence, Suspension
 from monitor.gate import canonical
-from monitor.records import Silence, Suspension
 from monitor.store import changes
 
 router = APIRouter(tags=["operate"])

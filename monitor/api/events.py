@@ -22,7 +22,7 @@ from monitor.api.body import received, unpacked
 from monitor.api.keys import Caller
 from monitor.api.problem import Problem
 from monitor.api.services import Services
-from monitor.records import BatchRow
+from monitor.database.tables import BatchRow
 
 MOST_LINES = 200_000
 _MOST_TOLD = 1000  # refused lines named in an answer

@@ -14,9 +14,9 @@ from monitor.api.access import all_customers, require
 from monitor.api.keys import Caller
 from monitor.api.problem import refusals
 from monitor.api.services import Services
+from monitor.database.tables import FblEnrolment
 from monitor.enrolments import Kind, State
 from monitor.judging.fbl_silence import silence_verdicts
-from monitor.records import FblEnrolment
 from monitor.store.enrolments import Wish, drop_enrolment, enrolments, gaps_now, set_enrolment
 
 router = APIRouter(tags=["feedback loops"])

@@ -17,8 +17,8 @@ from datetime import UTC, datetime, timedelta
 from sqlmodel import Session, col, func, select
 
 from monitor.api.keys import KeyRing
+from monitor.database.tables import ApiKey, SendingIp, Stream, Suspension, Transition
 from monitor.gate import Index, Restriction, build_index, canonical
-from monitor.records import ApiKey, SendingIp, Stream, Suspension, Transition
 from monitor.store import Store
 from monitor.store.changes import in_force
 

@@ -12,7 +12,7 @@ from monitor.api.access import own_customer, require
 from monitor.api.keys import Caller
 from monitor.api.problem import Problem, refusals
 from monitor.api.services import Services
-from monitor.records import Incident, Transition, from_micros, to_micros
+from monitor.database.tables import Incident, Transition, from_micros, to_micros
 from monitor.store import changes
 
 router = APIRouter(tags=["incidents"])

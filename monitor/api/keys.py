@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from monitor.records import ApiKey
+from monitor.database.tables import ApiKey
 
 SCOPES = ("gate", "events", "read", "operate", "admin")
 _PREFIX = "vigie"

@@ -15,7 +15,7 @@ from monitor.api.keys import Caller
 from monitor.api.problem import Problem
 from monitor.api.services import Services
 from monitor.api.traces import Traced, find_traces
-from monitor.records import Listing, Reading, Run, SendingDomain, SendingIp, Series, TraceRow
+from monitor.database.tables import Listing, Reading, Run, SendingDomain, SendingIp, Series, TraceRow
 
 router = APIRouter(tags=["look"])
 Reads = Annotated[Caller, Depends(require("read"))]

@@ -12,7 +12,7 @@ from sqlmodel import Session, col, func, select
 
 from monitor.api.problem import Problem
 from monitor.api.services import Services
-from monitor.records import Incident, Outbox, Run
+from monitor.database.tables import Incident, Outbox, Run
 from monitor.store.runs import last_runs
 
 router = APIRouter(tags=["operation"])

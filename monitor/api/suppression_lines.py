@@ -30,7 +30,7 @@ from pydantic import (
 )
 from sqlmodel import Session, select
 
-from monitor.records import Customer, Stream
+from monitor.database.tables import Customer, Stream
 from monitor.sender.recipient import plain_address
 from monitor.store import Store
 from monitor.store.suppressions import Suppressed, suppress

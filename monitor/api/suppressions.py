@@ -30,7 +30,7 @@ from monitor.api.suppression_lines import (
     streams_of_customers,
     write,
 )
-from monitor.records import Suppression
+from monitor.database.tables import Suppression
 from monitor.store import Store, suppressions
 from monitor.store.suppressions import Asked
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlmodel import col, select
 
-from monitor.records import TraceRow
+from monitor.database.tables import TraceRow
 from monitor.store import Store
 
 

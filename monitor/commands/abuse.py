@@ -11,7 +11,7 @@ import click
 from monitor.abuse import kinds
 from monitor.commands.failing import Failure
 from monitor.commands.stored import actor, changing, config_option, json_option, print_row, stored, utc_now
-from monitor.records import AbuseCase
+from monitor.database.tables import AbuseCase
 from monitor.store import abuse_cases
 from monitor.store.abuse_cases import Assignment, Shown
 

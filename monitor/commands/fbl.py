@@ -20,9 +20,9 @@ from monitor.commands.stored import (
     stored,
     utc_now,
 )
+from monitor.database.tables import FblEnrolment
 from monitor.enrolments import EVERYTHING, Kind, State
 from monitor.judging.fbl_silence import silence_verdicts
-from monitor.records import FblEnrolment
 from monitor.store.enrolments import Wish, drop_enrolment, enrolments, gaps_now, set_enrolment
 
 _STATES = [state.value for state in State]

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from monitor.api.keys import SCOPES, make_key
 from monitor.commands.failing import Failure
 from monitor.commands.stored import config_option, json_option, print_json, stored, utc_now
-from monitor.records import ApiKey
+from monitor.database.tables import ApiKey
 
 
 @click.group()

@@ -12,7 +12,7 @@ from monitor.api.suppression_lines import Given, LinesError, read_lines, streams
 from monitor.api.suppressions import MOST_AT_ONCE, MOST_IMPORTED, exported, shown
 from monitor.commands.failing import Failure
 from monitor.commands.stored import actor, config_option, json_option, print_json, stored, utc_now
-from monitor.records import Suppression
+from monitor.database.tables import Suppression
 from monitor.store import Store, suppressions
 from monitor.store.suppressions import REASONS, Asked
 

@@ -9,7 +9,7 @@ import click
 
 from monitor.api.traces import Traced, find_traces
 from monitor.commands.stored import AGO, config_option, json_option, print_row, stored
-from monitor.records import TraceRow
+from monitor.database.tables import TraceRow
 
 
 @click.command()

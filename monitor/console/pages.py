@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from monitor.console.desk import desk_pages
 from monitor.console.page import Console, Renderer
 from monitor.console.picture import brakes_of, recent_runs, take_picture, trouble
-from monitor.records import Incident, Outbox, Transition
+from monitor.database.tables import Incident, Outbox, Transition
 
 _REFRESH_SECONDS = 5
 _MOST_RUNS, _MOST_INCIDENTS, _MOST_CHANGES = 200, 200, 500

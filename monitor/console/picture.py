@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement
 from sqlmodel import Session, case, col, func, select
 
+from monitor.database.tables import Incident, Listing, Outbox, Run, Suspension, Transition
 from monitor.notify.message import next_steps
-from monitor.records import Incident, Listing, Outbox, Run, Suspension, Transition
 from monitor.rules.model import AnyRule, ComplaintRateRule
 from monitor.store.runs import Runs, last_runs
 

@@ -12,8 +12,8 @@ import orjson
 from sqlmodel import col, select
 
 from collectors.observation import Trace
+from monitor.database.tables import Incident, Transition
 from monitor.notify.message import where
-from monitor.records import Incident, Transition
 from monitor.store import Store, Taken
 
 _COLOURS = {

@@ -8,12 +8,13 @@ from datetime import timedelta
 
 from sqlmodel import col, select
 
+from monitor.database.tables import SendingIp, Stream, Suspension
+from monitor.database.transitions import new_id
 from monitor.judging.case import Case
 from monitor.notify.message import where
-from monitor.records import SendingIp, Stream, Suspension
 from monitor.rules.verdict import Answer, Member
 from monitor.store import Store
-from monitor.store.changes import new_id, put_on, scope_key, take_off
+from monitor.store.changes import put_on, scope_key, take_off
 
 TRAFFIC_WINDOW = timedelta(hours=24)
 _TRAFFIC_BY = ("customer", "stream", "ip", "domain", "provider")

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from monitor.records import Incident, Suspension
+from monitor.database.tables import Incident, Suspension
 from monitor.rules.model import AnyRule, BrakingRule, Suspend
 from monitor.rules.verdict import Answer, Verdict
 

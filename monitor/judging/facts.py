@@ -10,8 +10,8 @@ from typing import Any
 from sqlmodel import Session, col, func, select
 
 from collectors.measures import MEASURES
-from monitor.judging.fbl_silence import silence_facts
-from monitor.records import (
+from monitor.database.engine import chunks
+from monitor.database.tables import (
     BatchRow,
     Incident,
     Latest,
@@ -23,6 +23,7 @@ from monitor.records import (
     Series,
     Suspension,
 )
+from monitor.judging.fbl_silence import silence_facts
 from monitor.rules.kinds import FactsName
 from monitor.rules.model import AllowListingLostRule, AnyRule, ComplaintRateRule, ListScoreRule
 from monitor.rules.verdict import (
@@ -39,7 +40,6 @@ from monitor.rules.verdict import (
 )
 from monitor.store import Store
 from monitor.store.runs import Runs
-from monitor.store.series_ids import chunks
 
 LISTING_STALE_AFTER = MEASURES["listing"].max_age
 CANARY_STALE_AFTER = MEASURES["canary"].max_age

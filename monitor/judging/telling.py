@@ -10,9 +10,9 @@ from datetime import timedelta
 
 from sqlmodel import Session, col, select
 
+from monitor.database.tables import Incident, Outbox, Silence
 from monitor.judging.case import Case
 from monitor.notify.message import Message, Receiver, receivers_of
-from monitor.records import Incident, Outbox, Silence
 from monitor.rules.verdict import SEVERITIES
 from monitor.store.changes import silences_at
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from monitor.records import Incident, Suspension
+from monitor.database.tables import Incident, Suspension
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from sqlalchemy import exists
 from sqlalchemy.orm import aliased
 from sqlmodel import col, or_, select
 
+from monitor.database.tables import Outbox
 from monitor.notify.chat import Chat
-from monitor.records import Outbox
 from monitor.store import Store
 
 log = logging.getLogger(__name__)

@@ -86,7 +86,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class ListingFact:
-    """How one target stands on one list: a row of `records.Listing` with what the inventory knows of it."""
+    """How one target stands on one list: a row of `tables.Listing` with what the inventory knows of it."""
 
     place: Place
     dnsbl: str
@@ -106,7 +106,7 @@ class ListingFact:
 
 @dataclass(frozen=True, slots=True)
 class StateFact:
-    """What holds of a state or gauge: a row of `records.Latest`. `reason`: the newest answer is unknown, why."""
+    """What holds of a state or gauge: a row of `tables.Latest`. `reason`: the newest answer is unknown, why."""
 
     value: float | None
     reason: str | None

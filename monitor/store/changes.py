@@ -6,23 +6,17 @@ stand or fall together.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from monitor.records import Incident, Silence, Suspension, Transition
+from monitor.database.tables import Incident, Silence, Suspension, Transition
+from monitor.database.transitions import check_reason, new_id
 
 SCOPE_DIMENSIONS = ("customer", "stream", "campaign", "ip", "pool", "domain", "provider")
 MATCHER_DIMENSIONS = (*SCOPE_DIMENSIONS, "rule", "severity", "dnsbl", "target", "collector", "mailbox", "incident")
 EFFECTS = ("hold", "slow")
-
-
-def new_id(prefix: str) -> str:
-    """A short name nobody can guess or confuse: `inc-k3v9x2m8q1`."""
-    alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
-    return f"{prefix}-{''.join(secrets.choice(alphabet) for _ in range(10))}"
 
 
 def scope_key(scope: Mapping[str, str]) -> str:
@@ -185,12 +179,6 @@ def _check_brake(scope: Mapping[str, str], effect: str, rate_per_hour: int | Non
         raise ValueError("slow needs rate_per_hour, and hold takes none")
     if rate_per_hour is not None and rate_per_hour <= 0:
         raise ValueError("rate_per_hour must be above 0")
-
-
-def check_reason(reason: str) -> None:
-    """Raises ValueError for a reason that says nothing."""
-    if not reason.strip():
-        raise ValueError("a reason is needed: who reads this later must know why")
 
 
 def _list(names: Iterable[str]) -> str:

@@ -14,9 +14,9 @@ from sqlmodel import Session, col, select
 
 from collectors.providers import Provider, provider_named, providers
 from monitor.config.validation import did_you_mean
+from monitor.database.tables import FblEnrolment, MailboxProvider, Transition
+from monitor.database.transitions import check_reason
 from monitor.enrolments import Coverage, Enrolment, Kind, Sent, State, check_move, coverage, subject_name
-from monitor.records import FblEnrolment, MailboxProvider, Transition
-from monitor.store.changes import check_reason
 from monitor.store.inventory import read_inventory
 from monitor.store.store import Store
 

@@ -17,7 +17,7 @@ _OF_THE_ANSWER = frozenset({"ttl_seconds"})
 
 
 class Held(NamedTuple):
-    """The columns of `records.Latest`. A tuple, as is `Answer`: a sweep makes one for each of its answers."""
+    """The columns of `tables.Latest`. A tuple, as is `Answer`: a sweep makes one for each of its answers."""
 
     asked_at: datetime
     at: datetime | None

@@ -17,9 +17,9 @@ from sqlalchemy import Connection, func, select
 
 from collectors.measures import MEASURES
 from collectors.observation import Batch, Evidence, Parked, Trace
-from monitor.records import EPOCH, BatchRow, Cursor, EvidenceRow, ParkedRow
-from monitor.store.bulk import stored, write_traces
-from monitor.store.engine import Engines, insert_into, table
+from monitor.database.bulk import stored, write_traces
+from monitor.database.engine import Engines, insert_into, table
+from monitor.database.tables import EPOCH, BatchRow, Cursor, EvidenceRow, ParkedRow
 from monitor.store.numbers import bounded, write_numbers
 from monitor.store.series_ids import INDEXED_LENGTH, SeriesIds, SeriesKey, clean, short
 from monitor.store.suppressions import Suppressed, suppress, suppression_of

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import and_, bindparam, delete, insert, select, update
 from sqlmodel import Session, SQLModel
 
-from monitor.inventory import KINDS, Change, Difference, Inventory
-from monitor.records import (
+from monitor.database.engine import table
+from monitor.database.tables import (
     Customer,
     MailboxProvider,
     Pool,
@@ -21,7 +21,7 @@ from monitor.records import (
     SendingIp,
     Stream,
 )
-from monitor.store.engine import table
+from monitor.inventory import KINDS, Change, Difference, Inventory
 
 # an item has the fields of its row
 ROWS: dict[str, type[SQLModel]] = {

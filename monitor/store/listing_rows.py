@@ -11,11 +11,10 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from monitor.database.engine import chunks, table
+from monitor.database.tables import Listing, Transition
 from monitor.listings import Answer, Change, Interval, change, fold
-from monitor.records import Listing, Transition
-from monitor.store.engine import table
 from monitor.store.latest import Told
-from monitor.store.series_ids import chunks
 
 _LISTING = table(Listing)
 _COLUMNS = tuple(field.name for field in fields(Interval))

@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 
 from collectors.measures import MEASURES
 from collectors.observation import Batch
-from monitor.records import EPOCH
-from monitor.store.bulk import Slice, stored, write_counts, write_readings
+from monitor.database.bulk import Slice, stored, write_counts, write_readings
+from monitor.database.tables import EPOCH
 from monitor.store.held import Answer
 from monitor.store.latest import Told, load_latest, write_held
 from monitor.store.listing_rows import write_listings

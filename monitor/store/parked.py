@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import func
 from sqlmodel import Session, col, select, update
 
-from monitor.records import BatchRow, ParkedRow
+from monitor.database.tables import BatchRow, ParkedRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,20 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import SQLModel
 
-from monitor.records import BatchRow, Daily, EvidenceRow, Hourly, ParkedRow, Reading, Run, Series, TraceRow
-from monitor.store.engine import Engines, table
-from monitor.store.partitions import drop_months
+from monitor.database.engine import Engines, chunks, table
+from monitor.database.partitions import drop_months
+from monitor.database.tables import (
+    BatchRow,
+    Daily,
+    EvidenceRow,
+    Hourly,
+    ParkedRow,
+    Reading,
+    Run,
+    Series,
+    TraceRow,
+)
 from monitor.store.rollups import pruned_to, roll_up, set_pruned_to
-from monitor.store.series_ids import chunks
 
 _ROWS = 5_000  # per transaction
 

@@ -11,8 +11,8 @@ from itertools import groupby
 
 from sqlalchemy import Connection, TextClause, bindparam, select, text
 
-from monitor.records import Instant, RollupDue, Setting, from_micros, to_micros
-from monitor.store.engine import Engines, insert_into, table
+from monitor.database.engine import Engines, insert_into, table
+from monitor.database.tables import Instant, RollupDue, Setting, from_micros, to_micros
 
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)

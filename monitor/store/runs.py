@@ -10,8 +10,8 @@ from sqlalchemy import Connection, func, select
 from sqlmodel import Session, col
 
 from collectors.contract import Reason
-from monitor.records import Run
-from monitor.store.engine import table
+from monitor.database.engine import table
+from monitor.database.tables import Run
 
 _RUN = table(Run)
 OUTCOMES = ("running", "ok", "partial", "failed")

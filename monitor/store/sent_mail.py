@@ -13,7 +13,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from collectors.contract import Attribution
-from monitor.records import BatchRow, Series, TraceRow
+from monitor.database.tables import BatchRow, Series, TraceRow
 from monitor.store.series_ids import INDEXED_LENGTH
 
 _RECORDS = "events/"  # sources of delivery records begin so

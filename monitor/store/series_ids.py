@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from itertools import islice
-from typing import TypeVar
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, text
 
 from collectors.observation import Observation, Subject
+from monitor.database.engine import chunks
 
 SeriesKey = tuple[str, Subject]  # measure, subject
 
@@ -23,7 +22,6 @@ _INSERT = text(
     " ON CONFLICT (key) DO NOTHING"
 )
 _SELECT = text("SELECT key, id FROM series WHERE key IN :names").bindparams(bindparam("names", expanding=True))
-_Item = TypeVar("_Item")
 
 
 def series_key(measure: str, subject: Subject) -> str:
@@ -96,10 +94,3 @@ def _select(connection: Connection, names: list[str]) -> dict[str, int]:
     for chunk in chunks(names):
         ids.update((row.key, row.id) for row in connection.execute(_SELECT, {"names": chunk}))
     return ids
-
-
-def chunks(items: list[_Item]) -> Iterator[list[_Item]]:
-    """Lists short enough for one statement's parameters."""
-    rest = iter(items)
-    while chunk := list(islice(rest, 500)):
-        yield chunk

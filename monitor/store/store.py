@@ -13,10 +13,11 @@ from sqlalchemy import Engine, select, text
 from sqlmodel import Session
 
 from collectors.observation import Batch
-from monitor.records import Cursor, Latest, Series
+from monitor.database import leases, schema
+from monitor.database.engine import Engines, table
+from monitor.database.tables import Cursor, Latest, Series
 from monitor.sender.recipient import customer_key, plain_address, recipient_ref
-from monitor.store import leases, retention, rollups, runs, schema, windows
-from monitor.store.engine import Engines, table
+from monitor.store import retention, rollups, runs, windows
 from monitor.store.intake import Intake, Taken
 from monitor.store.retention import Retention
 from monitor.store.runs import Runs

@@ -17,9 +17,8 @@ from sqlalchemy import Connection, text
 from sqlmodel import Session, col, func, select
 
 from collectors.observation import Trace
-from monitor.records import Suppression
-from monitor.store.engine import insert_into, table
-from monitor.store.series_ids import chunks
+from monitor.database.engine import chunks, insert_into, table
+from monitor.database.tables import Suppression
 
 REASONS = ("hard_bounce", "complaint", "unsubscribe", "manual")
 _KEY = ("customer", "recipient_ref", "reason", "stream")

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, select, text
 from sqlmodel import Session, col
 
 from collectors.observation import Subject
-from monitor.records import Instant, Latest, Series
+from monitor.database.tables import Instant, Latest, Series
 
 Group = tuple[str | None, ...]
 Counts = dict[Group, dict[str, float]]

@@ -25,7 +25,7 @@ from typing import Any
 
 from monitor.api import GateIndex, Services, build_app, serve
 from monitor.api.keys import make_key
-from monitor.records import Suspension
+from monitor.database.tables import Suspension
 from monitor.store import Store
 from monitor.store.changes import scope_key
 

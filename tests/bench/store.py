@@ -25,7 +25,7 @@ from typing import Any
 import psycopg
 
 from collectors.observation import Batch, Observation, Subject
-from monitor.records import to_micros
+from monitor.database.tables import to_micros
 from monitor.store import Store
 from tests.servers.postgres import Cluster
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from sqlmodel import func, select
 
+from monitor.database.tables import Incident, Listing, Outbox, Reading, Series, Suspension, Transition
 from monitor.demo.world import Mailing, feedback_report
-from monitor.records import Incident, Listing, Outbox, Reading, Series, Suspension, Transition
 from monitor.store import Store
 from tests.servers.service import eventually
 

@@ -10,6 +10,8 @@ from sqlalchemy import func, select
 
 from monitor.cli import cli
 from monitor.config.yaml_file import ConfigErrors
+from monitor.database.engine import table
+from monitor.database.tables import Series
 from monitor.inventory import (
     KINDS,
     Customer,
@@ -25,8 +27,6 @@ from monitor.inventory import (
 )
 from monitor.inventory_file import load_inventory
 from monitor.inventory_names import addresses
-from monitor.records import Series
-from monitor.store.engine import table
 from monitor.store.inventory import ROWS, apply_difference, read_inventory
 from tests.places import ROOT
 

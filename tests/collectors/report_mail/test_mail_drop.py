@@ -19,7 +19,7 @@ from collectors.contract import Reason
 from collectors.report_mail import mail_drop
 from collectors.report_mail.mail_drop import MailDrop, MailDropSettings
 from monitor.context import RunContext
-from monitor.records import ParkedRow, TraceRow
+from monitor.database.tables import ParkedRow, TraceRow
 from monitor.running import Runner, Tally
 from monitor.store import Store
 from tests.places import MAIL_CASES

@@ -12,8 +12,7 @@ from collectors.contract import Watcher
 from collectors.report_mail.facts import PURPOSES
 from collectors.report_mail.mail_drop import MailDrop, MailDropSettings
 from monitor.context import RunContext
-from monitor.handed_mail import HandedMail
-from monitor.records import (
+from monitor.database.tables import (
     Customer,
     EvidenceRow,
     ParkedRow,
@@ -23,6 +22,7 @@ from monitor.records import (
     Series,
     TraceRow,
 )
+from monitor.handed_mail import HandedMail
 from monitor.running import Runner, Tally
 from monitor.store import Store
 from tests.places import MAIL_CASES

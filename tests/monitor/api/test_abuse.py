@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from collectors.observation import Batch, Subject, Trace
-from monitor.records import Customer
+from monitor.database.tables import Customer
 from monitor.store.abuse_cases import open_cases
 from tests.monitor.api.running import NOW
 

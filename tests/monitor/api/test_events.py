@@ -4,7 +4,7 @@ import json
 import pytest
 from sqlmodel import select
 
-from monitor.records import ParkedRow, TraceRow
+from monitor.database.tables import ParkedRow, TraceRow
 from tests.monitor.api.running import NOW
 
 DELIVERED = {"at": NOW.isoformat(), "outcome": "delivered", "customer": "acme", "recipient": "ann@gmail.com", "count": 5}

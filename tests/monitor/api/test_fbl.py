@@ -1,7 +1,7 @@
 import pytest
 
 from collectors.observation import Batch, Observation, Subject
-from monitor.records import SendingDomain
+from monitor.database.tables import SendingDomain
 from tests.monitor.api.running import NOW
 
 YAHOO = {"provider": "yahoo", "kind": "domain", "subject": "acme.example.com"}

@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from collectors.observation import Batch, Observation, Subject
-from monitor.records import Customer, Listing, Run, SendingIp
+from monitor.database.tables import Customer, Listing, Run, SendingIp
 from tests.monitor.api.running import NOW
 
 

@@ -6,7 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlmodel import func, select
 
-from monitor.records import Customer, ParkedRow, Reading, ReportMailbox, SendingDomain, Series, TraceRow
+from monitor.database.tables import (
+    Customer,
+    ParkedRow,
+    Reading,
+    ReportMailbox,
+    SendingDomain,
+    Series,
+    TraceRow,
+)
 from tests.monitor.api.running import Vigie
 from tests.places import MAIL_CASES
 

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 from sqlmodel import select
 
-from monitor.records import Incident, Transition
+from monitor.database.tables import Incident, Transition
 from tests.monitor.api.running import NOW
 
 SCOPE = {"customer": "acme", "provider": "gmail"}

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from collectors.observation import Batch, Subject, Trace
 from monitor.cli import cli
-from monitor.records import Customer
+from monitor.database.tables import Customer
 from monitor.store.abuse_cases import open_cases
 
 NOW = datetime.now(UTC)

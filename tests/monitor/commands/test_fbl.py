@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from collectors.observation import Batch, Observation, Subject
 from monitor.cli import cli
-from monitor.records import ReportMailbox, SendingDomain
+from monitor.database.tables import ReportMailbox, SendingDomain
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)

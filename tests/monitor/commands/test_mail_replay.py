@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from sqlmodel import func, select
 
 from monitor.cli import cli
-from monitor.records import Incident, ParkedRow, Reading, Series, TraceRow
+from monitor.database.tables import Incident, ParkedRow, Reading, Series, TraceRow
 from monitor.store import Store
 from tests.places import MAIL_CASES
 

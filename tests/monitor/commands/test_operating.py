@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from monitor.cli import cli
-from monitor.records import Incident
+from monitor.database.tables import Incident
 from tests.monitor.api.running import running
 
 NOW = datetime.now(UTC)

@@ -9,7 +9,7 @@ import pytest
 
 from monitor.config.settings import Api
 from monitor.console import Console, build_pages
-from monitor.records import Incident, Listing, Outbox, Run, Suspension
+from monitor.database.tables import Incident, Listing, Outbox, Run, Suspension
 from monitor.rules.model import RULE
 from monitor.store import Store, changes
 from tests.monitor.api.running import NOW, running

@@ -8,8 +8,8 @@ from sqlmodel import select
 
 from collectors.observation import Batch, Evidence, Observation, Subject, Trace
 from monitor.console import Console, build_pages
+from monitor.database.tables import AbuseCase, Customer, Pool, ReportMailbox, SendingDomain, SendingIp
 from monitor.enrolments import State
-from monitor.records import AbuseCase, Customer, Pool, ReportMailbox, SendingDomain, SendingIp
 from monitor.store.abuse_cases import Assignment, assign, close, open_cases
 from monitor.store.enrolments import Wish, set_enrolment
 from tests.monitor.api.running import NOW, running

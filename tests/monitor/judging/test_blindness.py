@@ -11,7 +11,7 @@ from collectors.dnsbl.canary import Health, network_fault
 from collectors.dnsbl.facts import canary_observations
 from collectors.observation import Observation, Subject
 from monitor.config.load import read_rules
-from monitor.records import Incident, Listing, Outbox, ReportMailbox, Suspension
+from monitor.database.tables import Incident, Listing, Outbox, ReportMailbox, Suspension
 from monitor.rules import SHIPPED
 from monitor.rules.model import RULE
 from tests.monitor.judging.world import World

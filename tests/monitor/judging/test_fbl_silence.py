@@ -5,9 +5,9 @@ from sqlmodel import select
 
 from collectors.observation import Batch, Observation, Subject
 from monitor.config.load import read_rules
+from monitor.database.tables import FblEnrolment, Incident, ReportMailbox
 from monitor.judging import Judge
 from monitor.judging.fbl_silence import silence_facts
-from monitor.records import FblEnrolment, Incident, ReportMailbox
 from monitor.rules import SHIPPED
 from monitor.rules.fbl_silence import judge_silence
 from monitor.rules.model import FblSilenceRule

@@ -3,7 +3,7 @@
 import pytest
 
 from collectors.observation import Observation, Subject
-from monitor.records import Incident, Outbox, Pool, SendingIp
+from monitor.database.tables import Incident, Outbox, Pool, SendingIp
 from monitor.rules.model import RULE
 from tests.monitor.judging.world import World
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from collectors.observation import Subject
+from monitor.database.tables import Incident, Outbox, Transition
 from monitor.judging import Judge
 from monitor.judging.brakes import Limits
-from monitor.records import Incident, Outbox, Transition
 from monitor.rules.model import RULE
 from monitor.store.changes import acknowledge, lift, silence
 from tests.monitor.judging.world import CHAT, START, World

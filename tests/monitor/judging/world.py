@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from sqlmodel import select
 
 from collectors.observation import Batch, Observation, Subject
+from monitor.database.tables import Customer, Incident, Outbox, Pool, SendingIp, Stream, Suspension
 from monitor.judging import Judge
 from monitor.judging.brakes import Limits
 from monitor.notify.message import Receiver
-from monitor.records import Customer, Incident, Outbox, Pool, SendingIp, Stream, Suspension
 
 START = datetime(2026, 1, 5, 12, tzinfo=UTC)
 BOLT = Subject(customer="bolt", stream="newsletter", provider="yahoo")

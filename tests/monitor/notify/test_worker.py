@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlmodel import select
 
+from monitor.database.tables import Outbox
 from monitor.notify.chat import Chat
 from monitor.notify.worker import GIVE_UP_AFTER, LEASE, Worker
-from monitor.records import Outbox
 from tests.servers.chat import ChatHook
 
 START = datetime(2026, 1, 5, 12, tzinfo=UTC)

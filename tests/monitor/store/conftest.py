@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from collectors.observation import Batch, Observation, Subject
+from monitor.database.engine import table
 from monitor.store import Store
-from monitor.store.engine import table
 
 T = datetime(2026, 1, 2, 3, 0, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ import pytest
 from sqlmodel import select
 
 from collectors.observation import Batch, Evidence, Subject, Trace
-from monitor.records import AbuseCase, Customer, Transition
+from monitor.database.tables import AbuseCase, Customer, Transition
 from monitor.store import abuse_cases
 from monitor.store.abuse_cases import Assignment, assign, cases, close, history, note, open_cases
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from monitor.records import BatchRow, Hourly, Latest, Reading, Suppression, TraceRow
+from monitor.database.tables import BatchRow, Hourly, Latest, Reading, Suppression, TraceRow
 from monitor.store import Store
 from tests.monitor.store.conftest import Rows
 from tests.places import ROOT

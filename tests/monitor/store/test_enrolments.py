@@ -4,8 +4,7 @@ import pytest
 from sqlmodel import select
 
 from collectors.observation import Batch, Observation, Subject
-from monitor.enrolments import State
-from monitor.records import (
+from monitor.database.tables import (
     Customer,
     FblEnrolment,
     MailboxProvider,
@@ -14,6 +13,7 @@ from monitor.records import (
     SendingIp,
     Transition,
 )
+from monitor.enrolments import State
 from monitor.store.enrolments import Wish, drop_enrolment, enrolments, gaps_now, lapse, set_enrolment
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from monitor.records import Latest, Listing, Reading
+from monitor.database.tables import Latest, Listing, Reading
 from monitor.store import Store
 from tests.monitor.store.conftest import Rows, T, batch, listing, minutes
 

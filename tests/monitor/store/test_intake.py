@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from collectors.observation import Evidence, Parked, Subject, Trace
-from monitor.records import (
+from monitor.database.tables import (
     BatchRow,
     EvidenceRow,
     Latest,

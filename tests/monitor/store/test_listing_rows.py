@@ -3,7 +3,7 @@
 import pytest
 
 from collectors.observation import Observation, Subject
-from monitor.records import Listing, Transition
+from monitor.database.tables import Listing, Transition
 from monitor.store import Store
 from tests.monitor.store.conftest import Rows, T, batch, listing, minutes
 

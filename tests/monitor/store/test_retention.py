@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import text
 
 from collectors.observation import Evidence, Parked, Subject, Trace
-from monitor.records import BatchRow, Daily, EvidenceRow, Hourly, ParkedRow, Reading, Run, TraceRow
-from monitor.store import Retention, Store, partitions
+from monitor.database import partitions
+from monitor.database.tables import BatchRow, Daily, EvidenceRow, Hourly, ParkedRow, Reading, Run, TraceRow
+from monitor.store import Retention, Store
 from tests.monitor.store.conftest import Rows, T, batch, counted
 
 

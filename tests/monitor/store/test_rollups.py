@@ -4,7 +4,7 @@ import random
 from collections import defaultdict
 from datetime import timedelta
 
-from monitor.records import Daily, Hourly, Reading, RollupDue
+from monitor.database.tables import Daily, Hourly, Reading, RollupDue
 from monitor.store import Store
 from tests.monitor.store.conftest import Rows, T, batch, counted, listing, minutes
 

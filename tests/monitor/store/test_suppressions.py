@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from collectors.observation import Subject, Trace
-from monitor.records import Suppression
+from monitor.database.tables import Suppression
 from monitor.store import Store
 from monitor.store.suppressions import (
     REASONS,

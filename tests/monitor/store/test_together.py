@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from monitor.records import BatchRow, Setting
+from monitor.database.tables import BatchRow, Setting
 from monitor.store import Store
 from tests.monitor.store.conftest import Rows, T, batch, counted, listing, minutes
 

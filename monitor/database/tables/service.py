@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from monitor.records.columns import instant, json_column, maybe_instant, row_id
+from monitor.database.tables.columns import instant, json_column, maybe_instant, row_id
 
 
 class Cursor(SQLModel, table=True):

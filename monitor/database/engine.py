@@ -13,8 +13,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -134,3 +135,13 @@ def _postgresql(url: URL, *, reads: bool) -> Engine:
         return engine
     snapshot: Engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return snapshot
+
+
+_Item = TypeVar("_Item")
+
+
+def chunks(items: list[_Item]) -> Iterator[list[_Item]]:
+    """Lists short enough for one statement's parameters."""
+    rest = iter(items)
+    while chunk := list(islice(rest, 500)):
+        yield chunk

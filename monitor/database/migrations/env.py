@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: over the connection monitor.store.schema hands it, in its transaction."""
+"""How Alembic reaches the database: over the connection monitor.database.schema hands it, in its transaction."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from alembic import context
 from sqlmodel import SQLModel
 
-from monitor.store.partitions import is_month
+from monitor.database.partitions import is_month
 
 
 def _ours(_object: Any, name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from monitor.records import from_micros, to_micros
-from monitor.store import copy
-from monitor.store.partitions import ensure_months
-from monitor.store.rows import LATEST_COLUMNS, AskedRow, LatestFound, LatestRow, NewestRow, ReadingRow
+from monitor.database import copy
+from monitor.database.partitions import ensure_months
+from monitor.database.rows import LATEST_COLUMNS, AskedRow, LatestFound, LatestRow, NewestRow, ReadingRow
+from monitor.database.tables import from_micros, to_micros
 
 _ORIGIN = {"sqlite": 0, "postgresql": to_micros(datetime(2000, 1, 1, tzinfo=UTC))}
 

@@ -11,8 +11,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, func, select, text
 from sqlmodel import SQLModel
 
-from monitor.records import BatchRow, Job, RollupDue, Series
-from monitor.store.engine import Engines, table
+from monitor.database.engine import Engines, table
+from monitor.database.tables import BatchRow, Job, RollupDue, Series
 
 _SIZE = {
     "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from sqlalchemy import Column, Double, ForeignKey, Index, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from monitor.records.columns import Id, Instant, instant, json_column, maybe_instant, row_id
+from monitor.database.tables.columns import Id, Instant, instant, json_column, maybe_instant, row_id
 
 
 class BatchRow(SQLModel, table=True):

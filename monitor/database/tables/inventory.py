@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from sqlmodel import Field, SQLModel
 
-from monitor.records.columns import json_column
+from monitor.database.tables.columns import json_column
 
 
 class Customer(SQLModel, table=True):

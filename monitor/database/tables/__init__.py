@@ -5,9 +5,9 @@ append-only; control rows change, and every change that matters leaves a `Transi
 Instants are aware UTC everywhere in Python: integer microseconds in SQLite, timestamptz in PostgreSQL.
 """
 
-from monitor.records.columns import EPOCH, Instant, from_micros, to_micros
-from monitor.records.desk import AbuseCase, FblEnrolment, Suppression
-from monitor.records.facts import (
+from monitor.database.tables.abuse_case import AbuseCase
+from monitor.database.tables.columns import EPOCH, Instant, from_micros, to_micros
+from monitor.database.tables.facts import (
     BatchRow,
     Daily,
     EvidenceRow,
@@ -19,7 +19,8 @@ from monitor.records.facts import (
     Series,
     TraceRow,
 )
-from monitor.records.inventory import (
+from monitor.database.tables.fbl_enrolment import FblEnrolment
+from monitor.database.tables.inventory import (
     Customer,
     MailboxProvider,
     Pool,
@@ -29,8 +30,9 @@ from monitor.records.inventory import (
     SendingIp,
     Stream,
 )
-from monitor.records.judgement import Incident, Listing, Outbox, Silence, Suspension, Transition
-from monitor.records.service import ApiKey, Cursor, Job, Run, Setting
+from monitor.database.tables.judgement import Incident, Listing, Outbox, Silence, Suspension, Transition
+from monitor.database.tables.service import ApiKey, Cursor, Job, Run, Setting
+from monitor.database.tables.suppression import Suppression
 
 __all__ = [
     "EPOCH",

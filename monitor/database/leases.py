@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, DateTime, Interval, bindparam, func, or_, select
 
-from monitor.records import Instant, Job
-from monitor.store.engine import insert_into, table
+from monitor.database.engine import insert_into, table
+from monitor.database.tables import Instant, Job
 
 _JOB = table(Job)
 

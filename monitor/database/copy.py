@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from monitor.store.rows import LATEST_COLUMNS, AskedRow, LatestFound, LatestRow, NewestRow, ReadingRow
+from monitor.database.rows import LATEST_COLUMNS, AskedRow, LatestFound, LatestRow, NewestRow, ReadingRow
 
 _INSTANT = "int8"
 # a row: how many fields, then of each its length and its bytes; length -1 is NULL

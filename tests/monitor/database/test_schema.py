@@ -10,8 +10,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlmodel import SQLModel
 
+from monitor.database.partitions import is_month
 from monitor.store import Store
-from monitor.store.partitions import is_month
 from tests.monitor.store.conftest import T, batch, counted
 from tests.places import ROOT
 

@@ -1,0 +1,1 @@
+"""The database: engine, tables, migrations, fast writes, leases. What one feature asks of its tables stands beside that feature."""
