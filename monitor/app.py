@@ -25,8 +25,9 @@ from monitor.console import Console, build_pages
 from monitor.context import RunContext
 from monitor.database.tables import BatchRow
 from monitor.handed_mail import HandedMail
-from monitor.inventory import planned
-from monitor.inventory_file import load_inventory
+from monitor.inventory.difference import planned
+from monitor.inventory.file import load_inventory
+from monitor.inventory.rows import apply_difference, read_inventory
 from monitor.judging import Judge
 from monitor.judging.brakes import Limits
 from monitor.notify.chat import Chat
@@ -38,7 +39,6 @@ from monitor.schedule import LEASE, Schedule, Work
 from monitor.store import Store, Taken
 from monitor.store.abuse_cases import open_cases
 from monitor.store.enrolments import lapse
-from monitor.store.inventory import apply_difference, read_inventory
 from monitor.store.retention import Retention
 
 log = logging.getLogger(__name__)

@@ -27,7 +27,7 @@ from typing import Protocol
 
 from collectors.contract import Attribution, Clues
 from collectors.providers import provider_of_domain
-from monitor.inventory import Inventory
+from monitor.inventory.items import Inventory
 from monitor.sender.token import HEADER, Keys, read_token
 
 _PIECES = re.compile(r"[:;,.+=/\s-]+")

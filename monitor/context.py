@@ -12,11 +12,11 @@ from pydantic import SecretStr
 
 from collectors.contract import Attribution, Clues, CollectorError, Mailbox, Reason, Target
 from monitor.attribution import directory
-from monitor.inventory import Inventory
-from monitor.inventory import Mailbox as MailboxItem
+from monitor.inventory.items import Inventory
+from monitor.inventory.items import Mailbox as MailboxItem
+from monitor.inventory.rows import read_inventory
 from monitor.sender.token import keys_of
 from monitor.store import Store, sent_mail
-from monitor.store.inventory import read_inventory
 
 LATELY = timedelta(days=30)  # how long a delivery tells whose mail a recipient complains of
 

@@ -26,8 +26,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from collectors.providers import FeedbackLoopProgramme, Provider
-from monitor.inventory import Inventory
-from monitor.inventory_names import domain_name
+from monitor.inventory.items import Inventory
+from monitor.inventory.names import domain_name
 
 Kind = Literal["ip", "domain", "account"]
 EVERYTHING = "account"  # the subject of an enrolment of the kind account, unless it is given a name

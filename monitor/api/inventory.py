@@ -16,9 +16,10 @@ from monitor.api.problem import Problem
 from monitor.api.services import Services
 from monitor.config.yaml_file import ConfigErrors
 from monitor.gate import canonical
-from monitor.inventory import KINDS, Difference, Inventory, Item, planned
-from monitor.inventory_file import load_inventory
-from monitor.store.inventory import apply_difference, read_inventory
+from monitor.inventory.difference import Difference, planned
+from monitor.inventory.file import load_inventory
+from monitor.inventory.items import KINDS, Inventory, Item
+from monitor.inventory.rows import apply_difference, read_inventory
 
 router = APIRouter(tags=["inventory"])
 Reads = Annotated[Caller, Depends(require("read"))]

@@ -15,10 +15,12 @@ from sqlalchemy.exc import DBAPIError
 
 from monitor.config.load import load_config
 from monitor.config.yaml_file import ConfigError
-from monitor.inventory import Difference, Inventory, InventoryError, notes, planned
-from monitor.inventory_file import load_inventory
+from monitor.inventory.difference import Difference, InventoryError, planned
+from monitor.inventory.faults import notes
+from monitor.inventory.file import load_inventory
+from monitor.inventory.items import Inventory
+from monitor.inventory.rows import apply_difference, read_inventory
 from monitor.store import Store
-from monitor.store.inventory import apply_difference, read_inventory
 
 
 @click.command("apply")

@@ -11,8 +11,8 @@ import click
 
 from monitor.config.load import load_config
 from monitor.config.yaml_file import ConfigError, ConfigErrors
-from monitor.inventory import notes
-from monitor.inventory_file import load_inventory
+from monitor.inventory.faults import notes
+from monitor.inventory.file import load_inventory
 from monitor.rules import load_rules
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from monitor.api.serve import AddressError
 from monitor.config.load import Config, load_config
 from monitor.config.yaml_file import ConfigError
-from monitor.inventory import InventoryError
+from monitor.inventory.difference import InventoryError
 
 
 class Failure(click.ClickException):

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from collectors.providers import provider_named, provider_of_domain
-from monitor.inventory_names import address_name, domain_name
+from monitor.inventory.names import address_name, domain_name
 
 MOST_MESSAGES = 10_000_000
 LONGEST_VALUE = 255

@@ -17,7 +17,7 @@ from monitor.config.validation import did_you_mean
 from monitor.database.tables import FblEnrolment, MailboxProvider, Transition
 from monitor.database.transitions import check_reason
 from monitor.enrolments import Coverage, Enrolment, Kind, Sent, State, check_move, coverage, subject_name
-from monitor.store.inventory import read_inventory
+from monitor.inventory.rows import read_inventory
 from monitor.store.store import Store
 
 SENT_WINDOW = timedelta(days=7)

@@ -12,11 +12,12 @@ from collectors.contract import Attribution, Clues
 from collectors.observation import Subject, Trace
 from monitor.attribution import CLUES, directory
 from monitor.context import RunContext
-from monitor.inventory import Customer, Domain, Inventory, Ip, Stream, planned
+from monitor.inventory.difference import planned
+from monitor.inventory.items import Customer, Domain, Inventory, Ip, Stream
+from monitor.inventory.rows import apply_difference, read_inventory
 from monitor.sender.recipient import customer_key, recipient_ref
 from monitor.sender.token import keys_of, make_token
 from monitor.store import Store
-from monitor.store.inventory import apply_difference, read_inventory
 from tests.monitor.store.conftest import T, batch, counted
 
 

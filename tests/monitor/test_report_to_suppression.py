@@ -6,10 +6,11 @@ import pytest
 
 from collectors.report_mail.facts import Arrival, MailSettings, read
 from monitor.context import RunContext
-from monitor.inventory import Customer, Domain, Inventory, Stream, planned
+from monitor.inventory.difference import planned
+from monitor.inventory.items import Customer, Domain, Inventory, Stream
+from monitor.inventory.rows import apply_difference, read_inventory
 from monitor.sender.recipient import recipient_ref
 from monitor.sender.token import make_token
-from monitor.store.inventory import apply_difference, read_inventory
 from monitor.store.suppressions import Asked, find
 from tests.monitor.store.conftest import T
 

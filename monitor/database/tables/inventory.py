@@ -1,4 +1,4 @@
-"""What we send with, as rows; `monitor.inventory` checks what may stand in them."""
+"""What we send with, as rows; `monitor.inventory.items` checks what may stand in them."""
 
 from __future__ import annotations
 

@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 
 from collectors.observation import Batch, Subject, Trace
-from monitor.inventory import Customer, Inventory, Stream, planned
+from monitor.inventory.difference import planned
+from monitor.inventory.items import Customer, Inventory, Stream
+from monitor.inventory.rows import apply_difference, read_inventory
 from monitor.sender.suppressions import FilterError, NotAnsweredError, SuppressionFilter, Suppressions
-from monitor.store.inventory import apply_difference, read_inventory
 from tests.monitor.api.running import NOW, free_port
 
 ANN = {"customer": "acme", "address": "Ann@Example.org", "reason": "unsubscribe", "stream": "newsletter"}

@@ -4,8 +4,9 @@ import pytest
 from click.testing import CliRunner
 
 from monitor.cli import cli
-from monitor.inventory import Customer, Inventory, Stream, planned
-from monitor.store.inventory import apply_difference, read_inventory
+from monitor.inventory.difference import planned
+from monitor.inventory.items import Customer, Inventory, Stream
+from monitor.inventory.rows import apply_difference, read_inventory
 
 
 @pytest.fixture

@@ -12,22 +12,12 @@ from monitor.cli import cli
 from monitor.config.yaml_file import ConfigErrors
 from monitor.database.engine import table
 from monitor.database.tables import Series
-from monitor.inventory import (
-    KINDS,
-    Customer,
-    Domain,
-    Inventory,
-    InventoryError,
-    Ip,
-    Pool,
-    difference,
-    faults,
-    notes,
-    planned,
-)
-from monitor.inventory_file import load_inventory
-from monitor.inventory_names import addresses
-from monitor.store.inventory import ROWS, apply_difference, read_inventory
+from monitor.inventory.difference import InventoryError, difference, planned
+from monitor.inventory.faults import faults, notes
+from monitor.inventory.file import load_inventory
+from monitor.inventory.items import KINDS, Customer, Domain, Inventory, Ip, Pool
+from monitor.inventory.names import addresses
+from monitor.inventory.rows import ROWS, apply_difference, read_inventory
 from tests.places import ROOT
 
 EXAMPLE = ROOT / "inventory.example.yaml"

@@ -16,10 +16,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from collectors.providers import provider_named, providers
 from monitor.config.validation import did_you_mean, validate
 from monitor.config.yaml_file import ConfigError, ConfigErrors, Keys, Section, read_section
-from monitor.inventory import (
+from monitor.inventory.faults import Fault, faults
+from monitor.inventory.items import (
     Customer,
     Domain,
-    Fault,
     Inventory,
     Ip,
     Item,
@@ -30,9 +30,8 @@ from monitor.inventory import (
     Slug,
     Stream,
     StreamKind,
-    faults,
 )
-from monitor.inventory_names import address_range, addresses
+from monitor.inventory.names import address_range, addresses
 
 
 def _named(field: str) -> BeforeValidator:

@@ -21,7 +21,8 @@ from monitor.database.tables import (
     SendingIp,
     Stream,
 )
-from monitor.inventory import KINDS, Change, Difference, Inventory
+from monitor.inventory.difference import Change, Difference
+from monitor.inventory.items import KINDS, Inventory
 
 # an item has the fields of its row
 ROWS: dict[str, type[SQLModel]] = {

@@ -1,0 +1,194 @@
+"""What we send with: customers and their streams, pools, IPs, domains, seeds, report mailboxes.
+
+An `Inventory` is a plain value; `difference` says what turns one into another; `faults` says what in it does
+not fit together. Nothing here reads a file (monitor.inventory.file) or a database (monitor.inventory.rows).
+The JSON shape of an item is `item.model_dump(mode="json")`: its fields as below, in canonical form.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from collectors.contract import Purpose
+from monitor.inventory.names import (
+    address_name,
+    domain_name,
+    host_name,
+    mail_address,
+    own_header,
+    slug,
+)
+
+Slug = Annotated[str, AfterValidator(slug)]
+Address = Annotated[str, AfterValidator(address_name)]
+DomainName = Annotated[str, AfterValidator(domain_name)]
+Host = Annotated[str, AfterValidator(host_name)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+StreamKind = Literal["transactional", "marketing"]
+Tls = Literal["implicit", "starttls", "none"]
+HeaderName = Annotated[str, AfterValidator(own_header)]
+Pattern = Annotated[str, AfterValidator(str.lower)]
+
+
+class Item(BaseModel):
+    """One thing of the inventory; `key` is its name among its kind."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+    word: ClassVar[str]
+    key_fields: ClassVar[tuple[str, ...]]
+
+    @property
+    def key(self) -> str:
+        return "/".join(getattr(self, name) for name in self.key_fields)
+
+    def __str__(self) -> str:
+        about = ", ".join(f"{name} {_text(value)}" for name, value in self
+                          if name not in self.key_fields and value not in (type(self).model_fields[name].default, {}))
+        return f"{self.word} {self.key}" + (f" ({about})" if about else "")
+
+
+class Customer(Item):
+    """`id_headers`: what a header of their mails says that no other customer's says (X-Mandant: 4711)."""
+
+    word, key_fields = "customer", ("id",)
+    id: Slug
+    name: str = Field(default_factory=lambda data: str(data.get("id", "")), min_length=1)
+    id_headers: dict[HeaderName, Annotated[str, Field(min_length=1, max_length=255)]] = Field(default_factory=dict)
+
+
+class Stream(Item):
+    word, key_fields = "stream", ("customer", "name")
+    customer: Slug
+    name: Slug
+    kind: StreamKind = "marketing"
+
+
+class Pool(Item):
+    """`customer` None: shared."""
+
+    word, key_fields = "pool", ("name",)
+    name: Slug
+    customer: Slug | None = None
+
+
+class Ip(Item):
+    """A sending address. `customer` None: shared, or whose its pool is."""
+
+    word, key_fields = "IP", ("address",)
+    address: Address
+    pool: Slug | None = None
+    customer: Slug | None = None
+    role: Slug = "mta"
+
+    def owned_through(self, pools: Mapping[str, Pool]) -> Ip:
+        """The address with the customer of its pool, where it names none itself."""
+        pool = pools.get(self.pool or "")
+        if self.customer is not None or pool is None or pool.customer is None:
+            return self
+        return self.model_copy(update={"customer": pool.customer})
+
+
+class Domain(Item):
+    word, key_fields = "domain", ("domain",)
+    domain: DomainName
+    customer: Slug | None = None
+    stream: Slug | None = None
+
+
+class Provider(Item):
+    """A mailbox provider the shipped table does not know, or knows differently."""
+
+    word, key_fields = "provider", ("id",)
+    id: Slug
+    name: str = Field(default_factory=lambda data: str(data.get("id", "")), min_length=1)
+    domains: tuple[DomainName, ...] = ()
+    mx: tuple[Pattern, ...] = ()
+
+
+class Seed(Item):
+    """Our mailbox at a provider; `secret` names an entry of the configuration's secrets."""
+
+    word, key_fields = "seed", ("address",)
+    address: Annotated[str, AfterValidator(mail_address)]
+    provider: Slug
+    host: Host
+    port: Port = 993
+    tls: Tls = "implicit"
+    username: str | None = None
+    secret: str = Field(min_length=1)
+
+
+class Mailbox(Item):
+    """An IMAP mailbox where mail for us to read arrives; `secret` names an entry of the configuration's secrets."""
+
+    word, key_fields = "mailbox", ("name",)
+    name: Slug
+    purpose: Purpose = "feedback_loop"
+    provider: Slug | None = None
+    host: Host
+    port: Port = 993
+    tls: Tls = "implicit"
+    username: str = Field(min_length=1)
+    secret: str = Field(min_length=1)
+    folder: str = Field(default="INBOX", min_length=1)
+    done_folder: str | None = None
+    parked_folder: str | None = "Vigie-parked"
+
+
+# kind → its items; those referred to come before those that refer
+KINDS: dict[str, type[Item]] = {
+    "customers": Customer, "streams": Stream, "pools": Pool, "ips": Ip, "domains": Domain,
+    "providers": Provider, "seeds": Seed, "mailboxes": Mailbox,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Items by kind and key. A kind that is not `stated` is left as it is when the inventory is applied."""
+
+    customers: Mapping[str, Customer] = field(default_factory=dict)
+    streams: Mapping[str, Stream] = field(default_factory=dict)
+    pools: Mapping[str, Pool] = field(default_factory=dict)
+    ips: Mapping[str, Ip] = field(default_factory=dict)
+    domains: Mapping[str, Domain] = field(default_factory=dict)
+    providers: Mapping[str, Provider] = field(default_factory=dict)
+    seeds: Mapping[str, Seed] = field(default_factory=dict)
+    mailboxes: Mapping[str, Mailbox] = field(default_factory=dict)
+    stated: frozenset[str] = frozenset(KINDS)
+
+    def of(self, kind: str) -> Mapping[str, Item]:
+        items: Mapping[str, Item] = getattr(self, kind)
+        return items
+
+    def put(self, kind: str, item: Item) -> Inventory:
+        """The inventory with this item, in place of one of the same key."""
+        if isinstance(item, Ip):
+            item = item.owned_through(self.pools)
+        items = {**self.of(kind), item.key: item}
+        return dataclasses.replace(self, **{kind: items})  # type: ignore[arg-type]  # by kind
+
+    def without(self, kind: str, key: str) -> Inventory:
+        left = {name: item for name, item in self.of(kind).items() if name != key}
+        return dataclasses.replace(self, **{kind: left})  # type: ignore[arg-type]  # by kind
+
+    def over(self, current: Inventory) -> Inventory:
+        """What stands once this is applied to `current`."""
+        kept = {kind: current.of(kind) for kind in KINDS if kind not in self.stated}
+        return dataclasses.replace(self, **kept, stated=frozenset(KINDS))  # type: ignore[arg-type]  # by kind
+
+    def as_json(self) -> dict[str, list[dict[str, Any]]]:
+        return {kind: [item.model_dump(mode="json") for item in self.of(kind).values()] for kind in KINDS}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " ".join(value) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {said}" for name, said in value.items()) or "none"
+    return "none" if value is None else str(value)
