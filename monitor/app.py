@@ -17,13 +17,14 @@ from sqlmodel import func, select
 import collectors
 from collectors.contract import Collector, Watcher
 from collectors.observation import Batch
+from monitor.abuse.rows import open_cases
 from monitor.api import Services, build_app
-from monitor.api.follow import GateIndex
 from monitor.api.serve import serve
 from monitor.config.load import Config
 from monitor.console import Console, build_pages
 from monitor.context import RunContext
 from monitor.database.tables import BatchRow
+from monitor.feedback_loops.rows import lapse
 from monitor.handed_mail import HandedMail
 from monitor.inventory.difference import planned
 from monitor.inventory.file import load_inventory
@@ -33,12 +34,11 @@ from monitor.judging.brakes import Limits
 from monitor.notify.chat import Chat
 from monitor.notify.message import Receiver
 from monitor.notify.worker import Worker
+from monitor.restrictions.follow import GateIndex
 from monitor.rules import load_rules
 from monitor.running import Runner, Tally
 from monitor.schedule import LEASE, Schedule, Work
 from monitor.store import Store, Taken
-from monitor.store.abuse_cases import open_cases
-from monitor.store.enrolments import lapse
 from monitor.store.retention import Retention
 
 log = logging.getLogger(__name__)

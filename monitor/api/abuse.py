@@ -12,13 +12,13 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
 
+from monitor.abuse import rows as abuse_rows
+from monitor.abuse.rows import Assignment, Shown
+from monitor.access.keys import Caller
 from monitor.api.access import all_customers, own_customer, require
-from monitor.api.keys import Caller
 from monitor.api.problem import refusals
 from monitor.api.services import Services
 from monitor.database.tables import AbuseCase, Transition
-from monitor.store import abuse_cases
-from monitor.store.abuse_cases import Assignment, Shown
 
 router = APIRouter(tags=["abuse"])
 Reads = Annotated[Caller, Depends(require("read"))]
@@ -60,7 +60,7 @@ def listed(
     services: Services = request.app.state.services
     customer = own_customer(caller, customer)
     with services.store.reading_session() as session:
-        return abuse_cases.cases(session, services.now(), show, customer=customer, limit=limit)
+        return abuse_rows.cases(session, services.now(), show, customer=customer, limit=limit)
 
 
 @router.get("/v1/abuse/cases/{case_id}")
@@ -69,7 +69,7 @@ def one(request: Request, case_id: str, caller: Reads) -> CaseHistory:
     services: Services = request.app.state.services
     with refusals(), services.store.reading_session() as session:
         row = _visible(session, case_id, caller)
-        return CaseHistory(case=row, transitions=abuse_cases.history(session, case_id))
+        return CaseHistory(case=row, transitions=abuse_rows.history(session, case_id))
 
 
 @router.post("/v1/abuse/cases/{case_id}/assign")
@@ -79,7 +79,7 @@ def assign(request: Request, case_id: str, asked: Assigned, caller: Operates) ->
     services: Services = request.app.state.services
     wanted = Assignment(**asked.model_dump(exclude={"reason"}))
     with refusals(), services.store.session() as session:
-        return abuse_cases.assign(
+        return abuse_rows.assign(
             session, case_id, wanted, actor=caller.name, reason=asked.reason, now=services.now()
         )
 
@@ -90,7 +90,7 @@ def close(request: Request, case_id: str, said: Said, caller: Operates) -> Abuse
     all_customers(caller)
     services: Services = request.app.state.services
     with refusals(), services.store.session() as session:
-        return abuse_cases.close(session, case_id, actor=caller.name, reason=said.reason, now=services.now())
+        return abuse_rows.close(session, case_id, actor=caller.name, reason=said.reason, now=services.now())
 
 
 @router.post("/v1/abuse/cases/{case_id}/note")
@@ -99,12 +99,12 @@ def note(request: Request, case_id: str, said: Said, caller: Operates) -> AbuseC
     services: Services = request.app.state.services
     with refusals(), services.store.session() as session:
         _visible(session, case_id, caller)
-        return abuse_cases.note(session, case_id, actor=caller.name, reason=said.reason, now=services.now())
+        return abuse_rows.note(session, case_id, actor=caller.name, reason=said.reason, now=services.now())
 
 
 def _visible(session: Session, case_id: str, caller: Caller) -> AbuseCase:
     """The case, unless it is another customer's: then it is not there."""
-    row = abuse_cases.case(session, case_id)
+    row = abuse_rows.case(session, case_id)
     if caller.customer not in {None, row.customer}:
         raise LookupError(f"no abuse case {case_id}")
     return row

@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 from sqlalchemy.exc import SQLAlchemyError
 
-from monitor.api.keys import Caller
+from monitor.access.keys import Caller
 from monitor.api.problem import Problem
 from monitor.api.services import Services
 

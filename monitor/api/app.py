@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from monitor.access.keys import Caller
 from monitor.api import (
     abuse,
     brakes,
@@ -30,11 +31,10 @@ from monitor.api import (
 )
 from monitor.api.access import Access, all_customers, require
 from monitor.api.body import bounded
-from monitor.api.follow import follow
 from monitor.api.hot import DecisionCalls
-from monitor.api.keys import Caller
 from monitor.api.problem import answer_with_problems
 from monitor.api.services import Services
+from monitor.restrictions.follow import follow
 
 ROUTERS = (
     snapshot, events, mail, brakes, incidents, look, inventory, suppressions, fbl, abuse, sender, operation,

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlmodel import col, select
 
+from monitor.access.keys import Caller
 from monitor.api.access import require
-from monitor.api.keys import Caller
 from monitor.api.problem import Problem, refusals
 from monitor.api.services import Services
 from monitor.database.tables import Silence, Suspension
 from monitor.gate import canonical
-from monitor.store import changes
+from monitor.incidents import silences
+from monitor.restrictions import suspensions
 
 router = APIRouter(tags=["operate"])
 Reads = Annotated[Caller, Depends(require("read"))]
@@ -48,7 +49,7 @@ class NewSilence(_Asked):
 
 
 @router.get("/v1/suspensions")
-def suspensions(request: Request, caller: Reads, *, lifted: bool = False, limit: Most = 1000) -> list[Suspension]:
+def list_suspensions(request: Request, caller: Reads, *, lifted: bool = False, limit: Most = 1000) -> list[Suspension]:
     """Suspensions, newest first: those in force, or with `lifted` also those that were."""
     services: Services = request.app.state.services
     chosen = select(Suspension).order_by(col(Suspension.since).desc(), col(Suspension.id)).limit(limit)
@@ -71,7 +72,7 @@ def suspend(request: Request, asked: NewSuspension, caller: Operates) -> Suspens
     _only_own(caller, asked.scope)
     with refusals(), services.store.session() as session:
         scope = {name: canonical(name, value) for name, value in asked.scope.items()}
-        row = changes.hold(
+        row = suspensions.hold(
             session, scope=scope, effect=asked.effect, actor=caller.name, reason=asked.reason, now=now,
             until=asked.until, rate_per_hour=asked.rate_per_hour,
         )
@@ -85,14 +86,14 @@ def lift(request: Request, suspension_id: str, reason: Why, caller: Operates) ->
     services: Services = request.app.state.services
     now = services.now()
     with refusals(), services.store.session() as session:
-        row = changes.lift(session, suspension_id, actor=caller.name, reason=reason, now=now)
+        row = suspensions.lift(session, suspension_id, actor=caller.name, reason=reason, now=now)
         _only_own(caller, row.scope)
     services.gate.refresh(services.store, now)
     return row
 
 
 @router.get("/v1/silences")
-def silences(request: Request, caller: Reads, *, ended: bool = False, limit: Most = 1000) -> list[Silence]:
+def list_silences(request: Request, caller: Reads, *, ended: bool = False, limit: Most = 1000) -> list[Silence]:
     """Silences, newest first: those in force, or with `ended` all."""
     services: Services = request.app.state.services
     chosen = select(Silence).order_by(col(Silence.since).desc(), col(Silence.id)).limit(limit)
@@ -110,7 +111,7 @@ def silence(request: Request, asked: NewSilence, caller: Operates) -> Silence:
     services: Services = request.app.state.services
     _only_own(caller, asked.matchers)
     with refusals(), services.store.session() as session:
-        return changes.silence(
+        return silences.silence(
             session, matchers=asked.matchers, actor=caller.name, reason=asked.reason, now=services.now(),
             until=asked.until,
         )
@@ -121,7 +122,7 @@ def end_silence(request: Request, silence_id: str, reason: Why, caller: Operates
     """End a silence."""
     services: Services = request.app.state.services
     with refusals(), services.store.session() as session:
-        row = changes.end_silence(session, silence_id, actor=caller.name, reason=reason, now=services.now())
+        row = silences.end_silence(session, silence_id, actor=caller.name, reason=reason, now=services.now())
         _only_own(caller, row.matchers)
         return row
 

@@ -17,9 +17,9 @@ from sqlmodel import and_, or_, select
 
 from collectors.delivery import generic
 from collectors.observation import Batch
+from monitor.access.keys import Caller
 from monitor.api.access import require
 from monitor.api.body import received, unpacked
-from monitor.api.keys import Caller
 from monitor.api.problem import Problem
 from monitor.api.services import Services
 from monitor.database.tables import BatchRow

@@ -10,14 +10,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from monitor.access.keys import Caller
 from monitor.api.access import all_customers, require
-from monitor.api.keys import Caller
 from monitor.api.problem import refusals
 from monitor.api.services import Services
 from monitor.database.tables import FblEnrolment
-from monitor.enrolments import Kind, State
+from monitor.feedback_loops.enrolments import Kind, State
+from monitor.feedback_loops.rows import Wish, drop_enrolment, enrolments, gaps_now, set_enrolment
 from monitor.judging.fbl_silence import silence_verdicts
-from monitor.store.enrolments import Wish, drop_enrolment, enrolments, gaps_now, set_enrolment
 
 router = APIRouter(tags=["feedback loops"])
 Reads = Annotated[Caller, Depends(require("read"))]

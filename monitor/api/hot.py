@@ -17,9 +17,9 @@ import orjson
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from monitor.access.keys import Caller
 from monitor.api import problem
 from monitor.api.access import Access, own_customer
-from monitor.api.keys import Caller
 from monitor.api.problem import Problem
 from monitor.api.services import Services
 from monitor.gate import Decision, decide, read_request

@@ -8,12 +8,12 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import and_, col, or_, select
 
+from monitor.access.keys import Caller
 from monitor.api.access import own_customer, require
-from monitor.api.keys import Caller
 from monitor.api.problem import Problem, refusals
 from monitor.api.services import Services
 from monitor.database.tables import Incident, Transition, from_micros, to_micros
-from monitor.store import changes
+from monitor.incidents import changes as incident_changes
 
 router = APIRouter(tags=["incidents"])
 Reads = Annotated[Caller, Depends(require("read"))]
@@ -92,7 +92,7 @@ def acknowledge(request: Request, incident_id: str, said: Acknowledgement, calle
     """Say that a person looks after it."""
     services: Services = request.app.state.services
     with refusals(), services.store.session() as session:
-        row = changes.acknowledge(session, incident_id, actor=caller.name, reason=said.reason, now=services.now())
+        row = incident_changes.acknowledge(session, incident_id, actor=caller.name, reason=said.reason, now=services.now())
         if caller.customer not in {None, row.subject.get("customer")}:
             raise LookupError(f"no incident {incident_id}")
         return row

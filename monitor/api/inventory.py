@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Body, Depends, Request, Response
 from pydantic import BaseModel, ValidationError
 
+from monitor.access.keys import Caller
 from monitor.api.access import require
 from monitor.api.body import received
-from monitor.api.keys import Caller
 from monitor.api.problem import Problem
 from monitor.api.services import Services
 from monitor.config.yaml_file import ConfigErrors

@@ -10,8 +10,8 @@ from pydantic import AwareDatetime, BaseModel
 from sqlmodel import col, or_, select
 
 from collectors.observation import Subject
+from monitor.access.keys import Caller
 from monitor.api.access import all_customers, own_customer, require
-from monitor.api.keys import Caller
 from monitor.api.problem import Problem
 from monitor.api.services import Services
 from monitor.api.traces import Traced, find_traces

@@ -14,9 +14,9 @@ from pydantic import BaseModel
 
 from collectors.contract import Reason
 from collectors.report_mail.facts import SOURCE, arrived_at
+from monitor.access.keys import Caller
 from monitor.api.access import all_customers, require
 from monitor.api.body import received, unpacked
-from monitor.api.keys import Caller
 from monitor.api.problem import Problem
 from monitor.api.services import Services
 from monitor.store.parked import ParkedInput, find_parked

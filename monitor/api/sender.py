@@ -12,14 +12,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from monitor.access.keys import Caller
 from monitor.api.access import own_customer, require
-from monitor.api.keys import Caller
 from monitor.api.problem import Problem
 from monitor.api.services import Services
-from monitor.api.suppression_lines import Address, Named, Ref, streams_of_customers
 from monitor.sender.recipient import key_name
 from monitor.sender.suppressions import FALSE_POSITIVE_RATE, RATES, build_filter
-from monitor.store import suppressions
+from monitor.suppressions import rows as suppression_rows
+from monitor.suppressions.lines import Address, Named, Ref, streams_of_customers
 
 MOST_AT_ONCE = 10_000
 router = APIRouter(tags=["sender"])
@@ -74,12 +74,12 @@ def compact(
     with store.reading_session() as session:
         customer = _known(streams_of_customers(session), own_customer(caller, customer))
         key = store.customer_key(customer)
-        state = (*suppressions.version(session, customer), f"{false_positive_rate:g}", key_name(key).hex())
+        state = (*suppression_rows.version(session, customer), f"{false_positive_rate:g}", key_name(key).hex())
         etag = f'"{"-".join(map(str, state))}"'
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
         if if_none_match and (if_none_match.strip() == "*" or etag in if_none_match):
             return Response(status_code=304, headers=headers)
-        refs = suppressions.refs_in_force(session, customer)
+        refs = suppression_rows.refs_in_force(session, customer)
     data = build_filter(map(bytes.fromhex, refs), key, false_positive_rate)
     return Response(data, 200, headers, "application/octet-stream")
 
@@ -107,7 +107,7 @@ def check(request: Request, asked: Check, caller: Gates) -> Checked:
         customer = _known(streams_of_customers(session), own_customer(caller, asked.customer))
         refs = {each: store.recipient_ref(customer, each) for each in asked.addresses}
         refs |= {each: each for each in asked.refs}
-        found = suppressions.forbidden(session, customer, refs.values(), asked.stream)
+        found = suppression_rows.forbidden(session, customer, refs.values(), asked.stream)
     return Checked(suppressed=[
         Forbidden(asked=each, ref=ref, reasons=sorted({row.reason for row in found[ref]}))
         for each, ref in refs.items() if ref in found

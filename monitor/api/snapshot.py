@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Header, Request, Response
 
+from monitor.access.keys import Caller
 from monitor.api.access import require
-from monitor.api.keys import Caller
 from monitor.api.services import Services
 from monitor.gate import Index
 

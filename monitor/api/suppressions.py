@@ -5,24 +5,22 @@ Addresses are turned into references here and kept nowhere. Lifting needs a reas
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
+from monitor.access.keys import Caller
 from monitor.api.access import own_customer, require
 from monitor.api.body import received, unpacked
-from monitor.api.keys import Caller
 from monitor.api.problem import Problem, refusals
 from monitor.api.services import Services
-from monitor.api.suppression_lines import (
-    COLUMNS,
+from monitor.database.tables import Suppression
+from monitor.suppressions import rows as suppression_rows
+from monitor.suppressions.export import exported
+from monitor.suppressions.lines import (
     Given,
     LinesError,
     Reason,
@@ -30,14 +28,11 @@ from monitor.api.suppression_lines import (
     streams_of_customers,
     write,
 )
-from monitor.database.tables import Suppression
-from monitor.store import Store, suppressions
-from monitor.store.suppressions import Asked
+from monitor.suppressions.rows import Asked
 
 MOST_AT_ONCE = 10_000
 MOST_IMPORTED = 200_000
 _MOST_TOLD = 1000
-_PAGE = 5_000
 _LARGEST_ID = 2**63 - 1
 router = APIRouter(tags=["suppressions"])
 Reads = Annotated[Caller, Depends(require("read"))]
@@ -117,7 +112,7 @@ def listed(
             customers = [customer] if customer else list(streams_of_customers(session))
             refs = {each: services.store.recipient_ref(each, wanted.recipient) for each in customers}
         asked = Asked(customer, refs, wanted.stream, wanted.reason, wanted.lifted)
-        return [shown(row) for row in suppressions.find(session, asked, limit, before)]
+        return [shown(row) for row in suppression_rows.find(session, asked, limit, before)]
 
 
 @router.post("/v1/suppressions", openapi_extra=_LINES)
@@ -153,7 +148,7 @@ def lift(
     """Allow the recipient again; the row stays with who lifted it and why."""
     services: Services = request.app.state.services
     with refusals(), services.store.session() as session:
-        row = suppressions.lift(session, suppression_id, actor=caller.name, reason=reason, now=services.now())
+        row = suppression_rows.lift(session, suppression_id, actor=caller.name, reason=reason, now=services.now())
         if caller.customer not in {None, row.customer}:
             raise Problem(404, f"no suppression {suppression_id}")
     return shown(row)
@@ -172,30 +167,6 @@ def export(
     kind = {"csv": "text/csv", "ndjson": "application/x-ndjson"}[layout]
     pieces = exported(services.store, own_customer(caller, customer), layout)
     return StreamingResponse(pieces, media_type=kind)
-
-
-def exported(store: Store, customer: str | None, layout: str) -> Iterator[bytes]:
-    """Pieces of CSV (with its header) or NDJSON, page by page; no page waits for the next to be read."""
-    if layout == "csv":
-        yield _as_csv([COLUMNS])
-    before: int | None = None
-    while True:
-        with store.reading_session() as session:
-            rows = suppressions.find(session, Asked(customer), _PAGE, before)
-        lines = [(row.customer, row.recipient_ref, row.reason, row.stream or None, row.since) for row in rows]
-        if layout == "csv":
-            yield _as_csv([(*line[:-1], line[-1].isoformat()) for line in lines])
-        else:
-            yield b"".join(orjson.dumps(dict(zip(COLUMNS, line, strict=True))) + b"\n" for line in lines)
-        if len(rows) < _PAGE:
-            return
-        before = rows[-1].id
-
-
-def _as_csv(rows: Any) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows(rows)
-    return text.getvalue().encode()
 
 
 def _add(

@@ -8,12 +8,12 @@ from typing import Any, get_args
 
 import click
 
-from monitor.abuse import kinds
+from monitor.abuse import rows as abuse_rows
+from monitor.abuse.cases import kinds
+from monitor.abuse.rows import Assignment, Shown
 from monitor.commands.failing import Failure
 from monitor.commands.stored import actor, changing, config_option, json_option, print_row, stored, utc_now
 from monitor.database.tables import AbuseCase
-from monitor.store import abuse_cases
-from monitor.store.abuse_cases import Assignment, Shown
 
 _reason = click.option("--reason", required=True, help="Why; whoever reads this later must know.")
 _case = click.argument("case_id", metavar="CASE")
@@ -33,7 +33,7 @@ def list_cases(shown: Shown, customer: str | None, config_file: Path, *, as_json
     """Cases, the next deadline first."""
     now = utc_now()
     with stored(config_file) as store, store.reading_session() as session:
-        rows = abuse_cases.cases(session, now, shown, customer=customer)
+        rows = abuse_rows.cases(session, now, shown, customer=customer)
     for row in rows:
         if as_json:
             print_row(row)
@@ -49,7 +49,7 @@ def show(case_id: str, config_file: Path, *, as_json: bool) -> None:
     """One case and what was done, oldest first; with --json the case, then its changes."""
     with stored(config_file) as store, store.reading_session() as session:
         try:
-            row, changes = abuse_cases.case(session, case_id), abuse_cases.history(session, case_id)
+            row, changes = abuse_rows.case(session, case_id), abuse_rows.history(session, case_id)
         except LookupError as error:
             raise Failure(2, str(error)) from None
     if as_json:
@@ -73,7 +73,7 @@ def show(case_id: str, config_file: Path, *, as_json: bool) -> None:
 def assign(case_id: str, reason: str, config_file: Path, *, as_json: bool, **wanted: Any) -> None:
     """Say whose turn it is, whose mail it was, who looks after it; opens a closed case again."""
     with changing(config_file) as session:
-        row = abuse_cases.assign(
+        row = abuse_rows.assign(
             session, case_id, Assignment(**wanted), actor=actor(), reason=reason, now=utc_now()
         )
     _show(row, as_json=as_json)
@@ -87,7 +87,7 @@ def assign(case_id: str, reason: str, config_file: Path, *, as_json: bool, **wan
 def close(case_id: str, reason: str, config_file: Path, *, as_json: bool) -> None:
     """Say that nothing is left to do."""
     with changing(config_file) as session:
-        row = abuse_cases.close(session, case_id, actor=actor(), reason=reason, now=utc_now())
+        row = abuse_rows.close(session, case_id, actor=actor(), reason=reason, now=utc_now())
     _show(row, as_json=as_json)
 
 
@@ -99,7 +99,7 @@ def close(case_id: str, reason: str, config_file: Path, *, as_json: bool) -> Non
 def note(case_id: str, reason: str, config_file: Path, *, as_json: bool) -> None:
     """Leave word (the reason is the note) for whoever reads on."""
     with changing(config_file) as session:
-        row = abuse_cases.note(session, case_id, actor=actor(), reason=reason, now=utc_now())
+        row = abuse_rows.note(session, case_id, actor=actor(), reason=reason, now=utc_now())
     _show(row, as_json=as_json)
 
 

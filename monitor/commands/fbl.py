@@ -21,9 +21,9 @@ from monitor.commands.stored import (
     utc_now,
 )
 from monitor.database.tables import FblEnrolment
-from monitor.enrolments import EVERYTHING, Kind, State
+from monitor.feedback_loops.enrolments import EVERYTHING, Kind, State
+from monitor.feedback_loops.rows import Wish, drop_enrolment, enrolments, gaps_now, set_enrolment
 from monitor.judging.fbl_silence import silence_verdicts
-from monitor.store.enrolments import Wish, drop_enrolment, enrolments, gaps_now, set_enrolment
 
 _STATES = [state.value for state in State]
 

@@ -9,11 +9,11 @@ import click
 import httpx
 import orjson
 
-from monitor.api.follow import GateIndex
 from monitor.commands.failing import Failure
 from monitor.commands.stored import config_option, json_option, stored, utc_now
 from monitor.gate import decide, read_request
 from monitor.notify.message import where
+from monitor.restrictions.follow import GateIndex
 
 _TIMEOUT_SECONDS = 10.0
 

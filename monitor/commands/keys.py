@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from sqlmodel import col, select
 
-from monitor.api.keys import SCOPES, make_key
+from monitor.access.keys import SCOPES, make_key
 from monitor.commands.failing import Failure
 from monitor.commands.stored import config_option, json_option, print_json, stored, utc_now
 from monitor.database.tables import ApiKey

@@ -11,15 +11,17 @@ from sqlmodel import SQLModel
 
 from monitor.commands.stored import AHEAD, actor, changing, config_option, json_option, print_row, utc_now
 from monitor.gate import canonical
+from monitor.incidents import changes as incident_changes
+from monitor.incidents import silences
 from monitor.notify.message import brake_text, when, where
-from monitor.store import changes
+from monitor.restrictions import suspensions
 
 _reason = click.option("--reason", required=True, help="Why; whoever reads this later must know.")
 _until = click.option("--until", type=AHEAD, help="When it ends: a time, or a span such as 2h.")
 
 
 def _scope_options(command: Callable[..., None]) -> Callable[..., None]:
-    for name in reversed(changes.SCOPE_DIMENSIONS):
+    for name in reversed(suspensions.SCOPE_DIMENSIONS):
         command = click.option(f"--{name}")(command)
     return command
 
@@ -57,7 +59,7 @@ def slow(
 def lift(suspension_id: str, reason: str, config_file: Path, *, as_json: bool) -> None:
     """Lift a suspension."""
     with changing(config_file) as session:
-        row = changes.lift(session, suspension_id, actor=actor(), reason=reason, now=utc_now())
+        row = suspensions.lift(session, suspension_id, actor=actor(), reason=reason, now=utc_now())
     _show(row, f"{row.id} is lifted: {where(row.scope)}", as_json=as_json)
 
 
@@ -74,14 +76,14 @@ def silence(
     """Do not tell of matching incidents for a time; they are judged on."""
     if ended is not None:
         with changing(config_file) as session:
-            row = changes.end_silence(session, ended, actor=actor(), reason=reason, now=utc_now())
+            row = silences.end_silence(session, ended, actor=actor(), reason=reason, now=utc_now())
         _show(row, f"{row.id} has ended", as_json=as_json)
         return
     if until is None or not matches:
         raise click.UsageError("a silence needs --match and --until")
     matchers = dict(_pair(match) for match in matches)
     with changing(config_file) as session:
-        row = changes.silence(
+        row = silences.silence(
             session, matchers=matchers, actor=actor(), reason=reason, now=utc_now(), until=until
         )
     _show(row, f"{row.id} until {when(row.until)}: {where(row.matchers)}", as_json=as_json)
@@ -95,7 +97,7 @@ def silence(
 def ack(incident_id: str, reason: str, config_file: Path, *, as_json: bool) -> None:
     """Say that you look after an incident."""
     with changing(config_file) as session:
-        row = changes.acknowledge(session, incident_id, actor=actor(), reason=reason, now=utc_now())
+        row = incident_changes.acknowledge(session, incident_id, actor=actor(), reason=reason, now=utc_now())
     _show(row, f"{row.id} is acknowledged by {row.acked_by}", as_json=as_json)
 
 
@@ -105,7 +107,7 @@ def _brake(
 ) -> None:
     with changing(config_file) as session:
         scope = {name: canonical(name, value) for name, value in said.items() if value is not None}
-        row = changes.hold(
+        row = suspensions.hold(
             session, scope=scope, effect=effect, actor=actor(), reason=reason, now=utc_now(), until=until,
             rate_per_hour=rate_per_hour,
         )

@@ -8,13 +8,15 @@ from typing import Any, BinaryIO
 
 import click
 
-from monitor.api.suppression_lines import Given, LinesError, read_lines, streams_of_customers, write
-from monitor.api.suppressions import MOST_AT_ONCE, MOST_IMPORTED, exported, shown
+from monitor.api.suppressions import MOST_AT_ONCE, MOST_IMPORTED, shown
 from monitor.commands.failing import Failure
 from monitor.commands.stored import actor, config_option, json_option, print_json, stored, utc_now
 from monitor.database.tables import Suppression
-from monitor.store import Store, suppressions
-from monitor.store.suppressions import REASONS, Asked
+from monitor.store import Store
+from monitor.suppressions import rows as suppression_rows
+from monitor.suppressions.export import exported
+from monitor.suppressions.lines import Given, LinesError, read_lines, streams_of_customers, write
+from monitor.suppressions.rows import REASONS, Asked
 
 _customer = click.option("--customer", required=True)
 _any_customer = click.option("--customer")
@@ -41,7 +43,7 @@ def list_(recipient: str | None, limit: int, config_file: Path, *, as_json: bool
     with stored(config_file) as store, store.reading_session() as session:
         customers = [wanted["customer"]] if wanted["customer"] else list(streams_of_customers(session))
         refs = {each: store.recipient_ref(each, recipient) for each in customers} if recipient else None
-        rows = suppressions.find(session, Asked(refs=refs, **wanted), limit)
+        rows = suppression_rows.find(session, Asked(refs=refs, **wanted), limit)
     for row in rows:
         if as_json:
             print_json(shown(row).model_dump())
@@ -107,10 +109,10 @@ def remove(
     """Allow an address again; the rows stay, with who lifted them and why."""
     with stored(config_file) as store, store.session() as session:
         refs = {customer: store.recipient_ref(customer, address)}
-        rows = suppressions.find(session, Asked(customer, refs), MOST_AT_ONCE)
+        rows = suppression_rows.find(session, Asked(customer, refs), MOST_AT_ONCE)
         rows = [row for row in rows if stream in {None, row.stream}]
         for row in rows:
-            suppressions.lift(session, int(row.id or 0), actor=actor(), reason=reason, now=utc_now())
+            suppression_rows.lift(session, int(row.id or 0), actor=actor(), reason=reason, now=utc_now())
     if not rows:
         raise Failure(2, f"nothing holds that address back for customer {customer}")
     for row in rows:
@@ -132,7 +134,7 @@ def check(
     """May these be mailed? Exit 1 where one of them must not."""
     with stored(config_file) as store, store.reading_session() as session:
         refs = {each: store.recipient_ref(customer, each) for each in addresses}
-        found = suppressions.forbidden(session, customer, refs.values(), stream)
+        found = suppression_rows.forbidden(session, customer, refs.values(), stream)
     for address, ref in refs.items():
         reasons = sorted({row.reason for row in found.get(ref, ())})
         if as_json:

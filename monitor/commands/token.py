@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from monitor.api.suppression_lines import streams_of_customers
 from monitor.commands.failing import Failure
 from monitor.commands.stored import config_option, json_option, print_json, stored
 from monitor.sender.recipient import recipient_ref
 from monitor.sender.token import HEADER, PREFIX, keys_of, make_token, read_token
 from monitor.store import sent_mail
+from monitor.suppressions.lines import streams_of_customers
 
 
 @click.group()

@@ -6,10 +6,10 @@ from fastapi import APIRouter, HTTPException
 from fastapi.responses import HTMLResponse
 
 from collectors.providers import providers
+from monitor.abuse.rows import case, cases, history
 from monitor.console.page import Console, Renderer
+from monitor.feedback_loops.rows import enrolments, gaps_now
 from monitor.judging.fbl_silence import silence_verdicts
-from monitor.store.abuse_cases import case, cases, history
-from monitor.store.enrolments import enrolments, gaps_now
 
 _MOST_CASES, _MOST_CLOSED = 500, 50
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from monitor.api.keys import make_key
+from monitor.access.keys import make_key
 from monitor.app import Application
 from monitor.config.load import load_config
 from monitor.demo import files

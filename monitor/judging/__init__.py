@@ -15,17 +15,18 @@ from sqlmodel import Session, col, select
 
 from monitor.database.tables import Incident
 from monitor.database.transitions import new_id
-from monitor.incidents import Progress, State, Timing, step
+from monitor.incidents.changes import moved
+from monitor.incidents.states import Progress, State, Timing, step
 from monitor.judging import brakes, telling
 from monitor.judging.case import Case
 from monitor.judging.facts import Facts
 from monitor.notify import message
 from monitor.notify.message import Receiver
+from monitor.restrictions.suspensions import expire, in_force, take_off
 from monitor.rules.kinds import KINDS
 from monitor.rules.model import AnyRule, ComplaintRateRule
 from monitor.rules.verdict import Answer, Group, Verdict
 from monitor.store import Store
-from monitor.store.changes import expire, in_force, moved, take_off
 
 LONGEST_WAIT = timedelta(seconds=60)
 SHORTEST_WAIT = timedelta(milliseconds=200)

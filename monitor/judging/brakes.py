@@ -12,9 +12,9 @@ from monitor.database.tables import SendingIp, Stream, Suspension
 from monitor.database.transitions import new_id
 from monitor.judging.case import Case
 from monitor.notify.message import where
+from monitor.restrictions.suspensions import put_on, scope_key, take_off
 from monitor.rules.verdict import Answer, Member
 from monitor.store import Store
-from monitor.store.changes import put_on, scope_key, take_off
 
 TRAFFIC_WINDOW = timedelta(hours=24)
 _TRAFFIC_BY = ("customer", "stream", "ip", "domain", "provider")

@@ -15,7 +15,7 @@ from sqlmodel import Session, col, func, select
 from collectors.measures import MEASURES
 from collectors.providers import provider_named
 from monitor.database.tables import Daily, FblEnrolment, Reading, ReportMailbox, Series, Suspension
-from monitor.enrolments import State
+from monitor.feedback_loops.enrolments import State
 from monitor.rules.fbl_silence import Day, SilenceFact, judge_silence
 from monitor.rules.model import AnyRule, FblSilenceRule
 from monitor.rules.verdict import Verdict

@@ -11,10 +11,10 @@ from datetime import timedelta
 from sqlmodel import Session, col, select
 
 from monitor.database.tables import Incident, Outbox, Silence
+from monitor.incidents.silences import silences_at
 from monitor.judging.case import Case
 from monitor.notify.message import Message, Receiver, receivers_of
 from monitor.rules.verdict import SEVERITIES
-from monitor.store.changes import silences_at
 
 GROWN_AT_MOST_EVERY = timedelta(minutes=1)
 

@@ -1,6 +1,6 @@
 """What our targets on block lists, allow lists and score lists amount to. Pure.
 
-An unknown answer is kept with its interval by `monitor.listings`, so nothing here is raised or cleared by one.
+An unknown answer is kept with its interval by `monitor.listings.intervals`, so nothing here is raised or cleared by one.
 """
 
 from __future__ import annotations

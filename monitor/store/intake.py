@@ -22,7 +22,7 @@ from monitor.database.engine import Engines, insert_into, table
 from monitor.database.tables import EPOCH, BatchRow, Cursor, EvidenceRow, ParkedRow
 from monitor.store.numbers import bounded, write_numbers
 from monitor.store.series_ids import INDEXED_LENGTH, SeriesIds, SeriesKey, clean, short
-from monitor.store.suppressions import Suppressed, suppress, suppression_of
+from monitor.suppressions.rows import Suppressed, suppress, suppression_of
 
 TraceFields = tuple[object, ...]
 

@@ -18,7 +18,7 @@ from monitor.inventory.rows import apply_difference, read_inventory
 from monitor.sender.recipient import customer_key, recipient_ref
 from monitor.sender.token import keys_of, make_token
 from monitor.store import Store
-from tests.monitor.store.conftest import T, batch, counted
+from tests.monitor.conftest import T, batch, counted
 
 
 def inventory() -> Inventory:

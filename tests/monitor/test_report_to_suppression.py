@@ -11,8 +11,8 @@ from monitor.inventory.items import Customer, Domain, Inventory, Stream
 from monitor.inventory.rows import apply_difference, read_inventory
 from monitor.sender.recipient import recipient_ref
 from monitor.sender.token import make_token
-from monitor.store.suppressions import Asked, find
-from tests.monitor.store.conftest import T
+from monitor.suppressions.rows import Asked, find
+from tests.monitor.conftest import T
 
 SIGNED = "Authentication-Results: mx.example.com; dkim=pass header.d="
 

@@ -11,7 +11,7 @@ from monitor.database.tables.columns import instant, maybe_instant
 
 
 class FblEnrolment(SQLModel, table=True):
-    """Our side of a provider's feedback loop (monitor.enrolments); every change of `state` leaves a transition."""
+    """Our side of a provider's feedback loop (monitor.feedback_loops.enrolments); every change of `state` leaves a transition."""
 
     __tablename__: ClassVar[str] = "fbl_enrolment"
     provider: str = Field(primary_key=True)

@@ -14,7 +14,7 @@ _NOT_CLEARED = text("phase <> 'cleared'")
 
 
 class Listing(SQLModel, table=True):
-    """One interval of an IP or domain on one list, with hysteresis (monitor.listings).
+    """One interval of an IP or domain on one list, with hysteresis (monitor.listings.intervals).
 
     `phase` is suspected, listed or clearing, then cleared. At most one row per (target, dnsbl) is not
     cleared; none stands for what was never listed. Cleared without `confirmed_at`: it was never raised.

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
+from monitor.access.keys import make_key
 from monitor.api import GateIndex, Services, build_app, serve
-from monitor.api.keys import make_key
 from monitor.config.settings import Api
 from monitor.handed_mail import HandedMail
 from monitor.store import Store

@@ -3,8 +3,8 @@ from datetime import timedelta
 import pytest
 
 from collectors.observation import Batch, Subject, Trace
+from monitor.abuse.rows import open_cases
 from monitor.database.tables import Customer
-from monitor.store.abuse_cases import open_cases
 from tests.monitor.api.running import NOW
 
 CASES = "/v1/abuse/cases"

@@ -5,7 +5,7 @@ import pytest
 
 from monitor.gate import Decision, Reason
 from monitor.gate.request import _KNOWN
-from monitor.store import changes
+from monitor.restrictions import suspensions
 from tests.monitor.api.running import NOW
 
 FIELDS = {"customer": "acme", "stream": "news", "ip": "192.0.2.7", "recipient_domain": "gmail.com"}
@@ -17,7 +17,7 @@ REASON_KEYS = {"kind", "scope", "effect", "rule", "incident", "text", "until", "
 
 def hold(vigie, **scope):
     with vigie.store.session() as session:
-        return changes.hold(session, scope=scope, effect="hold", actor="dana", reason="a test", now=NOW).id
+        return suspensions.hold(session, scope=scope, effect="hold", actor="dana", reason="a test", now=NOW).id
 
 
 def test_a_decision_has_exactly_the_fields_of_the_contract(vigie):
@@ -41,7 +41,7 @@ def test_a_change_in_the_database_reaches_the_gate_by_itself(vigie):
     suspension = hold(vigie, customer="acme")
     assert _until(lambda: sender.post("/v1/decision", json=FIELDS).json()["decision"] == "hold")
     with vigie.store.session() as session:
-        changes.lift(session, suspension, actor="dana", reason="mended", now=NOW)
+        suspensions.lift(session, suspension, actor="dana", reason="mended", now=NOW)
     assert _until(lambda: sender.post("/v1/decision", json=FIELDS).json()["decision"] == "send")
 
 

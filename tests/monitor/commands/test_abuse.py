@@ -5,9 +5,9 @@ import pytest
 from click.testing import CliRunner
 
 from collectors.observation import Batch, Subject, Trace
+from monitor.abuse.rows import open_cases
 from monitor.cli import cli
 from monitor.database.tables import Customer
-from monitor.store.abuse_cases import open_cases
 
 NOW = datetime.now(UTC)
 

@@ -10,8 +10,10 @@ import pytest
 from monitor.config.settings import Api
 from monitor.console import Console, build_pages
 from monitor.database.tables import Incident, Listing, Outbox, Run, Suspension
+from monitor.incidents import changes as incident_changes
+from monitor.restrictions import suspensions
 from monitor.rules.model import RULE
-from monitor.store import Store, changes
+from monitor.store import Store
 from tests.monitor.api.running import NOW, running
 
 NASTY = """<script>alert(1)</script>"'&<img src=x onerror=alert(1)>"""
@@ -69,7 +71,7 @@ def words(vigie, path="/"):
 def test_an_open_incident_says_what_where_how_much_since_when_what_was_done_and_what_to_do(vigie):
     put(vigie, incident())
     with vigie.store.session() as session:
-        changes.put_on(session, Suspension(
+        suspensions.put_on(session, Suspension(
             id="sus-1", scope={"customer": "bolt"}, scope_key="x", effect="hold", rule="complaint-rate",
             incident_id="inc-1", actor="complaint-rate", text="too many", since=ago(12), until=NOW + timedelta(hours=2),
         ), why="too many")
@@ -145,7 +147,7 @@ def test_of_very_many_brakes_the_newest_are_shown_and_all_are_counted(vigie):
 def test_the_page_of_an_incident_tells_its_whole_history(vigie):
     put(vigie, incident())
     with vigie.store.session() as session:
-        changes.acknowledge(session, "inc-1", actor="dana", reason="calling the customer", now=NOW)
+        incident_changes.acknowledge(session, "inc-1", actor="dana", reason="calling the customer", now=NOW)
     said = words(vigie, "/incidents/inc-1")
     for piece in ("acknowledged", "calling the customer", "by dana", "&#34;complaints&#34;: 82"):
         assert piece in said.replace('"', "&#34;"), piece
@@ -158,7 +160,7 @@ def test_what_comes_from_outside_can_do_nothing_on_the_page(vigie):
                                               "delist_url": "javascript:alert(1)"}]}),
         run(NASTY, "failed", 1, text=NASTY))
     with vigie.store.session() as session:
-        changes.hold(session, scope={"customer": NASTY}, effect="hold", actor=NASTY, reason=NASTY, now=NOW)
+        suspensions.hold(session, scope={"customer": NASTY}, effect="hold", actor=NASTY, reason=NASTY, now=NOW)
     for path in ("/", "/incidents", "/incidents/inc-x", "/runs"):
         text = page(vigie, path)
         assert "<script" not in text

@@ -7,11 +7,11 @@ import pytest
 from sqlmodel import select
 
 from collectors.observation import Batch, Evidence, Observation, Subject, Trace
+from monitor.abuse.rows import Assignment, assign, close, open_cases
 from monitor.console import Console, build_pages
 from monitor.database.tables import AbuseCase, Customer, Pool, ReportMailbox, SendingDomain, SendingIp
-from monitor.enrolments import State
-from monitor.store.abuse_cases import Assignment, assign, close, open_cases
-from monitor.store.enrolments import Wish, set_enrolment
+from monitor.feedback_loops.enrolments import State
+from monitor.feedback_loops.rows import Wish, set_enrolment
 from tests.monitor.api.running import NOW, running
 
 NASTY = """<script>alert(1)</script>"'&<img src=x onerror=alert(1)>"""

@@ -12,7 +12,7 @@ from sqlmodel import SQLModel
 
 from monitor.database.partitions import is_month
 from monitor.store import Store
-from tests.monitor.store.conftest import T, batch, counted
+from tests.monitor.conftest import T, batch, counted
 from tests.places import ROOT
 
 MIGRATOR = """

@@ -8,10 +8,10 @@ from monitor.config.load import read_rules
 from monitor.database.tables import FblEnrolment, Incident, ReportMailbox
 from monitor.judging import Judge
 from monitor.judging.fbl_silence import silence_facts
+from monitor.restrictions.suspensions import hold, lift
 from monitor.rules import SHIPPED
 from monitor.rules.fbl_silence import judge_silence
 from monitor.rules.model import FblSilenceRule
-from monitor.store.changes import hold, lift
 
 NOW = datetime(2026, 1, 30, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -6,10 +6,12 @@ import pytest
 
 from collectors.observation import Subject
 from monitor.database.tables import Incident, Outbox, Transition
+from monitor.incidents.changes import acknowledge
+from monitor.incidents.silences import silence
 from monitor.judging import Judge
 from monitor.judging.brakes import Limits
+from monitor.restrictions.suspensions import lift
 from monitor.rules.model import RULE
-from monitor.store.changes import acknowledge, lift, silence
 from tests.monitor.judging.world import CHAT, START, World
 
 RATE = RULE.validate_python({

@@ -7,7 +7,7 @@ import time
 
 from monitor.database.tables import BatchRow, Hourly, Latest, Reading, Suppression, TraceRow
 from monitor.store import Store
-from tests.monitor.store.conftest import Rows
+from tests.monitor.conftest import Rows
 from tests.places import ROOT
 
 TAKER = """

@@ -6,7 +6,7 @@ import pytest
 
 from monitor.database.tables import Latest, Listing, Reading
 from monitor.store import Store
-from tests.monitor.store.conftest import Rows, T, batch, listing, minutes
+from tests.monitor.conftest import Rows, T, batch, listing, minutes
 
 
 def told(store: Store, *answers: tuple[float, float | None], **detail: object) -> None:

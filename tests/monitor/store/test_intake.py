@@ -16,7 +16,7 @@ from monitor.database.tables import (
     TraceRow,
 )
 from monitor.store import Store
-from tests.monitor.store.conftest import Rows, T, batch, counted, listing, minutes
+from tests.monitor.conftest import Rows, T, batch, counted, listing, minutes
 
 
 def test_a_batch_is_taken_once_however_often_it_is_delivered(store: Store, rows: Rows):

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from monitor.store import Store
-from tests.monitor.store.conftest import T, minutes
+from tests.monitor.conftest import T, minutes
 
 TTL = timedelta(minutes=5)
 

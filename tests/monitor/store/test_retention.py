@@ -10,7 +10,7 @@ from collectors.observation import Evidence, Parked, Subject, Trace
 from monitor.database import partitions
 from monitor.database.tables import BatchRow, Daily, EvidenceRow, Hourly, ParkedRow, Reading, Run, TraceRow
 from monitor.store import Retention, Store
-from tests.monitor.store.conftest import Rows, T, batch, counted
+from tests.monitor.conftest import Rows, T, batch, counted
 
 
 def days(count: float) -> timedelta:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from monitor.database.tables import Daily, Hourly, Reading, RollupDue
 from monitor.store import Store
-from tests.monitor.store.conftest import Rows, T, batch, counted, listing, minutes
+from tests.monitor.conftest import Rows, T, batch, counted, listing, minutes
 
 
 def test_an_hour_tells_sum_extremes_last_and_how_often_nothing_was_known(store: Store, rows: Rows):

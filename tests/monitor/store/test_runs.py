@@ -3,7 +3,7 @@
 import pytest
 
 from monitor.store import Store
-from tests.monitor.store.conftest import T, minutes
+from tests.monitor.conftest import T, minutes
 
 
 def test_a_run_is_opened_and_closed_with_its_outcome_and_counts(store: Store):

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from monitor.database.tables import BatchRow, Setting
 from monitor.store import Store
-from tests.monitor.store.conftest import Rows, T, batch, counted, listing, minutes
+from tests.monitor.conftest import Rows, T, batch, counted, listing, minutes
 
 
 def test_writers_of_two_stores_take_turns_and_lose_nothing(store: Store, database_url: str, rows: Rows):

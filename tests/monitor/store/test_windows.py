@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import event
 
 from monitor.store import Store, windows
-from tests.monitor.store.conftest import T, batch, counted, minutes
+from tests.monitor.conftest import T, batch, counted, minutes
 
 
 @pytest.fixture

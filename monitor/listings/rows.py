@@ -1,4 +1,4 @@
-"""Answers of DNSBLs → listing intervals: load the open rows, fold (monitor.listings), write those that changed.
+"""Answers of DNSBLs → listing intervals: load the open rows, fold (monitor.listings.intervals), write those that changed.
 
 What a person would call an event leaves its transition beside them: `of` is `target@dnsbl`.
 """
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from monitor.database.engine import chunks, table
 from monitor.database.tables import Listing, Transition
-from monitor.listings import Answer, Change, Interval, change, fold
+from monitor.listings.intervals import Answer, Change, Interval, change, fold
 from monitor.store.latest import Told
 
 _LISTING = table(Listing)

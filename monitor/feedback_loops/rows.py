@@ -16,7 +16,16 @@ from collectors.providers import Provider, provider_named, providers
 from monitor.config.validation import did_you_mean
 from monitor.database.tables import FblEnrolment, MailboxProvider, Transition
 from monitor.database.transitions import check_reason
-from monitor.enrolments import Coverage, Enrolment, Kind, Sent, State, check_move, coverage, subject_name
+from monitor.feedback_loops.enrolments import (
+    Coverage,
+    Enrolment,
+    Kind,
+    Sent,
+    State,
+    check_move,
+    coverage,
+    subject_name,
+)
 from monitor.inventory.rows import read_inventory
 from monitor.store.store import Store
 

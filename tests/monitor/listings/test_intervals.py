@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from monitor.listings import Answer, change, fold
+from monitor.listings.intervals import Answer, change, fold
 
 START = datetime(2026, 1, 5, 12, tzinfo=UTC)
 TTL = 300

@@ -1,4 +1,4 @@
-"""Abuse cases: what a report is about, how long it may wait, and how a case moves. Pure; the data is `abuse.yaml`.
+"""Abuse cases: what a report is about, how long it may wait, and how a case moves. Pure; the data is `cases.yaml`.
 
 What is done moves a case; what waits, waits for somebody:
 

@@ -16,11 +16,11 @@ from datetime import UTC, datetime, timedelta
 
 from sqlmodel import Session, col, func, select
 
-from monitor.api.keys import KeyRing
+from monitor.access.keys import KeyRing
 from monitor.database.tables import ApiKey, SendingIp, Stream, Suspension, Transition
 from monitor.gate import Index, Restriction, build_index, canonical
+from monitor.restrictions.suspensions import in_force
 from monitor.store import Store
-from monitor.store.changes import in_force
 
 EVERY_SECONDS = 0.25
 COMPARED_EVERY = timedelta(seconds=5)  # the inventory (its changes leave no transition) and the ids in force

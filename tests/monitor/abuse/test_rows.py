@@ -4,9 +4,9 @@ import pytest
 from sqlmodel import select
 
 from collectors.observation import Batch, Evidence, Subject, Trace
+from monitor.abuse import rows as abuse_rows
+from monitor.abuse.rows import Assignment, assign, cases, close, history, note, open_cases
 from monitor.database.tables import AbuseCase, Customer, Transition
-from monitor.store import abuse_cases
-from monitor.store.abuse_cases import Assignment, assign, cases, close, history, note, open_cases
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -82,7 +82,7 @@ def test_a_job_that_dies_in_its_middle_is_done_whole_by_the_next(desk, monkeypat
         raise Dies
 
     with monkeypatch.context() as broken:
-        broken.setattr(abuse_cases, "_reporter", dies)
+        broken.setattr(abuse_rows, "_reporter", dies)
         with pytest.raises(Dies):
             desk.arrives()
     assert desk.rows() == []
@@ -90,7 +90,7 @@ def test_a_job_that_dies_in_its_middle_is_done_whole_by_the_next(desk, monkeypat
 
 
 def test_more_than_fits_one_transaction_is_taken_in_several(desk, monkeypatch):
-    monkeypatch.setattr(abuse_cases, "_MOST_AT_ONCE", 2)
+    monkeypatch.setattr(abuse_rows, "_MOST_AT_ONCE", 2)
     traces = tuple(Trace("abuse_letter", NOW, Subject("acme", ip=f"192.0.2.{i}"), text="spam") for i in range(5))
     desk.store.intake([Batch("mail", "k", NOW, (), traces)], NOW)
     assert len(open_cases(desk.store, NOW)) == 5

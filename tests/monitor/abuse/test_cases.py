@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from monitor.abuse import NEXT, State, Step, kind_of, kinds, thread
+from monitor.abuse.cases import NEXT, State, Step, kind_of, kinds, thread
 
 HOUR = timedelta(hours=1)
 

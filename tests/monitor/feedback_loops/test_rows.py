@@ -13,8 +13,8 @@ from monitor.database.tables import (
     SendingIp,
     Transition,
 )
-from monitor.enrolments import State
-from monitor.store.enrolments import Wish, drop_enrolment, enrolments, gaps_now, lapse, set_enrolment
+from monitor.feedback_loops.enrolments import State
+from monitor.feedback_loops.rows import Wish, drop_enrolment, enrolments, gaps_now, lapse, set_enrolment
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

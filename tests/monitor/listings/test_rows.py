@@ -5,7 +5,7 @@ import pytest
 from collectors.observation import Observation, Subject
 from monitor.database.tables import Listing, Transition
 from monitor.store import Store
-from tests.monitor.store.conftest import Rows, T, batch, listing, minutes
+from tests.monitor.conftest import Rows, T, batch, listing, minutes
 
 
 def told(store: Store, *answers: tuple[float, float | None], **detail: object) -> None:

@@ -2,8 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from monitor.access.keys import KeyRing, make_key
 from monitor.api.access import key_in
-from monitor.api.keys import KeyRing, make_key
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 

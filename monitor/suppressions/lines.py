@@ -33,7 +33,7 @@ from sqlmodel import Session, select
 from monitor.database.tables import Customer, Stream
 from monitor.sender.recipient import plain_address
 from monitor.store import Store
-from monitor.store.suppressions import Suppressed, suppress
+from monitor.suppressions.rows import Suppressed, suppress
 
 COLUMNS = ("customer", "ref", "reason", "stream", "since")  # of an export
 _ADDRESS = re.compile(r"[^\s<>\x00-\x1f\x7f]{1,64}@[^\s@<>\x00-\x1f\x7f]{1,255}")

@@ -7,7 +7,7 @@ import pytest
 from collectors.observation import Subject, Trace
 from monitor.database.tables import Suppression
 from monitor.store import Store
-from monitor.store.suppressions import (
+from monitor.suppressions.rows import (
     REASONS,
     RULES,
     Asked,
@@ -20,7 +20,7 @@ from monitor.store.suppressions import (
     suppression_of,
     version,
 )
-from tests.monitor.store.conftest import Rows, T, batch, minutes
+from tests.monitor.conftest import Rows, T, batch, minutes
 
 ACME = Subject(customer="acme", stream="newsletter")
 COMPLAINT = Trace("complaint", T, ACME, recipient="Jo@example.com", verified=True, how="token")

@@ -1,4 +1,4 @@
-"""What the store's tests share: an instant, makers of facts, and a look at any table."""
+"""What the tests of `monitor` share: an instant, makers of facts, and a look at any table."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,6 +12,7 @@ from sqlalchemy import select
 from collectors.observation import Batch, Observation, Subject
 from monitor.database.engine import table
 from monitor.store import Store
+from tests.monitor.api.running import Vigie, running
 
 T = datetime(2026, 1, 2, 3, 0, tzinfo=UTC)
 
@@ -58,3 +59,9 @@ def rows(store: Store) -> Rows:
             return list(session.execute(select(model).order_by(*table(model).primary_key)).scalars())
 
     return look
+
+
+@pytest.fixture
+def vigie(store: Store) -> Iterator[Vigie]:
+    with running(store) as started:
+        yield started

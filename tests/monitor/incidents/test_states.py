@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from monitor.incidents import Progress, State, Timing, step
+from monitor.incidents.states import Progress, State, Timing, step
 from monitor.rules.verdict import Answer
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)

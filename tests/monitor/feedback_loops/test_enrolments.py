@@ -3,7 +3,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from collectors.providers import providers
-from monitor.enrolments import MOVES, Enrolment, Sent, State, check_move, coverage, subject_name
+from monitor.feedback_loops.enrolments import (
+    MOVES,
+    Enrolment,
+    Sent,
+    State,
+    check_move,
+    coverage,
+    subject_name,
+)
 from monitor.inventory.items import Customer, Domain, Inventory, Ip, Pool
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)

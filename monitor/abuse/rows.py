@@ -15,7 +15,7 @@ from sqlmodel import Session, col, func, select
 
 from collectors.mail.fields import address
 from collectors.mail.mime import head
-from monitor.abuse import JOINS_WITHIN, NEXT, State, Step, kind_of, kinds, thread
+from monitor.abuse.cases import JOINS_WITHIN, NEXT, State, Step, kind_of, kinds, thread
 from monitor.database.tables import AbuseCase, Cursor, Customer, EvidenceRow, TraceRow, Transition
 from monitor.database.transitions import check_reason, new_id
 from monitor.store.store import Store

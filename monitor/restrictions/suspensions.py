@@ -11,11 +11,10 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from monitor.database.tables import Incident, Silence, Suspension, Transition
+from monitor.database.tables import Suspension, Transition
 from monitor.database.transitions import check_reason, new_id
 
 SCOPE_DIMENSIONS = ("customer", "stream", "campaign", "ip", "pool", "domain", "provider")
-MATCHER_DIMENSIONS = (*SCOPE_DIMENSIONS, "rule", "severity", "dnsbl", "target", "collector", "mailbox", "incident")
 EFFECTS = ("hold", "slow")
 
 
@@ -93,74 +92,6 @@ def in_force(session: Session) -> list[Suspension]:
     """Every suspension that is not lifted, oldest first (one past its `until` is lifted by `expire`)."""
     return list(session.exec(
         select(Suspension).where(col(Suspension.lifted_at).is_(None)).order_by(col(Suspension.since))
-    ))
-
-
-def acknowledge(session: Session, incident_id: str, *, actor: str, reason: str, now: datetime) -> Incident:
-    """Say that a person looks after an incident. Raises LookupError, or ValueError when it has ended."""
-    check_reason(reason)
-    incident = session.get(Incident, incident_id)
-    if incident is None:
-        raise LookupError(f"no incident {incident_id}")
-    if incident.ended_at is not None:
-        raise ValueError(f"incident {incident_id} has ended")
-    incident.acked_by, incident.acked_at, incident.ack_reason = actor, now, reason
-    session.add(incident)
-    moved(session, incident, (incident.state, "acknowledged"), why=reason, actor=actor, now=now)
-    return incident
-
-
-def moved(
-    session: Session, incident: Incident, change: tuple[str, str], *, why: str, actor: str, now: datetime
-) -> None:
-    """Write the transition of an incident; `change` is (old, new)."""
-    session.add(Transition(
-        at=now, kind="incident", of=incident.id, old=change[0], new=change[1], why=why, actor=actor,
-        rule=incident.rule, evidence=dict(incident.evidence),
-    ))
-
-
-def silence(
-    session: Session, *, matchers: Mapping[str, str], actor: str, reason: str, now: datetime, until: datetime
-) -> Silence:
-    """Stop telling about matching incidents until then; they are judged on. Raises ValueError."""
-    check_reason(reason)
-    if not matchers:
-        raise ValueError("a silence without matchers would silence everything")
-    if strange := set(matchers) - set(MATCHER_DIMENSIONS):
-        raise ValueError(f"cannot match on {_list(strange)}; known: {', '.join(MATCHER_DIMENSIONS)}")
-    if until <= now:
-        raise ValueError("until is in the past")
-    row = Silence(id=new_id("sil"), matchers=dict(matchers), actor=actor, reason=reason, since=now, until=until)
-    session.add(row)
-    session.add(Transition(
-        at=now, kind="silence", of=row.id, old="none", new="silent", why=reason, actor=actor,
-        evidence={"matchers": row.matchers},
-    ))
-    return row
-
-
-def end_silence(session: Session, silence_id: str, *, actor: str, reason: str, now: datetime) -> Silence:
-    """End a silence now. Raises LookupError for an unknown id."""
-    check_reason(reason)
-    row = session.get(Silence, silence_id)
-    if row is None:
-        raise LookupError(f"no silence {silence_id}")
-    if row.ended_at is None and row.until > now:
-        row.ended_at = now
-        session.add(row)
-        session.add(Transition(
-            at=now, kind="silence", of=row.id, old="silent", new="ended", why=reason, actor=actor
-        ))
-    return row
-
-
-def silences_at(session: Session, now: datetime) -> list[Silence]:
-    """The silences in force now."""
-    return list(session.exec(
-        select(Silence).where(
-            col(Silence.ended_at).is_(None), col(Silence.since) <= now, col(Silence.until) > now
-        )
     ))
 
 

@@ -1,0 +1,1 @@
+"""Feedback loops: enrolments, and what mail goes out without one."""

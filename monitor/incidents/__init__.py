@@ -1,0 +1,1 @@
+"""Incidents: their states, what people do about them, silences."""

@@ -1,0 +1,58 @@
+"""Silences: nobody is notified of matching incidents for a time; they are judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from monitor.database.tables import Silence, Transition
+from monitor.database.transitions import check_reason, new_id
+from monitor.restrictions.suspensions import SCOPE_DIMENSIONS, _list
+
+MATCHER_DIMENSIONS = (*SCOPE_DIMENSIONS, "rule", "severity", "dnsbl", "target", "collector", "mailbox", "incident")
+
+
+def silence(
+    session: Session, *, matchers: Mapping[str, str], actor: str, reason: str, now: datetime, until: datetime
+) -> Silence:
+    """Stop telling about matching incidents until then; they are judged on. Raises ValueError."""
+    check_reason(reason)
+    if not matchers:
+        raise ValueError("a silence without matchers would silence everything")
+    if strange := set(matchers) - set(MATCHER_DIMENSIONS):
+        raise ValueError(f"cannot match on {_list(strange)}; known: {', '.join(MATCHER_DIMENSIONS)}")
+    if until <= now:
+        raise ValueError("until is in the past")
+    row = Silence(id=new_id("sil"), matchers=dict(matchers), actor=actor, reason=reason, since=now, until=until)
+    session.add(row)
+    session.add(Transition(
+        at=now, kind="silence", of=row.id, old="none", new="silent", why=reason, actor=actor,
+        evidence={"matchers": row.matchers},
+    ))
+    return row
+
+
+def end_silence(session: Session, silence_id: str, *, actor: str, reason: str, now: datetime) -> Silence:
+    """End a silence now. Raises LookupError for an unknown id."""
+    check_reason(reason)
+    row = session.get(Silence, silence_id)
+    if row is None:
+        raise LookupError(f"no silence {silence_id}")
+    if row.ended_at is None and row.until > now:
+        row.ended_at = now
+        session.add(row)
+        session.add(Transition(
+            at=now, kind="silence", of=row.id, old="silent", new="ended", why=reason, actor=actor
+        ))
+    return row
+
+
+def silences_at(session: Session, now: datetime) -> list[Silence]:
+    """The silences in force now."""
+    return list(session.exec(
+        select(Silence).where(
+            col(Silence.ended_at).is_(None), col(Silence.since) <= now, col(Silence.until) > now
+        )
+    ))

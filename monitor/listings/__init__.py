@@ -1,0 +1,1 @@
+"""Listings: answers of DNS lists become intervals."""

@@ -1,0 +1,1 @@
+"""Whatever limits sending: suspensions, and the index that senders are answered from."""

@@ -1,0 +1,1 @@
+"""Recipients never to be mailed again."""
