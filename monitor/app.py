@@ -22,10 +22,13 @@ from monitor.api import Services, build_app
 from monitor.api.serve import serve
 from monitor.config.load import Config
 from monitor.console import Console, build_pages
-from monitor.context import RunContext
 from monitor.database.tables import BatchRow
+from monitor.facts import Store, Taken
+from monitor.facts.retention import Retention
 from monitor.feedback_loops.rows import lapse
-from monitor.handed_mail import HandedMail
+from monitor.intake.context import RunContext
+from monitor.intake.mail import HandedMail
+from monitor.intake.run import Runner, Tally
 from monitor.inventory.difference import planned
 from monitor.inventory.file import load_inventory
 from monitor.inventory.rows import apply_difference, read_inventory
@@ -36,10 +39,7 @@ from monitor.notify.message import Receiver
 from monitor.notify.worker import Worker
 from monitor.restrictions.follow import GateIndex
 from monitor.rules import load_rules
-from monitor.running import Runner, Tally
 from monitor.schedule import LEASE, Schedule, Work
-from monitor.store import Store, Taken
-from monitor.store.retention import Retention
 
 log = logging.getLogger(__name__)
 

@@ -51,7 +51,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def store(database_url: str) -> Iterator[object]:
     """A migrated store on every engine."""
-    from monitor.store import Store
+    from monitor.facts import Store
 
     opened = Store(database_url)
     opened.migrate()

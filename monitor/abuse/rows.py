@@ -18,7 +18,7 @@ from collectors.mail.mime import head
 from monitor.abuse.cases import JOINS_WITHIN, NEXT, State, Step, kind_of, kinds, thread
 from monitor.database.tables import AbuseCase, Cursor, Customer, EvidenceRow, TraceRow, Transition
 from monitor.database.transitions import check_reason, new_id
-from monitor.store.store import Store
+from monitor.facts.store import Store
 
 REPORTED = ("abuse_letter", "abuse_report")
 DESK = "abuse-desk"

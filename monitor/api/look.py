@@ -14,8 +14,8 @@ from monitor.access.keys import Caller
 from monitor.api.access import all_customers, own_customer, require
 from monitor.api.problem import Problem
 from monitor.api.services import Services
-from monitor.api.traces import Traced, find_traces
 from monitor.database.tables import Listing, Reading, Run, SendingDomain, SendingIp, Series, TraceRow
+from monitor.facts.traces import Traced, find_traces
 
 router = APIRouter(tags=["look"])
 Reads = Annotated[Caller, Depends(require("read"))]

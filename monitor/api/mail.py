@@ -19,7 +19,7 @@ from monitor.api.access import all_customers, require
 from monitor.api.body import received, unpacked
 from monitor.api.problem import Problem
 from monitor.api.services import Services
-from monitor.store.parked import ParkedInput, find_parked
+from monitor.facts.parked import ParkedInput, find_parked
 
 LARGEST = 25_000_000  # what the parsers look at
 router = APIRouter(tags=["mail"])

@@ -13,7 +13,7 @@ from sqlmodel import Session, col, func, select
 from monitor.api.problem import Problem
 from monitor.api.services import Services
 from monitor.database.tables import Incident, Outbox, Run
-from monitor.store.runs import last_runs
+from monitor.facts.runs import last_runs
 
 router = APIRouter(tags=["operation"])
 _FRESH_SECONDS = 60  # an index older than this: the database is away

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from collectors.mail import Report
 from collectors.observation import Batch
 from monitor.config.settings import Api
+from monitor.facts import Store, Taken
 from monitor.restrictions.follow import GateIndex
-from monitor.store import Store, Taken
 
 ReadMail = Callable[[bytes, str, str, datetime], tuple[Report, Batch]]
 

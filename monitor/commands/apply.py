@@ -15,12 +15,12 @@ from sqlalchemy.exc import DBAPIError
 
 from monitor.config.load import load_config
 from monitor.config.yaml_file import ConfigError
+from monitor.facts import Store
 from monitor.inventory.difference import Difference, InventoryError, planned
 from monitor.inventory.faults import notes
 from monitor.inventory.file import load_inventory
 from monitor.inventory.items import Inventory
 from monitor.inventory.rows import apply_difference, read_inventory
-from monitor.store import Store
 
 
 @click.command("apply")

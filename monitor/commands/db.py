@@ -10,7 +10,7 @@ import click
 
 from monitor.commands.failing import Failure, configured
 from monitor.commands.stored import config_option, json_option, print_json, stored, utc_now
-from monitor.store import Retention, Store
+from monitor.facts import Retention, Store
 
 
 @click.group()

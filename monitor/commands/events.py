@@ -15,7 +15,7 @@ import click
 from collectors.delivery import generic
 from monitor.commands.failing import Failure
 from monitor.commands.stored import config_option, json_option, print_json, stored, utc_now
-from monitor.store import Store
+from monitor.facts import Store
 
 _LINES_AT_ONCE = 10_000
 _LONGEST_LINE = 64 * 1024

@@ -14,7 +14,7 @@ from monitor.app import Application
 from monitor.commands.failing import Failure
 from monitor.commands.service import prepared_application
 from monitor.commands.stored import actor, config_option, json_option, print_json, stored, utc_now
-from monitor.store.parked import ParkedInput, body_of, find_parked, settle
+from monitor.facts.parked import ParkedInput, body_of, find_parked, settle
 
 SHOWN_BYTES = 2_000
 # of these there is not enough to be read again

@@ -15,7 +15,7 @@ from sqlmodel import Session, SQLModel
 
 from monitor.commands.failing import Failure, configured
 from monitor.config.quantities import parse_duration
-from monitor.store import Store
+from monitor.facts import Store
 
 config_option = click.option(
     "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), default=Path("vigie.yaml"),

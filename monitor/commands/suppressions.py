@@ -12,7 +12,7 @@ from monitor.api.suppressions import MOST_AT_ONCE, MOST_IMPORTED, shown
 from monitor.commands.failing import Failure
 from monitor.commands.stored import actor, config_option, json_option, print_json, stored, utc_now
 from monitor.database.tables import Suppression
-from monitor.store import Store
+from monitor.facts import Store
 from monitor.suppressions import rows as suppression_rows
 from monitor.suppressions.export import exported
 from monitor.suppressions.lines import Given, LinesError, read_lines, streams_of_customers, write

@@ -9,9 +9,9 @@ import click
 
 from monitor.commands.failing import Failure
 from monitor.commands.stored import config_option, json_option, print_json, stored
+from monitor.facts import deliveries
 from monitor.sender.recipient import recipient_ref
 from monitor.sender.token import HEADER, PREFIX, keys_of, make_token, read_token
-from monitor.store import sent_mail
 from monitor.suppressions.lines import streams_of_customers
 
 
@@ -67,7 +67,7 @@ def read(text: str, config_file: Path, *, as_json: bool) -> None:
         said = {
             "customer": found.customer,
             "stream": found.stream_among(streams[found.customer]),
-            "campaign": found.campaign_among(sent_mail.campaigns(session, found.customer)),
+            "campaign": found.campaign_among(deliveries.campaigns(session, found.customer)),
             "recipient_ref": found.recipient.hex() if found.recipient else None,
         }
     if as_json:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from monitor.api.traces import Traced, find_traces
 from monitor.commands.stored import AGO, config_option, json_option, print_row, stored
 from monitor.database.tables import TraceRow
+from monitor.facts.traces import Traced, find_traces
 
 
 @click.command()

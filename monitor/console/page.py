@@ -19,8 +19,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from monitor.console import words
+from monitor.facts import Store
 from monitor.rules.model import AnyRule
-from monitor.store import Store
 
 
 @dataclass(frozen=True, slots=True)

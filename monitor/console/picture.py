@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement
 from sqlmodel import Session, case, col, func, select
 
 from monitor.database.tables import Incident, Listing, Outbox, Run, Suspension, Transition
+from monitor.facts.runs import Runs, last_runs
 from monitor.notify.message import next_steps
 from monitor.rules.model import AnyRule, ComplaintRateRule
-from monitor.store.runs import Runs, last_runs
 
 MOST_ROWS = 100
 FEW_ROWS = 12

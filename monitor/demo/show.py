@@ -13,8 +13,8 @@ from sqlmodel import col, select
 
 from collectors.observation import Trace
 from monitor.database.tables import Incident, Transition
+from monitor.facts import Store, Taken
 from monitor.notify.message import where
-from monitor.store import Store, Taken
 
 _COLOURS = {
     "world": "blue", "listing": "yellow", "complaint": "yellow", "incident": "red", "transition": "magenta",

@@ -16,6 +16,7 @@ from collectors.providers import Provider, provider_named, providers
 from monitor.config.validation import did_you_mean
 from monitor.database.tables import FblEnrolment, MailboxProvider, Transition
 from monitor.database.transitions import check_reason
+from monitor.facts.store import Store
 from monitor.feedback_loops.enrolments import (
     Coverage,
     Enrolment,
@@ -27,7 +28,6 @@ from monitor.feedback_loops.enrolments import (
     subject_name,
 )
 from monitor.inventory.rows import read_inventory
-from monitor.store.store import Store
 
 SENT_WINDOW = timedelta(days=7)
 EXPIRY = "expiry"

@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 
 from monitor.database.tables import Incident
 from monitor.database.transitions import new_id
+from monitor.facts import Store
 from monitor.incidents.changes import moved
 from monitor.incidents.states import Progress, State, Timing, step
 from monitor.judging import brakes, telling
@@ -26,7 +27,6 @@ from monitor.restrictions.suspensions import expire, in_force, take_off
 from monitor.rules.kinds import KINDS
 from monitor.rules.model import AnyRule, ComplaintRateRule
 from monitor.rules.verdict import Answer, Group, Verdict
-from monitor.store import Store
 
 LONGEST_WAIT = timedelta(seconds=60)
 SHORTEST_WAIT = timedelta(milliseconds=200)

@@ -10,11 +10,11 @@ from sqlmodel import col, select
 
 from monitor.database.tables import SendingIp, Stream, Suspension
 from monitor.database.transitions import new_id
+from monitor.facts import Store
 from monitor.judging.case import Case
 from monitor.notify.message import where
 from monitor.restrictions.suspensions import put_on, scope_key, take_off
 from monitor.rules.verdict import Answer, Member
-from monitor.store import Store
 
 TRAFFIC_WINDOW = timedelta(hours=24)
 _TRAFFIC_BY = ("customer", "stream", "ip", "domain", "provider")

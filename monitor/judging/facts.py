@@ -23,6 +23,8 @@ from monitor.database.tables import (
     Series,
     Suspension,
 )
+from monitor.facts import Store
+from monitor.facts.runs import Runs
 from monitor.judging.fbl_silence import silence_facts
 from monitor.rules.kinds import FactsName
 from monitor.rules.model import AllowListingLostRule, AnyRule, ComplaintRateRule, ListScoreRule
@@ -38,8 +40,6 @@ from monitor.rules.verdict import (
     ScoreFact,
     StateFact,
 )
-from monitor.store import Store
-from monitor.store.runs import Runs
 
 LISTING_STALE_AFTER = MEASURES["listing"].max_age
 CANARY_STALE_AFTER = MEASURES["canary"].max_age

@@ -15,12 +15,12 @@ from sqlmodel import Session, col, func, select
 from collectors.measures import MEASURES
 from collectors.providers import provider_named
 from monitor.database.tables import Daily, FblEnrolment, Reading, ReportMailbox, Series, Suspension
+from monitor.facts import Store
+from monitor.facts.windows import Counts as StoredCounts
 from monitor.feedback_loops.enrolments import State
 from monitor.rules.fbl_silence import Day, SilenceFact, judge_silence
 from monitor.rules.model import AnyRule, FblSilenceRule
 from monitor.rules.verdict import Verdict
-from monitor.store import Store
-from monitor.store.windows import Counts as StoredCounts
 
 DAY = timedelta(days=1)
 _AS_SHIPPED = FblSilenceRule(id="fbl-silence", kind="fbl_silence")

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from monitor.database.engine import chunks, table
 from monitor.database.tables import Listing, Transition
+from monitor.facts.latest import Told
 from monitor.listings.intervals import Answer, Change, Interval, change, fold
-from monitor.store.latest import Told
 
 _LISTING = table(Listing)
 _COLUMNS = tuple(field.name for field in fields(Interval))

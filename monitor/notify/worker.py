@@ -17,8 +17,8 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col, or_, select
 
 from monitor.database.tables import Outbox
+from monitor.facts import Store
 from monitor.notify.chat import Chat
-from monitor.store import Store
 
 log = logging.getLogger(__name__)
 

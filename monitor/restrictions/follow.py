@@ -18,9 +18,9 @@ from sqlmodel import Session, col, func, select
 
 from monitor.access.keys import KeyRing
 from monitor.database.tables import ApiKey, SendingIp, Stream, Suspension, Transition
+from monitor.facts import Store
 from monitor.gate import Index, Restriction, build_index, canonical
 from monitor.restrictions.suspensions import in_force
-from monitor.store import Store
 
 EVERY_SECONDS = 0.25
 COMPARED_EVERY = timedelta(seconds=5)  # the inventory (its changes leave no transition) and the ids in force

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from monitor.store import Store
+from monitor.facts import Store
 from monitor.suppressions import rows as suppression_rows
 from monitor.suppressions.lines import (
     COLUMNS,

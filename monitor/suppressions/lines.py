@@ -31,8 +31,8 @@ from pydantic import (
 from sqlmodel import Session, select
 
 from monitor.database.tables import Customer, Stream
+from monitor.facts import Store
 from monitor.sender.recipient import plain_address
-from monitor.store import Store
 from monitor.suppressions.rows import Suppressed, suppress
 
 COLUMNS = ("customer", "ref", "reason", "stream", "since")  # of an export

@@ -26,8 +26,8 @@ from typing import Any
 from monitor.access.keys import make_key
 from monitor.api import GateIndex, Services, build_app, serve
 from monitor.database.tables import Suspension
+from monitor.facts import Store
 from monitor.restrictions.suspensions import scope_key
-from monitor.store import Store
 
 ROUNDS, SECONDS, CONNECTIONS, RESTRICTIONS = 5, 2.0, 32, 10_000
 BODY = b'{"customer":"customer-7","stream":"news","ip":"192.0.2.7","recipient_domain":"gmail.com","count":25}'

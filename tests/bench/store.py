@@ -26,7 +26,7 @@ import psycopg
 
 from collectors.observation import Batch, Observation, Subject
 from monitor.database.tables import to_micros
-from monitor.store import Store
+from monitor.facts import Store
 from tests.servers.postgres import Cluster
 
 BATCHES = 40

@@ -12,7 +12,7 @@ from sqlmodel import func, select
 
 from monitor.database.tables import Incident, Listing, Outbox, Reading, Series, Suspension, Transition
 from monitor.demo.world import Mailing, feedback_report
-from monitor.store import Store
+from monitor.facts import Store
 from tests.servers.service import eventually
 
 REAL = os.environ.get("VIGIE_REQUIRE_REAL") == "1"

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from collectors.observation import Batch, Observation, Subject
 from monitor.database.engine import table
-from monitor.store import Store
+from monitor.facts import Store
 from tests.monitor.api.running import Vigie, running
 
 T = datetime(2026, 1, 2, 3, 0, tzinfo=UTC)

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from collectors.report_mail.facts import Arrival, MailSettings, read
-from monitor.context import RunContext
+from monitor.intake.context import RunContext
 from monitor.inventory.difference import planned
 from monitor.inventory.items import Customer, Domain, Inventory, Stream
 from monitor.inventory.rows import apply_difference, read_inventory

@@ -22,7 +22,7 @@ from typing import Any
 
 import psycopg
 
-from monitor.store import Store
+from monitor.facts import Store
 
 _SETTINGS = {
     "fsync": "off",

@@ -18,10 +18,10 @@ from sqlmodel import select
 from collectors.contract import Reason
 from collectors.report_mail import mail_drop
 from collectors.report_mail.mail_drop import MailDrop, MailDropSettings
-from monitor.context import RunContext
 from monitor.database.tables import ParkedRow, TraceRow
-from monitor.running import Runner, Tally
-from monitor.store import Store
+from monitor.facts import Store
+from monitor.intake.context import RunContext
+from monitor.intake.run import Runner, Tally
 from tests.places import MAIL_CASES
 
 LATER = timedelta(minutes=1)  # what is written now has settled by then

@@ -11,7 +11,6 @@ from collectors import BUILT_IN, discover
 from collectors.contract import Watcher
 from collectors.report_mail.facts import PURPOSES
 from collectors.report_mail.mail_drop import MailDrop, MailDropSettings
-from monitor.context import RunContext
 from monitor.database.tables import (
     Customer,
     EvidenceRow,
@@ -22,9 +21,10 @@ from monitor.database.tables import (
     Series,
     TraceRow,
 )
-from monitor.handed_mail import HandedMail
-from monitor.running import Runner, Tally
-from monitor.store import Store
+from monitor.facts import Store
+from monitor.intake.context import RunContext
+from monitor.intake.mail import HandedMail
+from monitor.intake.run import Runner, Tally
 from tests.places import MAIL_CASES
 from tests.servers.dovecot import Dovecot
 

@@ -11,8 +11,8 @@ import httpx
 from monitor.access.keys import make_key
 from monitor.api import GateIndex, Services, build_app, serve
 from monitor.config.settings import Api
-from monitor.handed_mail import HandedMail
-from monitor.store import Store
+from monitor.facts import Store
+from monitor.intake.mail import HandedMail
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

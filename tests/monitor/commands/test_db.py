@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from collectors.observation import Batch, Observation, Subject
 from monitor.cli import cli
-from monitor.store import Store
+from monitor.facts import Store
 
 
 @pytest.fixture

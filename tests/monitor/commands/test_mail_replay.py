@@ -15,7 +15,7 @@ from sqlmodel import func, select
 
 from monitor.cli import cli
 from monitor.database.tables import Incident, ParkedRow, Reading, Series, TraceRow
-from monitor.store import Store
+from monitor.facts import Store
 from tests.places import MAIL_CASES
 
 INVENTORY = """

@@ -10,10 +10,10 @@ import pytest
 from monitor.config.settings import Api
 from monitor.console import Console, build_pages
 from monitor.database.tables import Incident, Listing, Outbox, Run, Suspension
+from monitor.facts import Store
 from monitor.incidents import changes as incident_changes
 from monitor.restrictions import suspensions
 from monitor.rules.model import RULE
-from monitor.store import Store
 from tests.monitor.api.running import NOW, running
 
 NASTY = """<script>alert(1)</script>"'&<img src=x onerror=alert(1)>"""

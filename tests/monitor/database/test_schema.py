@@ -11,13 +11,13 @@ from alembic.runtime.migration import MigrationContext
 from sqlmodel import SQLModel
 
 from monitor.database.partitions import is_month
-from monitor.store import Store
+from monitor.facts import Store
 from tests.monitor.conftest import T, batch, counted
 from tests.places import ROOT
 
 MIGRATOR = """
 import sys
-from monitor.store import Store
+from monitor.facts import Store
 
 print("ready", flush=True)
 sys.stdin.readline()

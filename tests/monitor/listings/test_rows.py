@@ -4,7 +4,7 @@ import pytest
 
 from collectors.observation import Observation, Subject
 from monitor.database.tables import Listing, Transition
-from monitor.store import Store
+from monitor.facts import Store
 from tests.monitor.conftest import Rows, T, batch, listing, minutes
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from collectors.observation import Subject, Trace
 from monitor.database.tables import Suppression
-from monitor.store import Store
+from monitor.facts import Store
 from monitor.suppressions.rows import (
     REASONS,
     RULES,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from monitor.store import Store
+from monitor.facts import Store
 from tests.monitor.conftest import T, minutes
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from collectors.observation import Subject
 from monitor.database.bulk import find_latest, stored, write_asked, write_latest
 from monitor.database.rows import AskedRow, LatestRow
-from monitor.store.held import Answer, Held, hold
+from monitor.facts.states import Answer, Held, hold
 
 # (series_id, batch_id, at) → value, reason
 Changes = dict[tuple[int, int, datetime], tuple[float | None, str | None]]

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from monitor.database.tables import Latest, Listing, Reading
-from monitor.store import Store
+from monitor.facts import Store
 from tests.monitor.conftest import Rows, T, batch, listing, minutes
 
 

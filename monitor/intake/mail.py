@@ -23,9 +23,9 @@ from collectors.report_mail.facts import PURPOSES, Arrival, Attribute, read
 from collectors.report_mail.mail_drop import MailDropSettings
 from collectors.report_mail.mail_source import MailboxSettings
 from monitor.config.validation import did_you_mean
-from monitor.context import RunContext
 from monitor.database.tables import ReportMailbox
-from monitor.store import Store
+from monitor.facts import Store
+from monitor.intake.context import RunContext
 
 FRESH_SECONDS = 5.0  # how long what the inventory said is believed
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from collectors.observation import Evidence, Parked, Subject, Trace
 from monitor.database import partitions
 from monitor.database.tables import BatchRow, Daily, EvidenceRow, Hourly, ParkedRow, Reading, Run, TraceRow
-from monitor.store import Retention, Store
+from monitor.facts import Retention, Store
 from tests.monitor.conftest import Rows, T, batch, counted
 
 

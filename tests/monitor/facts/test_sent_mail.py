@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from collectors.observation import Batch, Subject, Trace
-from monitor.store.sent_mail import of_message, of_recipient
+from monitor.facts.deliveries import of_message, of_recipient
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from collectors.contract import Collector, CollectorError, Context, Reason
 from collectors.observation import Batch, Observation
-from monitor.store import Store, Taken
+from monitor.facts import Store, Taken
 
 log = logging.getLogger(__name__)
 

@@ -11,12 +11,12 @@ from typing import Any
 from pydantic import SecretStr
 
 from collectors.contract import Attribution, Clues, CollectorError, Mailbox, Reason, Target
-from monitor.attribution import directory
+from monitor.facts import Store, deliveries
+from monitor.intake.attribution import directory
 from monitor.inventory.items import Inventory
 from monitor.inventory.items import Mailbox as MailboxItem
 from monitor.inventory.rows import read_inventory
 from monitor.sender.token import keys_of
-from monitor.store import Store, sent_mail
 
 LATELY = timedelta(days=30)  # how long a delivery tells whose mail a recipient complains of
 
@@ -31,16 +31,16 @@ class SentMail:
 
     def of_message(self, message_id: str) -> Attribution | None:
         with self._store.reading_session() as session:
-            return sent_mail.of_message(session, message_id)
+            return deliveries.of_message(session, message_id)
 
     def of_recipient(self, address: str) -> Attribution | None:
         with self._store.reading_session() as session:
-            return sent_mail.of_recipient(session, self._store.recipient_hash(address), self._since)
+            return deliveries.of_recipient(session, self._store.recipient_hash(address), self._since)
 
     def campaigns(self, customer: str) -> Sequence[str]:
         if customer not in self._campaigns:
             with self._store.reading_session() as session:
-                self._campaigns[customer] = sent_mail.campaigns(session, customer)
+                self._campaigns[customer] = deliveries.campaigns(session, customer)
         return self._campaigns[customer]
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlmodel import col, select
 
 from monitor.database.tables import TraceRow
-from monitor.store import Store
+from monitor.facts import Store
 
 
 @dataclass(frozen=True, slots=True)

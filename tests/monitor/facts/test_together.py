@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from monitor.database.tables import BatchRow, Setting
-from monitor.store import Store
+from monitor.facts import Store
 from tests.monitor.conftest import Rows, T, batch, counted, listing, minutes
 
 

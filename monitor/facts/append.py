@@ -20,8 +20,8 @@ from collectors.observation import Batch, Evidence, Parked, Trace
 from monitor.database.bulk import stored, write_traces
 from monitor.database.engine import Engines, insert_into, table
 from monitor.database.tables import EPOCH, BatchRow, Cursor, EvidenceRow, ParkedRow
-from monitor.store.numbers import bounded, write_numbers
-from monitor.store.series_ids import INDEXED_LENGTH, SeriesIds, SeriesKey, clean, short
+from monitor.facts.numbers import bounded, write_numbers
+from monitor.facts.series_ids import INDEXED_LENGTH, SeriesIds, SeriesKey, clean, short
 from monitor.suppressions.rows import Suppressed, suppress, suppression_of
 
 TraceFields = tuple[object, ...]

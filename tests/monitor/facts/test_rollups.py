@@ -5,7 +5,7 @@ from collections import defaultdict
 from datetime import timedelta
 
 from monitor.database.tables import Daily, Hourly, Reading, RollupDue
-from monitor.store import Store
+from monitor.facts import Store
 from tests.monitor.conftest import Rows, T, batch, counted, listing, minutes
 
 

@@ -16,12 +16,12 @@ from collectors.observation import Batch
 from monitor.database import leases, schema
 from monitor.database.engine import Engines, table
 from monitor.database.tables import Cursor, Latest, Series
+from monitor.facts import retention, rollups, runs, windows
+from monitor.facts.append import Intake, Taken
+from monitor.facts.retention import Retention
+from monitor.facts.runs import Runs
+from monitor.facts.windows import Counts, Group
 from monitor.sender.recipient import customer_key, plain_address, recipient_ref
-from monitor.store import retention, rollups, runs, windows
-from monitor.store.intake import Intake, Taken
-from monitor.store.retention import Retention
-from monitor.store.runs import Runs
-from monitor.store.windows import Counts, Group
 
 DEFAULT_RETENTION = Retention()
 

@@ -16,10 +16,10 @@ from collectors.measures import MEASURES
 from collectors.observation import Batch
 from monitor.database.bulk import Slice, stored, write_counts, write_readings
 from monitor.database.tables import EPOCH
+from monitor.facts.latest import Told, load_latest, write_held
+from monitor.facts.series_ids import SeriesIds, SeriesKey
+from monitor.facts.states import Answer
 from monitor.listings.rows import write_listings
-from monitor.store.held import Answer
-from monitor.store.latest import Told, load_latest, write_held
-from monitor.store.series_ids import SeriesIds, SeriesKey
 
 Touched = dict[int, frozenset[SeriesKey]]  # by batch id
 

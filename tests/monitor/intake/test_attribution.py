@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from collectors.contract import Attribution, Clues
 from collectors.observation import Subject, Trace
-from monitor.attribution import CLUES, directory
-from monitor.context import RunContext
+from monitor.facts import Store
+from monitor.intake.attribution import CLUES, directory
+from monitor.intake.context import RunContext
 from monitor.inventory.difference import planned
 from monitor.inventory.items import Customer, Domain, Inventory, Ip, Stream
 from monitor.inventory.rows import apply_difference, read_inventory
 from monitor.sender.recipient import customer_key, recipient_ref
 from monitor.sender.token import keys_of, make_token
-from monitor.store import Store
 from tests.monitor.conftest import T, batch, counted
 
 

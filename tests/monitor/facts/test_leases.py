@@ -4,7 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-from monitor.store import Store
+from monitor.facts import Store
 from tests.monitor.conftest import T, minutes
 
 TTL = timedelta(minutes=5)

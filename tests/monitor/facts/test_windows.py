@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event
 
-from monitor.store import Store, windows
+from monitor.facts import Store, windows
 from tests.monitor.conftest import T, batch, counted, minutes
 
 

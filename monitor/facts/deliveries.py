@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 
 from collectors.contract import Attribution
 from monitor.database.tables import BatchRow, Series, TraceRow
-from monitor.store.series_ids import INDEXED_LENGTH
+from monitor.facts.series_ids import INDEXED_LENGTH
 
 _RECORDS = "events/"  # sources of delivery records begin so
 _MOST_ROWS = 100  # of one message

@@ -15,7 +15,7 @@ from monitor.database.tables import (
     Series,
     TraceRow,
 )
-from monitor.store import Store
+from monitor.facts import Store
 from tests.monitor.conftest import Rows, T, batch, counted, listing, minutes
 
 

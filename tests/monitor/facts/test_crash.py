@@ -6,7 +6,7 @@ import sys
 import time
 
 from monitor.database.tables import BatchRow, Hourly, Latest, Reading, Suppression, TraceRow
-from monitor.store import Store
+from monitor.facts import Store
 from tests.monitor.conftest import Rows
 from tests.places import ROOT
 
@@ -14,7 +14,7 @@ TAKER = """
 import sys
 from datetime import datetime, timedelta, timezone
 from collectors.observation import Batch, Observation, Subject, Trace
-from monitor.store import Store
+from monitor.facts import Store
 
 store = Store(sys.argv[1])
 number = (store.cursor("taker", "place") or {"number": 0})["number"]

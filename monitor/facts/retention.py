@@ -29,7 +29,7 @@ from monitor.database.tables import (
     Series,
     TraceRow,
 )
-from monitor.store.rollups import pruned_to, roll_up, set_pruned_to
+from monitor.facts.rollups import pruned_to, roll_up, set_pruned_to
 
 _ROWS = 5_000  # per transaction
 

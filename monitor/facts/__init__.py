@@ -1,0 +1,8 @@
+"""Everything Vigie keeps: see README.md."""
+
+from monitor.facts.append import Taken
+from monitor.facts.retention import Retention
+from monitor.facts.runs import Runs
+from monitor.facts.store import Store
+
+__all__ = ["Retention", "Runs", "Store", "Taken"]
