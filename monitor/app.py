@@ -32,14 +32,14 @@ from monitor.intake.run import Runner, Tally
 from monitor.inventory.difference import planned
 from monitor.inventory.file import load_inventory
 from monitor.inventory.rows import apply_difference, read_inventory
-from monitor.judging import Judge
-from monitor.judging.brakes import Limits
+from monitor.jobs.schedule import LEASE, Schedule, Work
+from monitor.judging.run import Judge
+from monitor.judging.suspend import Limits
 from monitor.notify.chat import Chat
 from monitor.notify.message import Receiver
 from monitor.notify.worker import Worker
 from monitor.restrictions.follow import GateIndex
-from monitor.rules import load_rules
-from monitor.schedule import LEASE, Schedule, Work
+from monitor.rules.load import load_rules
 
 log = logging.getLogger(__name__)
 

@@ -15,29 +15,29 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monitor.access.keys import Caller
-from monitor.api import (
+from monitor.api.access import Access, all_customers, require
+from monitor.api.body import bounded
+from monitor.api.decision import DecisionCalls
+from monitor.api.problem import answer_with_problems
+from monitor.api.routes import (
     abuse,
-    brakes,
     events,
+    facts,
     fbl,
     incidents,
     inventory,
-    look,
     mail,
     operation,
     sender,
     snapshot,
     suppressions,
+    suspensions,
 )
-from monitor.api.access import Access, all_customers, require
-from monitor.api.body import bounded
-from monitor.api.hot import DecisionCalls
-from monitor.api.problem import answer_with_problems
 from monitor.api.services import Services
 from monitor.restrictions.follow import follow
 
 ROUTERS = (
-    snapshot, events, mail, brakes, incidents, look, inventory, suppressions, fbl, abuse, sender, operation,
+    snapshot, events, mail, suspensions, incidents, facts, inventory, suppressions, fbl, abuse, sender, operation,
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from monitor.config.load import load_config
 from monitor.config.yaml_file import ConfigError, ConfigErrors
 from monitor.inventory.faults import notes
 from monitor.inventory.file import load_inventory
-from monitor.rules import load_rules
+from monitor.rules.load import load_rules
 
 
 @click.command("check-config")

@@ -23,7 +23,7 @@ from monitor.commands.stored import (
 from monitor.database.tables import FblEnrolment
 from monitor.feedback_loops.enrolments import EVERYTHING, Kind, State
 from monitor.feedback_loops.rows import Wish, drop_enrolment, enrolments, gaps_now, set_enrolment
-from monitor.judging.fbl_silence import silence_verdicts
+from monitor.judging.feed_evidence import silence_verdicts
 
 _STATES = [state.value for state in State]
 

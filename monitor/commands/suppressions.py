@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from monitor.api.suppressions import MOST_AT_ONCE, MOST_IMPORTED, shown
+from monitor.api.routes.suppressions import MOST_AT_ONCE, MOST_IMPORTED, shown
 from monitor.commands.failing import Failure
 from monitor.commands.stored import actor, config_option, json_option, print_json, stored, utc_now
 from monitor.database.tables import Suppression

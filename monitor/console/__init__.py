@@ -1,6 +1,6 @@
 """Server-rendered pages for people: what is wrong now, why, and what to do next."""
 
 from monitor.console.page import Console
-from monitor.console.pages import build_pages
+from monitor.console.pages.now_incidents_runs import build_pages
 
 __all__ = ["Console", "build_pages"]

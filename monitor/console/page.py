@@ -18,7 +18,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from monitor.console import words
+from monitor.console import filters
 from monitor.facts import Store
 from monitor.rules.model import AnyRule
 
@@ -52,7 +52,7 @@ class Renderer:
             loader=PackageLoader("monitor.console", "."), autoescape=True, undefined=StrictUndefined,
             trim_blocks=True, lstrip_blocks=True,
         )
-        self._templates.filters.update(words.FILTERS)
+        self._templates.filters.update(filters.FILTERS)
         self._templates.globals["css"] = Markup(css)  # noqa: S704 - our own file, nothing from outside
 
     def __call__(self, template: str, now: datetime, **shown: Any) -> HTMLResponse:

@@ -20,8 +20,8 @@ from monitor.access.keys import make_key
 from monitor.app import Application
 from monitor.config.load import load_config
 from monitor.demo import files
-from monitor.demo.dns_server import DnsblServer
-from monitor.demo.imap_server import ImapServer
+from monitor.demo.servers.dns import DnsblServer
+from monitor.demo.servers.imap import ImapServer
 from monitor.demo.show import Show
 from monitor.demo.story import TICK_SECONDS, ZONES, Story
 from monitor.demo.world import Sender, Web

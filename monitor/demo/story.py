@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from monitor.demo.dns_server import DnsblServer
+from monitor.demo.servers.dns import DnsblServer
 from monitor.demo.world import Sender
 
 TICK_SECONDS = 0.5

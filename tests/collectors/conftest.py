@@ -2,7 +2,7 @@
 
 import pytest
 
-from monitor.demo.imap_server import ImapServer
+from monitor.demo.servers.imap import ImapServer
 from tests.servers.dovecot import Dovecot
 
 

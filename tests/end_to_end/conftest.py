@@ -6,8 +6,8 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from monitor.demo.dns_server import DnsblServer
-from monitor.demo.imap_server import ImapServer
+from monitor.demo.servers.dns import DnsblServer
+from monitor.demo.servers.imap import ImapServer
 from tests.servers.chat import ChatHook
 from tests.servers.service import Service, free_port
 

@@ -15,7 +15,7 @@ from imapclient import IMAPClient, SocketTimeout
 from collectors.clients import mailbox as door_module
 from collectors.clients.mailbox import MailboxDoor, arrivals, groups
 from collectors.contract import CollectorError, Mailbox, Reason
-from monitor.demo.imap_server import ImapServer
+from monitor.demo.servers.imap import ImapServer
 from tests.servers.dovecot import Dovecot
 
 PASSWORD = Dovecot.password

@@ -18,7 +18,7 @@ from collectors.report_mail import mail_source
 from collectors.report_mail.facts.whose import tokens
 from collectors.report_mail.feedback_loop import FeedbackLoop
 from collectors.report_mail.mail_source import MailboxSettings
-from monitor.demo.imap_server import ImapServer
+from monitor.demo.servers.imap import ImapServer
 from tests.places import SHARED_DATA
 from tests.servers.dovecot import Dovecot
 

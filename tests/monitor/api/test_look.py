@@ -86,7 +86,7 @@ def test_the_process_says_that_it_lives_and_that_it_is_ready(vigie):
 
 def test_errors_of_every_kind_are_problems(vigie, monkeypatch, caplog):
     anybody, reader = vigie.client(), vigie.client("read")
-    monkeypatch.setattr("monitor.api.look.find_traces", lambda *_: 1 / 0)
+    monkeypatch.setattr("monitor.api.routes.facts.find_traces", lambda *_: 1 / 0)
     answers = [
         anybody.get("/nowhere"),
         anybody.delete("/v1/incidents"),

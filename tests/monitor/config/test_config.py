@@ -19,7 +19,7 @@ from monitor.config.load import load_config, read_rules
 from monitor.config.quantities import duration_text, parse_duration, parse_share
 from monitor.config.yaml_file import ConfigError, ConfigErrors
 from monitor.inventory.file import load_inventory
-from monitor.rules import load_rules
+from monitor.rules.load import load_rules
 from tests.places import ROOT
 
 HERE = Path(__file__).parent

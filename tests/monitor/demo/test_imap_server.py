@@ -1,7 +1,7 @@
 import pytest
 from imapclient import IMAPClient
 
-from monitor.demo.imap_server import ImapServer
+from monitor.demo.servers.imap import ImapServer
 
 MAIL = b"From: feedback@example.org\r\nSubject: report\r\n\r\n8 bit: \xff\r\n"
 

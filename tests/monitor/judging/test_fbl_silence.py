@@ -6,11 +6,11 @@ from sqlmodel import select
 from collectors.observation import Batch, Observation, Subject
 from monitor.config.load import read_rules
 from monitor.database.tables import FblEnrolment, Incident, ReportMailbox
-from monitor.judging import Judge
-from monitor.judging.fbl_silence import silence_facts
+from monitor.judging.feed_evidence import silence_facts
+from monitor.judging.run import Judge
 from monitor.restrictions.suspensions import hold, lift
-from monitor.rules import SHIPPED
-from monitor.rules.fbl_silence import judge_silence
+from monitor.rules.conditions.shortfall import judge_silence
+from monitor.rules.load import SHIPPED
 from monitor.rules.model import FblSilenceRule
 
 NOW = datetime(2026, 1, 30, 12, tzinfo=UTC)

@@ -8,8 +8,8 @@ from collectors.observation import Subject
 from monitor.database.tables import Incident, Outbox, Transition
 from monitor.incidents.changes import acknowledge
 from monitor.incidents.silences import silence
-from monitor.judging import Judge
-from monitor.judging.brakes import Limits
+from monitor.judging.run import Judge
+from monitor.judging.suspend import Limits
 from monitor.restrictions.suspensions import lift
 from monitor.rules.model import RULE
 from tests.monitor.judging.world import CHAT, START, World

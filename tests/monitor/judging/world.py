@@ -6,8 +6,8 @@ from sqlmodel import select
 
 from collectors.observation import Batch, Observation, Subject
 from monitor.database.tables import Customer, Incident, Outbox, Pool, SendingIp, Stream, Suspension
-from monitor.judging import Judge
-from monitor.judging.brakes import Limits
+from monitor.judging.run import Judge
+from monitor.judging.suspend import Limits
 from monitor.notify.message import Receiver
 
 START = datetime(2026, 1, 5, 12, tzinfo=UTC)

@@ -5,8 +5,8 @@ import pytest
 from collectors.dnsbl.catalogue import load_catalogue
 from monitor.config.load import load_config
 from monitor.config.yaml_file import ConfigErrors
-from monitor.rules import load_rules
-from monitor.rules.kinds import KINDS
+from monitor.rules.conditions.table import KINDS
+from monitor.rules.load import load_rules
 
 
 def rules(tmp_path, text):

@@ -12,7 +12,7 @@ from collectors.dnsbl.facts import canary_observations
 from collectors.observation import Observation, Subject
 from monitor.config.load import read_rules
 from monitor.database.tables import Incident, Listing, Outbox, ReportMailbox, Suspension
-from monitor.rules import SHIPPED
+from monitor.rules.load import SHIPPED
 from monitor.rules.model import RULE
 from tests.monitor.judging.world import World
 
@@ -170,7 +170,7 @@ def test_a_list_taken_out_of_the_configuration_ends_its_incident(lookout, monkey
     lookout.begin()
     for _ in range(14):
         lookout.sweep(ill={"list-7": Reason.CANARY_FAILED})
-    monkeypatch.setattr("tests.monitor.judging.test_blindness.LISTS", LISTS[:7])
+    monkeypatch.setattr("tests.monitor.judging.test_own_health.LISTS", LISTS[:7])
     lookout.wait(hours=12)
     lookout.sweep()
     assert ("list-unusable", "firing") in {(row.rule, row.state) for row in lookout.open()}

@@ -17,7 +17,7 @@ from monitor.api.services import Services
 from monitor.database.tables import FblEnrolment
 from monitor.feedback_loops.enrolments import Kind, State
 from monitor.feedback_loops.rows import Wish, drop_enrolment, enrolments, gaps_now, set_enrolment
-from monitor.judging.fbl_silence import silence_verdicts
+from monitor.judging.feed_evidence import silence_verdicts
 
 router = APIRouter(tags=["feedback loops"])
 Reads = Annotated[Caller, Depends(require("read"))]

@@ -6,16 +6,16 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from monitor.rules.blindness import (
+from monitor.rules.conditions.listing import judge_allow_lost, judge_listings, judge_scores
+from monitor.rules.conditions.own_health import (
     judge_clock,
     judge_lists_unusable,
     judge_mailboxes,
     judge_own_network,
     judge_staleness,
 )
-from monitor.rules.fbl_silence import judge_silence
-from monitor.rules.judge import judge_rates
-from monitor.rules.listed import judge_allow_lost, judge_listings, judge_scores
+from monitor.rules.conditions.ratio import judge_rates
+from monitor.rules.conditions.shortfall import judge_silence
 from monitor.rules.model import (
     AllowListingLostRule,
     AnyRule,

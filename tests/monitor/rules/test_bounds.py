@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta, binom
 
-from monitor.series import lower_bound, rate, upper_bound
+from monitor.rules.bounds import lower_bound, rate, upper_bound
 
 
 @settings(deadline=None, max_examples=300)

@@ -9,7 +9,7 @@ from collectors.providers import providers
 from monitor.abuse.rows import case, cases, history
 from monitor.console.page import Console, Renderer
 from monitor.feedback_loops.rows import enrolments, gaps_now
-from monitor.judging.fbl_silence import silence_verdicts
+from monitor.judging.feed_evidence import silence_verdicts
 
 _MOST_CASES, _MOST_CLOSED = 500, 50
 

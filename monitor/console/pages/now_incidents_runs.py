@@ -6,9 +6,9 @@ from fastapi import APIRouter, HTTPException
 from fastapi.responses import HTMLResponse
 from sqlmodel import col, select
 
-from monitor.console.desk import desk_pages
+from monitor.console.overview import brakes_of, recent_runs, take_picture, trouble
 from monitor.console.page import Console, Renderer
-from monitor.console.picture import brakes_of, recent_runs, take_picture, trouble
+from monitor.console.pages.feedback_loops_and_abuse import desk_pages
 from monitor.database.tables import Incident, Outbox, Transition
 
 _REFRESH_SECONDS = 5

@@ -18,7 +18,7 @@ from monitor.database.tables import Daily, FblEnrolment, Reading, ReportMailbox,
 from monitor.facts import Store
 from monitor.facts.windows import Counts as StoredCounts
 from monitor.feedback_loops.enrolments import State
-from monitor.rules.fbl_silence import Day, SilenceFact, judge_silence
+from monitor.rules.conditions.shortfall import Day, SilenceFact, judge_silence
 from monitor.rules.model import AnyRule, FblSilenceRule
 from monitor.rules.verdict import Verdict
 

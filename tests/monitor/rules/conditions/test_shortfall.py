@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 from scipy.stats import poisson
 
-from monitor.rules.fbl_silence import Day, SilenceFact, judge_silence, poisson_at_most
+from monitor.rules.conditions.shortfall import Day, SilenceFact, judge_silence, poisson_at_most
 from monitor.rules.model import FblSilenceRule
 
 NOW = datetime(2026, 1, 30, 12, tzinfo=UTC)

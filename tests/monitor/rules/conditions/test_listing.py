@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from monitor.notify.message import next_steps
-from monitor.rules.listed import judge_allow_lost, judge_listings, judge_scores
+from monitor.rules.conditions.listing import judge_allow_lost, judge_listings, judge_scores
 from monitor.rules.model import RULE
 from monitor.rules.verdict import Answer, ListingFact, Place, ScoreFact, StateFact
 

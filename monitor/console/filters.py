@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from markupsafe import Markup
 
 from monitor.notify.message import brake_text, lasted, where
-from monitor.rules.judge import percent
+from monitor.rules.conditions.ratio import percent
 
 
 def clock(at: datetime, now: datetime) -> Markup:

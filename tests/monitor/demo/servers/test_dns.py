@@ -5,7 +5,7 @@ import dns.message
 import dns.query
 import pytest
 
-from monitor.demo.dns_server import DnsblServer
+from monitor.demo.servers.dns import DnsblServer
 
 
 @pytest.fixture

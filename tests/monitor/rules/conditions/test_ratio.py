@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from monitor.rules.judge import judge_rate
+from monitor.rules.conditions.ratio import judge_rate
 from monitor.rules.model import RULE
 from monitor.rules.verdict import Answer, RateFacts
 

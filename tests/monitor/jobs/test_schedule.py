@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from monitor.schedule import Schedule, Work
+from monitor.jobs.schedule import Schedule, Work
 from tests.servers.service import eventually
 
 

@@ -25,8 +25,8 @@ from monitor.database.tables import (
 )
 from monitor.facts import Store
 from monitor.facts.runs import Runs
-from monitor.judging.fbl_silence import silence_facts
-from monitor.rules.kinds import FactsName
+from monitor.judging.feed_evidence import silence_facts
+from monitor.rules.conditions.table import FactsName
 from monitor.rules.model import AllowListingLostRule, AnyRule, ComplaintRateRule, ListScoreRule
 from monitor.rules.verdict import (
     CanaryFact,

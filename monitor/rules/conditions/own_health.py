@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from monitor.rules.model import ClockRule, ListUnusableRule, MailboxUnreadRule, OwnNetworkRule, StalenessRule
+from monitor.rules.model import (
+    ClockRule,
+    ListUnusableRule,
+    MailboxUnreadRule,
+    OwnNetworkRule,
+    StalenessRule,
+)
 from monitor.rules.verdict import Answer, CanaryFact, ClockFact, MailboxFact, RunsFact, Verdict
 
 _STALE_TURNS = 3

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from monitor.rules.blindness import (
+from monitor.rules.conditions.own_health import (
     judge_clock,
     judge_lists_unusable,
     judge_mailboxes,

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from monitor.rules.bounds import Rate, rate
 from monitor.rules.model import ComplaintRateRule
 from monitor.rules.verdict import Answer, Group, Member, RateFacts, Verdict
-from monitor.series import Rate, rate
 
 
 def judge_rates(rule: ComplaintRateRule, facts: Iterable[RateFacts], now: datetime) -> list[Verdict]:

@@ -1,0 +1,1 @@
+"""What HTTP offers, a file per feature; each only translates."""

@@ -1,0 +1,1 @@
+"""Servers of the loopback world: DNS and IMAP."""

@@ -1,0 +1,223 @@
+"""One pass: what do the rules say of the facts now, and what changes?
+
+Facts are read in a snapshot, judged purely, and every change is written in a transaction of its own with
+its transition, brakes and outbox rows. A pass that dies half-way is finished by the next one. One process
+passes at a time (the caller holds the lease).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlmodel import Session, col, select
+
+from monitor.database.tables import Incident
+from monitor.database.transitions import new_id
+from monitor.facts import Store
+from monitor.incidents.changes import moved
+from monitor.incidents.states import Progress, State, Timing, step
+from monitor.judging import enqueue, suspend
+from monitor.judging.case import Case
+from monitor.judging.evidence import Facts
+from monitor.notify import message
+from monitor.notify.message import Receiver
+from monitor.restrictions.suspensions import expire, in_force, take_off
+from monitor.rules.conditions.table import KINDS
+from monitor.rules.model import AnyRule, ComplaintRateRule
+from monitor.rules.verdict import Answer, Group, Verdict
+
+LONGEST_WAIT = timedelta(seconds=60)
+SHORTEST_WAIT = timedelta(milliseconds=200)
+_TELLING = frozenset({Answer.BREACH, Answer.BETWEEN})  # of the trouble itself: an incident keeps their words
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """The rules, whom to tell, and how far automation may go."""
+
+    store: Store
+    rules: Sequence[AnyRule]
+    receivers: Sequence[Receiver] = ()
+    limits: suspend.Limits = field(default_factory=suspend.Limits)
+    console_url: str = ""
+    # why complaints cannot be believed to be complete now (None: they can)
+    stale_complaints: Callable[[datetime], str | None] = lambda _: None
+    intervals: Mapping[str, timedelta] = field(default_factory=dict)  # how often each configured collector runs
+
+    def judge_all(self, now: datetime, measures: Collection[str] | None = None) -> timedelta:
+        """Judge every rule, or those the given measures touch; returns how long the next pass may wait."""
+        with self.store.reading_session() as session:
+            due = any(brake.until is not None and brake.until <= now for brake in in_force(session))
+        if due:
+            with self.store.session() as session:
+                expire(session, now)
+        self._end_orphans(now)
+        facts = Facts(self.store, now, self.stale_complaints, self.intervals)
+        for rule in self.rules:
+            if rule.enabled and (measures is None or KINDS[rule.kind].measures & set(measures)):
+                for verdict in self._verdicts(rule, facts):
+                    self._apply(rule, verdict, now)
+        return self._wait(now)
+
+    def _verdicts(self, rule: AnyRule, facts: Facts) -> list[Verdict]:
+        """Those that may change anything: of what is in breach, and of what has an open incident."""
+        kind = KINDS[rule.kind]
+        with self.store.reading_session() as session:
+            open_groups = [tuple(row.subject.items()) for row in _open(session, rule.id)]
+        verdicts = kind.judge(rule, facts.of(kind.facts, rule, open_groups), facts.now)
+        judged = {verdict.group for verdict in verdicts}
+        gone = [Verdict(group, Answer.CLEAR, kind.gone) for group in open_groups if group not in judged]
+        known = set(open_groups)
+        return [each for each in verdicts if each.answer is Answer.BREACH or each.group in known] + gone
+
+    def _apply(self, rule: AnyRule, verdict: Verdict, now: datetime) -> None:
+        timing = Timing(rule.for_, rule.keep)
+        with self.store.reading_session() as session:
+            incident = _find(session, rule.id, verdict.group)
+            before = _progress(incident)
+            after = step(before, verdict.answer, now, timing)
+            if incident is None:
+                settled = after.state is State.OK
+            else:
+                case = Case(session, rule, incident, verdict, now)
+                settled = before == after and _says_the_same(case) and not _unsettled(case)
+        if settled:
+            return
+        with self.store.session() as session:
+            incident = _find(session, rule.id, verdict.group, lock=True) or _new(rule, verdict, now)
+            self._move(Case(session, rule, incident, verdict, now), after)
+
+    def _move(self, case: Case, after: Progress) -> None:
+        incident, verdict = case.incident, case.verdict
+        before = incident.state
+        state = State.OK if _fell_quiet(case) else after.state
+        incident.state, incident.judged_at = state.value, case.now
+        incident.elapsed_seconds, incident.counted_to = after.elapsed.total_seconds(), after.counted_to
+        incident.unknown_reason, incident.severity = verdict.reason, case.severity
+        if verdict.answer in _TELLING or not incident.summary:
+            incident.summary, incident.evidence = verdict.summary, dict(verdict.evidence)
+        if state is State.FIRING and incident.fired_at is None:
+            incident.fired_at = case.now
+        case.session.add(incident)
+        if before != state:
+            moved(case.session, incident, (before, state.value), why=verdict.summary, actor=incident.rule, now=case.now)
+        case.session.flush()
+        if state is State.OK:
+            self._end(case, _end_reason(verdict))
+        elif state is State.FIRING:
+            self._fire(case)
+
+    def _fire(self, case: Case) -> None:
+        refused = suspend.reconcile(case, self.store, self.limits)
+        case.session.flush()
+        event = enqueue.due_event(case)
+        if event is None:
+            return
+        incident = case.incident
+        text = message.firing(
+            incident, case.brakes_in_force(), refused, case.advice, self.console_url, grown=event == "grown"
+        )
+        enqueue.write(case, event, text, enqueue.routes(self.receivers, incident))
+        incident.told_at = case.now
+        incident.told_members = sorted({*incident.told_members, *enqueue.worth_telling(case)})
+        case.session.add(incident)
+
+    def _end(self, case: Case, why: str) -> None:
+        incident = case.incident
+        incident.ended_at, incident.open_key = case.now, incident.id
+        for brake in case.brakes_in_force():
+            take_off(case.session, brake, actor=incident.rule, reason=why, now=case.now)
+        text = message.resolved(incident, why, self.console_url)
+        enqueue.write(case, "resolved", text, enqueue.told(case.session, incident))
+        case.session.add(incident)
+
+    def _end_orphans(self, now: datetime) -> None:
+        """End what a rule opened that is configured no more: nobody would ever judge it again."""
+        known = {rule.id: rule for rule in self.rules if rule.enabled}
+        with self.store.reading_session() as session:
+            orphans = [row.id for row in _open(session) if row.rule not in known]
+        for incident_id in orphans:
+            with self.store.session() as session:
+                incident = session.get(Incident, incident_id)
+                if incident is None or incident.ended_at is not None:
+                    continue
+                why = f"rule {incident.rule} is no longer configured"
+                gone = Verdict(tuple(incident.subject.items()), Answer.CLEAR, why)
+                moved(session, incident, (incident.state, State.OK.value), why=why, actor="configuration", now=now)
+                incident.state = State.OK.value
+                self._end(Case(session, None, incident, gone, now), why)
+
+    def _wait(self, now: datetime) -> timedelta:
+        """Until the next timer or brake runs out, at most a minute."""
+        timers = {rule.id: {State.PENDING: rule.for_, State.RECOVERING: rule.keep} for rule in self.rules}
+        waits = [LONGEST_WAIT]
+        with self.store.reading_session() as session:
+            waits += [brake.until - now for brake in in_force(session) if brake.until is not None]
+            for row in _open(session):
+                needed = timers.get(row.rule, {}).get(State(row.state))
+                if needed is not None and row.counted_to is not None:
+                    waits.append(needed - timedelta(seconds=row.elapsed_seconds))
+        return max(min(waits), SHORTEST_WAIT)
+
+
+def _says_the_same(case: Case) -> bool:
+    incident, verdict = case.incident, case.verdict
+    summary = verdict.summary if verdict.answer in _TELLING else incident.summary
+    said = (incident.summary, incident.severity, incident.unknown_reason)
+    return said == (summary, case.severity, verdict.reason)
+
+
+def _unsettled(case: Case) -> bool:
+    """Whether an incident whose state stays wants something done: a brake, a message, its quiet end."""
+    if case.incident.state == State.FIRING and (
+        suspend.gone(case) or suspend.wanting(case) or enqueue.due_event(case)
+    ):
+        return True
+    return _fell_quiet(case)
+
+
+def _fell_quiet(case: Case) -> bool:
+    """Its brake has ended by itself, and then nothing was sent for so long that nothing is left to judge."""
+    rule, fired_at = case.rule, case.incident.fired_at
+    if not isinstance(rule, ComplaintRateRule) or case.verdict.reason != "no_data" or fired_at is None:
+        return False
+    ends = [brake.lifted_at for brake in case.brakes()]
+    if any(end is None for end in ends):
+        return False
+    quiet_since = max([fired_at, *(end for end in ends if end is not None)])
+    return case.now - quiet_since >= rule.quiet_for
+
+
+def _open(session: Session, rule: str | None = None) -> list[Incident]:
+    query = select(Incident).where(col(Incident.ended_at).is_(None))
+    return list(session.exec(query if rule is None else query.where(Incident.rule == rule)))
+
+
+def _find(session: Session, rule: str, group: Group, *, lock: bool = False) -> Incident | None:
+    query = select(Incident).where(Incident.rule == rule, Incident.open_key == subject_key(group))
+    return session.exec(query.with_for_update() if lock else query).first()
+
+
+def subject_key(group: Group) -> str:
+    """One text per group, in the rule's order."""
+    return "|".join(f"{name}={value}" for name, value in group) or "everything"
+
+
+def _new(rule: AnyRule, verdict: Verdict, now: datetime) -> Incident:
+    key = subject_key(verdict.group)
+    return Incident(
+        id=new_id("inc"), rule=rule.id, subject_key=key, open_key=key, subject=dict(verdict.group),
+        state=State.OK.value, severity=verdict.severity or rule.severity, started_at=now, judged_at=now,
+    )
+
+
+def _progress(incident: Incident | None) -> Progress:
+    if incident is None:
+        return Progress()
+    return Progress(State(incident.state), timedelta(seconds=incident.elapsed_seconds), incident.counted_to)
+
+
+def _end_reason(verdict: Verdict) -> str:
+    return "no mail any more, so nothing to judge" if verdict.answer is Answer.UNKNOWN else verdict.summary

@@ -1,0 +1,1 @@
+"""What each condition says of facts: pure functions, one file per kind."""
