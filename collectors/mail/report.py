@@ -212,6 +212,7 @@ def _recipient(one: Recipient) -> dict[str, Any]:
         "address": one.address,
         "action": one.action,
         "status": one.status,
+        "judged_status": one.judgement.judged_status,
         "reply_code": one.judgement.reply_code,
         "diagnostic": one.diagnostic,
         "category": one.judgement.category,

@@ -11,8 +11,10 @@ import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -38,6 +40,28 @@ _ABOUT_SENDER = frozenset({
 })
 
 
+NEAR = 60  # characters around a phrase in which a word of its `unless` counts
+_MOST_HITS = 5  # of one phrase in one text that are looked at
+_GONE = frozenset({"invalid_recipient", "domain_not_found", "disabled"})
+
+
+class Belief(IntEnum):
+    """Which words about a recipient count in one refusal."""
+
+    NONE = 0
+    PLAIN = 1  # for the category; for "gone for good" only those of rows that leave no doubt
+    ALL = 2
+
+
+class Known(NamedTuple):
+    """What is known of a refusal beside its words."""
+
+    status: str | None
+    reply: str | None
+    provider: str | None
+    belief: Belief
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One way of refusing. `codes` are the provider's own; an empty condition holds for every refusal."""
@@ -50,8 +74,11 @@ class Row:
     what_to_do: str
     provider: str | None = None
     only_there: bool = False  # the words mean this only at that provider
+    plain: bool = False  # the words leave no doubt, whatever the status
+    vague: bool = False  # the words count only where the status speaks of recipients
     match: tuple[re.Pattern[str], ...] = ()
-    unless: tuple[re.Pattern[str], ...] = ()
+    unless: tuple[re.Pattern[str], ...] = ()  # near the phrase
+    unless_anywhere: tuple[re.Pattern[str], ...] = ()
     codes: tuple[str, ...] = ()
     status: tuple[str, ...] = ()
     reply: tuple[str, ...] = ()
@@ -59,16 +86,35 @@ class Row:
     example: str = ""
     source: str = ""
 
-    def fits(self, said: str, known: tuple[str | None, str | None, str | None]) -> bool:
-        """Whether everything but the matched phrase itself agrees."""
-        status, reply, provider = known
-        if self.status and not (status or "").startswith(self.status):
+    def applies(self, known: Known) -> bool:
+        """Whether codes, provider and the step that was refused agree."""
+        if self.status and not (known.status or "").startswith(self.status):
             return False
-        if self.reply and not (reply or "").startswith(self.reply):
+        if self.reply and not (known.reply or "").startswith(self.reply):
             return False
-        if self.only_there and provider != self.provider:
+        if self.only_there and known.provider != self.provider:
             return False
-        return not any(pattern.search(said) for pattern in self.unless)
+        if self.hard or self.category in _GONE:
+            return known.belief >= (Belief.ALL if self.vague else Belief.PLAIN)
+        return True
+
+    def is_hard(self, known: Known) -> bool:
+        """Whether a recipient refused in these words is gone for good."""
+        return self.hard and (self.plain or self.id is None or known.belief is Belief.ALL)
+
+    def vetoed(self, text: str, start: int, end: int) -> bool:
+        """Whether words near the phrase at `start` to `end` take its meaning away."""
+        if self.hard and not self.provider and _in_link(text, start):
+            return True
+        first, last = max(0, start - NEAR), end + NEAR
+        if any(pattern.search(text, first, last) for pattern in self.unless):
+            return True
+        return any(pattern.search(text) for pattern in self.unless_anywhere)
+
+
+def _in_link(text: str, place: int) -> bool:
+    word = text[text.rfind(" ", 0, place) + 1 : place]
+    return "//" in word or word.startswith("www.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +130,7 @@ class Table:
     categories: Mapping[str, Row]
     statuses: Mapping[str, str]
     replies: Mapping[str, str]
+    status_of: Mapping[str, str]  # the enhanced status of each category, for refusals that state none
     rows: list[Row] = field(default_factory=list)
     own_codes: list[tuple[str, OwnCodes]] = field(default_factory=list)  # each hint with what it hints at
     hosts: dict[str, str] = field(default_factory=dict)
@@ -95,41 +142,45 @@ class Table:
         """The provider whose host this is, by the longest known ending of its name."""
         labels = (remote or "").lower().rstrip(".").split(".")[-6:]
         for start in range(len(labels)):
-            found = self.hosts.get(".".join(labels[start:]))
-            if found:
-                return found
+            provider = self.hosts.get(".".join(labels[start:]))
+            if provider:
+                return provider
         return None
 
-    def first(self, said: str, known: tuple[str | None, str | None, str | None]) -> Row:
+    def first(self, text: str, known: Known) -> Row:
         """The row that explains this refusal; the codes' own meaning where no row does."""
-        return self._by_code(said, known) or self._by_phrase(said, known) or self._by_number(known)
+        return self._by_code(text, known) or self._by_phrase(text, known) or self._by_number(known)
 
-    def _by_code(self, said: str, known: tuple[str | None, str | None, str | None]) -> Row | None:
+    def _by_code(self, text: str, known: Known) -> Row | None:
         for hint, own in self.own_codes:
-            if hint in said:
-                for hit in own.pattern.finditer(said):
+            if hint in text:
+                for hit in own.pattern.finditer(text):
                     row = own.rows.get(hit[1])
-                    if row and row.fits(said, known):
+                    if row and row.applies(known) and not row.vetoed(text, hit.start(), hit.end()):
                         return row
         return None
 
-    def _by_phrase(self, said: str, known: tuple[str | None, str | None, str | None]) -> Row | None:
+    def _by_phrase(self, text: str, known: Known) -> Row | None:
         places: set[int] = set()
-        for word in _LETTERS.findall(said):
+        for word in _LETTERS.findall(text):
             if word in self.by_word:
                 places.update(self.by_word[word])
-        if not said.isascii():
+        if not text.isascii():
             places.update(self.wordless)
         for place in sorted(places):
             pattern, row = self.phrases[place]
-            if pattern.search(said) and row.fits(said, known):
-                return row
+            if row.applies(known):
+                for hit in islice(pattern.finditer(text), _MOST_HITS):
+                    if not row.vetoed(text, hit.start(), hit.end()):
+                        return row
         return None
 
-    def _by_number(self, known: tuple[str | None, str | None, str | None]) -> Row:
-        status, reply, _ = known
-        said = self.statuses.get(status[2:]) if status else None
-        return self.categories[said or self.replies.get(reply or "", "unknown")]
+    def _by_number(self, known: Known) -> Row:
+        meant = self.statuses.get(known.status[2:]) if known.status else None
+        category = meant or self.replies.get(known.reply or "", "unknown")
+        if known.belief is Belief.NONE and category in {*_GONE, "unknown"}:
+            category = "policy"  # the sender was refused
+        return self.categories[category]
 
 
 def _scope(category: str, own: dict[str, str]) -> tuple[tuple[str, re.Pattern[str]], ...]:
@@ -141,20 +192,21 @@ def _scope(category: str, own: dict[str, str]) -> tuple[tuple[str, re.Pattern[st
 def _row(raw: dict[str, Any], block: dict[str, Any], default: Row) -> Row:
     raw = {**{key: block[key] for key in ("provider", "only_there", "source") if key in block}, **raw}
     scope = _scope(raw["category"], raw.pop("scope", {}))
-    for name in ("match", "unless"):
+    for name in ("match", "unless", "unless_anywhere"):
         raw[name] = tuple(compiled(phrase) for phrase in raw.get(name, ()))
     for name in ("codes", "status", "reply"):
         raw[name] = tuple(raw.get(name, ()))
-    said = {name: getattr(default, name) for name in ("hard", "meaning", "who_acts", "what_to_do")}
-    return Row(**{**said, **raw}, scope=scope)
+    usual = {name: getattr(default, name) for name in ("hard", "meaning", "who_acts", "what_to_do")}
+    usual["plain"] = bool(raw.get("provider"))
+    return Row(**{**usual, **raw}, scope=scope)
 
 
 def load(main: dict[str, Any], blocks: list[dict[str, Any]]) -> Table:
     categories = {
-        name: Row(id=None, category=name, scope=_scope(name, {}), **said)
-        for name, said in main["categories"].items()
+        name: Row(id=None, category=name, scope=_scope(name, {}), **usual)
+        for name, usual in main["categories"].items()
     }
-    built = Table(categories, main["statuses"], main["replies"])
+    built = Table(categories, main["statuses"], main["replies"], main["status_of"])
     for block in blocks:
         rows = [_row(raw, block, categories[raw["category"]]) for raw in block["rows"]]
         built.hosts.update(dict.fromkeys(block.get("hosts", ()), block.get("provider", "")))

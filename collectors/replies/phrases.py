@@ -24,6 +24,7 @@ _ADDRESS = re.compile(r"<?[^\s<>@,;:()\"\[\]]{1,64}@[\w.\-]{1,255}>?")
 _GONE = {ord(mark): None for mark in "'\u2019\u2018\u00b4`"}
 _SPACES = {ord(mark): " " for mark in ':;,"()[]<>{}!?*|\u201c\u201d\u00ab\u00bb'}
 _WORD = re.compile(r"[^\W\d_]+")
+_REQUESTED = re.compile(r"requested (?:mail )?action (?:not taken|aborted) mailbox unavailable")
 
 Words = frozenset[str]
 
@@ -46,13 +47,21 @@ def compiled(phrase: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![^\W_])(?:{expression})(?![^\W\d_])")
 
 
-def plain(said: str) -> str:
-    """A text as phrases are written; `said` is in lower case, bounded, with single spaces."""
-    if "@" in said:
-        said = _ADDRESS.sub("@", said)
-    said = folded(said).replace(" l'", " ").replace(" d'", " ").translate(_GONE)
-    said = said.replace("(s)", "s").replace("(es)", "es")
-    return " ".join(said.translate(_SPACES).replace(". ", " ").split())
+def plain(text: str) -> str:
+    """A text as phrases are written; `text` is in lower case, bounded, with single spaces.
+
+    Postfix opens every refusal of a recipient, for whatever reason, with "Recipient address rejected:". Its
+    three words say nothing and become one, `rcptrejected`, so that only what follows is judged; so does
+    RFC 5321's "Requested action not taken: mailbox unavailable" (`mailboxunavailable`).
+    """
+    if "@" in text:
+        text = _ADDRESS.sub("@", text)
+    text = folded(text).replace(" l'", " ").replace(" d'", " ").translate(_GONE)
+    text = text.replace("(s)", "s").replace("(es)", "es")
+    text = " ".join(text.translate(_SPACES).replace(". ", " ").split())
+    if "requested" in text:
+        text = _REQUESTED.sub("mailboxunavailable", text)
+    return text.replace("recipient address rejected", "rcptrejected")
 
 
 def filing_words(phrase: str) -> Words:

@@ -208,3 +208,17 @@ WORDINGS = yaml.safe_load(Path(__file__).with_name("wordings.yaml").read_text(en
 )
 def test_the_wordings_of_mail_systems_are_understood(text: str, category: str) -> None:
     assert judge(None, None, text).category == category
+
+
+VERDICTS = yaml.safe_load(Path(__file__).with_name("verdicts.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("text", "category", "hard", "status"),
+    [(text, category, hard, status) for rows in VERDICTS.values() for category, hard, status, text in rows],
+)
+def test_a_refusal_is_judged_as_an_administrator_would(text, category, hard, status) -> None:
+    judgement = judge(None, None, text)
+    assert (judgement.category, judgement.hard) == (category, hard)
+    if status is not None:
+        assert judgement.status == judgement.judged_status == status
