@@ -13,7 +13,6 @@ import struct
 from typing import NamedTuple
 
 import dns.exception
-import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
@@ -28,7 +27,8 @@ TXT_IN = b"\0\x10\0\1"
 QUERY_HEADER = b"\1\0\0\1\0\0\0\0\0\0"  # after the id: recursion desired, one question, no EDNS
 _HEADERLESS_ERRORS = frozenset((FORMERR, SERVFAIL, NOTIMP, REFUSED))  # may come without a question section
 _LONGEST_NAME = 255
-_HIGHEST_TTL = 2**31 - 1
+_HIGHEST_TTL = 2**31 - 1  # RFC 2181 §8: more is to be read as 0
+LONGEST_TTL_SECONDS = 86_400  # nobody waits longer, whatever a server says (RFC 2308 §5 finds a day the most that works)
 _LONGEST_CHAIN = 8
 _PLAIN_A = b"\xc0\x0c" + A_IN
 _COUNTS = struct.Struct("!HHH")
@@ -101,20 +101,20 @@ def _plain(header: bytes, records: bytes) -> Answer | None:
 
 
 def _plain_yes(records: bytes) -> Answer | None:
-    addresses, lowest = [], _HIGHEST_TTL
+    addresses, lowest = [], LONGEST_TTL_SECONDS
     for start in range(0, len(records), 16):
         ttl, length, address = _A_TAIL.unpack_from(records, start + 6)
         if length != 4 or not records.startswith(_PLAIN_A, start):
             return None
         addresses.append(address)
-        lowest = min(lowest, 0 if ttl > _HIGHEST_TTL else ttl)
+        lowest = min(lowest, bounded_ttl(ttl))
     return Answer(NOERROR, tuple(addresses), lowest)
 
 
 def _plain_no(records: bytes, rcode: int, authorities: int) -> Answer | None:
     size = len(records)
     if not authorities:
-        return None if size else Answer(rcode)
+        return Answer(rcode) if rcode == NXDOMAIN and not size else None
     if authorities != 1:
         return None
     at = 0
@@ -127,7 +127,7 @@ def _plain_no(records: bytes, rcode: int, authorities: int) -> Answer | None:
     if rdtype != 6 or rdclass != 1 or length < 22 or at + 10 + length != size:
         return None
     minimum = int.from_bytes(records[-4:], "big")
-    return Answer(rcode, (), min(0 if ttl > _HIGHEST_TTL else ttl, minimum))
+    return Answer(rcode, (), bounded_ttl(min(ttl, minimum) if ttl <= _HIGHEST_TTL else 0))
 
 
 def parse_full(wire: bytes, question: bytes) -> Answer:
@@ -158,7 +158,7 @@ def _read(message: dns.message.Message, question: bytes) -> Answer:
         return Answer(rcode, malformed=problem)
     if not records:
         return Answer(rcode, (), _negative_ttl(message))
-    ttl = min(_ttl(rrset) for rrset in message.answer if rrset.name in names)
+    ttl = min(bounded_ttl(rrset.ttl) for rrset in message.answer if rrset.name in names)
     if rdtype == dns.rdatatype.TXT:
         return Answer(rcode, (), ttl, tuple(_texts(records)))
     return Answer(rcode, tuple(_octets(records)), ttl)
@@ -174,9 +174,10 @@ def _contradiction(
         return "NXDOMAIN with records" if message.rcode() == NXDOMAIN else None
     if message.answer and len(names) == 1:
         return "only records nobody asked for"
-    kinds = {rrset.rdtype for rrset in message.authority}
-    if message.rcode() == NOERROR and dns.rdatatype.NS in kinds and dns.rdatatype.SOA not in kinds:
-        return None if message.flags & dns.flags.AA else "a referral"  # RFC 2308 §2.1: other servers, no answer
+    if message.rcode() == NOERROR and not any(rrset.rdtype == dns.rdatatype.SOA for rrset in message.authority):
+        # RFC 2308 §2.2: "no such data" comes with a SOA; without one it is a referral, a chain of CNAMEs that
+        # nobody followed to its end, or a server that does not hold the zone and says so badly
+        return "neither records nor a SOA"
     return None
 
 
@@ -204,13 +205,14 @@ def _texts(records: list[dns.rrset.RRset]) -> list[str]:
     return [b"".join(rrset[0].strings).decode("utf-8", "replace") for rrset in records]
 
 
-def _ttl(rrset: dns.rrset.RRset) -> int:
-    return 0 if rrset.ttl > _HIGHEST_TTL else rrset.ttl
+def bounded_ttl(seconds: int) -> int:
+    """The one bound of every TTL, positive or negative."""
+    return 0 if seconds > _HIGHEST_TTL else min(seconds, LONGEST_TTL_SECONDS)
 
 
 def _negative_ttl(message: dns.message.Message) -> int | None:
     for rrset in message.authority:
         if rrset.rdtype == dns.rdatatype.SOA and rrset.rdclass == dns.rdataclass.IN:
             minimum: int = rrset[0].minimum
-            return min(_ttl(rrset), minimum)
+            return bounded_ttl(min(rrset.ttl, minimum) if rrset.ttl <= _HIGHEST_TTL else 0)
     return None

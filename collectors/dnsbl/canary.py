@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
-from collectors.clients.dns import Lane, Pace, Question, Reply, Server, ask
+from collectors.clients.dns import Lane, Pace, Pacer, Question, Reply, Server, ask
 from collectors.clients.dns_wire import Answer
 from collectors.contract import Reason
 from collectors.dnsbl.catalogue import DnsList
@@ -86,7 +86,7 @@ class Canaries:
 def _lane(zone: Zone, place: Place, tried: Mapping[str, bytes]) -> Lane:
     interval = 1 / zone.entry.max_qps if zone.entry.max_qps else 0
     questions = [Question(owner + zone.a, (place, point)) for point, owner in tried.items()]
-    return Lane([place[1]], questions, interval_seconds=interval)
+    return Lane([place[1]], questions, pacer=Pacer(interval))
 
 
 def points(entry: DnsList) -> dict[str, bytes]:

@@ -5,7 +5,7 @@ one is looked at:
 
 | answer | verdict |
 |---|---|
-| NXDOMAIN, or NOERROR without A | not listed |
+| NXDOMAIN, or NOERROR without A and with a SOA | not listed |
 | SERVFAIL, FORMERR, NOTIMP …, a broken or self-contradicting answer | unknown: servfail |
 | rcode REFUSED, or an rcode the list refuses with | unknown: refused |
 | any A outside 127/8 | unknown: rewritten (parked domain, NXDOMAIN hijack, captive portal) |

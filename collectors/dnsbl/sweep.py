@@ -14,7 +14,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from collectors.clients.dns import Lane, Pace, Question, Reply, Server, ask
+from collectors.clients.dns import Lane, Pace, Pacer, Question, Reply, Server, ask
 from collectors.clients.dns_wire import Answer, room
 from collectors.contract import Reason, Target
 from collectors.dnsbl.budget import Budget
@@ -173,7 +173,7 @@ class Sweep:
         lanes = []
         for (operator, through), together in shared.items():
             questions = self._questions(together, pairs, owners)
-            lane = Lane(through, questions, interval_seconds=self._interval(operator, together))
+            lane = Lane(through, questions, pacer=Pacer(self._interval(operator, together)))
             self._lanes.update((zone.entry.id, lane) for zone in together)
             lanes.append(lane)
         return lanes

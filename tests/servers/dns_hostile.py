@@ -150,12 +150,19 @@ class Hostile:
                 connection, peer = self._listener.accept()
             except TimeoutError:
                 continue
-            with connection, contextlib.suppress(OSError):  # the other side may have lost patience
-                connection.settimeout(1)
-                asked = self._asked(connection.recv(4096)[2:], peer[1], over_tcp=True)
-                behaviour = self._behaviour(self.tcp, asked.name)
-                for answer in (behaviour(asked) if behaviour else ()) or ():
-                    connection.sendall(struct.pack("!H", len(answer)) + answer)
+            threading.Thread(target=self._serve_connection, args=(connection, peer[1]), daemon=True).start()
+
+    def _serve_connection(self, connection: socket.socket, port: int) -> None:
+        with connection, contextlib.suppress(OSError):  # the other side may have lost patience
+            connection.settimeout(5)
+            asked = self._asked(connection.recv(4096)[2:], port, over_tcp=True)
+            behaviour = self._behaviour(self.tcp, asked.name)
+            for answer in (behaviour(asked) if behaviour else ()) or ():
+                if isinstance(answer, Late) and self._stop.wait(answer.seconds):
+                    return
+                whole = struct.pack("!H", len(answer)) + answer
+                for at in range(0, len(whole), 7 if isinstance(answer, Drops) else len(whole)):
+                    connection.sendall(whole[at : at + (7 if isinstance(answer, Drops) else len(whole))])
 
 
 def _pair(listen_tcp: bool) -> tuple[socket.socket, socket.socket | None]:
@@ -177,6 +184,10 @@ def _pair(listen_tcp: bool) -> tuple[socket.socket, socket.socket | None]:
         tcp.settimeout(0.05)
         return udp, tcp
     raise OSError("no port is free for both UDP and TCP")
+
+
+class Drops(bytes):
+    """Sent over TCP a few octets at a time."""
 
 
 class Spoofed(bytes):
@@ -233,6 +244,11 @@ CASES: dict[str, tuple[Behaviour, tuple[str, str | None]]] = {
     "cname": (
         lambda q: [q.reply(rr(CNAME, labels("x.example.org")), a(owner=labels("x.example.org")))], LISTED),
     "cname-to-nowhere": (lambda q: [q.reply(rr(CNAME, labels("x.example.org")), rcode=3)], CLEAN),
+    "cname-unfinished": (lambda q: [q.reply(rr(CNAME, labels("x.example.org")))], UNKNOWN_SERVFAIL),
+    "cname-to-no-data": (lambda q: [q.reply(rr(CNAME, labels("x.example.org")), SOA_RECORD, ns=1)], CLEAN),
+    "lame": (lambda q: [q.reply(flags=0x8100)], UNKNOWN_SERVFAIL),
+    "lame-with-aa": (lambda q: [q.reply()], UNKNOWN_SERVFAIL),
+    "upward-referral": (lambda q: [q.reply(rr(NS, labels("a.example.org"), owner=b"\0"), ns=1, flags=0x8100)], UNKNOWN_SERVFAIL),
     "cname-loop": (lambda q: [q.reply(rr(CNAME, POINTER))], UNKNOWN_SERVFAIL),
     "cname-to-rewritten": (
         lambda q: [q.reply(rr(CNAME, labels("x.example.org")), a("192.0.2.1", owner=labels("x.example.org")))],

@@ -1,12 +1,15 @@
-"""The DNS door against servers that are dead, slow, hostile or simply many."""
+"""The DNS client against servers that are dead, slow, hostile or simply many."""
 
+import collections
+import random
 import socket
+import threading
 import time
 
-from collectors.clients.dns import Lane, Pace, Question, Server, ask
+from collectors.clients.dns import Lane, Pace, Pacer, Question, Server, ask
 from collectors.clients.dns_wire import A_IN, TXT_IN, encode_name
 from collectors.contract import Reason
-from tests.servers.dns_hostile import Hostile, Late, clean, listed, truncated
+from tests.servers.dns_hostile import Drops, Hostile, Late, clean, listed, truncated
 
 ZONE = "bl.example.net"
 
@@ -46,7 +49,7 @@ def test_what_is_in_flight_is_bounded_per_operator_and_per_server():
     with Hostile({ZONE: lambda q: None}) as server:
         lanes = [Lane([at(server)], [question(n) for n in range(50)], window=8) for _ in range(5)]
         started = time.monotonic()
-        replies(lanes, Pace(timeout_seconds=9, window=30), stopping=lambda: time.monotonic() - started > 0.3)
+        replies(lanes, Pace(timeout_seconds=9, window=30, overdue_seconds=9), stopping=lambda: time.monotonic() - started > 0.3)
         assert len(server.asked) == 30
     with Hostile({ZONE: lambda q: None}) as server:
         started = time.monotonic()
@@ -148,7 +151,7 @@ def test_a_text_question_is_answered_with_texts():
 
 def test_a_paced_lane_keeps_its_distance_while_others_go_on():
     with Hostile({ZONE: clean, "fast.example.net": clean}) as server:
-        slow = Lane([at(server)], [question(n) for n in range(5)], interval_seconds=0.05)
+        slow = Lane([at(server)], [question(n) for n in range(5)], pacer=Pacer(0.05))
         fast = Lane([at(server)], [question(n, zone="fast.example.net") for n in range(50, 90)])
         started = time.monotonic()
         order = [reply.token for reply in replies([slow, fast])]
@@ -192,3 +195,121 @@ def test_a_flood_of_forgeries_does_not_drown_the_truth():
     with Hostile({ZONE: flood}) as server:
         (reply,) = replies([Lane([at(server)], [question(7)])])
         assert reply.answer is not None
+
+
+def test_a_truncated_answer_comes_over_tcp_in_however_many_pieces():
+    with Hostile({ZONE: truncated}, tcp={ZONE: lambda q: [Drops(listed(q)[0])]}) as server:
+        (reply,) = replies([Lane([at(server)], [question(7)])])
+        assert reply.answer.addresses == (b"\x7f\0\0\2",)
+
+
+def test_truncated_and_no_tcp_at_one_resolver_is_asked_at_the_next():
+    for tcp in ({"listen_tcp": False}, {"tcp": {ZONE: lambda q: []}}, {"tcp": {ZONE: lambda q: [Late(b"", 30)]}}):
+        with Hostile({ZONE: truncated}, **tcp) as first, Hostile({ZONE: listed}) as second:
+            (reply,) = replies([Lane([at(first), at(second)], [question(7)])], Pace(timeout_seconds=0.5))
+            assert reply.answer.addresses == (b"\x7f\0\0\2",)
+
+
+def test_tcp_connections_that_hang_hold_up_nobody_else():
+    zones = {"hangs.example.net": truncated, ZONE: clean}
+    with Hostile(zones, tcp={"hangs.example.net": lambda q: [Late(b"", 60)]}) as server:
+        hanging = Lane([at(server)], [question(n, zone="hangs.example.net") for n in range(60)])
+        fine = Lane([at(server)], [question(n) for n in range(100, 200)])
+        order = []
+        for chunk in ask([hanging, fine], Pace(timeout_seconds=1)):
+            order += [reply.token for reply in chunk]
+            if order and min(order) < 100 and not hanging.closed:
+                hanging.close(Reason.TIMEOUT)
+        assert sorted(order) == sorted([*range(60), *range(100, 200)])
+        assert min(order[:100]) >= 100
+        assert sum(asked.over_tcp for asked in server.asked) < 20
+
+
+def test_a_lane_that_is_closed_is_not_asked_further_and_every_question_has_its_reply():
+    with Hostile({ZONE: lambda q: None}) as server:
+        lane = Lane([at(server)], window=4)
+        for number in range(50):
+            lane.add(question(number))
+        heard = []
+        for chunk in ask([lane], Pace(timeout_seconds=0.1)):
+            heard += chunk
+            lane.close(Reason.TIMEOUT)
+        assert sorted(reply.token for reply in heard) == list(range(50))
+        assert {reply.reason for reply in heard} == {Reason.TIMEOUT}
+        assert len(server.asked) <= 12
+
+
+def test_a_resolver_that_dies_with_everything_in_flight_ends_in_replies():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        server = Server("127.0.0.1", silent.getsockname()[1])
+        threading.Thread(target=lambda: ([silent.recv(512) for _ in range(200)], silent.close())).start()
+        lanes = [Lane([server], [question(f"{lane}-{n}") for n in range(100)]) for lane in range(40)]
+        assert len(replies(lanes, Pace(timeout_seconds=2, attempts=5, window=512))) == 4000
+
+
+def test_lists_that_are_silent_leave_the_window_to_others():
+    silent = {f"s{n}.example.net": (lambda q: None) for n in range(10)}
+    with Hostile({**silent, ZONE: clean}) as server:
+        lanes = [Lane([at(server)], [question(n, zone=zone) for n in range(32)]) for zone in silent]
+        lanes.append(Lane([at(server)], [question(n) for n in range(100, 200)]))
+        seen = []
+        for chunk in ask(lanes, Pace(timeout_seconds=20, overdue_seconds=0.02), stopping=lambda seen=seen: len(seen) == 100):
+            seen.extend(chunk)
+        assert {reply.token for reply in seen} == set(range(100, 200))
+
+
+def test_a_resolver_that_went_silent_is_passed_over_while_another_answers():
+    with Hostile({ZONE: lambda q: None}) as gone, Hostile({ZONE: clean}) as good:
+        lane = Lane([at(gone), at(good)], [question(n) for n in range(300)])
+        seen = replies([lane], Pace(timeout_seconds=0.5))
+        assert {reply.reason for reply in seen} == {None}
+        assert len(gone.asked) < 200
+
+
+def test_a_line_that_loses_a_third_leaves_almost_nothing_unanswered():
+    loss = random.Random(7)
+    with Hostile({ZONE: lambda q: None if loss.random() < 1 / 3 else clean(q)}) as server:
+        lanes = [Lane([at(server)], [question(n) for n in range(lane, 1000, 10)]) for lane in range(10)]
+        seen = replies(lanes, Pace(timeout_seconds=0.3))
+        assert len(seen) == 1000
+        assert sum(reply.answer is None for reply in seen) < 30
+
+
+def test_a_resolver_that_answers_so_many_a_second_is_asked_no_faster():
+    answered = collections.Counter()
+
+    def limited(q):
+        span = int(time.monotonic() * 5)
+        answered[span] += 1
+        return clean(q) if answered[span] <= 60 else None
+
+    with Hostile({ZONE: limited}) as server:
+        lanes = [Lane([at(server)], [question(n) for n in range(lane, 1500, 10)]) for lane in range(10)]
+        seen = replies(lanes, Pace(timeout_seconds=0.5))
+        assert len(seen) == 1500
+        assert sum(reply.answer is None for reply in seen) < 75
+        assert len(server.asked) < 4500
+
+
+def test_lanes_of_one_operator_share_its_pace_repeats_and_tcp_included():
+    def lossy(q):
+        return truncated(q) if q.name.startswith("1.") else None if q.nth == 1 else clean(q)
+
+    with Hostile({ZONE: lossy, "b.example.net": lossy}, tcp={ZONE: clean, "b.example.net": clean}) as server:
+        pacer = Pacer(0.05)
+        lanes = [Lane([at(server)], [question(n, zone=zone) for n in range(5)], pacer=pacer) for zone in (ZONE, "b.example.net")]
+        started = time.monotonic()
+        assert len(replies(lanes, Pace(timeout_seconds=0.3))) == 10
+        assert time.monotonic() - started >= (len(server.asked) - 1) * 0.05 * 0.98
+
+
+def test_lanes_may_be_added_while_answers_are_read():
+    with Hostile({ZONE: clean}) as one, Hostile({ZONE: clean}) as other:
+        lanes = [Lane([at(one)], [question(0)])]
+        seen = []
+        for chunk in ask(lanes):
+            seen += [reply.token for reply in chunk]
+            if len(lanes) == 1:
+                lanes.append(Lane([at(other)], [question(1)]))
+        assert seen == [0, 1]

@@ -122,6 +122,25 @@ def test_the_negative_ttl_is_the_smaller_of_the_soa_and_its_minimum():
     assert parse_plain(plain(rcode=3), 12 + len(QUESTION)).ttl_seconds is None
 
 
+@pytest.mark.parametrize("highest", [86_401, 2**31 - 1])
+def test_no_ttl_is_longer_than_a_day(highest):
+    soa = SOA.replace("77", str(highest))
+    for wire in (plain((highest, "A", "127.0.0.2")), plain((highest, "A", "127.0.0.2"), (highest, "AAAA", "::1")),
+                 plain(rcode=3, authority=[(highest, "SOA", soa)]), plain(authority=[(highest, "SOA", soa), (highest, "NS", "a.")])):
+        read = [answer for answer in (parse_plain(wire, 12 + len(QUESTION)), parse_full(wire, QUESTION)) if answer]
+        assert {answer.ttl_seconds for answer in read} == {86_400}
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [plain(), plain((60, "CNAME", "elsewhere.example.org.")), plain(authority=[(60, "NS", "ns.example.org.")])],
+    ids=["empty", "an alias nobody followed", "a referral"],
+)
+def test_no_records_and_no_soa_is_no_answer(wire):
+    assert parse_plain(wire, 12 + len(QUESTION)) is None
+    assert parse_full(wire, QUESTION).malformed
+
+
 def test_texts_are_read_whole():
     query = dns.message.make_query(NAME, "TXT")
     reply = dns.message.make_response(query)
