@@ -23,9 +23,10 @@ from monitor.api.serve import serve
 from monitor.config.load import Config
 from monitor.console import Console, build_pages
 from monitor.database.tables import BatchRow
-from monitor.facts import Store, Taken
+from monitor.facts import Taken
 from monitor.facts.retention import Retention
 from monitor.feedback_loops.rows import lapse
+from monitor.intake.consequences import configured_store
 from monitor.intake.context import RunContext
 from monitor.intake.mail import HandedMail
 from monitor.intake.run import Runner, Tally
@@ -72,11 +73,7 @@ class Application:
             for each in config.receivers
         ]
         chats = {receiver.name: Chat(receiver.name, receiver.url) for receiver in receivers}
-        hash_key = config.engine.hash_key
-        self.store = Store(
-            config.engine.url.get_secret_value(),
-            hash_key=hash_key.get_secret_value().encode() if hash_key else None,
-        )
+        self.store = configured_store(config.engine)
         self.owner = f"{socket.gethostname()}:{os.getpid()}"
         known = collectors.discover()
         self.collectors: dict[str, Collector] = {

@@ -51,9 +51,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def store(database_url: str) -> Iterator[object]:
     """A migrated store on every engine."""
-    from monitor.facts import Store
+    from monitor.intake.consequences import open_store
 
-    opened = Store(database_url)
+    opened = open_store(database_url)
     opened.migrate()
     yield opened
     opened.close()

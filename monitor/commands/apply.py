@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from monitor.config.load import load_config
 from monitor.config.yaml_file import ConfigError
 from monitor.facts import Store
+from monitor.intake.consequences import configured_store
 from monitor.inventory.difference import Difference, InventoryError, planned
 from monitor.inventory.faults import notes
 from monitor.inventory.file import load_inventory
@@ -40,7 +41,7 @@ def apply(file: Path, config_file: Path, *, dry_run: bool, remove: bool, as_json
     for note in notes(wanted):
         click.echo(f"note: {note}", err=True)
     try:
-        with closing(Store(config.engine.url.get_secret_value())) as store:
+        with closing(configured_store(config.engine)) as store:
             change = _looked_at(store, wanted, remove) if dry_run else _applied(store, wanted, remove)
     except DBAPIError as error:
         reason = str(error.orig).splitlines()[0]

@@ -10,7 +10,8 @@ import click
 
 from monitor.commands.failing import Failure, configured
 from monitor.commands.stored import config_option, json_option, print_json, stored, utc_now
-from monitor.facts import Retention, Store
+from monitor.facts import Retention
+from monitor.intake.consequences import configured_store
 
 
 @click.group()
@@ -49,7 +50,7 @@ def info(config_file: Path, *, as_json: bool) -> None:
     """Engine, schema revision (and the one this program wants), bytes, and a few counts. Changes nothing."""
     with (
         configured(config_file) as config,
-        closing(Store(config.engine.url.get_secret_value())) as store,
+        closing(configured_store(config.engine)) as store,
     ):
         _show(store.info(), as_json=as_json)
 

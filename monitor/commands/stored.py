@@ -16,6 +16,7 @@ from sqlmodel import Session, SQLModel
 from monitor.commands.failing import Failure, configured
 from monitor.config.quantities import parse_duration
 from monitor.facts import Store
+from monitor.intake.consequences import configured_store
 
 config_option = click.option(
     "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), default=Path("vigie.yaml"),
@@ -27,14 +28,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="JSON lines o
 @contextmanager
 def stored(config_file: Path) -> Iterator[Store]:
     """The store the configuration names, its schema up to date."""
-    with configured(config_file) as config:
-        hash_key = config.engine.hash_key
-        store = Store(
-            config.engine.url.get_secret_value(), hash_key=hash_key.get_secret_value().encode() if hash_key else None
-        )
-        with closing(store):
-            store.migrate()
-            yield store
+    with configured(config_file) as config, closing(configured_store(config.engine)) as store:
+        store.migrate()
+        yield store
 
 
 @contextmanager

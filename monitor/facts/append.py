@@ -1,30 +1,32 @@
 """Taking batches: all facts, cursors and idempotency keys of a call in one transaction.
 
-Order within it: batch keys → series → readings, latest, listings → traces, suppressions, evidence, parked →
-cursors. Intakes take turns (Engines.alone), so `known_at` never runs backwards in the order of commits.
+Order within it: batch keys → series → readings, latest and what follows from them → traces and what follows from
+them → evidence, parked → cursors. Intakes take turns (Engines.alone), so `known_at` never runs backwards in the
+order of commits.
 """
 
 from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
 from collectors.measures import MEASURES
 from collectors.observation import Batch, Evidence, Parked, Trace
-from monitor.database.bulk import stored, write_traces
+from monitor.database.bulk import TRACE_COLUMNS, stored, write_traces
 from monitor.database.engine import Engines, insert_into, table
 from monitor.database.tables import EPOCH, BatchRow, Cursor, EvidenceRow, ParkedRow
+from monitor.facts.consequences import Consequences, NewTrace
 from monitor.facts.numbers import bounded, write_numbers
 from monitor.facts.series_ids import INDEXED_LENGTH, SeriesIds, SeriesKey, clean, short
-from monitor.suppressions.rows import Suppressed, suppress, suppression_of
 
-TraceFields = tuple[object, ...]
+TraceFields = tuple[Any, ...]  # the columns of TRACE_COLUMNS from `kind` on
+_REF = TRACE_COLUMNS[3:].index("recipient_ref")
+_Kept = list[tuple[int, Batch, list[TraceFields]]]  # the new batches by their ids
 
 
 class Taken(NamedTuple):
@@ -43,9 +45,11 @@ class Intake:
     """What one store needs to take batches: its engines, the series it has seen, how it hashes recipients."""
 
     def __init__(
-        self, engines: Engines, hash_recipient: Callable[[str], str], ref_recipient: Callable[[str, str], str]
+        self, engines: Engines, consequences: Consequences,
+        hash_recipient: Callable[[str], str], ref_recipient: Callable[[str, str], str],
     ) -> None:
         self._engines = engines
+        self._consequences = consequences
         self._hash_recipient = hash_recipient
         self._ref_recipient = ref_recipient
         self._series = SeriesIds()
@@ -53,18 +57,16 @@ class Intake:
     def take(self, batches: Sequence[Batch], known_at: datetime, evidence_for: timedelta) -> list[Taken]:
         _refuse_unknown_measures(batches)
         traces = [[self._trace_fields(trace) for trace in batch.traces] for batch in batches]
-        suppressions = [self._suppressions(batch) for batch in batches]
         with self._engines.alone() as connection:
             known_at = max(known_at, _newest(connection))
             ids = [_take_key(connection, batch, known_at) for batch in batches]
-            new = [(id_, batch) for id_, batch in zip(ids, batches, strict=True) if id_ is not None]
-            touched, looked_up = write_numbers(connection, self._series, new, known_at)
-            _write_traces(connection, zip(ids, batches, traces, strict=True), known_at)
-            arisen = [
-                replace(each, batch_id=id_)
-                for id_, found in zip(ids, suppressions, strict=True) if id_ is not None for each in found
-            ]  # fmt: skip
-            suppress(connection, arisen, known_at)
+            kept: _Kept = [
+                (id_, batch, rows) for id_, batch, rows in zip(ids, batches, traces, strict=True) if id_ is not None
+            ]
+            new = [(id_, batch) for id_, batch, _ in kept]
+            touched, looked_up = write_numbers(connection, self._series, new, known_at, self._consequences.answers)
+            _write_traces(connection, kept, known_at)
+            self._follow_traces(connection, kept, known_at)
             for id_, batch in new:
                 _keep_bodies(connection, id_, batch, (known_at, known_at + evidence_for))
             _move_cursors(connection, batches, known_at)
@@ -75,17 +77,15 @@ class Intake:
         ]
 
     def _trace_fields(self, trace: Trace) -> TraceFields:
-        """The columns of TRACE_COLUMNS from `kind` on."""
         subject = trace.subject
         recipient = self._hash_recipient(trace.recipient) if trace.recipient else trace.recipient_hash
         message_id = trace.message_id and trace.message_id[:INDEXED_LENGTH]
-        said = (
+        fields = (
             trace.kind, subject.customer, subject.stream, subject.campaign, subject.ip, subject.domain,
             subject.provider, recipient, self._ref(trace), message_id, trace.category, trace.status,
             trace.reply_code, trace.text, trace.how,
         )  # fmt: skip
-        return (*(value and clean(value) for value in said), trace.count)
-
+        return (*(value and clean(value) for value in fields), trace.count)
 
     def _ref(self, trace: Trace) -> str | None:
         """The recipient among the customer's: as our own token or record says, else as the report does."""
@@ -94,18 +94,16 @@ class Intake:
             return trace.recipient_ref
         return self._ref_recipient(customer, trace.recipient)
 
-    def _suppressions(self, batch: Batch) -> list[Suppressed]:
-        """What the batch forbids from now on."""
-        found = []
-        for trace in batch.traces:
-            forbids, customer = suppression_of(trace), trace.subject.customer
-            ref = self._ref(trace) if forbids and customer else None
-            if forbids and customer and ref:
-                reason, stream = forbids
-                found.append(
-                    Suppressed(clean(customer), ref, reason, clean(stream), trace.at, batch.source, trace.how)
-                )
-        return found
+    def _follow_traces(self, connection: Connection, kept: _Kept, known_at: datetime) -> None:
+        for kinds, write in self._consequences.traces:
+            new = [
+                NewTrace(batch_id, batch.source, trace, fields[_REF])
+                for batch_id, batch, rows in kept
+                for trace, fields in zip(batch.traces, rows, strict=True)
+                if trace.kind in kinds
+            ]
+            if new:
+                write(connection, new, known_at)
 
 
 def _refuse_unknown_measures(batches: Sequence[Batch]) -> None:
@@ -134,14 +132,11 @@ def _take_key(connection: Connection, batch: Batch, known_at: datetime) -> int |
     return connection.execute(taken).scalar_one_or_none()
 
 
-def _write_traces(
-    connection: Connection, taken: Iterable[tuple[int | None, Batch, list[TraceFields]]], known_at: datetime
-) -> None:
+def _write_traces(connection: Connection, kept: _Kept, known_at: datetime) -> None:
     known = stored(connection, known_at)
     rows = [
         (batch_id, stored(connection, bounded(trace.at, known_at)), known, *fields)
-        for batch_id, batch, fields_of in taken
-        if batch_id is not None
+        for batch_id, batch, fields_of in kept
         for trace, fields in zip(batch.traces, fields_of, strict=True)
     ]
     write_traces(connection, rows)

@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection
 
-from collectors.observation import Subject
 from monitor.database.bulk import find_latest, stored, write_asked, write_latest
 from monitor.database.rows import AskedRow, LatestRow
-from monitor.facts.states import Answer, Held, hold
+from monitor.facts.consequences import NewAnswer
+from monitor.facts.states import Held, hold
 
 # (series_id, batch_id, at) → value, reason
 Changes = dict[tuple[int, int, datetime], tuple[float | None, str | None]]
 
 
-class Told(NamedTuple):
-    """An answer about a state, gauge or count that could not be had; and which batch brought it."""
-
-    series_id: int
-    batch_id: int
-    measure: str
-    subject: Subject
-    answer: Answer
-
-
 class _Details(dict[str, Mapping[str, Any]]):
     """JSON texts read, each once: most answers of a list say the same of themselves."""
 
-    def __missing__(self, said: str) -> Mapping[str, Any]:
-        detail: Mapping[str, Any] = json.loads(said)
-        self[said] = detail
+    def __missing__(self, text: str) -> Mapping[str, Any]:
+        detail: Mapping[str, Any] = json.loads(text)
+        self[text] = detail
         return detail
 
 
@@ -47,11 +37,11 @@ def load_latest(connection: Connection, series_ids: Collection[int]) -> dict[int
     }
 
 
-def write_held(connection: Connection, told: list[Told], before: dict[int, Held]) -> Changes:
+def write_held(connection: Connection, answers: Sequence[NewAnswer], before: dict[int, Held]) -> Changes:
     """Fold answers (sorted by series and time) into what held before and store it; returns the readings due."""
     changes: Changes = {}
     after = dict(before)
-    for series_id, batch_id, _, _, answer in told:
+    for series_id, batch_id, _, _, answer in answers:
         after[series_id], readings = hold(after.get(series_id), answer)
         for at, value, reason in readings:
             changes[series_id, batch_id, at] = (value, reason)

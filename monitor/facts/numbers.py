@@ -1,6 +1,6 @@
 """Observations → readings and what holds now. Counts are summed and take the fast way; the rest is compared first.
 
-Within a batch two counts of one series at one instant are added, of two states the later told is kept.
+Within a batch two counts of one series at one instant are added, of two states the later in the batch is kept.
 A fact cannot be about the future: `at` later than `known_at` (a sender's clock ahead of ours, a forged date)
 is taken as `known_at`, and anything before 1970 as 1970.
 """
@@ -8,6 +8,7 @@ is taken as `known_at`, and anything before 1970 as 1970.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -16,10 +17,10 @@ from collectors.measures import MEASURES
 from collectors.observation import Batch
 from monitor.database.bulk import Slice, stored, write_counts, write_readings
 from monitor.database.tables import EPOCH
-from monitor.facts.latest import Told, load_latest, write_held
+from monitor.facts.consequences import FoldAnswers, NewAnswer
+from monitor.facts.latest import load_latest, write_held
 from monitor.facts.series_ids import SeriesIds, SeriesKey
 from monitor.facts.states import Answer
-from monitor.listings.rows import write_listings
 
 Touched = dict[int, frozenset[SeriesKey]]  # by batch id
 
@@ -41,62 +42,68 @@ def bounded(at: datetime, known_at: datetime) -> datetime:
 
 
 def write_numbers(
-    connection: Connection, series: SeriesIds, new: list[tuple[int, Batch]], known_at: datetime
+    connection: Connection, series: SeriesIds, new: list[tuple[int, Batch]], known_at: datetime,
+    folds: Mapping[str, FoldAnswers],
 ) -> tuple[Touched, dict[SeriesKey, int]]:
-    """Write the observations of new batches (id, batch); returns what changed and the series looked up."""
+    """Write the observations of new batches (id, batch) and what follows from them, by measure in `folds`.
+
+    Returns what changed and the series looked up.
+    """
     observations = [each for _, batch in new for each in batch.observations]
     ids, looked_up = series.find(connection, observations)
     slices: list[Slice] = []
-    told: list[Told] = []
+    answers: list[NewAnswer] = []
     end = 0
     for batch_id, batch in new:
         start, end = end, end + len(batch.observations)
         counted, compared = _sort_out((batch_id, batch), ids[start:end], known_at)
         slices += counted
-        told += compared
-    changed = _write_told(connection, told, known_at)
+        answers += compared
+    changed = _write_answers(connection, answers, known_at, folds)
     write_counts(connection, slices, known_at)
     for each in slices:
         changed[each.batch_id] |= each.values.keys()
-    one_of = dict(zip(ids, observations, strict=True))
+    example = dict(zip(ids, observations, strict=True))
     touched = {
-        batch_id: frozenset((one_of[each].measure, one_of[each].subject) for each in series_ids)
+        batch_id: frozenset((example[each].measure, example[each].subject) for each in series_ids)
         for batch_id, series_ids in changed.items()
     }
     return touched, looked_up
 
 
-def _sort_out(new: tuple[int, Batch], ids: list[int], known_at: datetime) -> tuple[list[Slice], list[Told]]:
+def _sort_out(new: tuple[int, Batch], ids: list[int], known_at: datetime) -> tuple[list[Slice], list[NewAnswer]]:
     """The counts of one batch, a slice per instant; and what must be compared with what holds."""
     batch_id, batch = new
     sums = _Sums(known_at)
-    told: list[Told] = []
+    answers: list[NewAnswer] = []
     counts = {name for name, measure in MEASURES.items() if measure.kind == "count"}
     for observation, series_id in zip(batch.observations, ids, strict=True):
         value = observation.value
         if value is None or observation.measure not in counts:
             at = observation.at if EPOCH <= observation.at <= known_at else bounded(observation.at, known_at)
             answer = Answer(at, value, observation.reason, observation.detail, observation.measure in counts)
-            told.append(Told(series_id, batch_id, observation.measure, observation.subject, answer))
+            answers.append(NewAnswer(series_id, batch_id, observation.measure, observation.subject, answer))
             continue
         values = sums[observation.at]
         values[series_id] = values.get(series_id, 0.0) + value
     slices = [Slice(at, batch_id, values) for at, values in sums.items() if at == bounded(at, known_at)]
     # a count that was known after all at the same instant is known
     return slices, [
-        each for each in told if not each.answer.adds_up or each.series_id not in sums.get(each.answer.at, ())
+        each for each in answers if not each.answer.adds_up or each.series_id not in sums.get(each.answer.at, ())
     ]
 
 
-def _write_told(connection: Connection, told: list[Told], known_at: datetime) -> defaultdict[int, set[int]]:
+def _write_answers(
+    connection: Connection, answers: list[NewAnswer], known_at: datetime, folds: Mapping[str, FoldAnswers]
+) -> defaultdict[int, set[int]]:
     """Returns the series ids changed, by batch id."""
     changed: defaultdict[int, set[int]] = defaultdict(set)
-    if not told:
+    if not answers:
         return changed
-    told = list({(each.series_id, each.batch_id, each.answer.at): each for each in told}.values())
-    told.sort(key=lambda each: (each.series_id, each.answer.at))
-    before = load_latest(connection, {each.series_id for each in told})
-    changes = write_held(connection, told, before)
+    answers = list({(each.series_id, each.batch_id, each.answer.at): each for each in answers}.values())
+    answers.sort(key=lambda each: (each.series_id, each.answer.at))
+    before = load_latest(connection, {each.series_id for each in answers})
+    changes = write_held(connection, answers, before)
     known = stored(connection, known_at)
     rows = [
         (series_id, stored(connection, at), batch_id, known, value, reason)
@@ -104,8 +111,11 @@ def _write_told(connection: Connection, told: list[Told], known_at: datetime) ->
     ]
     write_readings(connection, rows)
     known_before = {series_id for series_id, held in before.items() if held.at is not None}
-    never_known = {each.series_id for each in told} - known_before
-    phases = write_listings(connection, [each for each in told if each.measure == "listing"], never_known)
-    for batch_id, series_id in phases | {(batch_id, series_id) for series_id, batch_id, _ in changes}:
+    never_known = frozenset({each.series_id for each in answers} - known_before)
+    moved = {(batch_id, series_id) for series_id, batch_id, _ in changes}
+    for measure, fold in folds.items():
+        if of_measure := [each for each in answers if each.measure == measure]:
+            moved |= fold(connection, of_measure, never_known)
+    for batch_id, series_id in moved:
         changed[batch_id].add(series_id)
     return changed

@@ -18,6 +18,7 @@ from monitor.database.engine import Engines, table
 from monitor.database.tables import Cursor, Latest, Series
 from monitor.facts import retention, rollups, runs, windows
 from monitor.facts.append import Intake, Taken
+from monitor.facts.consequences import Consequences
 from monitor.facts.retention import Retention
 from monitor.facts.runs import Runs
 from monitor.facts.windows import Counts, Group
@@ -29,15 +30,16 @@ DEFAULT_RETENTION = Retention()
 class Store:
     """One database, SQLite (`sqlite:///path`) or PostgreSQL (`postgresql://…`).
 
+    `consequences` are written with the facts they follow from (monitor.intake.consequences has those of Vigie).
     `hash_key` is the HMAC key of recipients; without one it is made once and kept in the database.
     Building it opens nothing; `migrate()` comes first on a new database. Raises ValueError for another URL.
     """
 
-    def __init__(self, url: str, *, hash_key: bytes | None = None) -> None:
+    def __init__(self, url: str, *, consequences: Consequences, hash_key: bytes | None = None) -> None:
         self._engines = Engines(url)
         self._hash_key = hash_key
         self._customer_keys: dict[str, bytes] = {}
-        self._intake = Intake(self._engines, self.recipient_hash, self.recipient_ref)
+        self._intake = Intake(self._engines, consequences, self.recipient_hash, self.recipient_ref)
 
     @property
     def engine(self) -> Engine:

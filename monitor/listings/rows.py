@@ -5,6 +5,7 @@ What a person would call an event leaves its transition beside them: `of` is `ta
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from monitor.database.engine import chunks, table
 from monitor.database.tables import Listing, Transition
-from monitor.facts.latest import Told
+from monitor.facts.consequences import NewAnswer
 from monitor.listings.intervals import Answer, Change, Interval, change, fold
 
 _LISTING = table(Listing)
@@ -23,7 +24,7 @@ _UPDATE = (
     .where(_LISTING.c.id == bindparam("row_id"))
     .values({name: bindparam(f"new_{name}") for name in _COLUMNS})
 )
-_TOLD = ("name", "kind", "meanings", "severity", "text")  # of an answer's detail, what its event keeps
+_OF_EVENT = ("name", "kind", "meanings", "severity", "text")  # of an answer's detail, what its event keeps
 _Pair = tuple[str, str]  # target, dnsbl
 
 
@@ -36,27 +37,29 @@ class _Open:
     dirty: bool = False
 
 
-def write_listings(connection: Connection, told: list[Told], never_known: set[int]) -> set[tuple[int, int]]:
+def write_listings(
+    connection: Connection, answers: Sequence[NewAnswer], never_known: Collection[int]
+) -> set[tuple[int, int]]:
     """Fold the answers in; `never_known`: series without a known answer before this intake.
 
     Returns the (batch id, series id) whose interval opened, closed or changed its phase.
     """
-    pairs = _load(connection, {_pair(each)[0] for each in told})
-    never_known = set(never_known)
+    pairs = _load(connection, {_pair(each)[0] for each in answers})
+    first_known = set(never_known)  # of these the next known answer is the first
     changed: set[tuple[int, int]] = set()
     done: list[tuple[_Pair, _Open]] = []
     events: list[dict[str, Any]] = []
-    for each in sorted(told, key=lambda each: each.answer.at):
+    for each in sorted(answers, key=lambda each: each.answer.at):
         pair = _pair(each)
         if not each.answer.value and pair not in pairs:  # by far the most: it was not listed and is not
             if each.answer.value is not None:
-                never_known.discard(each.series_id)
+                first_known.discard(each.series_id)
             continue
         now = pairs.setdefault(pair, _Open())
         before = now.interval
-        now.interval = fold(before, _answer(each), first=each.series_id in never_known)
+        now.interval = fold(before, _answer(each), first=each.series_id in first_known)
         if each.answer.value is not None:
-            never_known.discard(each.series_id)
+            first_known.discard(each.series_id)
         now.dirty = now.dirty or now.interval != before
         if (before and before.phase) != (now.interval and now.interval.phase):
             changed.add((each.batch_id, each.series_id))
@@ -72,7 +75,7 @@ def write_listings(connection: Connection, told: list[Told], never_known: set[in
 
 def _event(pair: _Pair, event: Change, interval: Interval, at: datetime) -> dict[str, Any]:
     target, dnsbl = pair
-    detail = {name: interval.detail[name] for name in _TOLD if name in interval.detail}
+    detail = {name: interval.detail[name] for name in _OF_EVENT if name in interval.detail}
     evidence = {
         "target": target, "dnsbl": dnsbl, "codes": list(interval.codes), "baseline": interval.baseline,
         "first_seen_at": interval.first_seen_at.isoformat(), **detail,
@@ -83,19 +86,19 @@ def _event(pair: _Pair, event: Change, interval: Interval, at: datetime) -> dict
     }  # fmt: skip
 
 
-def _pair(told: Told) -> _Pair:
-    target = told.subject.ip or told.subject.domain
-    if not target or not told.subject.dnsbl:
-        raise ValueError(f"listing of {told.subject}: needs ip or domain, and dnsbl")
-    return target, told.subject.dnsbl
+def _pair(new: NewAnswer) -> _Pair:
+    target = new.subject.ip or new.subject.domain
+    if not target or not new.subject.dnsbl:
+        raise ValueError(f"listing of {new.subject}: needs ip or domain, and dnsbl")
+    return target, new.subject.dnsbl
 
 
-def _answer(told: Told) -> Answer:
-    detail = told.answer.detail
+def _answer(new: NewAnswer) -> Answer:
+    detail = new.answer.detail
     return Answer(
-        at=told.answer.at,
-        listed=None if told.answer.value is None else told.answer.value > 0,
-        reason=told.answer.reason,
+        at=new.answer.at,
+        listed=None if new.answer.value is None else new.answer.value > 0,
+        reason=new.answer.reason,
         codes=frozenset(detail.get("codes", ())),
         ttl_seconds=int(detail.get("ttl_seconds", 0)),
         weight=float(detail.get("weight", 0.5)),
@@ -104,14 +107,14 @@ def _answer(told: Told) -> Answer:
 
 
 def _load(connection: Connection, targets: set[str]) -> dict[_Pair, _Open]:
-    found: dict[_Pair, _Open] = {}
+    pairs: dict[_Pair, _Open] = {}
     columns = [_LISTING.c[name] for name in ("id", "target", "dnsbl", *_COLUMNS)]
     for chunk in chunks(sorted(targets)):
         query = select(*columns).where(_LISTING.c.target.in_(chunk), _LISTING.c.phase != "cleared")
         for row in connection.execute(query).mappings():
             values = {name: row[name] for name in _COLUMNS} | {"codes": tuple(row["codes"])}
-            found[row["target"], row["dnsbl"]] = _Open(row["id"], Interval(**values))
-    return found
+            pairs[row["target"], row["dnsbl"]] = _Open(row["id"], Interval(**values))
+    return pairs
 
 
 def _write(connection: Connection, pairs: list[tuple[_Pair, _Open]]) -> None:

@@ -19,6 +19,8 @@ from sqlmodel import Session, col, func, select
 from collectors.observation import Trace
 from monitor.database.engine import chunks, insert_into, table
 from monitor.database.tables import Suppression
+from monitor.facts.consequences import NewTrace
+from monitor.facts.series_ids import clean
 
 REASONS = ("hard_bounce", "complaint", "unsubscribe", "manual")
 _KEY = ("customer", "recipient_ref", "reason", "stream")
@@ -42,6 +44,7 @@ RULES: Mapping[str, Rule | None] = {
     "block": None,  # it says something about us, not about the recipient
     "report": None,
 }
+SUPPRESSING = frozenset(kind for kind, rule in RULES.items() if rule is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,19 @@ def suppression_of(trace: Trace) -> tuple[str, str] | None:
     return rule.reason, (trace.subject.stream or "") if rule.per_stream else ""
 
 
+def suppress_recipients(connection: Connection, traces: Iterable[NewTrace], known_at: datetime) -> None:
+    """Write what new traces forbid from now on (monitor.facts.consequences)."""
+    rows = []
+    for batch_id, source, trace, ref in traces:
+        follows, customer = suppression_of(trace), trace.subject.customer
+        if follows and customer and ref:
+            reason, stream = follows
+            rows.append(Suppressed(
+                clean(customer), ref, reason, clean(stream), trace.at, source, trace.how, batch_id=batch_id
+            ))  # fmt: skip
+    suppress(connection, rows, known_at)
+
+
 def _is_authentic(trace: Trace) -> bool:
     """A token with the recipient in it can only have come back from a mail to that recipient."""
     return trace.verified or (trace.how == "token" and trace.recipient_ref is not None)
@@ -76,9 +92,9 @@ def suppress(connection: Connection, wanted: Iterable[Suppressed], known_at: dat
     """Write those not in force yet; returns how many that were."""
     rows: dict[tuple[str, ...], dict[str, Any]] = {}
     for each in wanted:
-        said = {name: getattr(each, name) for name in Suppressed.__slots__}
-        row = said | {"since": min(each.since, known_at), "known_at": known_at}
-        rows.setdefault(tuple(said[name] for name in _KEY), row)  # the first of several
+        row = {name: getattr(each, name) for name in Suppressed.__slots__}
+        row |= {"since": min(each.since, known_at), "known_at": known_at}
+        rows.setdefault(tuple(row[name] for name in _KEY), row)  # the first of several
     if not rows:
         return 0
     insert = insert_into(connection, Suppression)

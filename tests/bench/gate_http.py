@@ -27,6 +27,7 @@ from monitor.access.keys import make_key
 from monitor.api import GateIndex, Services, build_app, serve
 from monitor.database.tables import Suspension
 from monitor.facts import Store
+from monitor.intake.consequences import open_store
 from monitor.restrictions.suspensions import scope_key
 
 ROUNDS, SECONDS, CONNECTIONS, RESTRICTIONS = 5, 2.0, 32, 10_000
@@ -38,7 +39,7 @@ def utc_now() -> datetime:
 
 
 def run() -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder, closing(Store(f"sqlite:///{Path(folder, 'bench.sqlite')}")) as store:
+    with tempfile.TemporaryDirectory() as folder, closing(open_store(f"sqlite:///{Path(folder, 'bench.sqlite')}")) as store:
         store.migrate()
         key = _fill(store)
         gate = GateIndex()

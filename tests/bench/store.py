@@ -27,6 +27,7 @@ import psycopg
 from collectors.observation import Batch, Observation, Subject
 from monitor.database.tables import to_micros
 from monitor.facts import Store
+from monitor.intake.consequences import open_store
 from tests.servers.postgres import Cluster
 
 BATCHES = 40
@@ -111,7 +112,7 @@ def unchanged(store: Store) -> float:
 
 
 def sqlite(folder: Path) -> tuple[float, float, float]:
-    with closing(Store(f"sqlite:///{folder / 'ours.sqlite'}")) as store:
+    with closing(open_store(f"sqlite:///{folder / 'ours.sqlite'}")) as store:
         store.migrate()
         with store.engine.connect() as connection:
             query = "SELECT sql FROM sqlite_master WHERE name = 'reading'"
@@ -135,12 +136,12 @@ def sqlite(folder: Path) -> tuple[float, float, float]:
 def postgresql(cluster: Cluster) -> tuple[float, float, float]:
     ours, theirs = cluster.fresh_database(), cluster.fresh_database()
     for url in (theirs, ours):
-        with closing(Store(url)) as store:
+        with closing(open_store(url)) as store:
             store.migrate()
-    with closing(Store(theirs)) as other:  # makes the same months of readings
+    with closing(open_store(theirs)) as other:  # makes the same months of readings
         other.intake([Batch("x", "x", START, (Observation("delivered", Subject(), START, 1.0),))], START)
     types = ("int8", "timestamptz", "int8", "timestamptz", "float8", "text")
-    with closing(Store(ours)) as store, psycopg.connect(theirs, autocommit=True) as bare:
+    with closing(open_store(ours)) as store, psycopg.connect(theirs, autocommit=True) as bare:
         bare.execute("TRUNCATE reading")
 
         def insert(rows: list[Any]) -> None:

@@ -12,7 +12,7 @@ from sqlmodel import func, select
 
 from monitor.database.tables import Incident, Listing, Outbox, Reading, Series, Suspension, Transition
 from monitor.demo.world import Mailing, feedback_report
-from monitor.facts import Store
+from monitor.intake.consequences import open_store
 from tests.servers.service import eventually
 
 REAL = os.environ.get("VIGIE_REQUIRE_REAL") == "1"
@@ -96,7 +96,7 @@ def test_killed_at_random_moments_it_loses_nothing_and_repeats_nothing(make_worl
     world.service.kill()
     world.service.start()
     world.lists.clear()
-    store = Store(database_url)
+    store = open_store(database_url)
     try:
         eventually(lambda: total(store, "complaint") >= traffic.complaints, 60)
         serial = 1_000_000

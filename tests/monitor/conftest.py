@@ -12,6 +12,7 @@ from sqlalchemy import select
 from collectors.observation import Batch, Observation, Subject
 from monitor.database.engine import table
 from monitor.facts import Store
+from monitor.intake.consequences import open_store
 from tests.monitor.api.running import Vigie, running
 
 T = datetime(2026, 1, 2, 3, 0, tzinfo=UTC)
@@ -42,7 +43,7 @@ def batch(key: str, *observations: Observation, source: str = "mta", **more: Any
 @pytest.fixture
 def sqlite_store(tmp_path: Path) -> Iterator[Store]:
     """For what only SQLite has or only one machine can show."""
-    with closing(Store(f"sqlite:///{tmp_path / 'vigie.sqlite'}")) as store:
+    with closing(open_store(f"sqlite:///{tmp_path / 'vigie.sqlite'}")) as store:
         store.migrate()
         yield store
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import psycopg
 
-from monitor.facts import Store
+from monitor.intake.consequences import open_store
 
 _SETTINGS = {
     "fsync": "off",
@@ -86,7 +86,7 @@ class Cluster:
             return self._create("template0")
         if self._template is None:
             url = self._create("template0")
-            with closing(Store(url)) as store:
+            with closing(open_store(url)) as store:
                 store.migrate()
             self._template = url.rpartition("/")[2]
         return self._create(self._template)

@@ -20,6 +20,7 @@ from collectors.report_mail import mail_drop
 from collectors.report_mail.mail_drop import MailDrop, MailDropSettings
 from monitor.database.tables import ParkedRow, TraceRow
 from monitor.facts import Store
+from monitor.intake.consequences import open_store
 from monitor.intake.context import RunContext
 from monitor.intake.run import Runner, Tally
 from tests.places import MAIL_CASES
@@ -31,7 +32,7 @@ TICKS = itertools.count()  # no two runs at one instant
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(f"sqlite:///{tmp_path / 'vigie.sqlite'}")
+    opened = open_store(f"sqlite:///{tmp_path / 'vigie.sqlite'}")
     opened.migrate()
     yield opened
     opened.close()

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from collectors.observation import Batch, Observation, Subject
 from monitor.cli import cli
-from monitor.facts import Store
+from monitor.intake.consequences import open_store
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_info_of_a_new_database_says_there_is_no_schema_yet_and_migrate_makes_it
 
 def test_prune_says_what_went(config: Path, tmp_path: Path):
     vigie("db", "migrate", "--config", config)
-    store = Store(f"sqlite:///{tmp_path / 'vigie.sqlite'}")
+    store = open_store(f"sqlite:///{tmp_path / 'vigie.sqlite'}")
     old = datetime(2020, 1, 2, tzinfo=UTC)
     store.intake([Batch("mta", "1", old, (Observation("delivered", Subject(), old, 1.0),))], old)
     store.close()

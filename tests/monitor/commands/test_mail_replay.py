@@ -15,7 +15,7 @@ from sqlmodel import func, select
 
 from monitor.cli import cli
 from monitor.database.tables import Incident, ParkedRow, Reading, Series, TraceRow
-from monitor.facts import Store
+from monitor.intake.consequences import open_store
 from tests.places import MAIL_CASES
 
 INVENTORY = """
@@ -62,7 +62,7 @@ def rows(result):
 
 
 def counted(url: str, measure: str) -> float:
-    store = Store(url)
+    store = open_store(url)
     query = select(func.sum(Reading.value)).join(Series, Series.id == Reading.series_id)
     try:
         with store.reading_session() as session:
@@ -133,7 +133,7 @@ def test_a_replay_killed_at_any_moment_and_repeated_counts_everything_once(confi
     vigie("db", "migrate")
     command = [sys.executable, "-m", "monitor", "mail", "replay", str(folder), "--config", str(config)]
     killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    store = Store(database_url)
+    store = open_store(database_url)
     ends_at = time.monotonic() + 60
     try:
         while time.monotonic() < ends_at and killed.poll() is None:

@@ -12,16 +12,18 @@ from sqlmodel import SQLModel
 
 from monitor.database.partitions import is_month
 from monitor.facts import Store
+from monitor.intake.consequences import open_store
 from tests.monitor.conftest import T, batch, counted
 from tests.places import ROOT
 
 MIGRATOR = """
 import sys
 from monitor.facts import Store
+from monitor.intake.consequences import open_store
 
 print("ready", flush=True)
 sys.stdin.readline()
-Store(sys.argv[1]).migrate()
+open_store(sys.argv[1]).migrate()
 """
 
 
@@ -55,7 +57,7 @@ def test_processes_that_start_at_once_migrate_once(empty_database_url: str):
     for process in processes:
         process.communicate(timeout=60)
     assert [process.returncode for process in processes] == [0, 0, 0, 0]
-    with closing(Store(empty_database_url)) as store:
+    with closing(open_store(empty_database_url)) as store:
         assert store.info()["revision"] == store.info()["newest_revision"]
 
 
@@ -70,4 +72,4 @@ def test_migrating_again_changes_nothing_and_info_names_the_revision(store: Stor
 @pytest.mark.parametrize("url", ["mysql://localhost/x", "sqlite://", "sqlite:///:memory:"])
 def test_a_database_that_cannot_serve_is_refused(url: str):
     with pytest.raises(ValueError, match=r"sqlite|the store is"):
-        Store(url)
+        open_store(url)

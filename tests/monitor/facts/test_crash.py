@@ -15,8 +15,9 @@ import sys
 from datetime import datetime, timedelta, timezone
 from collectors.observation import Batch, Observation, Subject, Trace
 from monitor.facts import Store
+from monitor.intake.consequences import open_store
 
-store = Store(sys.argv[1])
+store = open_store(sys.argv[1])
 number = (store.cursor("taker", "place") or {"number": 0})["number"]
 print("ready", flush=True)
 while True:

@@ -16,6 +16,7 @@ from monitor.database.tables import (
     TraceRow,
 )
 from monitor.facts import Store
+from monitor.intake.consequences import open_store
 from tests.monitor.conftest import Rows, T, batch, counted, listing, minutes
 
 
@@ -112,9 +113,9 @@ def test_a_recipient_is_kept_as_a_keyed_hash_of_the_normalised_address(store: St
 
 def test_the_hash_key_made_at_first_is_the_same_for_every_process(store: Store, database_url: str):
     first = store.recipient_hash("jo@example.com")
-    with closing(Store(database_url)) as other:
+    with closing(open_store(database_url)) as other:
         assert other.recipient_hash("jo@example.com") == first
-    with closing(Store(database_url, hash_key=b"ours")) as other:
+    with closing(open_store(database_url, hash_key=b"ours")) as other:
         assert other.recipient_hash("jo@example.com") != first
 
 
@@ -166,7 +167,7 @@ def test_an_empty_intake_and_an_empty_batch_are_no_trouble(store: Store):
 
 def test_one_series_per_measure_and_subject_also_for_a_second_process(store: Store, database_url: str, rows: Rows):
     store.intake([batch("1", counted(T, ip="192.0.2.1"), counted(T, ip="192.0.2.2"))], T)
-    with closing(Store(database_url)) as other:
+    with closing(open_store(database_url)) as other:
         other.intake([batch("2", counted(T, ip="192.0.2.2"), counted(T, ip="192.0.2.3"))], T)
     store.intake([batch("3", counted(T, ip="192.0.2.3"))], T)
     assert [row.ip for row in rows(Series)] == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]

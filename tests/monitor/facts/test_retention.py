@@ -10,6 +10,7 @@ from collectors.observation import Evidence, Parked, Subject, Trace
 from monitor.database import partitions
 from monitor.database.tables import BatchRow, Daily, EvidenceRow, Hourly, ParkedRow, Reading, Run, TraceRow
 from monitor.facts import Retention, Store
+from monitor.intake.consequences import open_store
 from tests.monitor.conftest import Rows, T, batch, counted
 
 
@@ -60,7 +61,7 @@ def test_with_the_defaults_nothing_of_the_last_month_goes(store: Store):
 @pytest.mark.real("postgres")
 def test_months_are_not_dropped_while_somebody_reads_them_but_the_next_time(postgres_cluster, monkeypatch):
     monkeypatch.setattr(partitions, "LOCK_MILLISECONDS", 100)
-    with closing(Store(postgres_cluster.fresh_database())) as store:
+    with closing(open_store(postgres_cluster.fresh_database())) as store:
         store.intake([batch("1", counted(T)), batch("2", counted(T + days(40)))], T + days(40))
         with store.reading_session() as session:
             session.execute(text("SELECT count(*) FROM reading"))

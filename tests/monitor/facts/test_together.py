@@ -11,11 +11,12 @@ from sqlalchemy.exc import DBAPIError
 
 from monitor.database.tables import BatchRow, Setting
 from monitor.facts import Store
+from monitor.intake.consequences import open_store
 from tests.monitor.conftest import Rows, T, batch, counted, listing, minutes
 
 
 def test_writers_of_two_stores_take_turns_and_lose_nothing(store: Store, database_url: str, rows: Rows):
-    with closing(Store(database_url)) as other:
+    with closing(open_store(database_url)) as other:
 
         def take(number: int) -> bool:
             facts = [counted(minutes(number), ip=f"192.0.2.{i}") for i in range(20)]
@@ -34,7 +35,7 @@ def test_writers_of_two_stores_take_turns_and_lose_nothing(store: Store, databas
 
 def test_months_of_readings_are_made_by_whoever_comes_first(store: Store, database_url: str):
     def take(number: int) -> None:
-        with closing(Store(database_url)) as mine:
+        with closing(open_store(database_url)) as mine:
             facts = [counted(T + timedelta(days=31 * month)) for month in range(12)]
             mine.intake([batch(f"{number}", *facts)], T + timedelta(days=400))
 

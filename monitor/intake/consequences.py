@@ -1,0 +1,24 @@
+"""What follows from which facts in Vigie, and how a store is opened that writes it with them."""
+
+from __future__ import annotations
+
+from monitor.config.settings import Engine
+from monitor.facts import Store
+from monitor.facts.consequences import Consequences, FromTraces
+from monitor.listings.rows import write_listings
+from monitor.suppressions.rows import SUPPRESSING, suppress_recipients
+
+CONSEQUENCES = Consequences(
+    answers={"listing": write_listings}, traces=(FromTraces(SUPPRESSING, suppress_recipients),)
+)
+
+
+def open_store(url: str, hash_key: bytes | None = None) -> Store:
+    """A store as the service uses it; see Store."""
+    return Store(url, consequences=CONSEQUENCES, hash_key=hash_key)
+
+
+def configured_store(engine: Engine) -> Store:
+    """The store the configuration names."""
+    key = engine.hash_key
+    return open_store(engine.url.get_secret_value(), key.get_secret_value().encode() if key else None)
