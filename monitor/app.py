@@ -34,13 +34,13 @@ from monitor.inventory.difference import planned
 from monitor.inventory.file import load_inventory
 from monitor.inventory.rows import apply_difference, read_inventory
 from monitor.jobs.schedule import LEASE, Schedule, Work
+from monitor.judging.configured_rules import configured_rules
 from monitor.judging.run import Judge
 from monitor.judging.suspend import Limits
 from monitor.notify.chat import Chat
 from monitor.notify.message import Receiver
 from monitor.notify.worker import Worker
 from monitor.restrictions.follow import GateIndex
-from monitor.rules.load import load_rules
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Application:
         self.config = config
         self.clock = clock
         self._on_taken = on_taken
-        self.rules = load_rules(config)
+        self.rules = configured_rules(config)
         receivers = [
             Receiver(each.name, each.url.get_secret_value(), each.severities, frozenset(each.rules), frozenset(each.customers))
             for each in config.receivers

@@ -13,7 +13,7 @@ from monitor.config.load import load_config
 from monitor.config.yaml_file import ConfigError, ConfigErrors
 from monitor.inventory.faults import notes
 from monitor.inventory.file import load_inventory
-from monitor.rules.load import load_rules
+from monitor.judging.configured_rules import configured_rules
 
 
 @click.command("check-config")
@@ -36,7 +36,7 @@ def _checked(file: Path) -> dict[str, int]:
     config = load_config(file, os.environ)
     errors: list[ConfigError] = []
     try:
-        rules = load_rules(config)
+        rules = configured_rules(config)
     except ConfigError as error:
         errors += error.errors
     try:

@@ -9,20 +9,22 @@ from sqlmodel import Session, col, select
 
 from monitor.database.tables import Silence, Transition
 from monitor.database.transitions import check_reason, new_id
-from monitor.restrictions.suspensions import SCOPE_DIMENSIONS, _list
 
-MATCHER_DIMENSIONS = (*SCOPE_DIMENSIONS, "rule", "severity", "dnsbl", "target", "collector", "mailbox", "incident")
+MATCHER_DIMENSIONS = (
+    "customer", "stream", "campaign", "ip", "pool", "domain", "provider", "rule", "severity", "dnsbl", "target",
+    "collector", "mailbox", "incident",
+)  # fmt: skip
 
 
 def silence(
     session: Session, *, matchers: Mapping[str, str], actor: str, reason: str, now: datetime, until: datetime
 ) -> Silence:
-    """Stop telling about matching incidents until then; they are judged on. Raises ValueError."""
+    """Notify nobody of matching incidents until then; they are judged on. Raises ValueError."""
     check_reason(reason)
     if not matchers:
         raise ValueError("a silence without matchers would silence everything")
     if strange := set(matchers) - set(MATCHER_DIMENSIONS):
-        raise ValueError(f"cannot match on {_list(strange)}; known: {', '.join(MATCHER_DIMENSIONS)}")
+        raise ValueError(f"cannot match on {', '.join(sorted(strange))}; known: {', '.join(MATCHER_DIMENSIONS)}")
     if until <= now:
         raise ValueError("until is in the past")
     row = Silence(id=new_id("sil"), matchers=dict(matchers), actor=actor, reason=reason, since=now, until=until)

@@ -1,12 +1,11 @@
-"""The rules in force: those of the configuration, or the shipped ones."""
+"""The rules of a configuration, or the shipped ones, checked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
-from collectors.dnsbl.catalogue import DnsList
-from collectors.dnsbl.collector import DnsblSettings
 from monitor.config.load import Config, RuleSource, read_rules
 from monitor.config.validation import did_you_mean, validate
 from monitor.config.yaml_file import ConfigError, ConfigErrors
@@ -14,23 +13,40 @@ from monitor.rules.conditions.table import KINDS
 from monitor.rules.model import AnyRule
 
 SHIPPED = Path(__file__).with_name("shipped.yaml")
-# kind of rule → which lists of the catalogue it can be about, and how they are called
-_ABOUT: dict[str, tuple[str, Callable[[DnsList], bool]]] = {
+
+
+class KnownList(Protocol):
+    """What a rule must know of a DNS list to be about it."""
+
+    @property
+    def kind(self) -> str:
+        """`block` or `allow`."""
+
+    @property
+    def score(self) -> object | None:
+        """How its score is read; None where it has none."""
+
+
+# kind of rule → which lists it can be about, and how they are called
+_ABOUT: dict[str, tuple[str, Callable[[KnownList], bool]]] = {
     "listing": ("block list", lambda entry: entry.kind == "block"),
     "allow_listing_lost": ("allow list", lambda entry: entry.kind == "allow"),
     "list_score": ("list with a score", lambda entry: entry.score is not None),
 }
 
 
-def load_rules(config: Config) -> tuple[AnyRule, ...]:
-    """Every rule, checked; raises ConfigErrors with file and line of all that is wrong."""
+def load_rules(config: Config, lists: Mapping[str, KnownList] | None) -> tuple[AnyRule, ...]:
+    """Every rule, checked; raises ConfigErrors with file and line of all that is wrong.
+
+    `lists` are the DNS lists in use by id; None: none are asked, so what rules say of them is not checked.
+    """
     problems: list[ConfigError] = []
     sources = config.rules if config.rules is not None else read_rules(SHIPPED)
     rules = [rule for source in sources if (rule := _rule(source, problems)) is not None]
     problems += _repeated(sources)
     if not problems:
         problems += _strange_receivers(config, {rule.id for rule in rules})
-        problems += _strange_lists(config, sources)
+        problems += [] if config.rules is None or lists is None else _strange_lists(lists, sources)
     if problems:
         raise ConfigErrors(problems)
     return tuple(rules)
@@ -64,7 +80,7 @@ def _repeated(sources: tuple[RuleSource, ...]) -> list[ConfigError]:
 
 
 def _strange_receivers(config: Config, known: set[str]) -> list[ConfigError]:
-    """Receivers that wait for rules there are not, and so would never be told."""
+    """Receivers that wait for rules there are not, and so would never be notified."""
     return [
         config.source.error(("receivers", i, "rules"), f"no rule '{name}' — {did_you_mean(name, known)}")
         for i, receiver in enumerate(config.receivers)
@@ -73,19 +89,15 @@ def _strange_receivers(config: Config, known: set[str]) -> list[ConfigError]:
     ]
 
 
-def _strange_lists(config: Config, sources: Sequence[RuleSource]) -> list[ConfigError]:
+def _strange_lists(lists: Mapping[str, KnownList], sources: Sequence[RuleSource]) -> list[ConfigError]:
     """Lists that rules wait for and the catalogue in use does not have, or has as something else."""
-    dnsbl = config.collectors.get("dnsbl")
-    if config.rules is None or not isinstance(dnsbl, DnsblSettings):
-        return []
-    catalogue = dnsbl.known().lists
     problems = []
     for source in sources:
         called, fits = _ABOUT.get(source.data["kind"], ("", bool))
         for i, name in enumerate(source.data.get("lists") or ()):
-            if name not in catalogue:
-                text = f"no list '{name}' — {did_you_mean(name, catalogue)}"
-            elif not fits(catalogue[name]):
+            if name not in lists:
+                text = f"no list '{name}' — {did_you_mean(name, lists)}"
+            elif not fits(lists[name]):
                 text = f"'{name}' is no {called}"
             else:
                 continue

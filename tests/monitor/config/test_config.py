@@ -19,7 +19,7 @@ from monitor.config.load import load_config, read_rules
 from monitor.config.quantities import duration_text, parse_duration, parse_share
 from monitor.config.yaml_file import ConfigError, ConfigErrors
 from monitor.inventory.file import load_inventory
-from monitor.rules.load import load_rules
+from monitor.judging.configured_rules import configured_rules
 from tests.places import ROOT
 
 HERE = Path(__file__).parent
@@ -67,7 +67,7 @@ def found_in(path):
         if path.name.startswith("invalid-inventory-"):
             load_inventory(path, secrets={"fbl", "seed"})
         else:
-            load_rules(load_config(path, ENVIRON))
+            configured_rules(load_config(path, ENVIRON))
     except ConfigErrors as errors:
         return str(errors).replace(f"{path.parent}{os.sep}", "") + "\n"
     return "accepted\n"

@@ -5,14 +5,14 @@ import pytest
 from collectors.dnsbl.catalogue import load_catalogue
 from monitor.config.load import load_config
 from monitor.config.yaml_file import ConfigErrors
+from monitor.judging.configured_rules import configured_rules
 from monitor.rules.conditions.table import KINDS
-from monitor.rules.load import load_rules
 
 
 def rules(tmp_path, text):
     path = tmp_path / "vigie.yaml"
     path.write_text(text)
-    return {rule.id: rule for rule in load_rules(load_config(path, {}))}
+    return {rule.id: rule for rule in configured_rules(load_config(path, {}))}
 
 
 @pytest.fixture
