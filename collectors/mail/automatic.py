@@ -46,8 +46,8 @@ def receipt(mail: Part) -> Report | None:
     """A disposition notification (RFC 8098): the mail arrived. Dovecot sends one also for what it rejects."""
     for part in mail.parts:
         if part.type == "message/disposition-notification":
-            words = next((one.text(4_000) for one in mail.parts if one.type == "text/plain"), "")
-            rejected = dsn.rejected(part, words) if _REJECTED.search(words) else None
+            words = next((text.text(4_000) for text in mail.parts if text.type == "text/plain"), "")
+            rejected = dsn.rejected(part, mail) if _REJECTED.search(words) else None
             return rejected or _found(Kind.AUTOREPLY, mail)
     return None
 

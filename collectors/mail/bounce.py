@@ -1,4 +1,4 @@
-"""Bounces told in words instead of RFC 3464: the failed recipients, and the returned mail.
+"""Bounces written in words instead of RFC 3464: the failed recipients, and the returned mail.
 
 Who failed is read by `bounce_text`, why by `judgement`; this module hands them the right texts. The
 returned mail is an attached one, or its header pasted below the words, as qmail and Exim do.
@@ -15,6 +15,7 @@ from collectors.mail.report import Kind, Recipient, Report
 from collectors.replies.judgement import judge
 
 _MOST_TEXTS, _MOST_DIAGNOSTIC = 10, 4_000
+_MANY = 100  # recipients of a report that may be longer than what is read of it
 _STILL_TRYING = (
     "still trying", "still being tr", "still being retried", "still undelivered", "will continue",
     "will keep trying", "will be retried", "will be trying", "will retry", "warning: could not",
@@ -38,21 +39,28 @@ def read(mail: Part) -> Report | None:
     action = "delayed" if _is_still_tried(mail, texts, failures) else "failed"
     return Report(
         kind=Kind.BOUNCE,
-        recipients=tuple(_recipient(one, action) for one in failures),
+        recipients=tuple(_recipient(failure, action) for failure in failures),
+        remarks=_remarks(texts, failures),
         original_headers=original.headers(_returned(mail)),
     )
 
 
+def _remarks(texts: list[str], failures: tuple[bounce_text.Failure, ...]) -> tuple[str, ...]:
+    if len(failures) >= bounce_text.RECIPIENTS or (len(failures) >= _MANY and bounce_text.is_cut(texts)):
+        return (f"only the first {len(failures)} recipients were read",)
+    return ()
+
+
 def _is_still_tried(mail: Part, texts: list[str], failures: tuple[bounce_text.Failure, ...]) -> bool:
     """Whether it is a warning only: the words say so, and no server has refused for good."""
-    if any((one.status or one.reply_code or "").startswith("5") for one in failures):
+    if any((failure.status or failure.reply_code or "").startswith("5") for failure in failures):
         return False
     opening = f"{mail.get('subject')}\n{texts[0][:3_000] if texts else ''}".lower()
     return any(words in opening for words in _STILL_TRYING)
 
 
 def nameless(mail: Part) -> Report | None:
-    """A bounce that does not say who failed: whose mail it was may still be told from the returned one."""
+    """A bounce that does not say who failed: whose mail it was may still be known from the returned one."""
     subject, text = mail.get("subject")[:300], "\n".join(_texts(mail))[:3_000]
     if not forms.SUBJECT.search(subject) or forms.LOOKALIKE.search(f"{subject}\n{text}"):
         return None
@@ -80,10 +88,10 @@ def _recipient(failure: bounce_text.Failure, action: str) -> Recipient:
 def _texts(mail: Part) -> list[str]:
     """Plain texts in order; HTML as words only where nothing is plain."""
     leaves = [part for part in mail.parts if not part.children and not part.is_mail]
-    plain = [part.text() for part in leaves if part.type.startswith(("text/plain", "multipart/"))]
+    plain = [part.text(bounce_text.TEXT_LIMIT) for part in leaves if part.type.startswith(("text/plain", "multipart/"))]
     if any(text.strip() for text in plain):
         return plain[:_MOST_TEXTS]
-    return [html_text.words(part.text()) for part in leaves if part.type.startswith("text/")][:_MOST_TEXTS]
+    return [html_text.words(part.text(bounce_text.TEXT_LIMIT)) for part in leaves if part.type.startswith("text/")][:_MOST_TEXTS]
 
 
 def _pasted(mail: Part) -> Part | None:

@@ -39,13 +39,14 @@ class Wordings:
 ADDRESS = re.compile(
     r"(?<![\w.+/=@-])[A-Za-z0-9_.+/=&#$%!^~{}|*'?-]{1,64}@(?:[\w-]{1,63}\.){1,8}[A-Za-z0-9-]{2,24}(?![\w@-])",
 )
-# Not a recipient: addresses of the systems and people who help.
-NOT_A_RECIPIENT = re.compile(
+# Names of the systems and people who help: recipients only in a place of structure.
+HELPER = re.compile(
     r"^(?:postmaster|mailer-daemon|mail-daemon|mailerdaemon|abuse|hostmaster|webmaster|noreply|no-reply|"
-    r"helpdesk|support)@"
-    r"|^[0-9a-f.]{20,}@|@(?:localhost|local)$",
+    r"helpdesk|support)@",
     re.IGNORECASE,
 )
+# Nobody: Message-IDs and the machine itself.
+NOBODY = re.compile(r"^[0-9a-f.]{20,}@|@(?:localhost|local)$|^mailer-?daemon@", re.IGNORECASE)
 
 DAEMON = Wordings(
     r"mailer[-_]?daemon", r"post ?master", r"mail delivery", r"delivery (?:sub)?system",
@@ -64,7 +65,8 @@ SUBJECT = Wordings(
     r"could not be delivered|cannot be delivered|not be delivered|returned|delayed|undeliverable|"
     r"rejected|error)",
     r"could not (?:be delivered|send)", r"(?:user|recipient) unknown", r"unknown user", r"failed mail",
-    r"mail error", r"unable to deliver", r"delivery (?:of|to)\b", r"\bndn\b", r"processing error",
+    r"mail error", r"unable to deliver", r"error (?:sending|delivering)", r"(?:problem|trouble) (?:sending|deliver)",
+    r"could not be sent", r"delivery (?:of|to)\b", r"\bndn\b", r"processing error",
     r"bounced?\b", r"undelivered", r"unzustellbar", r"nicht zustellbar", r"zustellung", r"unzustellbarkeit",
     r"non remis", r"non distribu", r"echec", r"\bechou", r"chec de (?:remise|la remise)",
     r"no (?:se )?(?:ha )?(?:pudo|podido) (?:ser )?entrega", r"no entregad", r"no se puede entregar",
@@ -167,10 +169,10 @@ ANNOUNCES = Wordings(
 )
 # An address behind one of these names a failed recipient.
 LABELS = _any(
-    r"(?:(?:failed|intended|final|original|undeliverable|bad|rejected|invalid|"
+    r"(?:original[ -]recipient|(?:failed|intended|final|undeliverable|bad|rejected|invalid|"
     r"unknown) ?-?(?:recipient|address|user|final delivery userid|mailbox)s?(?: address)?|"
     r"recipients?(?: address)?|unknown user|error-for|addressed to|expanded from|generated from|"
-    r"originally addressed to|unable to deliver (?:message )?to|could not be delivered to|"
+    r"unable to deliver (?:message )?to|could not be delivered to|"
     r"undeliverable\s{1,3}to|delivery failed [0-9]{1,3} attempts?|delivery (?:of (?:the )?(?:message|"
     r"e-?mail) )?to|not delivered to|mailbox (?:is )?full|user mailbox exceeds allowed size|"
     r"rejected recipient|rcpt|final-recipient|no such user|user unknown|invalid recipient|mail to|"
@@ -212,6 +214,12 @@ COURTESY = Wordings(
     r"delivery to the following recipients? failed(?: permanently)?\.?:?",
     r"hi\. this is the [\w-]{1,30} program at [\w.-]{1,100}\.",
     r"(?:i['\u2019]m afraid )?i wasn['\u2019]t able to deliver your message to the following addresses\.?",
+)
+# A line that names the step of the dialogue which was refused.
+STEP = re.compile(
+    r"(?:after|in (?:reply|response) to|following) (?:the )?(?:pipelined )?"
+    r"(?:mail|rcpt|helo|ehlo|data|end of data|sending data|starttls|initial)|>>> ?(?:mail|helo|ehlo)",
+    re.IGNORECASE,
 )
 # A line of an SMTP dialogue in which the server refused.
 REFUSED = re.compile(

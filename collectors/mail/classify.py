@@ -9,6 +9,7 @@ tried for ever.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from collectors.mail import arf, automatic, bounce, document, dsn, mime, original, ses, xarf
 from collectors.mail.archive import UnreadableError
@@ -58,15 +59,8 @@ def _parse(raw: bytes, limits: Limits) -> Report:
     if not mail.fields:
         return Report(Kind.UNREADABLE, digest(raw), "neither a mail nor a report")
     found = _told(mail, 0) or next(filter(None, (guess(mail) for guess in _GUESSERS)), Report(Kind.OTHER))
-    return Report(
-        kind=found.kind,
-        identity=found.identity or identity(mail),
-        error=found.error,
-        feedback=found.feedback,
-        recipients=found.recipients,
-        report=found.report,
-        original_headers=found.original_headers,
-        report_headers=original.report_headers(mail),
+    return replace(
+        found, identity=found.identity or identity(mail), report_headers=original.report_headers(mail)
     )
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from collectors.mail import fields, original, sources
+from collectors.mail import bounce_text, fields, html_text, original, sources
 from collectors.mail.mime import Part
 from collectors.mail.report import Kind, Recipient, Report
 from collectors.replies.judgement import judge
@@ -28,7 +28,7 @@ _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _XTEXT = re.compile(r"\+(2[1345679ABDF]|3[DF]|40|5[EF]|60|7[BCDE])")
 _TAGGED = re.compile(r"\+(?!2[1345679ABDF]|3[DF]|40|5[EF]|60|7[BCDE])")
 _UNITEXT = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
-_TYPED = re.compile(r"^\s*([\w.+-]+)\s*;\s*(.*)$", re.DOTALL)
+_TYPED = re.compile(r"^\s*([\w.+-]*[A-Za-z][\w.+-]*)\s*;\s*(.*)$", re.DOTALL)
 _ACTIONS = {
     "failed": "failed", "failure": "failed", "fail": "failed", "delayed": "delayed", "delay": "delayed",
     "delivered": "delivered", "relayed": "relayed", "expanded": "expanded",
@@ -47,19 +47,21 @@ _CODED = re.compile(
 _FIELDS_BEGIN = re.compile(
     r"^(?:Reporting-MTA|Final-Recipient|Original-Recipient)[ \t]*:", re.IGNORECASE | re.MULTILINE
 )
-_MOST_RECIPIENTS, _MOST_BLOCK, _MOST_DIAGNOSTIC = 1_000, 1_000_000, 4_000
+_ANOTHER_LINE = re.compile(r"[45][0-9][0-9][ -]")  # of a reply, where the fold of its field was lost
+_MOST_RECIPIENTS, _MOST_BLOCK, _MOST_DIAGNOSTIC = 20_000, 8_000_000, 4_000
+_MOST_WORDS, _MOST_PREAMBLE = 200_000, 8_000
 
 
 @dataclass(slots=True)
 class _Group:
     """The fields of one recipient."""
 
-    said: dict[str, str]
+    fields: dict[str, str]
 
     def starts_anew(self, name: str, blank: bool) -> bool:
         """Whether a field belongs to the next recipient: it repeats one, or names one after a blank line."""
-        named = _NAMES & self.said.keys()
-        return name in self.said or (blank and name in _NAMES and bool(named) and "action" in self.said)
+        named = _NAMES & self.fields.keys()
+        return name in self.fields or (blank and name in _NAMES and bool(named) and "action" in self.fields)
 
 
 def read(mail: Part) -> Report | None:
@@ -69,15 +71,17 @@ def read(mail: Part) -> Report | None:
         blocks = [loose[0] for part in mail.parts if not part.children and (loose := _loose(part))]
     if not blocks:
         return None
-    stated, groups = _groups(blocks)
-    words = _words(mail)
+    stated, groups, cut = _groups(blocks)
+    words = Words(mail)
     alone = len(groups) == 1
-    recipients = _distinct(one for group in groups if (one := recipient(group.said, words, alone=alone)))
+    rows = (recipient(group.fields, words, alone=alone) for group in groups)
+    recipients = _distinct(row for row in rows if row)
     if not recipients:
         return None
     return Report(
         kind=Kind.DSN,
         recipients=recipients,
+        remarks=(f"only the first {len(groups)} recipients were read",) if cut else (),
         original_headers=original.headers(mail.attached, stated),
     )
 
@@ -89,36 +93,43 @@ def nameless(mail: Part) -> Report | None:
     return None
 
 
-def rejected(part: Part, words: str) -> Report | None:
+def rejected(part: Part, mail: Part) -> Report | None:
     """The recipient of a receipt (RFC 8098) whose words say the mail was rejected."""
-    said = {name: value for name, value, _ in fields.block(part.content()[:_MOST_BLOCK])}
-    one = recipient({name: said[name] for name in _NAMES & said.keys()} | {"action": "failed"}, words)
-    return Report(Kind.BOUNCE, recipients=(one,)) if one else None
+    stated = {name: value for name, value, _ in fields.block(part.content()[:_MOST_BLOCK])}
+    named = {name: stated[name] for name in _NAMES & stated.keys()}
+    row = recipient(named | {"action": "failed"}, Words(mail))
+    return Report(Kind.BOUNCE, recipients=(row,)) if row else None
 
 
-def _distinct(found: Iterable[Recipient]) -> tuple[Recipient, ...]:
-    return tuple({(one.address, one.action, one.status): one for one in found}.values())
+def _distinct(rows: Iterable[Recipient]) -> tuple[Recipient, ...]:
+    return tuple({(row.address, row.action, row.status): row for row in rows}.values())
 
 
-def _groups(blocks: list[bytes]) -> tuple[dict[str, str], list[_Group]]:
-    """Fields about the mail as a whole, and those of each recipient."""
+def _groups(blocks: list[bytes]) -> tuple[dict[str, str], list[_Group], bool]:
+    """Fields about the mail as a whole, those of each recipient, and whether there are more than that."""
     stated: dict[str, str] = {}
     groups: list[_Group] = []
     for block in blocks[:10]:
         group: _Group | None = None
+        last = ""
         plain = _CODED.sub(lambda coded: b"\n" + fields.base64(coded[1]), block[:_MOST_BLOCK])
-        for name, value, blank in fields.block(plain):
+        for name, value, blank in fields.block(plain, strays=True):
+            if not name:
+                if group and last == "diagnostic-code" and _ANOTHER_LINE.match(value):
+                    group.fields[last] += f" {value}"
+                continue
+            last = name
             if name not in _OF_A_RECIPIENT:
                 if name in _OF_THE_MAIL:
                     stated.setdefault(name, _untyped(value))
                 continue
             if group is None or group.starts_anew(name, blank):
                 if len(groups) >= _MOST_RECIPIENTS:
-                    break
+                    return stated, groups, True
                 group = _Group({})
                 groups.append(group)
-            group.said[name] = value
-    return stated, groups
+            group.fields[name] = value
+    return stated, groups, any(len(block) > _MOST_BLOCK for block in blocks) or len(blocks) > 10
 
 
 def _loose(part: Part) -> re.Match[bytes] | None:
@@ -129,38 +140,39 @@ def _loose(part: Part) -> re.Match[bytes] | None:
     return _LOOSE.search(content) if b"-Recipient:" in content or b"-recipient:" in content else None
 
 
-def _words(mail: Part) -> str:
-    """What was written for people, which often knows more than the fields."""
-    text = next((part.text(4_000) for part in mail.parts if part.type == "text/plain"), "")
-    return _FIELDS_BEGIN.split(text, maxsplit=1)[0]
+class Words:
+    """What was written for people, which often knows more than the fields; read when it is asked for."""
 
+    __slots__ = ("_by_address", "_mail", "_text")
 
-def recipient(said: Mapping[str, str], words: str, *, alone: bool = True) -> Recipient | None:
-    """One recipient of a notification's fields, None when nobody is named.
+    def __init__(self, mail: Part) -> None:
+        self._mail = mail
+        self._text: str | None = None
+        self._by_address: dict[str, str] | None = None
 
-    `words` are those for people; where the recipient is not `alone`, only those under its address count.
-    """
-    first, last = _address(said.get("original-recipient", "")), _address(said.get("final-recipient", ""))
-    address = first if "@" in first else last or first or _address(said.get("x-actual-recipient", ""))
-    if not address or not {"action", "status", "diagnostic-code"} & said.keys():
-        return None  # named, and then cut off: nothing was said of it
-    found = _STATUS.search(said.get("status", ""))
-    status = found[1] if found else None
-    diagnostic = _untyped(said.get("diagnostic-code", ""))[:_MOST_DIAGNOSTIC]
-    remote = _untyped(said.get("remote-mta", "")) or None
-    judgement = judge(status, None, diagnostic, remote=remote)
-    if judgement.category == "unknown" or not diagnostic:
-        about = words if alone else _under(address, words)
-        judgement = judge(status, None, f"{diagnostic}\n{about}", remote=remote)
-    return Recipient(
-        address=address,
-        action=_action(said.get("action", ""), status),
-        status=status or judgement.status,
-        diagnostic=diagnostic,
-        judgement=judgement,
-        final_recipient=last if last != address else None,
-        remote_mta=remote,
-    )
+    def all(self) -> str:
+        """The first text, else the first HTML, else what stands before the first part."""
+        if self._text is None:
+            texts = [part for part in self._mail.parts if part.type.startswith("text/") and not part.is_mail]
+            plain = next((part.text(_MOST_WORDS) for part in texts if part.type == "text/plain"), "")
+            if not plain.strip():
+                plain = next((html_text.words(part.text()) for part in texts if part.type == "text/html"), "")
+            if not plain.strip():
+                plain = self._mail.raw(_MOST_PREAMBLE).partition(b"\n--")[0].decode("utf-8", "replace")
+            self._text = _FIELDS_BEGIN.split(plain, maxsplit=1)[0]
+        return self._text
+
+    def about(self, address: str, *, alone: bool) -> str:
+        """The words about one recipient; all of them where it is `alone` or where they name nobody."""
+        words = self.all()
+        if not alone:
+            if self._by_address is None:
+                self._by_address = bounce_text.by_recipient(words)
+            if about := self._by_address.get(address.lower()) or _under(address, words):
+                return about
+            if self._by_address or bounce_text.names_somebody(words, self._mail.get("to")):
+                return ""
+        return bounce_text.essence(words)
 
 
 def _under(address: str, words: str) -> str:
@@ -169,8 +181,40 @@ def _under(address: str, words: str) -> str:
     return words[at : at + 1_000].partition("\n\n")[0] if at >= 0 else ""
 
 
-def _action(said: str, status: str | None) -> str:
-    word = re.match(r"[a-z]*", said.strip().lower())
+def recipient(stated: Mapping[str, str], words: Words | str, *, alone: bool = True) -> Recipient | None:
+    """One recipient of a notification's fields, None when nobody is named.
+
+    `words` are those for people; where the recipient is not `alone`, only those about its address count.
+    """
+    first = _address(stated.get("original-recipient", ""))
+    last = _address(stated.get("final-recipient", ""))
+    address = first if "@" in first else last or first or _address(stated.get("x-actual-recipient", ""))
+    if not address or not {"action", "status", "diagnostic-code"} & stated.keys():
+        return None  # named, and then cut off: nothing was stated about it
+    field = stated.get("status", "")
+    code = _STATUS.search(field)
+    status = code[1] if code else None
+    diagnostic = _untyped(stated.get("diagnostic-code", ""))[:_MOST_DIAGNOSTIC]
+    remote = _untyped(stated.get("remote-mta", "")) or None
+    judgement = judge(status, None, diagnostic, remote=remote)
+    if judgement.category == "unknown" or not diagnostic:
+        comment = field[code.end() :].strip(" ()") if code else ""
+        about = words if isinstance(words, str) else words.about(address, alone=alone)
+        text = "\n".join(filter(None, (diagnostic, comment, about)))
+        judgement = judge(status, None, text, remote=remote)
+    return Recipient(
+        address=address,
+        action=_action(stated.get("action", ""), status),
+        status=status or judgement.status,
+        diagnostic=diagnostic,
+        judgement=judgement,
+        final_recipient=last if last != address else None,
+        remote_mta=remote,
+    )
+
+
+def _action(stated: str, status: str | None) -> str:
+    word = re.match(r"[a-z]*", stated.strip().lower())
     if word and word[0] in _ACTIONS:
         return _ACTIONS[word[0]]
     return {"2": "delivered", "4": "delayed"}.get((status or "5")[0], "failed")
@@ -184,12 +228,12 @@ def _untyped(value: str) -> str:
 
 def _address(value: str) -> str:
     kind, _, rest = value.partition(";")
-    said = fields.address(rest) if rest else fields.address(kind)
-    if _XTEXT.search(said) and not _TAGGED.search(said):
-        said = _XTEXT.sub(lambda code: chr(int(code[1], 16)), said)
-    if "\\x{" in said:
-        said = _UNITEXT.sub(_letter, said)
-    return said
+    address = fields.address(rest) if rest else fields.address(kind)
+    if _XTEXT.search(address) and not _TAGGED.search(address):
+        address = _XTEXT.sub(lambda code: chr(int(code[1], 16)), address)
+    if "\\x{" in address:
+        address = _UNITEXT.sub(_letter, address)
+    return address
 
 
 def _letter(code: re.Match[str]) -> str:

@@ -64,10 +64,11 @@ def split(data: bytes, start: int, end: int) -> tuple[Fields, int, bool]:
     return found, position, False
 
 
-def block(data: bytes) -> Iterator[tuple[str, str, bool]]:
+def block(data: bytes, *, strays: bool = False) -> Iterator[tuple[str, str, bool]]:
     """Fields of a machine-readable part: name, value, and whether a blank line stands before it.
 
-    Lines that are no fields are skipped: a mangled line must not hide the ones after it.
+    Lines that are no fields must not hide the ones after them: with `strays` they have an empty name, else
+    they are skipped.
     """
     octets = data.decode("latin-1")
     position, end, blank = 0, len(octets), False
@@ -78,7 +79,10 @@ def block(data: bytes) -> Iterator[tuple[str, str, bool]]:
             continue
         line_end = octets.find("\n", position)
         line_end = end if line_end < 0 else line_end + 1
-        blank = blank or not octets[position:line_end].strip()
+        stray = octets[position:line_end].strip()
+        blank = blank or not stray
+        if strays and stray:
+            yield "", text(stray), blank
         position = line_end
 
 
@@ -127,6 +131,23 @@ def base64(data: bytes) -> bytes:
         clean = re.sub(rb"[^A-Za-z0-9+/]", b"", data)
         whole = len(clean) - 1 if len(clean) % 4 == 1 else len(clean)
         return binascii.a2b_base64(clean[:whole] + b"==")
+
+
+def uuencoded(data: bytes) -> bytes:
+    """The file between `begin` and `end`; as it is where nothing begins. Broken lines are left out."""
+    lines = data.splitlines()
+    first = next((number for number, line in enumerate(lines) if line.startswith(b"begin ")), None)
+    if first is None:
+        return data
+    decoded = []
+    for line in lines[first + 1 :]:
+        if line.rstrip() == b"end":
+            break
+        try:
+            decoded.append(binascii.a2b_uu(line))
+        except binascii.Error:
+            continue
+    return b"".join(decoded)
 
 
 def parameters(value: str) -> dict[str, str]:

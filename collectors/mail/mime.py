@@ -35,6 +35,7 @@ _MOST_STRANGE = 100_000  # lines that begin as a delimiter and are none
 _TAIL = re.compile(rb"(--)?[ \t]*(?:\r?\n|\Z)")
 _GUESS = re.compile(rb"(?:\A|\n)--([^\s\r\n][^\r\n]{0,68}[^\s-])[ \t]*\r?\n(?:Content-|MIME-)", re.IGNORECASE)
 _TYPE = re.compile(r"\s*([\w!#$&.+^-]+/[\w!#$&.+^-]+)")
+_UUENCODED = frozenset({"x-uuencode", "uuencode", "x-uue", "uue"})
 _MAIL_TYPES = frozenset({
     "message/rfc822", "message/global", "message/rfc822-headers", "message/global-headers", "message/news",
     "text/rfc822-headers", "text/rfc822-header", "text/rfc822",
@@ -122,6 +123,8 @@ class Part:
             return fields.base64(self.raw())
         if encoding == "quoted-printable":
             return binascii.a2b_qp(self.raw())
+        if encoding in _UUENCODED:
+            return fields.uuencoded(self.raw())
         return self.raw()
 
     def text(self, most: int = LIMITS.text) -> str:

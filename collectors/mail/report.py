@@ -160,6 +160,7 @@ class Report:
     feedback: Feedback | None = None
     recipients: tuple[Recipient, ...] = ()
     report: Aggregate | None = None
+    remarks: tuple[str, ...] = ()  # what of the mail is not in here, and why
     # of the reported or returned mail, and of the report mail itself
     original_headers: Mapping[str, str] = field(default_factory=dict)
     report_headers: Mapping[str, str] = field(default_factory=dict)
@@ -173,6 +174,8 @@ class Report:
             row["recipients"] = [_recipient(one) for one in self.recipients]
         if self.report is not None:
             row["report"] = _aggregate(self.report)
+        if self.remarks:
+            row["remarks"] = list(self.remarks)
         return row
 
 
