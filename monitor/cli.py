@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from monitor.commands.lazy import LazyGroup, Table
+from monitor.commands.terminal import guard_streams
 
 COMMANDS: Table = {
     "apply": ("monitor.commands.apply", "apply", "Bring the stored inventory to what a file says."),
@@ -43,6 +44,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run one command. Exit 0 done, 1 a finding, 2 bad usage or configuration, 3 could not reach what it needs."""
+    guard_streams()
     return cli.main(args=arguments, prog_name="vigie", windows_expand_args=False)
 
 

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from collectors.instants import checked
+
 Fields = dict[str, list[str]]  # lower-case name → raw values (each character an octet), topmost first
 
 MOST_FIELDS = 1_000  # of one header; the highest seen in a real mail is below 200
@@ -184,11 +186,11 @@ def addresses(value: str, most: int = 50) -> list[str]:
 
 
 def moment(value: str) -> datetime | None:
-    """A date of RFC 5322 or ISO 8601 as aware UTC; None when it is no date."""
+    """A date of RFC 5322 or ISO 8601 as aware UTC; None when it is no date, or none that is believed."""
     if not value:
         return None
     try:
         at = datetime.fromisoformat(value) if value[:4].isdigit() else parsedate_to_datetime(value)
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        return checked(at.replace(tzinfo=UTC) if at.tzinfo is None else at)
     except (ValueError, TypeError, OverflowError, IndexError):
         return None

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from collectors.cleaning import is_clean_name
 from monitor.database.tables import ApiKey
 
 SCOPES = ("gate", "events", "read", "operate", "admin")
@@ -34,10 +35,12 @@ class Caller:
 
 
 def make_key(name: str, scopes: Iterable[str], customer: str | None, now: datetime) -> tuple[ApiKey, str]:
-    """A new row, and the key itself, which is known this once. Raises ValueError for an unknown scope."""
+    """A new row, and the key itself, which is known this once. Raises ValueError for an unknown scope or a bad name."""
     wanted = sorted(set(scopes), key=SCOPES.index) if set(scopes) <= set(SCOPES) else []
     if not wanted:
         raise ValueError(f"scopes are some of {', '.join(SCOPES)}")
+    if not name or not is_clean_name(name):
+        raise ValueError("a key's name is text in one line, without control characters")
     if customer and "admin" in wanted:
         raise ValueError("a key bound to one customer cannot be admin: the inventory is everybody's")
     key_id, secret = secrets.token_hex(5), secrets.token_hex(32)

@@ -13,6 +13,7 @@ import click
 import orjson
 from sqlmodel import Session, SQLModel
 
+from collectors.instants import checked
 from monitor.commands.failing import Failure, configured
 from monitor.config.quantities import parse_duration
 from monitor.facts import Store
@@ -68,14 +69,17 @@ class Moment(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         try:
-            return utc_now() + self._sign * parse_duration(value)
-        except ValueError:
+            return checked(utc_now() + self._sign * parse_duration(value))
+        except (ValueError, OverflowError):
             pass
         try:
             at = datetime.fromisoformat(value)
         except ValueError:
             self.fail(f"'{value}' is neither a time such as 2026-01-02T03:04Z nor a span such as 2h", param, ctx)
-        return at.replace(tzinfo=at.tzinfo or UTC)
+        try:
+            return checked(at.replace(tzinfo=at.tzinfo or UTC))
+        except ValueError as error:
+            self.fail(f"'{value}': {error}", param, ctx)
 
 
 AHEAD, AGO = Moment(1), Moment(-1)

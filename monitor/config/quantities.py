@@ -9,7 +9,9 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
+
+from collectors.instants import checked
 
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _DURATION = re.compile(r"(?:\d{1,9}w)?(?:\d{1,9}d)?(?:\d{1,9}h)?(?:\d{1,9}m)?(?:\d{1,9}s)?")
@@ -54,3 +56,4 @@ def parse_share(value: Any) -> float:
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Share = Annotated[float, BeforeValidator(parse_share)]
+When = Annotated[AwareDatetime, AfterValidator(checked)]  # an instant as it comes in, within what is believed

@@ -18,6 +18,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from collectors.cleaning import for_page
 from monitor.console import filters
 from monitor.facts import Store
 from monitor.rules.model import AnyRule
@@ -50,7 +51,7 @@ class Renderer:
         }
         self._templates = Environment(
             loader=PackageLoader("monitor.console", "."), autoescape=True, undefined=StrictUndefined,
-            trim_blocks=True, lstrip_blocks=True,
+            trim_blocks=True, lstrip_blocks=True, finalize=_seen,
         )
         self._templates.filters.update(filters.FILTERS)
         self._templates.globals["css"] = Markup(css)  # noqa: S704 - our own file, nothing from outside
@@ -58,3 +59,8 @@ class Renderer:
     def __call__(self, template: str, now: datetime, **shown: Any) -> HTMLResponse:
         text = self._templates.get_template(template).render(now=now, **({"refresh": None} | shown))
         return HTMLResponse(text, headers=self._headers)
+
+
+def _seen(value: Any) -> Any:
+    """What stands in a page: a stranger's text without characters that cannot be seen."""
+    return for_page(value) if type(value) is str else value

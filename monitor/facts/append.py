@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
+from collectors.cleaning import kept, kept_name, storable
 from collectors.measures import MEASURES
 from collectors.observation import Batch, Evidence, Parked, Trace
 from monitor.database.bulk import TRACE_COLUMNS, stored, write_traces
@@ -22,7 +23,7 @@ from monitor.database.engine import Engines, insert_into, table
 from monitor.database.tables import EPOCH, BatchRow, Cursor, EvidenceRow, ParkedRow
 from monitor.facts.consequences import Consequences, NewTrace
 from monitor.facts.numbers import bounded, write_numbers
-from monitor.facts.series_ids import INDEXED_LENGTH, SeriesIds, SeriesKey, clean, short
+from monitor.facts.series_ids import INDEXED_LENGTH, SeriesIds, SeriesKey, short
 
 TraceFields = tuple[Any, ...]  # the columns of TRACE_COLUMNS from `kind` on
 _REF = TRACE_COLUMNS[3:].index("recipient_ref")
@@ -85,7 +86,7 @@ class Intake:
             subject.provider, recipient, self._ref(trace), message_id, trace.category, trace.status,
             trace.reply_code, trace.text, trace.how,
         )  # fmt: skip
-        return (*(value and clean(value) for value in fields), trace.count)
+        return (*(value and kept(value) for value in fields), trace.count)
 
     def _ref(self, trace: Trace) -> str | None:
         """The recipient among the customer's: as our own token or record says, else as the report does."""
@@ -121,7 +122,7 @@ def _take_key(connection: Connection, batch: Batch, known_at: datetime) -> int |
     batches = table(BatchRow)
     insert = insert_into(connection, BatchRow).values(
         source=batch.source,
-        key=short(clean(batch.key)),
+        key=short(storable(batch.key)),
         at=bounded(batch.at, known_at),
         known_at=known_at,
         observations=len(batch.observations),
@@ -168,9 +169,9 @@ def _parked_row(id_: int, source: str, parked: Parked, known_at: datetime) -> di
     return {
         "batch_id": id_,
         "collector": source,
-        "place": clean(parked.source),
+        "place": kept_name(parked.source),
         "reason": parked.reason,
-        "text": clean(parked.text),
+        "text": kept(parked.text),
         "body": parked.body,
         "at": known_at,
     }

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, text
 
+from collectors.cleaning import kept_name
 from collectors.observation import Observation, Subject
 from monitor.database.engine import chunks
 
@@ -26,20 +27,13 @@ _SELECT = text("SELECT key, id FROM series WHERE key IN :names").bindparams(bind
 
 def series_key(measure: str, subject: Subject) -> str:
     """The canonical text of a series: only the fields that are set, so that a new field changes no old key."""
-    said = {name: clean(value) for name, value in subject._asdict().items() if value}
+    said = {name: kept_name(value) for name, value in subject._asdict().items() if value}
     return short(f"{measure} {json.dumps(said, ensure_ascii=False, separators=(',', ':'))}")
 
 
 def short(key: str) -> str:
     """A key an index can hold (PostgreSQL: 2,704 bytes): itself, or its SHA-256 where it is too long."""
     return key if len(key) <= INDEXED_LENGTH else f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
-
-
-def clean(value: str) -> str:
-    """Text a database can hold: NUL becomes U+FFFD (PostgreSQL refuses it), a lone surrogate `?`."""
-    if value.isascii():
-        return value.replace("\0", "\ufffd") if "\0" in value else value
-    return value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
 class SeriesIds:
@@ -85,7 +79,7 @@ def _look_up(connection: Connection, keys: set[SeriesKey]) -> dict[SeriesKey, in
 
 def _row(name: str, key: SeriesKey) -> dict[str, str | None]:
     measure, subject = key
-    fields = {field: clean(value) if value else None for field, value in subject._asdict().items()}
+    fields = {field: kept_name(value) if value else None for field, value in subject._asdict().items()}
     return {"measure": measure, "key": name, **fields}
 
 

@@ -12,6 +12,8 @@ from urllib.parse import quote
 from apprise import Apprise, NotifyFormat, NotifyType
 from apprise.result import AppriseResultStatus
 
+from collectors.cleaning import for_chat
+
 # schemes of a plain web hook: the payload is ours, so the outbox key goes with it for whoever deduplicates
 _WEB_HOOKS = ("json://", "jsons://", "form://", "forms://")
 _TYPES = {"firing": NotifyType.FAILURE, "grown": NotifyType.WARNING, "resolved": NotifyType.SUCCESS}
@@ -34,7 +36,7 @@ class Chat:
             apprise = Apprise()
             apprise.add(self._with_key(key, event, severity))
             result = apprise.notify(
-                body=body, title=title, notify_type=_TYPES[event], body_format=NotifyFormat.TEXT
+                body=for_chat(body), title=for_chat(title), notify_type=_TYPES[event], body_format=NotifyFormat.TEXT
             )
         if result.status == AppriseResultStatus.SUCCESS:
             return None

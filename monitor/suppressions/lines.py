@@ -22,7 +22,6 @@ import orjson
 from pydantic import (
     AfterValidator,
     AliasChoices,
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -30,6 +29,7 @@ from pydantic import (
 )
 from sqlmodel import Session, select
 
+from monitor.config.quantities import When
 from monitor.database.tables import Customer, Stream
 from monitor.facts import Store
 from monitor.sender.recipient import plain_address
@@ -75,7 +75,7 @@ class Line(BaseModel):
     ref: Ref | None = None
     reason: Reason | None = None
     stream: Named | None = None
-    since: AwareDatetime | None = None
+    since: When | None = None
     text: Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")] | None = None
 
 

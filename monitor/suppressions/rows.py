@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, text
 from sqlmodel import Session, col, func, select
 
+from collectors.cleaning import kept_name
 from collectors.observation import Trace
 from monitor.database.engine import chunks, insert_into, table
 from monitor.database.tables import Suppression
 from monitor.facts.consequences import NewTrace
-from monitor.facts.series_ids import clean
 
 REASONS = ("hard_bounce", "complaint", "unsubscribe", "manual")
 _KEY = ("customer", "recipient_ref", "reason", "stream")
@@ -78,7 +78,7 @@ def suppress_recipients(connection: Connection, traces: Iterable[NewTrace], know
         if follows and customer and ref:
             reason, stream = follows
             rows.append(Suppressed(
-                clean(customer), ref, reason, clean(stream), trace.at, source, trace.how, batch_id=batch_id
+                kept_name(customer), ref, reason, kept_name(stream), trace.at, source, trace.how, batch_id=batch_id
             ))  # fmt: skip
     suppress(connection, rows, known_at)
 

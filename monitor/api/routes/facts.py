@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 from sqlmodel import col, or_, select
 
 from collectors.observation import Subject
@@ -14,6 +14,7 @@ from monitor.access.keys import Caller
 from monitor.api.access import all_customers, own_customer, require
 from monitor.api.problem import Problem
 from monitor.api.services import Services
+from monitor.config.quantities import When
 from monitor.database.tables import Listing, Reading, Run, SendingDomain, SendingIp, Series, TraceRow
 from monitor.facts.traces import Traced, find_traces
 
@@ -54,8 +55,8 @@ def readings(
     subject: Annotated[SubjectAsked, Depends()],
     *,
     measure: Annotated[str, Query(min_length=1, max_length=255)],
-    since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
+    since: When | None = None,
+    until: When | None = None,
     limit: Most = 1000,
 ) -> list[StoredReading]:
     """Readings of a measure, newest first; the last 24 hours unless `since` says otherwise."""
@@ -125,7 +126,7 @@ def trace(
     recipient: Annotated[str | None, Query(min_length=3, max_length=320)] = None,
     message_id: Annotated[str | None, Query(min_length=1, max_length=998)] = None,
     customer: Named = None,
-    since: AwareDatetime | None = None,
+    since: When | None = None,
     limit: Most = 1000,
 ) -> list[TraceRow]:
     """What happened to a recipient, to a message, or to a customer's mail, newest first."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from monitor.access.keys import Caller
 from monitor.api.access import all_customers, require
 from monitor.api.problem import refusals
 from monitor.api.services import Services
+from monitor.config.quantities import When
 from monitor.database.tables import FblEnrolment
 from monitor.feedback_loops.enrolments import Kind, State
 from monitor.feedback_loops.rows import Wish, drop_enrolment, enrolments, gaps_now, set_enrolment
@@ -38,7 +39,7 @@ class Asked(BaseModel):
     state: State
     contact: _Detail | None = None
     note: _Detail | None = None
-    ends_at: AwareDatetime | None = None
+    ends_at: When | None = None
     reason: str = Field(min_length=1, max_length=1000, pattern=_NO_NUL)
 
 

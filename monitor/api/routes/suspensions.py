@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import col, select
 
 from monitor.access.keys import Caller
 from monitor.api.access import require
 from monitor.api.problem import Problem, refusals
 from monitor.api.services import Services
+from monitor.config.quantities import When
 from monitor.database.tables import Silence, Suspension
 from monitor.gate import canonical
 from monitor.incidents import silences
@@ -38,14 +39,14 @@ class NewSuspension(_Asked):
     scope: dict[str, _Named] = Field(min_length=1, max_length=8, examples=[{"customer": "acme", "provider": "gmail"}])
     effect: Literal["hold", "slow"] = "hold"
     rate_per_hour: int | None = Field(default=None, ge=1)
-    until: AwareDatetime | None = None
+    until: When | None = None
 
 
 class NewSilence(_Asked):
     """Which incidents not to tell of, and until when."""
 
     matchers: dict[str, _Named] = Field(min_length=1, max_length=8, examples=[{"rule": "complaint-rate"}])
-    until: AwareDatetime
+    until: When
 
 
 @router.get("/v1/suspensions")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Integer
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import Field
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from collectors.instants import EARLIEST, LATEST, checked, clamped
+
+EPOCH = EARLIEST
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -23,8 +25,11 @@ def from_micros(micros: int) -> datetime:
     return EPOCH + timedelta(microseconds=micros)
 
 
+_LATEST_MICROS = to_micros(LATEST)
+
+
 class Instant(TypeDecorator[datetime]):
-    """A point in time; refuses naive datetimes."""
+    """A point in time. What comes in is checked (collectors.instants); what is there is read whatever it says."""
 
     impl = BigInteger
     cache_ok = True
@@ -37,17 +42,15 @@ class Instant(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         if value is None:
             return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value!r} carries no time zone")
-        return value if dialect.name == "postgresql" else to_micros(value)
+        instant = value if value == LATEST else checked(value)
+        return instant if dialect.name == "postgresql" else to_micros(instant)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
         if dialect.name == "postgresql":
-            instant: datetime = value.astimezone(UTC)
-            return instant
-        return from_micros(value)
+            return clamped(value)
+        return from_micros(min(max(value, 0), _LATEST_MICROS))
 
 
 # SQLite only counts up a primary key declared INTEGER; PostgreSQL wants 64 bits.

@@ -147,3 +147,11 @@ def test_a_key_bound_to_a_customer_acts_on_that_customer_only(vigie):
     assert bolt.post("/v1/incidents/a/ack", json={"reason": "x"}).status_code == 404
     assert everybody.get("/v1/incidents/a").json()["incident"]["acked_by"] is None
     assert bolt.get("/v1/runs").status_code == 403
+
+
+@pytest.mark.parametrize("until", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "2100-01-01T00:00:00Z"])
+def test_an_end_that_no_calendar_holds_is_refused_and_nothing_is_written(vigie, until):
+    operator = vigie.client("operate", "read")
+    wanted = {"scope": {"customer": "acme"}, "reason": "x", "until": until}
+    assert operator.post("/v1/suspensions", json=wanted).status_code == 422
+    assert "acme" not in operator.get("/v1/suspensions").text

@@ -3,14 +3,20 @@
 import subprocess
 import sys
 from contextlib import closing
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlmodel import SQLModel
+from sqlalchemy import text
+from sqlalchemy.exc import StatementError
+from sqlmodel import SQLModel, select
 
+from collectors.instants import LATEST
+from monitor.access.keys import make_key
 from monitor.database.partitions import is_month
+from monitor.database.tables import ApiKey
 from monitor.facts import Store
 from monitor.intake.consequences import open_store
 from tests.monitor.conftest import T, batch, counted
@@ -73,3 +79,16 @@ def test_migrating_again_changes_nothing_and_info_names_the_revision(store: Stor
 def test_a_database_that_cannot_serve_is_refused(url: str):
     with pytest.raises(ValueError, match=r"sqlite|the store is"):
         open_store(url)
+
+
+def test_an_instant_nobody_can_hold_is_refused_on_the_way_in_and_read_all_the_same(sqlite_store):
+    key, _ = make_key("mta", ["gate"], None, T)
+    key.created_at = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone(-timedelta(hours=14)))
+    with pytest.raises(StatementError, match="between 1970 and 2100"), sqlite_store.session() as session:
+        session.add(key)
+    with sqlite_store.session() as session:
+        session.add(make_key("mta", ["gate"], None, T)[0])
+    with sqlite_store.session() as session:  # as an older release may have left it
+        session.execute(text("UPDATE api_key SET created_at = 400000000000000000"))
+    with sqlite_store.reading_session() as session:
+        assert session.exec(select(ApiKey.created_at)).one() == LATEST
