@@ -121,9 +121,20 @@ class Application:
                 apply_difference(session, planned(read_inventory(session), wanted))
 
     def start(self) -> None:
-        """Start the threads that collect, judge and tell."""
-        self._declare()
+        """Start the threads that collect, judge and notify."""
+        self.declare()
         self.schedule.start()
+
+    def turn(self) -> None:
+        """All that is due by the clock, once, in this thread and always in the same order, instead of `start`.
+
+        For whoever moves the clock himself: when it returns, what the facts so far lead to has happened.
+        """
+        self.schedule.run_due()
+        self.judge_once()
+        for receiver in sorted(self.worker.waiting()):
+            self.worker.send_due(receiver)
+        self.gate.refresh(self.store, self.clock())
 
     def serve(self, stop: threading.Event, *, on_ready: Callable[[], None] | None = None) -> None:
         """Answer HTTP in this thread until `stop`. Raises AddressError when the address cannot be had."""
@@ -138,7 +149,8 @@ class Application:
         self.schedule.close()
         self.store.close()
 
-    def _declare(self) -> None:
+    def declare(self) -> None:
+        """Name every job and loop to the schedule."""
         for name, collector in self.collectors.items():
             settings = self.config.collectors[name]
             self.schedule.add(Work(f"collect:{name}", settings.every, partial(self._collect, name)))

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -23,20 +22,26 @@ from monitor.demo import files
 from monitor.demo.servers.dns import DnsblServer
 from monitor.demo.servers.imap import ImapServer
 from monitor.demo.show import Show
-from monitor.demo.story import TICK_SECONDS, ZONES, Story
+from monitor.demo.story import TICK_SECONDS, ZONES, Story, StoryClock
 from monitor.demo.world import Sender, Web
 
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
+PATIENCE_SECONDS = 60.0  # for one answer of the service; a busy machine is not a dead one
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """`seconds` None: until stopped. `port` None: 8080, or a free one where that is taken."""
+    """`seconds` of the story; None: until stopped. `port` None: 8080, or a free one where that is taken.
+
+    `speed`: how many seconds of the story go by in one of ours, at most; a busy machine takes longer.
+    """
 
     seconds: float | None
     seed: int
     port: int | None
     show: Show
+    clock: StoryClock
+    speed: float = 1.0
 
 
 def play(wishes: Wishes, stop: threading.Event) -> None:
@@ -46,14 +51,15 @@ def play(wishes: Wishes, stop: threading.Event) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vigie-demo-")))
         dns = DnsblServer({zone: {} for zone in ZONES.values()}, ttl_seconds=1, negative_ttl_seconds=1)
         imap = ImapServer("fbl", "demo-password")
-        web = Web(lambda said: wishes.show.emit(_notification(said)))
+        web = Web(lambda message: wishes.show.emit(_notification(message)))
         for server in (dns, imap, web):
             stack.callback(server.close)
         listen = f"127.0.0.1:{wishes.port or _free_port()}"
         path = files.write(folder, listen=listen, dns=dns.start(), imap=imap.start(), web=web.start())
-        application = Application(load_config(path, {}), on_taken=wishes.show.taken)
+        application = Application(load_config(path, {}), clock=wishes.clock, on_taken=wishes.show.taken)
         stack.callback(application.close)
         application.prepare()
+        application.declare()
         key = _gate_key(application)
         sender = Sender(f"http://{listen}", key, dice, imap.deliver, wishes.show.emit)
         story = Story(dns, sender, dice, wishes.show.say)
@@ -67,51 +73,50 @@ def _run(application: Application, story: Story, wishes: Wishes, stop: threading
     def serve() -> None:
         try:
             application.serve(over, on_ready=ready.set)
-        except BaseException as error:  # noqa: BLE001 - told in the main thread below
+        except BaseException as error:  # noqa: BLE001 - raised in the main thread below
             failed.append(error)
             ready.set()
 
-    threads = [
-        threading.Thread(target=serve, name="demo-serve"),
-        threading.Thread(target=wishes.show.follow, args=(application.store, over), name="demo-show"),
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        stack.callback(thread.join)
+    thread = threading.Thread(target=serve, name="demo-serve")
+    thread.start()
+    stack.callback(thread.join)
     stack.callback(over.set)
     if not ready.wait(READY_SECONDS):
         raise TimeoutError(f"the service did not answer within {READY_SECONDS:.0f} s")
     if failed:
         raise failed[0]
     wishes.show.say(f"look at {story.sender.url}/ (configuration: {application.config.path}); Ctrl-C ends the demo")
-    application.start()
-    _tell_story(story, wishes, stop)
+    wishes.show.watch(application.store)
+    _run_story(application, story, wishes, stop)
 
 
-def _tell_story(story: Story, wishes: Wishes, stop: threading.Event) -> None:
+def _run_story(application: Application, story: Story, wishes: Wishes, stop: threading.Event) -> None:
+    """Tick by tick: the world acts, mail is sent, then the service does all that follows; only then time goes on.
+
+    So what happens depends on the seed alone, however busy the machine is; a slow one only takes longer.
+    """
     began, number = monotonic(), 0
-    with httpx.Client(timeout=10) as client:
-        while not stop.is_set():
-            elapsed = monotonic() - began
-            if wishes.seconds is not None and elapsed >= wishes.seconds:
-                return
+    with httpx.Client(timeout=PATIENCE_SECONDS) as client:
+        while not stop.is_set() and (wishes.seconds is None or number * TICK_SECONDS < wishes.seconds):
             story.tick(number)
-            story.sender.tick(client, datetime.now(UTC))
+            story.sender.tick(client, wishes.clock())
+            application.turn()
+            wishes.show.catch_up()
             number += 1
-            stop.wait(max(began + number * TICK_SECONDS - monotonic(), 0))
+            wishes.clock.move(TICK_SECONDS)
+            stop.wait(max(began + number * TICK_SECONDS / wishes.speed - monotonic(), 0))
 
 
 def _gate_key(application: Application) -> str:
-    row, key = make_key("demo sender", ("gate", "events"), None, datetime.now(UTC))
+    row, key = make_key("demo sender", ("gate", "events"), None, application.clock())
     with application.store.session() as session:
         session.add(row)
     return key
 
 
-def _notification(said: Mapping[str, Any]) -> dict[str, Any]:
-    return {"event": "notification", "receiver": "on-call", "title": said["title"], "body": said["message"],
-            "key": said.get("key"), "severity": said.get("severity"), "kind": said.get("event")}
+def _notification(message: Mapping[str, Any]) -> dict[str, Any]:
+    return {"event": "notification", "receiver": "on-call", "title": message["title"], "body": message["message"],
+            "key": message.get("key"), "severity": message.get("severity"), "kind": message.get("event")}
 
 
 def _free_port() -> int:
@@ -126,4 +131,4 @@ def _free_port() -> int:
     raise OSError("no free port on loopback")
 
 
-__all__ = ["Show", "Wishes", "play"]
+__all__ = ["Show", "StoryClock", "Wishes", "play"]

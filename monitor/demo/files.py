@@ -25,7 +25,7 @@ collectors:
     catalogue: {catalogue}
     lists: [{lists}]
   feedback_loop:
-    every: 30s
+    every: 1s
 receivers:
   - name: on-call
     url: http://127.0.0.1:{web}/chat

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import click
@@ -20,14 +20,14 @@ _COLOURS = {
     "world": "blue", "listing": "yellow", "complaint": "yellow", "incident": "red", "transition": "magenta",
     "notification": "cyan", "decision": "green",
 }
-LOOK_SECONDS = 0.2
-_CONSEQUENCES = frozenset({"notification", "decision"})  # told after the transition they follow from
+_CONSEQUENCES = frozenset({"notification", "decision"})  # shown after the transition they follow from
 
 
 class Show:
-    """Prints events, from any thread, in the order they come in."""
+    """Prints events, from any thread, in the order they come in. `clock` dates those that have no `at`."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, clock: Callable[[], datetime], *, as_json: bool) -> None:
+        self._clock = clock
         self._as_json = as_json
         self._lock = threading.Lock()
         self._reading = threading.Lock()
@@ -40,15 +40,15 @@ class Show:
     def emit(self, event: Mapping[str, Any]) -> None:
         """One event; `at` is added where it is missing."""
         if event["event"] in _CONSEQUENCES:
-            self._catch_up()
-        event = {"event": event["event"], "at": datetime.now(UTC), **event}
+            self.catch_up()
+        event = {"event": event["event"], "at": self._clock(), **event}
         with self._lock:
             self.counts[event["event"]] = self.counts.get(event["event"], 0) + 1
             if self._as_json:
                 click.echo(orjson.dumps(event, option=orjson.OPT_UTC_Z, default=str))
             else:
                 colour = _COLOURS.get(event["event"])
-                click.echo(f"{event['at']:%H:%M:%S}  {click.style(event['event'].ljust(12), fg=colour)}  {_told(event)}")
+                click.echo(f"{event['at']:%H:%M:%S}  {click.style(event['event'].ljust(12), fg=colour)}  {_words(event)}")
 
     def say(self, text: str) -> None:
         """What the demo does to the world (people only: the service does not know it)."""
@@ -72,22 +72,20 @@ class Show:
                 self._complained(trace)
 
     def _complained(self, trace: Trace) -> None:
-        """People are told at the first, second, fourth, eighth … complaint of a stream; programs of each."""
-        said = trace.subject
-        key = (said.customer or "", said.stream or "")
+        """People see the first, second, fourth, eighth … complaint of a stream; programs every one."""
+        about = trace.subject
+        key = (about.customer or "", about.stream or "")
         total = self._complaints[key] = self._complaints.get(key, 0) + 1
         if self._as_json or total & (total - 1) == 0:
-            self.emit({"event": "complaint", "at": trace.at, "customer": said.customer, "stream": said.stream,
-                       "campaign": said.campaign, "ip": said.ip, "provider": said.provider, "total": total})
+            self.emit({"event": "complaint", "at": trace.at, "customer": about.customer, "stream": about.stream,
+                       "campaign": about.campaign, "ip": about.ip, "provider": about.provider, "total": total})
 
-    def follow(self, store: Store, stop: threading.Event) -> None:
-        """Tell every transition as it is written, until `stop`."""
+    def watch(self, store: Store) -> None:
+        """Show from now on the transitions of this store."""
         self._store = store
-        while not stop.wait(LOOK_SECONDS):
-            self._catch_up()
-        self._catch_up()
 
-    def _catch_up(self) -> None:
+    def catch_up(self) -> None:
+        """Show the transitions that are new since the last look."""
         if self._store is None:
             return
         with self._reading:
@@ -102,15 +100,15 @@ class Show:
 
 
 def _transition(row: Transition, incident: Incident | None) -> dict[str, Any]:
-    said = {"at": row.at, "old": row.old, "new": row.new, "why": row.why, "rule": row.rule, "by": row.actor}
+    change = {"at": row.at, "old": row.old, "new": row.new, "why": row.why, "rule": row.rule, "by": row.actor}
     if incident is not None:
         state = "resolved" if row.new == "ok" else row.new
         return {"event": "incident", "state": state, "incident": incident.id, "subject": incident.subject,
-                "severity": incident.severity, **said}
-    return {"event": "transition", "kind": row.kind, "of": row.of, "scope": row.evidence.get("scope"), **said}
+                "severity": incident.severity, **change}
+    return {"event": "transition", "kind": row.kind, "of": row.of, "scope": row.evidence.get("scope"), **change}
 
 
-def _told(event: Mapping[str, Any]) -> str:
+def _words(event: Mapping[str, Any]) -> str:
     words = _WORDS.get(event["event"])
     return words(event) if words else str(event["text"])
 

@@ -1,10 +1,11 @@
-"""What goes wrong in the demo, and when: an IP is listed and cleared; Bolt mails a bought list and mends it."""
+"""What goes wrong in the demo, and when: an IP is listed and cleared; Bolt mails a bought list and gives it up."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from monitor.demo.servers.dns import DnsblServer
@@ -12,9 +13,23 @@ from monitor.demo.world import Sender
 
 TICK_SECONDS = 0.5
 ROUND_SECONDS = 60.0
-LISTED_AT, BOUGHT_AT, MENDED_AT, CLEARED_AT = 5.0, 9.0, 18.0, 24.0
+LISTED_AT, BOUGHT_AT, REPAIRED_AT, CLEARED_AT = 5.0, 9.0, 18.0, 24.0
 ZONES = {"demo-block": "block.vigie.example", "demo-policy": "policy.vigie.example", "demo-small": "small.vigie.example"}
 ACME_IPS = ("192.0.2.10", "192.0.2.11")
+
+
+class StoryClock:
+    """The demo's time, as the service under watch reads it: it begins now and goes on only when the story does."""
+
+    def __init__(self) -> None:
+        # whole seconds: e-mail knows no others, and rounding must not depend on when the demo was started
+        self._now = datetime.now(UTC).replace(microsecond=0)
+
+    def __call__(self) -> datetime:
+        return self._now
+
+    def move(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
 
 
 @dataclass(slots=True)
@@ -30,7 +45,7 @@ class Story:
     def tick(self, number: int) -> None:
         """Do what is due at this tick (0 is the start of the first round)."""
         moment = number * TICK_SECONDS % ROUND_SECONDS
-        for at, act in ((0.0, self._rotate), (LISTED_AT, self._list), (BOUGHT_AT, self._buy), (MENDED_AT, self._mend), (CLEARED_AT, self._clear)):
+        for at, act in ((0.0, self._rotate), (LISTED_AT, self._list), (BOUGHT_AT, self._buy), (REPAIRED_AT, self._repair), (CLEARED_AT, self._clear)):
             if moment == at:
                 act()
 
@@ -45,7 +60,7 @@ class Story:
         self.sender.bought = True
         self.say("Bolt mails a bought list: its recipients begin to complain")
 
-    def _mend(self) -> None:
+    def _repair(self) -> None:
         self.sender.bought = False
         self.say("Bolt throws the bought list away")
 

@@ -1,7 +1,7 @@
 """The world of the demo, on loopback: a DNSBL, a mailbox provider that sends feedback reports, a chat, a sender.
 
 Everything speaks its real protocol to the service under watch; only the people are missing. What happens is
-drawn from one seeded generator in the order of the ticks, so the same seed tells the same story.
+drawn from one seeded generator in the order of the ticks, so the same seed gives the same story.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from email.message import EmailMessage
 from email.mime.message import MIMEMessage
 from email.mime.multipart import MIMEMultipart
@@ -52,16 +52,16 @@ MAILINGS = (
 class Web:
     """The web of the demo: a hook that people would see as a chat, and the removal page of the DNSBL.
 
-    `said` gets each chat message once it arrived.
+    `on_message` gets each chat message once it arrived.
     """
 
-    def __init__(self, said: Callable[[Mapping[str, Any]], None]) -> None:
+    def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
         web = self
 
         class Site(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 length = min(int(self.headers.get("content-length", 0)), 1_000_000)
-                web.said(json.loads(self.rfile.read(length)))
+                web.on_message(json.loads(self.rfile.read(length)))
                 self.send_response(200)
                 self.end_headers()
 
@@ -69,12 +69,12 @@ class Web:
                 self.send_response(200)
                 self.send_header("content-type", "text/plain; charset=utf-8")
                 self.end_headers()
-                self.wfile.write(b"The demo's DNSBL: here one would ask for removal, once the cause is mended.\n")
+                self.wfile.write(b"The demo's DNSBL: here one would ask for removal, once the cause is repaired.\n")
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
                 del format, args
 
-        self.said = said
+        self.on_message = on_message
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="demo-web", daemon=True)
 
@@ -94,7 +94,7 @@ class Sender:
     url: str
     key: str
     dice: random.Random
-    deliver: Callable[[bytes], object]  # a feedback report into the mailbox
+    deliver: Callable[[bytes, str, datetime], object]  # a feedback report into a folder of the mailbox, at a time
     emit: Emit
     bought: bool = False  # Bolt mails a bought list
     preferred: str = ""  # the IP to try first, where a mailing has it
@@ -117,7 +117,7 @@ class Sender:
             })
             for _ in range(complaints):
                 self._serial += 1
-                self.deliver(feedback_report(mailing, ip, self._serial, now))
+                self.deliver(feedback_report(mailing, ip, self._serial, now), "INBOX", now)
         if events:
             answer = client.post(
                 f"{self.url}/v1/events/generic", json=events,
@@ -141,16 +141,16 @@ class Sender:
         }
         answer = client.post(f"{self.url}/v1/decision", json=asked, headers=self._auth)
         answer.raise_for_status()
-        said = answer.json()
+        decided = answer.json()
         key = (mailing.customer, mailing.stream, ip)
-        if self._last.get(key) != said["decision"]:
-            self._last[key] = said["decision"]
-            why = said["reasons"][0]["text"] if said["reasons"] else None
+        if self._last.get(key) != decided["decision"]:
+            self._last[key] = decided["decision"]
+            why = decided["reasons"][0]["text"] if decided["reasons"] else None
             self.emit({
                 "event": "decision", "customer": mailing.customer, "stream": mailing.stream, "ip": ip,
-                "decision": said["decision"], "why": why,
+                "decision": decided["decision"], "why": why,
             })
-        return bool(said["decision"] == "send")
+        return bool(decided["decision"] == "send")
 
 
 def feedback_report(mailing: Mailing, ip: str, serial: int, sent_at: datetime) -> bytes:
@@ -161,7 +161,7 @@ def feedback_report(mailing: Mailing, ip: str, serial: int, sent_at: datetime) -
     report["From"] = "Demo Mail AntiSpam Feedback <feedback@arf.mail.yahoo.com>"
     report["To"] = "fbl@vigie.example"
     report["Subject"] = "FW:Our offers of the week"
-    report["Date"] = format_datetime(datetime.now(UTC))
+    report["Date"] = format_datetime(sent_at)
     report["Message-ID"] = f"<report-{serial}@arf.demo.example>"
     fields = EmailMessage()
     for name, value in (

@@ -58,6 +58,17 @@ def test_a_job_runs_at_every_turn_though_turns_come_a_little_early_or_late(sched
     assert ran[5] - ran[0] < 5 * 0.5 + 0.4
 
 
+def test_whoever_moves_the_clock_himself_gives_each_job_its_turn_when_it_is_due(schedules):
+    ran, moment = [], [datetime(2026, 1, 2, tzinfo=UTC)]
+    schedule = schedules("one", lambda: moment[0])
+    schedule.add(Work("often", timedelta(seconds=1), lambda: ran.append("often")))
+    schedule.add(Work("seldom", timedelta(seconds=2), lambda: ran.append("seldom")))
+    for _ in range(6):
+        schedule.run_due()
+        moment[0] += timedelta(seconds=0.5)
+    assert ran == ["often", "seldom", "often", "often", "seldom"]
+
+
 def test_a_daily_job_is_not_run_again_by_a_restart(schedules):
     ran = []
     for owner in ("before", "after"):
