@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from monitor.api.serve import AddressError
 from monitor.config.load import Config, load_config
 from monitor.config.yaml_file import ConfigError
+from monitor.database.recipient_keys import HashKeyError
 from monitor.inventory.difference import InventoryError
 
 
@@ -39,6 +40,8 @@ def configured(path: Path) -> Iterator[Config]:
         raise Failure(2, str(error)) from None
     except InventoryError as error:
         raise Failure(2, f"the inventory cannot be applied: {error}") from None
+    except HashKeyError as error:
+        raise Failure(2, str(error)) from None
     except DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0]
         raise Failure(3, f"the database cannot be used: {reason} — is it up, and engine.url right?") from None

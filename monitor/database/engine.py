@@ -11,8 +11,9 @@ PostgreSQL: READ COMMITTED for writing, a READ ONLY snapshot (REPEATABLE READ) f
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,8 @@ from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlmodel import Session, SQLModel
+
+from monitor.database.tables import PROSE
 
 BUSY_SECONDS = 30  # how long a writer waits for another process's transaction
 
@@ -65,9 +68,13 @@ class Engines:
             yield connection
 
     @contextmanager
-    def session(self) -> Iterator[Session]:
-        """A session over one write transaction; its objects stay usable afterwards."""
+    def session(self, prose: Callable[[str], str] = str) -> Iterator[Session]:
+        """A session over one write transaction; its objects stay usable afterwards.
+
+        `prose` is what becomes of every text that a person or a stranger wrote (tables.PROSE).
+        """
         with self.writing() as connection, Session(connection, expire_on_commit=False) as session:
+            event.listen(session, "before_flush", partial(_write_prose, prose))
             yield session
             session.flush()
 
@@ -86,6 +93,14 @@ class Engines:
     def dispose(self) -> None:
         self.write.dispose()
         self.read.dispose()
+
+
+def _write_prose(prose: Callable[[str], str], session: Session, *_: Any) -> None:
+    for row in (*session.new, *session.dirty):
+        for name in PROSE.get(type(row), ()):
+            text = getattr(row, name)
+            if text:
+                setattr(row, name, prose(text))
 
 
 def table(model: type[SQLModel]) -> Table:

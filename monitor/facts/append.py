@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from collectors.measures import MEASURES
 from collectors.observation import Batch, Evidence, Parked, Trace
 from monitor.database.bulk import TRACE_COLUMNS, stored, write_traces
 from monitor.database.engine import Engines, insert_into, table
+from monitor.database.recipient_keys import RecipientKeys
 from monitor.database.tables import EPOCH, BatchRow, Cursor, EvidenceRow, ParkedRow
 from monitor.facts.consequences import Consequences, NewTrace
 from monitor.facts.numbers import bounded, write_numbers
@@ -45,14 +47,10 @@ class Taken(NamedTuple):
 class Intake:
     """What one store needs to take batches: its engines, the series it has seen, how it hashes recipients."""
 
-    def __init__(
-        self, engines: Engines, consequences: Consequences,
-        hash_recipient: Callable[[str], str], ref_recipient: Callable[[str, str], str],
-    ) -> None:
+    def __init__(self, engines: Engines, consequences: Consequences, recipients: RecipientKeys) -> None:
         self._engines = engines
         self._consequences = consequences
-        self._hash_recipient = hash_recipient
-        self._ref_recipient = ref_recipient
+        self._recipients = recipients
         self._series = SeriesIds()
 
     def take(self, batches: Sequence[Batch], known_at: datetime, evidence_for: timedelta) -> list[Taken]:
@@ -69,7 +67,7 @@ class Intake:
             _write_traces(connection, kept, known_at)
             self._follow_traces(connection, kept, known_at)
             for id_, batch in new:
-                _keep_bodies(connection, id_, batch, (known_at, known_at + evidence_for))
+                _keep_bodies(connection, id_, self._without_addresses(batch), (known_at, known_at + evidence_for))
             _move_cursors(connection, batches, known_at)
         self._series.remember(looked_up)
         return [
@@ -79,21 +77,28 @@ class Intake:
 
     def _trace_fields(self, trace: Trace) -> TraceFields:
         subject = trace.subject
-        recipient = self._hash_recipient(trace.recipient) if trace.recipient else trace.recipient_hash
-        message_id = trace.message_id and trace.message_id[:INDEXED_LENGTH]
+        recipient = self._recipients.hash(trace.recipient) if trace.recipient else trace.recipient_hash
+        message_id = trace.message_id and self._recipients.redacted_id(trace.message_id)[:INDEXED_LENGTH]
+        words = trace.text and self._recipients.redacted(trace.text)
         fields = (
             trace.kind, subject.customer, subject.stream, subject.campaign, subject.ip, subject.domain,
             subject.provider, recipient, self._ref(trace), message_id, trace.category, trace.status,
-            trace.reply_code, trace.text, trace.how,
+            trace.reply_code, words, trace.how,
         )  # fmt: skip
         return (*(value and kept(value) for value in fields), trace.count)
+
+    def _without_addresses(self, batch: Batch) -> Batch:
+        """Whatever was parked keeps its addresses only in its body."""
+        redacted = self._recipients.redacted
+        parked = tuple(replace(each, source=redacted(each.source), text=redacted(each.text)) for each in batch.parked)
+        return replace(batch, parked=parked) if parked else batch
 
     def _ref(self, trace: Trace) -> str | None:
         """The recipient among the customer's: as our own token or record says, else as the report does."""
         customer = trace.subject.customer
         if trace.recipient_ref or not (trace.recipient and customer):
             return trace.recipient_ref
-        return self._ref_recipient(customer, trace.recipient)
+        return self._recipients.ref(customer, trace.recipient)
 
     def _follow_traces(self, connection: Connection, kept: _Kept, known_at: datetime) -> None:
         for kinds, write in self._consequences.traces:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hmac
-import secrets
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, select
 from sqlmodel import Session
 
 from collectors.observation import Batch
 from monitor.database import leases, schema
 from monitor.database.engine import Engines, table
+from monitor.database.recipient_keys import RecipientKeys
 from monitor.database.tables import Cursor, Latest, Series
 from monitor.facts import retention, rollups, runs, windows
 from monitor.facts.append import Intake, Taken
@@ -22,7 +21,6 @@ from monitor.facts.consequences import Consequences
 from monitor.facts.retention import Retention
 from monitor.facts.runs import Runs
 from monitor.facts.windows import Counts, Group
-from monitor.sender.recipient import customer_key, plain_address, recipient_ref
 
 DEFAULT_RETENTION = Retention()
 
@@ -37,9 +35,8 @@ class Store:
 
     def __init__(self, url: str, *, consequences: Consequences, hash_key: bytes | None = None) -> None:
         self._engines = Engines(url)
-        self._hash_key = hash_key
-        self._customer_keys: dict[str, bytes] = {}
-        self._intake = Intake(self._engines, consequences, self.recipient_hash, self.recipient_ref)
+        self._recipients = RecipientKeys(self._engines, hash_key)
+        self._intake = Intake(self._engines, consequences, self._recipients)
 
     @property
     def engine(self) -> Engine:
@@ -47,15 +44,21 @@ class Store:
         return self._engines.write
 
     def migrate(self) -> None:
-        """Bring the schema up to date; several processes may try at once."""
+        """Bring the schema up to date; several processes may try at once.
+
+        Raises HashKeyError where the recipients of this database are hashed with another key.
+        """
         schema.migrate(self._engines)
+        self._recipients.check()
 
     def session(self) -> AbstractContextManager[Session]:
         """One write transaction: committed at exit, rolled back on error; its objects stay usable.
 
+        Addresses in what people write (reasons, subjects) are replaced by their hash form.
+
         On SQLite it holds the only write lock: short, never nested, no waiting for the world inside.
         """
-        return self._engines.session()
+        return self._engines.session(self._recipients.redacted)
 
     def reading_session(self) -> AbstractContextManager[Session]:
         """One unchanging snapshot; the database refuses writes."""
@@ -85,19 +88,22 @@ class Store:
             value: dict[str, Any] | None = connection.execute(query).scalar_one_or_none()
         return value
 
+    @property
+    def recipients(self) -> RecipientKeys:
+        """How recipients are named here, also within texts."""
+        return self._recipients
+
     def recipient_hash(self, address: str) -> str:
-        """HMAC-SHA256 in hex of the address without brackets and blanks, in lower case."""
-        return hmac.digest(self._key(), plain_address(address).encode("utf-8", "surrogatepass"), "sha256").hex()
+        """See RecipientKeys.hash."""
+        return self._recipients.hash(address)
 
     def recipient_ref(self, customer: str, address: str) -> str:
-        """What the customer's own sender calls this recipient, in hex (monitor.sender.recipient)."""
-        return recipient_ref(self.customer_key(customer), address).hex()
+        """See RecipientKeys.ref."""
+        return self._recipients.ref(customer, address)
 
     def customer_key(self, customer: str) -> bytes:
-        """The key the customer's sender names recipients and signs tokens with."""
-        if customer not in self._customer_keys:
-            self._customer_keys[customer] = customer_key(self._key(), customer)
-        return self._customer_keys[customer]
+        """See RecipientKeys.customer_key."""
+        return self._recipients.customer_key(customer)
 
     # ── facts out ──
 
@@ -208,19 +214,3 @@ class Store:
         """Schema revision, size in bytes and a few counts, as JSON values."""
         with self._engines.reading() as connection:
             return schema.info(connection)
-
-    def _key(self) -> bytes:
-        if self._hash_key is None:
-            self._hash_key = self._kept_hash_key()
-        return self._hash_key
-
-    def _kept_hash_key(self) -> bytes:
-        keep = text("INSERT INTO setting (name, value) VALUES ('recipient_hash_key', :key) ON CONFLICT DO NOTHING")
-        find = text("SELECT value FROM setting WHERE name = 'recipient_hash_key'")
-        with self._engines.reading() as connection:
-            kept = connection.execute(find).scalar_one_or_none()
-        if kept is None:
-            with self._engines.writing() as connection:
-                connection.execute(keep, {"key": secrets.token_hex(32)})
-                kept = connection.execute(find).scalar_one()
-        return bytes.fromhex(kept)

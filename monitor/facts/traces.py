@@ -31,7 +31,7 @@ def find_traces(store: Store, asked: Traced, limit: int) -> list[TraceRow]:
     if asked.recipient is not None:
         chosen = chosen.where(TraceRow.recipient_hash == store.recipient_hash(asked.recipient))
     if asked.message_id is not None:
-        bare = asked.message_id.strip().strip("<>")  # mail writes the brackets, most MTA records do not
+        bare = store.recipients.redacted_id(asked.message_id.strip().strip("<>"))  # mail writes the brackets, most MTA records do not
         chosen = chosen.where(col(TraceRow.message_id).in_((bare, f"<{bare}>")))
     if asked.customer is not None:
         chosen = chosen.where(TraceRow.customer == asked.customer)

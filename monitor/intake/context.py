@@ -31,7 +31,7 @@ class SentMail:
 
     def of_message(self, message_id: str) -> Attribution | None:
         with self._store.reading_session() as session:
-            return deliveries.of_message(session, message_id)
+            return deliveries.of_message(session, self._store.recipients.redacted_id(message_id))
 
     def of_recipient(self, address: str) -> Attribution | None:
         with self._store.reading_session() as session:

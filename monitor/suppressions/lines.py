@@ -14,7 +14,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -135,6 +135,7 @@ def read_lines(body: bytes | list[Any], given: Given, most: int) -> tuple[list[S
 
 def write(store: Store, found: Sequence[Suppressed], now: datetime) -> int:
     """Write them in pieces, so that other writers get their turn; returns how many are new. May be repeated."""
+    found = [replace(each, text=each.text and store.recipients.redacted(each.text)) for each in found]
     added = 0
     for start in range(0, len(found), _PIECE):
         with store.session() as session:

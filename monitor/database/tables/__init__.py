@@ -36,6 +36,7 @@ from monitor.database.tables.suppression import Suppression
 
 __all__ = [
     "EPOCH",
+    "PROSE",
     "AbuseCase",
     "ApiKey",
     "BatchRow",
@@ -72,3 +73,15 @@ __all__ = [
     "from_micros",
     "to_micros",
 ]
+
+# what people and strangers write in free words: mail addresses in it are kept as hashes (database.recipient_keys)
+PROSE: dict[type, tuple[str, ...]] = {
+    AbuseCase: ("subject",),
+    FblEnrolment: ("note",),
+    Incident: ("summary", "ack_reason"),
+    ParkedRow: ("settled_why",),
+    Silence: ("reason",),
+    Suppression: ("text", "lift_reason"),
+    Suspension: ("text", "lift_reason"),
+    Transition: ("why",),
+}
