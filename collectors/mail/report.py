@@ -101,6 +101,14 @@ class Recipient:
     def hard(self) -> bool:
         return self.action == "failed" and self.judgement.hard
 
+    @property
+    def judged_status(self) -> str | None:
+        """The better code worked out from status, reply and words; 4.y.z where mail is still tried."""
+        code = self.judgement.judged_status
+        if code and self.judgement.status is None and self.action == "delayed":
+            return f"4{code[1:]}"
+        return code
+
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
@@ -215,7 +223,7 @@ def _recipient(one: Recipient) -> dict[str, Any]:
         "address": one.address,
         "action": one.action,
         "status": one.status,
-        "judged_status": one.judgement.judged_status,
+        "judged_status": one.judged_status,
         "reply_code": one.judgement.reply_code,
         "diagnostic": one.diagnostic,
         "category": one.judgement.category,

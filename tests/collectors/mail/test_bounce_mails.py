@@ -77,3 +77,17 @@ def test_thousands_of_recipients_in_words_are_named_or_remarked_upon() -> None:
         report = parse(written(f"Subject: failure notice\n\nThese failed permanently.\n\n{rows}"))
         assert len(report.recipients) <= most
         assert bool(report.remarks) == (len(report.recipients) < count)
+
+
+def test_a_status_is_worked_out_from_words_where_nobody_states_one() -> None:
+    words = "Subject: failure notice\n\n<ann@rcpt.example>:\nThe user's mailbox is full.\n{}\n"
+    (failed,) = parse(written(words.format("I've given up."))).to_json()["recipients"]
+    (delayed,) = parse(written(words.format("I am still trying to deliver it."))).to_json()["recipients"]
+    assert (failed["status"], failed["judged_status"]) == (None, "5.2.2")
+    assert (delayed["status"], delayed["judged_status"]) == (None, "4.2.2")
+
+
+def test_status_is_as_stated_and_judged_status_the_better_code() -> None:
+    fields = "Final-Recipient: rfc822; u@rcpt.example\nAction: failed\nStatus: 5.0.0\nDiagnostic-Code: smtp; 550 5.1.1 no"
+    (row,) = parse(_notification(fields)).to_json()["recipients"]
+    assert (row["status"], row["judged_status"], row["reply_code"]) == ("5.0.0", "5.1.1", "550")
