@@ -56,7 +56,7 @@ def play(wishes: Wishes, stop: threading.Event) -> None:
             stack.callback(server.close)
         listen = f"127.0.0.1:{wishes.port or _free_port()}"
         path = files.write(folder, listen=listen, dns=dns.start(), imap=imap.start(), web=web.start())
-        application = Application(load_config(path, {}), clock=wishes.clock, on_taken=wishes.show.taken)
+        application = Application(load_config(path, {}), clock=wishes.clock, on_new=wishes.show.taken)
         stack.callback(application.close)
         application.prepare()
         application.declare()

@@ -1,7 +1,7 @@
 """When everything runs: APScheduler jobs declared at start, a lease row each, and threads that wait for news.
 
 Jobs live in memory only; when each ran last is kept in the database, so that a redeploy neither repeats nor
-forgets one, and a lease makes a run exclusive across processes. Judging and telling are woken by what happens
+forgets one, and a lease makes a run exclusive across processes. Judging and notifying are woken by what happens
 instead of waiting for their minute.
 """
 

@@ -12,7 +12,6 @@ from sqlmodel import Session, col, func, select
 from collectors.measures import MEASURES
 from monitor.database.engine import chunks
 from monitor.database.tables import (
-    BatchRow,
     Incident,
     Latest,
     Listing,
@@ -24,6 +23,8 @@ from monitor.database.tables import (
     Suspension,
 )
 from monitor.facts import Store
+from monitor.facts.batches import newest_known_at
+from monitor.facts.coverage import complaints_incomplete
 from monitor.facts.runs import Runs
 from monitor.judging.feed_evidence import silence_facts
 from monitor.rules.conditions.table import FactsName
@@ -49,15 +50,12 @@ _COUNTED = ("delivered", "complaint")
 class Facts:
     """The facts of one pass at `now`; what several rules ask for is read once.
 
-    `stale` says why complaints cannot be believed to be complete now (None: they can); `intervals` how often
-    each configured collector runs.
+    `intervals` says how often each configured collector runs.
     """
 
-    def __init__(
-        self, store: Store, now: datetime, stale: Callable[[datetime], str | None], intervals: Mapping[str, timedelta]
-    ) -> None:
+    def __init__(self, store: Store, now: datetime, intervals: Mapping[str, timedelta]) -> None:
         self.store, self.now = store, now
-        self._stale, self._intervals = stale, intervals
+        self._intervals = intervals
 
     def of(self, name: FactsName, rule: AnyRule, open_groups: Sequence[Group]) -> Sequence[Any]:
         """What `rule` is judged by; `open_groups` are the groups of its open incidents."""
@@ -117,7 +115,7 @@ class Facts:
         ]
 
     def runs(self) -> list[RunsFact]:
-        known = self.store.last_runs()
+        known = self._last_runs
         # only a collector that never got an answer is measured by when it began to try: few, and briefly
         never = [name for name, runs in known.items() if runs.good is None]
         with self.store.reading_session() as session:
@@ -128,13 +126,18 @@ class Facts:
             for name, every in self._intervals.items()
         ]
 
+    @cached_property
+    def _last_runs(self) -> dict[str, Runs]:
+        return self.store.last_runs()
+
     def clock(self) -> list[ClockFact]:
         with self.store.reading_session() as session:
-            newest = session.exec(select(func.max(BatchRow.known_at))).one()
+            newest = newest_known_at(session)
         return [] if newest is None else [ClockFact(newest)]
 
     def counts(self, rule: ComplaintRateRule, expected: Sequence[Group]) -> list[RateFacts]:
-        return rate_facts(self.store, rule, self.now, self._stale(self.now), expected)
+        stale = complaints_incomplete(self._last_runs, self._intervals, self.now)
+        return rate_facts(self.store, rule, self.now, stale, expected)
 
     def _listing_facts(self, session: Session, rows: Iterable[Listing]) -> list[ListingFact]:
         rows = list(rows)

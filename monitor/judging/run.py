@@ -7,7 +7,7 @@ passes at a time (the caller holds the lease).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -35,28 +35,26 @@ _TELLING = frozenset({Answer.BREACH, Answer.BETWEEN})  # of the trouble itself: 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """The rules, whom to tell, and how far automation may go."""
+    """The rules, whom to notify, and how far automation may go; `intervals`: how often each collector runs."""
 
     store: Store
     rules: Sequence[AnyRule]
     receivers: Sequence[Receiver] = ()
     limits: suspend.Limits = field(default_factory=suspend.Limits)
     console_url: str = ""
-    # why complaints cannot be believed to be complete now (None: they can)
-    stale_complaints: Callable[[datetime], str | None] = lambda _: None
-    intervals: Mapping[str, timedelta] = field(default_factory=dict)  # how often each configured collector runs
+    intervals: Mapping[str, timedelta] = field(default_factory=dict)
 
-    def judge_all(self, now: datetime, measures: Collection[str] | None = None) -> timedelta:
-        """Judge every rule, or those the given measures touch; returns how long the next pass may wait."""
+    def judge_all(self, now: datetime) -> timedelta:
+        """Judge every rule; returns how long the next pass may wait."""
         with self.store.reading_session() as session:
             due = any(brake.until is not None and brake.until <= now for brake in in_force(session))
         if due:
             with self.store.session() as session:
                 expire(session, now)
         self._end_orphans(now)
-        facts = Facts(self.store, now, self.stale_complaints, self.intervals)
+        facts = Facts(self.store, now, self.intervals)
         for rule in self.rules:
-            if rule.enabled and (measures is None or KINDS[rule.kind].measures & set(measures)):
+            if rule.enabled:
                 for verdict in self._verdicts(rule, facts):
                     self._apply(rule, verdict, now)
         return self._wait(now)

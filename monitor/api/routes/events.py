@@ -13,7 +13,6 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Header, Request
 from pydantic import BaseModel
-from sqlmodel import and_, or_, select
 
 from collectors.delivery import generic
 from collectors.observation import Batch
@@ -22,7 +21,7 @@ from monitor.api.access import require
 from monitor.api.body import received, unpacked
 from monitor.api.problem import Problem
 from monitor.api.services import Services
-from monitor.database.tables import BatchRow
+from monitor.facts.batches import sources_taken
 
 MOST_LINES = 200_000
 _MOST_TOLD = 1000  # refused lines named in an answer
@@ -110,13 +109,7 @@ def _one_object(body: bytes) -> list[Any] | None:
 
 def _same_body(services: Services, key: str, mark: str) -> None:
     """Raise when this idempotency key was used and not with this body."""
-    used = select(BatchRow.source).where(
-        or_(
-            and_(BatchRow.source == generic.SOURCE, BatchRow.key == key),
-            and_(BatchRow.source == _BODIES, BatchRow.key == mark),
-        )
-    )
     with services.store.reading_session() as session:
-        before = set(session.exec(used))
+        before = sources_taken(session, [(generic.SOURCE, key), (_BODIES, mark)])
     if before == {generic.SOURCE}:
         raise Problem(422, "this Idempotency-Key was used with another body")

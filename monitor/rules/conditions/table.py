@@ -39,37 +39,28 @@ FactsName = Literal[
 class Kind(NamedTuple):
     """`judge` takes the rule, the facts named and now; each judge names the shapes of its own.
 
-    `measures` are those that make it worth judging between two full passes; none where time alone does.
-    `gone` is said of an incident whose group the facts no longer have.
+    `gone` is the reason an incident ends for whose group the facts no longer have.
     """
 
     model: type[AnyRule]
     facts: FactsName
-    measures: frozenset[str]
     judge: Callable[[Any, Collection[Any], datetime], list[Verdict]]
     gone: str
 
 
-_LISTING, _SCORE, _CANARY = frozenset({"listing"}), frozenset({"list_score"}), frozenset({"canary"})
 _NOT_WATCHED = "no longer watched"
 
 KINDS: dict[str, Kind] = {
-    "listing": Kind(ListingRule, "listings", _LISTING, judge_listings, "no longer listed"),
+    "listing": Kind(ListingRule, "listings", judge_listings, "no longer listed"),
     "allow_listing_lost": Kind(
-        AllowListingLostRule, "lost_listings", _LISTING, judge_allow_lost, "lost so long ago that it is taken as given up"
+        AllowListingLostRule, "lost_listings", judge_allow_lost, "lost so long ago that it is taken as given up"
     ),
-    "list_score": Kind(ListScoreRule, "scores", _SCORE, judge_scores, _NOT_WATCHED),
-    "complaint_rate": Kind(
-        ComplaintRateRule, "counts", frozenset({"delivered", "complaint"}), judge_rates, _NOT_WATCHED
-    ),
-    "fbl_silence": Kind(
-        FblSilenceRule, "loops", frozenset({"report", "mailbox_read"}), judge_silence, "its enrolment has ended"
-    ),
-    "own_network": Kind(OwnNetworkRule, "canaries", _CANARY, judge_own_network, _NOT_WATCHED),
-    "list_unusable": Kind(ListUnusableRule, "canaries", _CANARY, judge_lists_unusable, "the list is no longer asked"),
-    "mailbox_unread": Kind(
-        MailboxUnreadRule, "mailboxes", frozenset({"mailbox_read"}), judge_mailboxes, "no longer in the inventory"
-    ),
-    "staleness": Kind(StalenessRule, "runs", frozenset(), judge_staleness, "no longer configured"),
-    "clock_behind": Kind(ClockRule, "clock", frozenset(), judge_clock, _NOT_WATCHED),
+    "list_score": Kind(ListScoreRule, "scores", judge_scores, _NOT_WATCHED),
+    "complaint_rate": Kind(ComplaintRateRule, "counts", judge_rates, _NOT_WATCHED),
+    "fbl_silence": Kind(FblSilenceRule, "loops", judge_silence, "its enrolment has ended"),
+    "own_network": Kind(OwnNetworkRule, "canaries", judge_own_network, _NOT_WATCHED),
+    "list_unusable": Kind(ListUnusableRule, "canaries", judge_lists_unusable, "the list is no longer asked"),
+    "mailbox_unread": Kind(MailboxUnreadRule, "mailboxes", judge_mailboxes, "no longer in the inventory"),
+    "staleness": Kind(StalenessRule, "runs", judge_staleness, "no longer configured"),
+    "clock_behind": Kind(ClockRule, "clock", judge_clock, _NOT_WATCHED),
 }

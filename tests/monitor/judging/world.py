@@ -48,6 +48,9 @@ class World:
         self.serial += 1
         self.store.intake([Batch("dnsbl", f"k{self.serial}", self.now, observations)], self.now)
 
+    def collected(self, collector, outcome="ok"):
+        self.store.close_run(self.store.open_run(collector, self.now), self.now, outcome=outcome)
+
     def judged_every_minute(self, minutes):
         for _ in range(minutes):
             self.judged()

@@ -1,0 +1,49 @@
+"""What is done every so often without anybody asking: roll-ups, retention, abuse cases, ended enrolments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from monitor.abuse.rows import open_cases
+from monitor.facts import Retention, Store
+from monitor.feedback_loops.rows import lapse
+from monitor.jobs.schedule import Work
+
+ROLL_UP_EVERY = timedelta(minutes=5)
+PRUNE_EVERY = timedelta(days=1)
+CASES_EVERY = timedelta(minutes=1)
+ENROLMENTS_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """The upkeep of one store; `retention` says how long each kind of fact is kept."""
+
+    store: Store
+    clock: Callable[[], datetime]
+    retention: Retention
+
+    def jobs(self) -> list[Work]:
+        return [
+            Work("roll-up", ROLL_UP_EVERY, self.roll_up),
+            Work("prune", PRUNE_EVERY, self.prune),
+            Work("abuse-cases", CASES_EVERY, self.open_cases),
+            Work("enrolments", ENROLMENTS_EVERY, self.end_enrolments),
+        ]
+
+    def roll_up(self) -> None:
+        self.store.roll_up()
+
+    def prune(self) -> None:
+        self.store.prune(self.clock(), self.retention)
+
+    def open_cases(self) -> None:
+        """Make cases of the letters and reports that came to the abuse desk."""
+        open_cases(self.store, self.clock())
+
+    def end_enrolments(self) -> None:
+        """End the enrolments in feedback loops whose time is over."""
+        with self.store.session() as session:
+            lapse(session, self.clock())
