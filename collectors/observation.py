@@ -1,4 +1,4 @@
-"""The waist: the few shapes through which every fact of the world passes into the store.
+"""The few shapes through which every fact of the world passes into the store.
 
 An `Observation` is a number about a subject; a `Trace` is a fact about one message or recipient; a
 `Batch` is what is committed together. They say what was seen, never whether it is bad.
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 
 class Subject(NamedTuple):
-    """What a number is about. Only the fields that apply are set; together they name one series."""
+    """What a number is about: the dimensions of `Use.SUBJECT`. Only the fields that apply are set; together they name a series."""
 
     customer: str | None = None
     stream: str | None = None
@@ -23,6 +23,10 @@ class Subject(NamedTuple):
     domain: str | None = None
     provider: str | None = None
     dnsbl: str | None = None
+    operator: str | None = None
+    mailbox: str | None = None
+    seed: str | None = None
+    aspect: str | None = None
     collector: str | None = None
 
     def __str__(self) -> str:

@@ -114,10 +114,10 @@ class MailboxCollector:
         return replace(batch, acknowledge=partial(door.park if batch.parked else door.finish, letter.uid))
 
 
-def was_read(source: str, now: datetime, failure: CollectorError | None) -> Observation:
+def was_read(name: str, now: datetime, failure: CollectorError | None) -> Observation:
     """Whether a mailbox or folder could be read, and why not."""
     return Observation(
-        "mailbox_read", Subject(collector=source), now, None if failure else 1.0,
+        "mailbox_read", Subject(mailbox=name), now, None if failure else 1.0,
         reason=failure.reason if failure else None, detail={"text": failure.text} if failure else {})
 
 

@@ -20,12 +20,12 @@ _SIZE = {
 }
 
 
-def migrate(engines: Engines) -> None:
-    """Upgrade to the newest revision in one transaction; processes that start together take turns."""
+def migrate(engines: Engines, revision: str = "head") -> None:
+    """Upgrade to the newest revision (or another) in one transaction; processes that start together take turns."""
     with engines.alone() as connection:
         config = _config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
 
 
 def revisions(connection: Connection) -> tuple[str | None, str | None]:

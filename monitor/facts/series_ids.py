@@ -17,9 +17,9 @@ SeriesKey = tuple[str, Subject]  # measure, subject
 
 INDEXED_LENGTH = 600  # characters, of at most four bytes each
 _REMEMBERED = 500_000
+_COLUMNS = ("measure", "key", *Subject._fields)
 _INSERT = text(
-    "INSERT INTO series (measure, key, customer, stream, campaign, ip, domain, provider, dnsbl, collector)"
-    " VALUES (:measure, :key, :customer, :stream, :campaign, :ip, :domain, :provider, :dnsbl, :collector)"
+    f"INSERT INTO series ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)})"  # noqa: S608 - our own column names
     " ON CONFLICT (key) DO NOTHING"
 )
 _SELECT = text("SELECT key, id FROM series WHERE key IN :names").bindparams(bindparam("names", expanding=True))

@@ -7,13 +7,11 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
+from collectors.dimensions import Use, names
 from monitor.database.tables import Silence, Transition
 from monitor.database.transitions import check_reason, new_id
 
-MATCHER_DIMENSIONS = (
-    "customer", "stream", "campaign", "ip", "pool", "domain", "provider", "rule", "severity", "dnsbl", "target",
-    "collector", "mailbox", "incident",
-)  # fmt: skip
+MATCHER_DIMENSIONS = (*names(Use.MATCHER), "rule", "severity", "incident")
 
 
 def silence(

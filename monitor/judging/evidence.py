@@ -109,9 +109,9 @@ class Facts:
         with self.store.reading_session() as session:
             known = set(session.exec(select(ReportMailbox.name)))
         return [
-            MailboxFact(str(series.collector), _state(latest), self.network_fault)
+            MailboxFact(str(series.mailbox), _state(latest), self.network_fault)
             for series, latest in self.store.latest("mailbox_read")
-            if series.collector in known
+            if series.mailbox in known
         ]
 
     def runs(self) -> list[RunsFact]:

@@ -139,7 +139,7 @@ def _stops(hold: Suspension, cell: Cell, span: tuple[datetime, datetime]) -> boo
 
 def _unread(store: Store, session: Session, now: datetime) -> dict[str, str | None]:
     """Provider ("" for mailboxes of many) → why its reports may lie unread; None where they are read."""
-    states = {series.collector: latest for series, latest in store.latest("mailbox_read")}
+    states = {series.mailbox: latest for series, latest in store.latest("mailbox_read")}
     found: dict[str, str | None] = {}
     for box in session.exec(select(ReportMailbox).where(ReportMailbox.purpose == "feedback_loop")):
         state = states.get(box.name)

@@ -18,7 +18,7 @@ from monitor.config.quantities import Duration, Share
 
 Severity = Literal["info", "warning", "critical"]
 Dimension = Literal["customer", "stream", "campaign", "ip", "domain", "provider"]
-ListingDimension = Literal["dnsbl", "pool", "customer", "target"]
+ListingDimension = Literal["customer", "pool", "dnsbl", "operator", "target"]
 
 
 def _not_empty(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -67,9 +67,9 @@ class _GradedRule(_Rule):
 
 
 class _ListingRule(_Rule):
-    """About our targets on lists. One incident per group of `by`; `dnsbl` tells operators apart."""
+    """About our targets on lists. One incident per group of `by`; a list without a known operator is its own."""
 
-    by: Annotated[tuple[ListingDimension, ...], AfterValidator(_not_empty)] = ("dnsbl", "pool")
+    by: Annotated[tuple[ListingDimension, ...], AfterValidator(_not_empty)] = ("operator", "pool")
 
 
 class ListingRule(_ListingRule):

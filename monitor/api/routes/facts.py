@@ -45,6 +45,10 @@ class SubjectAsked(BaseModel):
     domain: Named = None
     provider: Named = None
     dnsbl: Named = None
+    operator: Named = None
+    mailbox: Named = None
+    seed: Named = None
+    aspect: Named = None
     collector: Named = None
 
 

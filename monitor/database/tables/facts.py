@@ -27,7 +27,7 @@ class BatchRow(SQLModel, table=True):
 
 
 class Series(SQLModel, table=True):
-    """One measure of one subject. `key` is its canonical text (store.series_key)."""
+    """One measure of one subject, a column for each of its fields. `key` is its canonical text (facts.series_ids)."""
 
     id: int | None = row_id()
     measure: str = Field(index=True)
@@ -39,6 +39,10 @@ class Series(SQLModel, table=True):
     domain: str | None = None
     provider: str | None = None
     dnsbl: str | None = None
+    operator: str | None = None
+    mailbox: str | None = None
+    seed: str | None = None
+    aspect: str | None = None
     collector: str | None = None
 
 

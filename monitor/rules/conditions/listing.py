@@ -31,7 +31,7 @@ def judge_listings(rule: ListingRule, facts: Iterable[ListingFact], now: datetim
     for fact in known:
         # a list that is part of another one that says the same is not a second finding
         if _watched(rule, fact) and (fact.target, fact.detail.get("included_in")) not in counted:
-            by = ("dnsbl",) if fact.detail.get("collateral") else rule.by
+            by = ("operator",) if fact.detail.get("collateral") else rule.by
             groups.setdefault(_group(by, fact), []).append(fact)
     return [_listing_verdict(rule, group, found) for group, found in groups.items()]
 
@@ -203,14 +203,17 @@ def _score_answer(rule: ListScoreRule, fact: ScoreFact, now: datetime) -> Answer
 
 
 def _group(by: Iterable[ListingDimension], fact: ListingFact | ScoreFact) -> Group:
-    said: Mapping[str, str | None] = {
-        "dnsbl": str(fact.detail.get("operator") or fact.dnsbl),
+    operator = fact.detail.get("operator")
+    values: Mapping[str, str | None] = {
+        "dnsbl": fact.dnsbl,
+        "operator": operator,
         "pool": fact.place.pool,
         "customer": fact.place.customer,
         "target": fact.place.target,
     }
-    wanted = list(by)
-    known = tuple((name, value) for name in wanted if (value := said[name]) is not None)
+    # a list whose operator nobody knows stands for itself
+    wanted = list(dict.fromkeys("dnsbl" if name == "operator" and not operator else name for name in by))
+    known = tuple((name, value) for name in wanted if (value := values[name]) is not None)
     # what stands in no pool (or belongs to no customer) is judged by itself
     return known if len(known) == len(wanted) else (*known, ("target", fact.place.target))
 

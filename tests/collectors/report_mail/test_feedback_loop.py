@@ -280,7 +280,7 @@ def test_a_mailbox_that_cannot_be_read_is_said_so_and_does_not_stop_the_others(s
 
     monitor.run()
 
-    read = {seen.subject.collector: (seen.value, seen.reason) for batch in monitor.batches.values()
+    read = {seen.subject.mailbox: (seen.value, seen.reason) for batch in monitor.batches.values()
             for seen in batch.observations if seen.measure == "mailbox_read"}
     assert read == {"broken": (None, Reason.AUTH), "yahoo": (1.0, None)}
     assert monitor.counted("complaint") == 1

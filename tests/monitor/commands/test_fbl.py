@@ -34,7 +34,7 @@ def count(store, *counts):
     """Of (measure, days ago, value) at Yahoo."""
     about = Subject("acme", "news", domain="acme.example.com", provider="yahoo")
     seen = [Observation(measure, about, NOW - ago * DAY, float(value)) for measure, ago, value in counts]
-    seen.append(Observation("mailbox_read", Subject(collector="fbl"), NOW, 1.0))
+    seen.append(Observation("mailbox_read", Subject(mailbox="fbl"), NOW, 1.0))
     store.intake([Batch("test", "k", NOW, tuple(seen))], NOW)
     store.roll_up()
 

@@ -40,7 +40,7 @@ class Loop:
         self.store.intake([Batch("test", f"k{self.serial}", at, tuple(seen))], at)
 
     def read(self, value=1.0, reason=None, name="fbl", at=NOW):
-        self.intake([Observation("mailbox_read", Subject(collector=name), at, value, reason)], at)
+        self.intake([Observation("mailbox_read", Subject(mailbox=name), at, value, reason)], at)
 
     def put(self, *rows):
         with self.store.session() as session:

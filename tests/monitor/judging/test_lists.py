@@ -85,7 +85,7 @@ def test_forty_ips_of_a_pool_on_the_lists_of_one_operator_are_one_incident(world
 
     answers(0.0)
     answers(1.0, severity="critical", isps=["Gmail"])
-    assert world.incident().subject == {"dnsbl": "Spamhaus", "pool": "forty"}
+    assert world.incident().subject == {"operator": "Spamhaus", "pool": "forty"}
     assert world.incident().summary.startswith("198.51.100.0, 198.51.100.1, 198.51.100.10 and 37 more listed on css, sbl, xbl")
     assert world.told() == ["firing"]
     assert {brake.scope["ip"] for brake in world.brakes()} == {f"198.51.100.{i}" for i in range(40)}

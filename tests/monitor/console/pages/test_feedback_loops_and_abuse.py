@@ -44,7 +44,7 @@ def mail_goes_out(store):
             set_enrolment(session, wish, **WHO, now=NOW - 9 * DAY)
         yahoo = Wish("yahoo", "domain", "acme.example.com", State.ACTIVE, ends_at=NOW + 20 * DAY)
         set_enrolment(session, yahoo, **WHO, now=NOW - 9 * DAY)
-    seen = [Observation("mailbox_read", Subject(collector="fbl"), NOW, 1.0)]
+    seen = [Observation("mailbox_read", Subject(mailbox="fbl"), NOW, 1.0)]
     for ago in range(21):
         for provider, reports in (("microsoft", 30), ("yahoo", 0 if ago < 4 else 40), ("gmail", 0)):
             seen += [Observation("delivered", Subject("acme", "news", None, f"192.0.2.{i}", "acme.example.com", provider),

@@ -103,7 +103,19 @@ def test_lists_that_blame_the_neighbours_are_information_and_one_incident_per_op
     verdicts = judge_listings(
         RULE.validate_python({"id": "n", "kind": "listing", "severity": "critical", "collateral": True, "min_weight": 0}),
         facts, NOW)
-    assert [(verdict.group, verdict.severity) for verdict in verdicts] == [((("dnsbl", "Paid"),), "info")]
+    assert [(verdict.group, verdict.severity) for verdict in verdicts] == [((("operator", "Paid"),), "info")]
+
+
+def test_an_operator_is_no_list_and_a_list_without_a_known_operator_stands_for_itself():
+    two = [listing(dnsbl=name, detail={"operator": "Spamhaus"}) for name in ("zen", "sbl")]
+    own = listing(dnsbl="own", detail={"operator": ""})
+    assert [each.group for each in listing_verdicts(*two, own, by=["operator", "pool"])] == [
+        (("operator", "Spamhaus"), ("pool", "shared")), (("dnsbl", "own"), ("pool", "shared")),
+    ]
+    assert [each.group for each in listing_verdicts(*two, own, by=["dnsbl"])] == [
+        (("dnsbl", "zen"),), (("dnsbl", "sbl"),), (("dnsbl", "own"),),
+    ]
+    assert [each.group for each in listing_verdicts(own, by=["operator", "dnsbl"])] == [(("dnsbl", "own"),)]
 
 
 def test_a_message_names_the_list_the_meaning_and_who_acts_upon_it():
