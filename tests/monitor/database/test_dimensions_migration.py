@@ -14,6 +14,7 @@ from monitor.database.engine import Engines
 from monitor.database.schema import migrate
 from monitor.database.tables import Incident, Instant, Series, Silence
 from monitor.facts import Store
+from monitor.intake.consequences import open_store
 from tests.monitor.conftest import Rows, T, batch, minutes
 
 LONG = "m" * 700
@@ -95,7 +96,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
             columns = [column(each, _TYPES.get(each)) for each in rows[0]]
             connection.execute(insert(table(name, *columns)), rows)
     engines.dispose()
-    with closing(Store(url)) as opened:
+    with closing(open_store(url)) as opened:
         opened.migrate()
         yield opened
 
