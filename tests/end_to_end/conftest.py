@@ -9,7 +9,8 @@ import pytest
 from monitor.demo.servers.dns import DnsblServer
 from monitor.demo.servers.imap import ImapServer
 from tests.servers.chat import ChatHook
-from tests.servers.service import Service, free_port
+from tests.servers.service import Service
+from tests.waiting import PATIENCE_SECONDS, free_port
 
 ZONE = "block.example"
 LISTED_IP = "192.0.2.7"
@@ -117,7 +118,7 @@ class World:
         self.service.start()
         made = self.service.command("keys", "create", "--name", "test", "--scope", "admin", "--json")
         self.key = json.loads(made)["key"]
-        self.client = httpx.Client(base_url=self.service.url, timeout=10,
+        self.client = httpx.Client(base_url=self.service.url, timeout=PATIENCE_SECONDS,
                                    headers={"Authorization": f"Bearer {self.key}"})
 
     def ask(self, **request):
@@ -125,9 +126,11 @@ class World:
         answer.raise_for_status()
         return answer.json()
 
+    def all_runs(self, collector):
+        return [run for run in self.client.get("/v1/runs").json() if run["collector"] == collector and run["ended_at"]]
+
     def runs(self, collector):
-        return [run for run in self.client.get("/v1/runs").json()
-                if run["collector"] == collector and run["outcome"] == "ok"]
+        return [run for run in self.all_runs(collector) if run["outcome"] == "ok"]
 
     def close(self):
         with ExitStack() as stack:

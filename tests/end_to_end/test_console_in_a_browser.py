@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 
-from tests.servers.service import eventually, free_port
+from tests.waiting import PATIENCE_SECONDS, eventually, free_port
 
 BROWSER = shutil.which("chromium")
 
@@ -35,7 +35,7 @@ def rendered(url, tmp_path):
     done = subprocess.run(
         [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--user-data-dir={tmp_path}",
          "--dump-dom", url],
-        capture_output=True, text=True, timeout=90, check=True,
+        capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True,
     )
     return done.stdout
 
@@ -49,21 +49,21 @@ def demo():
     )
     yield url
     process.terminate()
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0
     assert b"Traceback" not in errors
 
 
 def page(url):
     try:
-        return httpx.get(url, timeout=5).text
+        return httpx.get(url, timeout=PATIENCE_SECONDS).text
     except httpx.TransportError:
         return ""
 
 
 @pytest.mark.real("chromium")
 def test_a_browser_shows_what_is_wrong_and_every_link_leads_somewhere(demo, tmp_path):
-    eventually(lambda: page(demo).count("vigie ack inc-") == 2, 60)
+    eventually(lambda: page(demo).count("vigie ack inc-") == 2)
     shown = rendered(f"{demo}/", tmp_path)
     text = re.sub(r"<[^>]+>", " ", shown)
     for words in ("Something is wrong now", "complaint-rate", "ip-listed", "bolt", "newsletter", "Demo Block",
@@ -71,5 +71,5 @@ def test_a_browser_shows_what_is_wrong_and_every_link_leads_somewhere(demo, tmp_
         assert words in text
     links = {urljoin(f"{demo}/", link).partition("#")[0] for link in Links(shown).found}
     assert len(links) >= 6
-    answers = {link: httpx.get(link, timeout=10).status_code for link in links if link.startswith("http")}
+    answers = {link: httpx.get(link, timeout=PATIENCE_SECONDS).status_code for link in links if link.startswith("http")}
     assert set(answers.values()) == {200}, answers

@@ -13,10 +13,10 @@ from sqlmodel import func, select
 from monitor.database.tables import Incident, Listing, Outbox, Reading, Series, Suspension, Transition
 from monitor.demo.world import Mailing, feedback_report
 from monitor.intake.consequences import open_store
-from tests.servers.service import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 REAL = os.environ.get("VIGIE_REQUIRE_REAL") == "1"
-KILLS = {"sqlite": 50 if REAL else 12, "postgresql": 15}
+KILLS = {"sqlite": 30 if REAL else 8, "postgresql": 15 if REAL else 6}
 BOLT = Mailing("bolt", "newsletter", "bolt.example", ("192.0.2.8",), 400)
 ALIVE_AT_MOST = 2.0
 
@@ -59,7 +59,7 @@ class Traffic:
         headers = {"Authorization": f"Bearer {self.world.key}", "Idempotency-Key": f"k{serial}"}
         while True:
             try:
-                answer = httpx.post(f"{self.world.service.url}/v1/events/generic", json=[event], headers=headers, timeout=5)
+                answer = httpx.post(f"{self.world.service.url}/v1/events/generic", json=[event], headers=headers, timeout=PATIENCE_SECONDS)
             except httpx.TransportError:
                 time.sleep(0.1)
                 continue
@@ -82,7 +82,7 @@ def all_quiet(store):
         return not open_ones and not waiting
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)  # a busy machine starts a service in half a minute
 def test_killed_at_random_moments_it_loses_nothing_and_repeats_nothing(make_world, database_url):
     dice = random.Random(7)
     world = make_world(database_url)
@@ -93,19 +93,21 @@ def test_killed_at_random_moments_it_loses_nothing_and_repeats_nothing(make_worl
             world.service.kill()
             # the next life may be cut short while it is still starting
             world.service.start(wait=dice.random() < 0.7)
+        world.service.wait_until_ready()
+        eventually(lambda: world.chat.keys("firing"))  # or this test would show nothing
     world.service.kill()
     world.service.start()
     world.lists.clear()
     store = open_store(database_url)
     try:
-        eventually(lambda: total(store, "complaint") >= traffic.complaints, 60)
+        eventually(lambda: total(store, "complaint") >= traffic.complaints)
         serial = 1_000_000
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 3 * PATIENCE_SECONDS
         quiet = 0  # seconds in a row: what came last may not have been judged at the first look
         while quiet < 5:
             assert time.monotonic() < deadline, "incidents did not end"
             serial += 1
-            traffic.post(serial, 20_000)  # clean mail, so that the rate heals
+            traffic.post(serial, 20_000)  # clean mail, so that the rate falls
             time.sleep(1)
             quiet = quiet + 1 if all_quiet(store) else 0
         assert total(store, "complaint") == traffic.complaints
@@ -113,9 +115,7 @@ def test_killed_at_random_moments_it_loses_nothing_and_repeats_nothing(make_worl
         _check_histories(store)
     finally:
         store.close()
-    firing, resolved = set(world.chat.keys("firing")), set(world.chat.keys("resolved"))
-    assert firing, "something must have fired, or this test shows nothing"
-    assert firing == resolved
+    assert set(world.chat.keys("firing")) == set(world.chat.keys("resolved"))
 
 
 def _check_histories(store):

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from monitor.demo.world import Mailing, feedback_report
 from tests.end_to_end.conftest import LISTED_IP
-from tests.servers.service import eventually
+from tests.waiting import eventually
 
 BOLT = Mailing("bolt", "newsletter", "bolt.example", ("192.0.2.8",), 5_000)
 

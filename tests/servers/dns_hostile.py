@@ -284,7 +284,7 @@ CASES: dict[str, tuple[Behaviour, tuple[str, str | None]]] = {
     "no-question": (lambda q: [q.head(qd=0, an=1) + rr(A, b"\x7f\0\0\2", owner=q.question[:-4])], UNKNOWN_TIMEOUT),
     "nxdomain-without-question": (lambda q: [q.head(qd=0, rcode=3)], UNKNOWN_TIMEOUT),
     "two-questions": (lambda q: [q.head(qd=2, an=1) + q.question * 2 + a()], UNKNOWN_TIMEOUT),
-    "too-late": (lambda q: [Late(listed(q)[0], 3)], UNKNOWN_TIMEOUT),
+    "too-late": (lambda q: [Late(listed(q)[0], 600)], UNKNOWN_TIMEOUT),
     "truncated-without-tcp": (truncated, UNKNOWN_TIMEOUT),
     "more-promised": (lambda q: [q.head(an=3) + q.question + a()], UNKNOWN_SERVFAIL),
     "none-promised": (lambda q: [q.head(an=0) + q.question + a()], UNKNOWN_SERVFAIL),

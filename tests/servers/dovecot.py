@@ -17,6 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.waiting import PATIENCE_SECONDS, free_port
+
 CONFIGURATION = """
 base_dir = {base}/run
 state_dir = {base}/state
@@ -110,7 +112,7 @@ class Dovecot:
     def __exit__(self, *_):
         self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(10)
+            self.process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -175,12 +177,12 @@ class Dovecot:
         return f"ssl_cert = <{self.base}/cert.pem\nssl_key = <{self.base}/key.pem"
 
     def _await_greeting(self) -> None:
-        ends_at = time.monotonic() + 15
+        ends_at = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < ends_at:
             if self.process.poll() is not None:
                 raise RuntimeError(f"dovecot ended: {self.process.stdout.read().decode()}{self.log()}")
             try:
-                with socket.create_connection(("127.0.0.1", self.port), 1) as probe:
+                with socket.create_connection(("127.0.0.1", self.port), PATIENCE_SECONDS) as probe:
                     if probe.recv(64).startswith(b"* OK"):
                         return
             except OSError:
@@ -190,9 +192,3 @@ class Dovecot:
     def log(self) -> str:
         file = self.base / "log"
         return file.read_text() if file.exists() else ""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

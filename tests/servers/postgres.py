@@ -12,7 +12,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -23,6 +22,7 @@ from typing import Any
 import psycopg
 
 from monitor.intake.consequences import open_store
+from tests.waiting import PATIENCE_SECONDS, free_port
 
 _SETTINGS = {
     "fsync": "off",
@@ -65,7 +65,7 @@ class Cluster:
             raise FileNotFoundError("initdb and postgres: neither on PATH nor under /usr/lib/postgresql")
         data = self._folder / "data"
         self._run([initdb, "-D", data, "-U", "vigie", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"])
-        self.port = _free_port()
+        self.port = free_port()
         settings = {**self._settings, "port": str(self.port), "listen_addresses": "127.0.0.1"}
         settings["unix_socket_directories"] = str(self._folder)
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
@@ -101,12 +101,13 @@ class Cluster:
         """Safe to call twice; also called when Python ends."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)  # fast shutdown
-            self._process.wait(30)
+            self._process.wait(PATIENCE_SECONDS)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _wait(self) -> None:
         ready = binary("pg_isready") or "pg_isready"
-        for _ in range(300):
+        end = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < end:
             if self._process is None or self._process.poll() is not None:
                 break
             asked = subprocess.run([ready, "-q", "-t", "1", "-h", "127.0.0.1", "-p", str(self.port)], check=False)
@@ -128,10 +129,3 @@ def _unprivileged() -> pwd.struct_passwd:
         except KeyError:
             continue
     raise RuntimeError("run by root, and there is no user postgres or nobody to run PostgreSQL as")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+from tests.waiting import PATIENCE_SECONDS, free_port
+
 PROGRAM = shutil.which("rbldnsd") or shutil.which("rbldnsd", path="/usr/sbin:/usr/local/sbin")
 SOA = "$SOA 300 ns.invalid hostmaster.invalid 0 600 300 86400 {negative}\n"
 
@@ -28,7 +30,7 @@ class Rbldnsd:
         self.folder.chmod(0o755)
         for zone, (_, text) in zones.items():
             self.write(zone, text)
-        self.port = _free_port()
+        self.port = free_port(socket.SOCK_DGRAM)
         self.first_zone = next(iter(zones))
         user = ("-u", "nobody") if os.geteuid() == 0 else ()
         self.process = subprocess.Popen(
@@ -48,7 +50,7 @@ class Rbldnsd:
 
     def close(self) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE_SECONDS)
         shutil.rmtree(self.folder)
 
     def __enter__(self) -> Self:
@@ -62,7 +64,8 @@ class Rbldnsd:
         question = b"\x12\x34\1\0\0\1\0\0\0\0\0\0" + labels + b"\0\0\6\0\1"
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.settimeout(0.1)
-            for _ in range(100):
+            end = time.monotonic() + PATIENCE_SECONDS
+            while time.monotonic() < end:
                 probe.sendto(question, ("127.0.0.1", self.port))
                 try:
                     probe.recv(512)
@@ -71,9 +74,3 @@ class Rbldnsd:
                     assert self.process.poll() is None, "rbldnsd ended by itself"
                     time.sleep(0.05)
         raise TimeoutError("rbldnsd does not answer")
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -10,13 +9,7 @@ from pathlib import Path
 
 import httpx
 
-READY_SECONDS = 60
-
-
-def free_port():
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return trial.getsockname()[1]
+from tests.waiting import PATIENCE_SECONDS
 
 
 class Service:
@@ -37,17 +30,17 @@ class Service:
             self.wait_until_ready()
 
     def wait_until_ready(self):
-        end = time.monotonic() + READY_SECONDS
+        end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end:
             if self._process.poll() is not None:
                 raise AssertionError(f"the service ended with {self._process.returncode}:\n{self.log.read_text()}")
             try:
-                if httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200:
+                if httpx.get(f"{self.url}/readyz", timeout=PATIENCE_SECONDS).status_code == 200:
                     return
             except httpx.TransportError:
                 pass
             time.sleep(0.05)
-        raise AssertionError(f"the service is not ready after {READY_SECONDS} s:\n{self.log.read_text()}")
+        raise AssertionError(f"the service is not ready after {PATIENCE_SECONDS} s:\n{self.log.read_text()}")
 
     def kill(self):
         """kill -9: nothing of it gets a chance to tidy up."""
@@ -58,7 +51,7 @@ class Service:
         """As an operator stops it; returns the exit code."""
         self._process.terminate()
         try:
-            return self._process.wait(30)
+            return self._process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
@@ -67,7 +60,7 @@ class Service:
         """Another `vigie` command on the same configuration: its standard output."""
         done = subprocess.run(
             [sys.executable, "-m", "monitor", *arguments, "--config", str(self.config)],
-            capture_output=True, text=True, check=False, timeout=60,
+            capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -78,15 +71,3 @@ class Service:
     def __exit__(self, *_):
         if self._process is not None and self._process.poll() is None:
             self.kill()
-
-
-def eventually(question, seconds=30.0, every=0.1):
-    """The first true answer of `question`; fails with its last one when the time is over."""
-    end = time.monotonic() + seconds
-    while True:
-        answer = question()
-        if answer:
-            return answer
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s; last answer: {answer!r}")
-        time.sleep(every)

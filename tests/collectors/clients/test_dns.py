@@ -10,8 +10,10 @@ from collectors.clients.dns import Lane, Pace, Pacer, Question, Server, ask
 from collectors.clients.dns_wire import A_IN, TXT_IN, encode_name
 from collectors.contract import Reason
 from tests.servers.dns_hostile import Drops, Hostile, Late, clean, listed, truncated
+from tests.waiting import PATIENCE_SECONDS, free_port
 
 ZONE = "bl.example.net"
+MANY = 50  # attempts: where an answer does come, however busy the machine is
 
 
 def question(number, rdtype=A_IN, zone=ZONE):
@@ -26,10 +28,12 @@ def replies(lanes, pace=None, **options):
     return [reply for chunk in ask(lanes, pace, **options) for reply in chunk]
 
 
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def settled(server, count):
+    """Whether so many questions have arrived, and no more in the moment after."""
+    if len(server.asked) < count:
+        return False
+    time.sleep(0.2)  # what must not happen can only be waited for
+    return True
 
 
 def test_every_question_gets_exactly_one_reply():
@@ -48,24 +52,22 @@ def test_ids_and_ports_are_many():
 def test_what_is_in_flight_is_bounded_per_operator_and_per_server():
     with Hostile({ZONE: lambda q: None}) as server:
         lanes = [Lane([at(server)], [question(n) for n in range(50)], window=8) for _ in range(5)]
-        started = time.monotonic()
-        replies(lanes, Pace(timeout_seconds=9, window=30, overdue_seconds=9), stopping=lambda: time.monotonic() - started > 0.3)
+        long = {"timeout_seconds": PATIENCE_SECONDS, "overdue_seconds": PATIENCE_SECONDS}
+        replies(lanes, Pace(window=30, **long), stopping=lambda: settled(server, 30))
         assert len(server.asked) == 30
     with Hostile({ZONE: lambda q: None}) as server:
-        started = time.monotonic()
         lanes = [Lane([at(server)], [question(n) for n in range(9)], window=8)]
-        replies(lanes, Pace(timeout_seconds=0.3, attempts=1), stopping=lambda: time.monotonic() - started > 0.2)
+        replies(lanes, Pace(**long), stopping=lambda: settled(server, 8))
         assert len(server.asked) == 8
 
 
 def test_a_lost_question_is_asked_again_with_another_id_from_another_port():
     with Hostile({ZONE: lambda q: None if q.nth == 1 else listed(q)}) as server:
-        (reply,) = replies([Lane([at(server)], [question(7)])], Pace(timeout_seconds=0.1))
+        (reply,) = replies([Lane([at(server)], [question(7)])], Pace(timeout_seconds=0.5, attempts=MANY))
         assert reply.answer.addresses == (b"\x7f\0\0\2",)
-        assert len(server.asked) == 2
         assert server.asked[0].ident != server.asked[1].ident
         assert server.asked[0].port != server.asked[1].port
-        assert reply.elapsed_seconds >= 0.1
+        assert reply.elapsed_seconds >= 0.5
 
 
 def test_silence_ends_at_the_deadline():
@@ -73,21 +75,26 @@ def test_silence_ends_at_the_deadline():
         started = time.monotonic()
         (reply,) = replies([Lane([at(server)], [question(7)])], Pace(timeout_seconds=0.1))
         assert (reply.answer, reply.reason) == (None, Reason.TIMEOUT)
-        assert 0.2 <= time.monotonic() - started < 1
+        assert time.monotonic() - started >= 0.2
         assert len(server.asked) == 2
 
 
 def test_a_late_answer_is_not_taken_for_that_of_the_second_question():
-    with Hostile({ZONE: lambda q: [Late(listed(q)[0], 0.15)] if q.nth == 1 else [Late(clean(q)[0], 0.08)]}) as server:
-        (reply,) = replies([Lane([at(server)], [question(7)])], Pace(timeout_seconds=0.1))
+    held = []
+
+    def first_when_asked_again(q):
+        held.extend(listed(q) if q.nth == 1 else ())
+        return None if q.nth == 1 else [*held, *clean(q)]
+
+    with Hostile({ZONE: first_when_asked_again}) as server:
+        (reply,) = replies([Lane([at(server)], [question(7)])], Pace(timeout_seconds=0.5, attempts=MANY))
         assert reply.answer.addresses == ()
 
 
 def test_a_closed_port_is_a_network_fault_at_once():
-    started = time.monotonic()
-    (reply,) = replies([Lane([Server("127.0.0.1", free_port())], [question(7)])])
+    (reply,) = replies([Lane([Server("127.0.0.1", free_port(socket.SOCK_DGRAM))], [question(7)])], Pace(timeout_seconds=PATIENCE_SECONDS))
     assert reply.reason == Reason.NETWORK
-    assert time.monotonic() - started < 1
+    assert reply.elapsed_seconds < PATIENCE_SECONDS / 2  # it did not wait for a time-out
 
 
 def test_a_server_the_kernel_will_not_send_to_is_a_network_fault():
@@ -96,7 +103,7 @@ def test_a_server_the_kernel_will_not_send_to_is_a_network_fault():
 
 
 def test_the_next_resolver_takes_over_from_a_dead_or_refusing_one():
-    dead, unreachable = Server("127.0.0.1", free_port()), Server("255.255.255.255", 53)  # the kernel refuses broadcast
+    dead, unreachable = Server("127.0.0.1", free_port(socket.SOCK_DGRAM)), Server("255.255.255.255", 53)  # the kernel refuses broadcast
     with Hostile({ZONE: listed}) as good, Hostile({}) as refusing:
         for first in (dead, unreachable, at(refusing)):
             (reply,) = replies([Lane([first, at(good)], [question(7)])])
@@ -106,7 +113,7 @@ def test_the_next_resolver_takes_over_from_a_dead_or_refusing_one():
 def test_ipv6_resolvers_are_asked_too():
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as listener:
         listener.bind(("::1", 0))
-        listener.settimeout(2)
+        listener.settimeout(PATIENCE_SECONDS)
         server = Server("::1", listener.getsockname()[1])
         running = ask([Lane([server], [question(7)])], Pace(timeout_seconds=0.2, attempts=1))
         (reply,) = next(running)
@@ -174,8 +181,9 @@ def test_questions_may_be_added_while_answers_are_read():
 def test_it_stops_when_told_and_closes_its_sockets():
     with Hostile({ZONE: lambda q: None}) as server:
         started = time.monotonic()
-        assert replies([Lane([at(server)], [question(7)])], Pace(timeout_seconds=20), stopping=lambda: time.monotonic() - started > 0.1) == []
-        assert time.monotonic() - started < 1
+        lanes = [Lane([at(server)], [question(7)])]
+        assert replies(lanes, Pace(timeout_seconds=PATIENCE_SECONDS), stopping=lambda: bool(server.asked)) == []
+        assert time.monotonic() - started < PATIENCE_SECONDS / 2  # it did not wait for the answer
 
 
 def test_a_slow_reader_loses_no_answers():

@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -17,6 +16,7 @@ from collectors.clients.mailbox import MailboxDoor, arrivals, groups
 from collectors.contract import CollectorError, Mailbox, Reason
 from monitor.demo.servers.imap import ImapServer
 from tests.servers.dovecot import Dovecot
+from tests.waiting import PATIENCE_SECONDS, ended
 
 PASSWORD = Dovecot.password
 LARGE = 1_000_000
@@ -160,7 +160,7 @@ def test_a_process_killed_between_fetching_and_committing_loses_nothing(server, 
     for number in range(3):
         server.deliver(letter(number))
     ended = subprocess.run([sys.executable, "-c", KILLED, "127.0.0.1", server.user, PASSWORD, str(server.port),
-                            done_folder or ""], check=False, timeout=30)
+                            done_folder or ""], check=False, timeout=PATIENCE_SECONDS)
     assert ended.returncode == -signal.SIGKILL
 
     # the cursor of the run that was killed was never committed: what is done, the mailbox itself remembers
@@ -273,7 +273,7 @@ def test_a_mail_acknowledged_after_the_mailbox_was_closed_is_an_error_and_not_si
         door.finish(found.uid)
 
 
-def reason(mailbox: Mailbox, timeout: float = 10) -> Reason:
+def reason(mailbox: Mailbox, timeout: float = PATIENCE_SECONDS) -> Reason:
     with pytest.raises(CollectorError) as error, \
             MailboxDoor(mailbox, timeout=SocketTimeout(connect=timeout, read=timeout)):
         pass
@@ -361,18 +361,17 @@ def listen(mailbox: Mailbox, stop: threading.Event, **options):
 def test_idle_wakes_when_mail_arrives_and_not_when_we_move_it_away(server):
     stop = threading.Event()
     heard, thread = listen(box(server), stop)
-    assert heard.acquire(timeout=5)  # connected
+    assert heard.acquire(timeout=PATIENCE_SECONDS)  # connected
 
     server.deliver(letter(1))
-    assert heard.acquire(timeout=5)
+    assert heard.acquire(timeout=PATIENCE_SECONDS)
     read(box(server, done_folder="Done"))
-    assert not heard.acquire(timeout=1.5)
+    assert not heard.acquire(timeout=1.5)  # what must not happen can only be waited for
 
     server.deliver(letter(2))
-    assert heard.acquire(timeout=5)
+    assert heard.acquire(timeout=PATIENCE_SECONDS)
     stop.set()
-    thread.join(2)
-    assert not thread.is_alive()
+    assert ended(thread)
 
 
 @pytest.mark.real("dovecot")
@@ -381,29 +380,30 @@ def test_idle_wakes_over_tls(monkeypatch):
         monkeypatch.setenv("SSL_CERT_FILE", str(server.base / "cert.pem"))
         stop = threading.Event()
         heard, thread = listen(box(server, host="localhost", tls="implicit", port=server.tls_port), stop)
-        assert heard.acquire(timeout=5)
+        assert heard.acquire(timeout=PATIENCE_SECONDS)
 
         server.deliver(letter(1))
 
-        assert heard.acquire(timeout=5)
+        assert heard.acquire(timeout=PATIENCE_SECONDS)
         stop.set()
-        thread.join(2)
-        assert not thread.is_alive()
+        assert ended(thread)
 
 
 def test_idle_is_renewed_before_the_server_gives_up(pymap, monkeypatch):
     monkeypatch.setattr(door_module, "RENEW_SECONDS", 0.2)
     stop = threading.Event()
+    renewed, idle = threading.Semaphore(0), IMAPClient.idle
+    monkeypatch.setattr(IMAPClient, "idle", lambda client: renewed.release() or idle(client))
     heard, thread = listen(box(pymap), stop)
-    heard.acquire(timeout=5)
-    time.sleep(1)
+    assert heard.acquire(timeout=PATIENCE_SECONDS)
+    for _ in range(3):
+        assert renewed.acquire(timeout=PATIENCE_SECONDS)
 
     pymap.deliver(letter(1))
 
-    assert heard.acquire(timeout=5)
+    assert heard.acquire(timeout=PATIENCE_SECONDS)
     stop.set()
-    thread.join(2)
-    assert not thread.is_alive()
+    assert ended(thread)
 
 
 @pytest.mark.real("dovecot")
@@ -411,14 +411,13 @@ def test_without_idle_the_mailbox_is_polled():
     with Dovecot(capabilities="IMAP4rev1 UIDPLUS") as server:
         stop = threading.Event()
         heard, thread = listen(box(server), stop, poll_seconds=0.1)
-        heard.acquire(timeout=5)
+        assert heard.acquire(timeout=PATIENCE_SECONDS)
 
         server.deliver(letter(1))
 
-        assert heard.acquire(timeout=5)
+        assert heard.acquire(timeout=PATIENCE_SECONDS)
         stop.set()
-        thread.join(2)
-        assert not thread.is_alive()
+        assert ended(thread)
 
 
 def test_what_is_fetched_together_is_bounded_in_bytes_and_the_too_large_stands_alone():

@@ -1,6 +1,5 @@
 """The sweep against the server most lists run: rbldnsd, with its own idea of zones and reloads."""
 
-import time
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +10,7 @@ from collectors.dnsbl.catalogue import DnsList
 from collectors.dnsbl.question import Zone, parse_target
 from collectors.dnsbl.sweep import Resolvers, Sweep
 from tests.servers.rbldnsd import Rbldnsd
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.real("rbldnsd")
 CODES = {"127.0.0.2": "spam", "127.0.0.4": "exploit"}
@@ -65,7 +65,4 @@ def test_addresses_nets_and_domains_are_told_as_rbldnsd_means_them(server):
 def test_a_rewritten_zone_is_seen_within_seconds(server):
     assert words(server, "203.0.113.9", lists=LISTS[:1])["203.0.113.9", "ips"][0] == "not_listed"
     server.write("ips.example.net", ADDRESSES + "203.0.113.9 :127.0.0.4:new\n")
-    deadline = time.monotonic() + 10
-    while words(server, "203.0.113.9", lists=LISTS[:1])["203.0.113.9", "ips"][0] != "listed":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    eventually(lambda: words(server, "203.0.113.9", lists=LISTS[:1])["203.0.113.9", "ips"][0] == "listed")

@@ -13,9 +13,12 @@ from collectors.dnsbl.question import Zone, parse_target
 from collectors.dnsbl.sweep import Resolvers, Sweep
 from tests.servers.dns import DnsblServer
 from tests.servers.dns_hostile import Hostile, clean, listed
+from tests.waiting import PATIENCE_SECONDS
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-PACE = Pace(timeout_seconds=0.5)
+PACE = Pace(timeout_seconds=PATIENCE_SECONDS)  # where every question is answered
+SHORT = Pace(timeout_seconds=0.2)  # where none is
+MIXED = Pace(timeout_seconds=2)  # where some are
 
 
 def entry(name="bl", **fields):
@@ -59,7 +62,7 @@ def test_the_text_is_asked_for_hits_only_and_its_failure_changes_nothing():
         assert results["192.0.2.9", "bl"].verdict.listed
         assert results["192.0.2.9", "bl"].text is None
     with Hostile({"bl.example.net": lambda q: None if q.rdtype == 16 else listed(q)}) as server:
-        results, _ = sweep(server.port, [entry()], ["192.0.2.7"], canaries=None)
+        results, _ = sweep(server.port, [entry()], ["192.0.2.7"], canaries=None, pace=MIXED)
         assert results["192.0.2.7", "bl"].verdict.listed
         assert results["192.0.2.7", "bl"].text is None
 
@@ -121,7 +124,8 @@ def test_a_name_too_long_for_the_zone_is_unsupported():
 )
 def test_a_list_that_fails_its_canary_knows_nothing(behaviour, reason):
     with Hostile({"bl.example.net": behaviour}) as server:
-        results, _ = sweep(server.port, [entry()], ["192.0.2.7", "192.0.2.8"])
+        pace = SHORT if reason == "timeout" else PACE
+        results, _ = sweep(server.port, [entry()], ["192.0.2.7", "192.0.2.8"], pace=pace)
         assert set(words(results).values()) == {("unknown", reason)}
         assert not any(".2.0.192." in asked.name for asked in server.asked)
 
@@ -210,7 +214,7 @@ def test_answers_during_a_fault_of_our_own_are_unknown_for_that_reason():
     zones = {f"l{n}.example.net": (lambda q: None) for n in range(4)}
     healthy = {"l9.example.net": lambda q: listed(q) if q.name.startswith(("2.0.0.127.", "7.2.")) else clean(q)}
     with Hostile(zones | healthy) as server:
-        results, round_ = sweep(server.port, [entry(f"l{n}") for n in (0, 1, 2, 3, 9)], ["192.0.2.7"])
+        results, round_ = sweep(server.port, [entry(f"l{n}") for n in (0, 1, 2, 3, 9)], ["192.0.2.7"], pace=MIXED)
         assert {reason for _, reason in words(results).values()} == {"network", None}
         assert results["192.0.2.7", "l9"].verdict.listed
         assert list(round_.faults.values()) == ["timeout"]
@@ -252,6 +256,6 @@ def test_a_budget_counts_days_and_remembers_what_was_saved():
 def test_a_stop_among_the_canaries_leaves_nothing_half_known():
     with Hostile({"bl.example.net": lambda q: None}) as server:
         canaries, zone = Canaries(), Zone(entry())
-        round_ = Sweep(Resolvers((Server("127.0.0.1", server.port),)), pace=Pace(timeout_seconds=9), canaries=canaries)
+        round_ = Sweep(Resolvers((Server("127.0.0.1", server.port),)), pace=PACE, canaries=canaries)
         assert list(round_.run({"bl": [parse_target("192.0.2.7")]}, [zone], NOW, stopping=lambda: bool(server.asked))) == []
         assert round_.healths == {}

@@ -1,6 +1,5 @@
 """A real Vigie API on a free port of loopback, in this process."""
 
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from monitor.api import GateIndex, Services, build_app, serve
 from monitor.config.settings import Api
 from monitor.facts import Store
 from monitor.intake.mail import HandedMail
+from tests.waiting import PATIENCE_SECONDS, ended, free_port
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -46,19 +46,13 @@ class Vigie:
                 session.add(row)
             self.gate.refresh_keys(self.store)
             headers = {"Authorization": f"Bearer {key}"}
-        client = httpx.Client(base_url=self.url, headers=headers, timeout=20)
+        client = httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE_SECONDS)
         self._clients.append(client)
         return client
 
     def close(self) -> None:
         for client in self._clients:
             client.close()
-
-
-def free_port() -> int:
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
 
 
 @contextmanager
@@ -72,10 +66,9 @@ def running(store: Store, *, pages=None, settings: Api | None = None) -> Iterato
     thread.start()
     vigie = Vigie(store, f"http://127.0.0.1:{port}", clock, gate)
     try:
-        assert ready.wait(20)
+        assert ready.wait(PATIENCE_SECONDS)
         yield vigie
     finally:
         vigie.close()
         stop.set()
-        thread.join(20)
-        assert not thread.is_alive()
+        assert ended(thread)

@@ -7,6 +7,7 @@ from monitor.gate import Decision, Reason
 from monitor.gate.request import _KNOWN
 from monitor.restrictions import suspensions
 from tests.monitor.api.running import NOW
+from tests.waiting import eventually
 
 FIELDS = {"customer": "acme", "stream": "news", "ip": "192.0.2.7", "recipient_domain": "gmail.com"}
 DECISION_KEYS = {
@@ -39,10 +40,10 @@ def test_a_decision_has_exactly_the_fields_of_the_contract(vigie):
 def test_a_change_in_the_database_reaches_the_gate_by_itself(vigie):
     sender = vigie.client("gate")
     suspension = hold(vigie, customer="acme")
-    assert _until(lambda: sender.post("/v1/decision", json=FIELDS).json()["decision"] == "hold")
+    eventually(lambda: sender.post("/v1/decision", json=FIELDS).json()["decision"] == "hold")
     with vigie.store.session() as session:
         suspensions.lift(session, suspension, actor="dana", reason="mended", now=NOW)
-    assert _until(lambda: sender.post("/v1/decision", json=FIELDS).json()["decision"] == "send")
+    eventually(lambda: sender.post("/v1/decision", json=FIELDS).json()["decision"] == "send")
 
 
 def test_many_decisions_are_answered_in_the_order_asked(vigie):
@@ -129,14 +130,3 @@ def test_the_document_of_the_decision_calls_names_their_fields(vigie):
 
 def _away():
     raise OSError("the database is away")
-
-
-def _until(true, seconds=10.0):
-    import time
-
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if true():
-            return True
-        time.sleep(0.05)
-    return False

@@ -1,7 +1,6 @@
 import asyncio
 import socket
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -9,7 +8,7 @@ import pytest
 
 from monitor.api import serve
 from monitor.api.serve import AddressError
-from tests.monitor.api.running import free_port
+from tests.waiting import PATIENCE_SECONDS, ended, eventually, free_port
 
 
 async def _app(scope, receive, send):
@@ -22,16 +21,13 @@ def test_it_answers_until_told_to_stop_and_says_where(capfd):
     port, stop, answers = free_port(), threading.Event(), []
     thread = threading.Thread(target=serve, args=(_quiet_lifespan, "127.0.0.1", port, stop))
     thread.start()
-    said = ""
-    while not said.endswith("\n"):
-        time.sleep(0.05)
-        said += capfd.readouterr().err
+    written = []
+    eventually(lambda: written.append(capfd.readouterr().err) or "".join(written).endswith("\n"))
     answers.append(httpx.get(f"http://127.0.0.1:{port}/").text)
     stop.set()
-    thread.join(20)
-    assert not thread.is_alive()
+    assert ended(thread)
     assert answers == ["here"]
-    assert said == f"Vigie answers on http://127.0.0.1:{port}\n"
+    assert "".join(written) == f"Vigie answers on http://127.0.0.1:{port}\n"
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{port}/")
 
@@ -41,10 +37,10 @@ def test_it_listens_where_it_was_told_by_name_or_address(host):
     port, stop, ready = free_port(), threading.Event(), threading.Event()
     serving = threading.Thread(target=serve, args=(_quiet_lifespan, host, port, stop), kwargs={"on_ready": ready.set})
     serving.start()
-    assert ready.wait(20)
+    assert ready.wait(PATIENCE_SECONDS)
     assert httpx.get(f"http://localhost:{port}/").text == "here"
     stop.set()
-    serving.join(20)
+    assert ended(serving)
 
 
 def test_an_address_of_another_machine_is_said_at_once():
@@ -66,19 +62,19 @@ def test_a_request_under_way_is_answered_before_it_stops():
     async def slow(scope, receive, send):
         if scope["type"] == "http":
             called.set()
-            await asyncio.sleep(0.5)
+            await asyncio.to_thread(stop.wait, PATIENCE_SECONDS)
+            await asyncio.sleep(0.5)  # the server has begun to stop by now, or will while this is answered
         await _quiet_lifespan(scope, receive, send)
 
     serving = threading.Thread(target=serve, args=(slow, "127.0.0.1", port, stop), kwargs={"on_ready": ready.set})
     serving.start()
-    assert ready.wait(20)
+    assert ready.wait(PATIENCE_SECONDS)
     with ThreadPoolExecutor() as threads:
         answer = threads.submit(httpx.get, f"http://127.0.0.1:{port}/")
-        assert called.wait(20)
+        assert called.wait(PATIENCE_SECONDS)
         stop.set()
-        assert answer.result(20).text == "here"
-    serving.join(20)
-    assert not serving.is_alive()
+        assert answer.result(PATIENCE_SECONDS).text == "here"
+    assert ended(serving)
 
 
 async def _quiet_lifespan(scope, receive, send):

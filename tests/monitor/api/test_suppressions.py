@@ -9,7 +9,8 @@ from monitor.inventory.difference import planned
 from monitor.inventory.items import Customer, Inventory, Stream
 from monitor.inventory.rows import apply_difference, read_inventory
 from monitor.sender.suppressions import FilterError, NotAnsweredError, SuppressionFilter, Suppressions
-from tests.monitor.api.running import NOW, free_port
+from tests.monitor.api.running import NOW
+from tests.waiting import free_port
 
 ANN = {"customer": "acme", "address": "Ann@Example.org", "reason": "unsubscribe", "stream": "newsletter"}
 

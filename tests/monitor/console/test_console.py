@@ -15,6 +15,7 @@ from monitor.incidents import changes as incident_changes
 from monitor.restrictions import suspensions
 from monitor.rules.model import RULE
 from tests.monitor.api.running import NOW, running
+from tests.waiting import PATIENCE_SECONDS
 
 NASTY = """<script>alert(1)</script>"'&<img src=x onerror=alert(1)>"""
 RULES = [
@@ -231,7 +232,7 @@ def test_a_browser_shows_the_page_without_complaint(vigie, tmp_path):
     done = subprocess.run(
         [shutil.which("chromium"), "--headless", "--no-sandbox", "--enable-logging=stderr", f"--screenshot={shot}",
          f"--user-data-dir={tmp_path}/profile", "--window-size=1280,1600", f"{vigie.url}/"],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True,
     )
     assert shot.stat().st_size > 50_000
     assert "Content Security Policy" not in done.stderr

@@ -21,6 +21,7 @@ from monitor.facts import Store
 from monitor.intake.consequences import open_store
 from tests.monitor.conftest import T, batch, counted
 from tests.places import ROOT
+from tests.waiting import PATIENCE_SECONDS
 
 MIGRATOR = """
 import sys
@@ -61,7 +62,7 @@ def test_processes_that_start_at_once_migrate_once(empty_database_url: str):
         process.stdin.write(b"go\n")
         process.stdin.flush()
     for process in processes:
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_SECONDS)
     assert [process.returncode for process in processes] == [0, 0, 0, 0]
     with closing(open_store(empty_database_url)) as store:
         assert store.info()["revision"] == store.info()["newest_revision"]

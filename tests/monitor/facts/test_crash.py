@@ -29,7 +29,8 @@ while True:
     traces = (dead,) * 20
     batch = Batch("taker", str(number), at, (*counts, state), traces, cursor_name="place", cursor={"number": number})
     store.intake([batch], at)
-    if number % 10 == 0:
+    print(number, flush=True)
+    if number % 5 == 0:
         store.roll_up()
 """
 
@@ -41,11 +42,13 @@ def test_batches_and_what_they_carried_agree_after_kill_9_at_random_moments(
     for _ in range(10):
         taker = subprocess.Popen([sys.executable, "-c", TAKER, database_url], stdout=subprocess.PIPE, cwd=ROOT)
         assert taker.stdout.readline() == b"ready\n"
-        time.sleep(chance.uniform(0.02, 0.2))
+        for _ in range(chance.randrange(3)):  # so many are surely in, then somewhere on the way of the next
+            assert taker.stdout.readline()
+        time.sleep(chance.uniform(0, 0.05))
         taker.kill()
         taker.communicate()
     taken = len(rows(BatchRow))
-    assert taken > 10
+    assert taken > 0
     assert store.cursor("taker", "place") == {"number": taken}
     assert [row.key for row in rows(BatchRow)] == [str(number + 1) for number in range(taken)]
     readings = rows(Reading)

@@ -13,6 +13,7 @@ from monitor.database.tables import AbuseCase, Customer, Pool, ReportMailbox, Se
 from monitor.feedback_loops.enrolments import State
 from monitor.feedback_loops.rows import Wish, set_enrolment
 from tests.monitor.api.running import NOW, running
+from tests.waiting import PATIENCE_SECONDS
 
 NASTY = """<script>alert(1)</script>"'&<img src=x onerror=alert(1)>"""
 DAY = timedelta(days=1)
@@ -134,7 +135,7 @@ def test_a_browser_shows_the_page_without_complaint(vigie, tmp_path, path):
     done = subprocess.run(
         [shutil.which("chromium"), "--headless", "--no-sandbox", "--enable-logging=stderr", f"--screenshot={shot}",
          f"--user-data-dir={tmp_path}/profile", "--window-size=1280,1400", f"{vigie.url}/{path}"],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True,
     )
     assert shot.stat().st_size > 30_000
     assert "Content Security Policy" not in done.stderr

@@ -6,6 +6,7 @@ import dns.query
 import pytest
 
 from monitor.demo.servers.dns import DnsblServer
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def server():
 
 
 def ask(server, name, rdtype="A", how=dns.query.udp):
-    return how(dns.message.make_query(f"{name}.bl.example.net", rdtype), "127.0.0.1", port=server.port, timeout=2)
+    return how(dns.message.make_query(f"{name}.bl.example.net", rdtype), "127.0.0.1", port=server.port, timeout=PATIENCE_SECONDS)
 
 
 def codes(reply):
@@ -59,6 +60,6 @@ def test_what_does_not_fit_is_truncated_and_whole_over_tcp(server):
 
 
 def test_foreign_zones_are_refused_and_rubbish_is_ignored(server):
-    reply = dns.query.udp(dns.message.make_query("x.example.org", "A"), "127.0.0.1", port=server.port, timeout=2)
+    reply = dns.query.udp(dns.message.make_query("x.example.org", "A"), "127.0.0.1", port=server.port, timeout=PATIENCE_SECONDS)
     assert reply.rcode() == 5
     assert server.answer(b"\0\1rubbish", 512) is None
