@@ -16,6 +16,7 @@ from sqlmodel import Session, col, func, select
 from collectors.mail.fields import address
 from collectors.mail.mime import head
 from monitor.abuse.cases import JOINS_WITHIN, NEXT, State, Step, kind_of, kinds, thread
+from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import AbuseCase, Cursor, Customer, EvidenceRow, TraceRow, Transition
 from monitor.database.transitions import check_reason, new_id
 from monitor.facts.store import Store
@@ -25,6 +26,8 @@ DESK = "abuse-desk"
 _MOST_AT_ONCE = 1_000
 _MOST_BATCHES = 200  # of a flood on one matter; its reports are counted on
 _HEAD = 65_536
+_BY_DEADLINE = Order((col(AbuseCase.deadline_at), col(AbuseCase.id)), descending=False)
+_NEWEST = Order((col(AbuseCase.opened_at), col(AbuseCase.id)))
 
 Shown = Literal["open", "overdue", "closed", "all"]
 
@@ -59,22 +62,19 @@ def open_cases(store: Store, now: datetime) -> list[str]:
 
 
 def cases(
-    session: Session, now: datetime, shown: Shown = "open", *, customer: str | None = None, limit: int = 1000
-) -> list[AbuseCase]:
-    """Cases by what presses most: the next deadline first; closed ones by the newest."""
+    session: Session, now: datetime, shown: Shown = "open", *, customer: str | None = None, page: Page | None = None
+) -> Paged[AbuseCase]:
+    """Cases by what presses most: the next deadline first; closed ones by the newest. Raises PlaceError."""
     chosen = select(AbuseCase)
-    is_open = AbuseCase.state != State.CLOSED
     if shown in {"open", "overdue"}:
-        chosen = chosen.where(is_open).order_by(col(AbuseCase.deadline_at), col(AbuseCase.id))
-    else:
-        chosen = chosen.order_by(col(AbuseCase.opened_at).desc(), col(AbuseCase.id))
+        chosen = chosen.where(AbuseCase.state != State.CLOSED)
     if shown == "overdue":
         chosen = chosen.where(AbuseCase.deadline_at < now)
     if shown == "closed":
         chosen = chosen.where(AbuseCase.state == State.CLOSED)
     if customer is not None:
         chosen = chosen.where(AbuseCase.customer == customer)
-    return list(session.exec(chosen.limit(limit)))
+    return paged(session, chosen, _BY_DEADLINE if shown in {"open", "overdue"} else _NEWEST, page or Page())
 
 
 def case(session: Session, case_id: str, *, lock: bool = False) -> AbuseCase:

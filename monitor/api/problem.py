@@ -7,9 +7,10 @@ about, and `errors` (where there are several) each one's place. Internals never 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -38,12 +39,12 @@ class Problem(HTTPException):
 
 
 def body_of(status: int, detail: str, errors: Sequence[Mapping[str, Any]] = ()) -> bytes:
-    said: dict[str, Any] = {
+    content: dict[str, Any] = {
         "type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail,
     }
     if errors:
-        said["errors"] = errors
-    return orjson.dumps(said)
+        content["errors"] = errors
+    return orjson.dumps(content)
 
 
 @contextmanager
@@ -55,6 +56,11 @@ def refusals() -> Iterator[None]:
         raise Problem(404, str(error)) from None
     except ValueError as error:
         raise Problem(422, str(error)) from None
+
+
+def places(errors: Iterable[Any]) -> list[dict[str, str]]:
+    """Where and why, of pydantic's errors. What was sent is not repeated: it may hold what should not get into logs."""
+    return [{"at": ".".join(map(str, error["loc"])), "error": error["msg"]} for error in islice(errors, 50)]
 
 
 def answer_with_problems(app: FastAPI) -> None:
@@ -83,9 +89,7 @@ async def _raised(request: Request, error: Exception) -> Response:
 async def _invalid(request: Request, error: Exception) -> Response:
     del request
     assert isinstance(error, RequestValidationError)
-    # what was sent is not repeated: it may hold what should not travel back through logs
-    errors = [{"at": ".".join(map(str, one["loc"])), "error": one["msg"]} for one in error.errors()[:50]]
-    return _answer(422, "the request is not as it should be", errors)
+    return _answer(422, "the request is not as it should be", places(error.errors()))
 
 
 async def _not_storable(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""`vigie abuse`: the cases of the abuse desk, whose turn it is, and until when."""
+"""`vigie abuse`: abuse cases, whose turn it is, and until when."""
 
 from __future__ import annotations
 
@@ -11,9 +11,21 @@ import click
 from monitor.abuse import rows as abuse_rows
 from monitor.abuse.cases import kinds
 from monitor.abuse.rows import Assignment, Shown
+from monitor.abuse.wire import AbuseCase
 from monitor.commands.failing import Failure
-from monitor.commands.stored import actor, changing, config_option, json_option, print_row, stored, utc_now
-from monitor.database.tables import AbuseCase
+from monitor.commands.printing import json_option, print_json
+from monitor.commands.stored import (
+    actor,
+    changing,
+    config_option,
+    paging_options,
+    print_page,
+    stored,
+    utc_now,
+)
+from monitor.database.paging import Page
+from monitor.database.tables import AbuseCase as CaseRow
+from monitor.database.wire import Transition
 
 _reason = click.option("--reason", required=True, help="Why; whoever reads this later must know.")
 _case = click.argument("case_id", metavar="CASE")
@@ -21,24 +33,21 @@ _case = click.argument("case_id", metavar="CASE")
 
 @click.group()
 def abuse() -> None:
-    """Cases of the abuse desk."""
+    """Abuse cases."""
 
 
 @abuse.command("list")
 @click.option("--show", "shown", type=click.Choice(get_args(Shown)), default="open", show_default=True)
 @click.option("--customer", help="Only this customer's.")
+@paging_options
 @config_option
 @json_option
-def list_cases(shown: Shown, customer: str | None, config_file: Path, *, as_json: bool) -> None:
+def list_cases(shown: Shown, customer: str | None, config_file: Path, *, as_json: bool, page: Page) -> None:
     """Cases, the next deadline first."""
     now = utc_now()
     with stored(config_file) as store, store.reading_session() as session:
-        rows = abuse_rows.cases(session, now, shown, customer=customer)
-    for row in rows:
-        if as_json:
-            print_row(row)
-        else:
-            click.echo(_line(row, now))
+        found = abuse_rows.cases(session, now, shown, customer=customer, page=page)
+    print_page(found, AbuseCase, lambda row: _line(row, now), as_json=as_json, none="no such cases")
 
 
 @abuse.command()
@@ -53,8 +62,9 @@ def show(case_id: str, config_file: Path, *, as_json: bool) -> None:
         except LookupError as error:
             raise Failure(2, str(error)) from None
     if as_json:
-        for each in (row, *changes):
-            print_row(each)
+        print_json(AbuseCase.from_row(row))
+        for change in changes:
+            print_json(Transition.from_row(change))
         return
     click.echo(_line(row, utc_now()))
     for change in changes:
@@ -97,23 +107,23 @@ def close(case_id: str, reason: str, config_file: Path, *, as_json: bool) -> Non
 @config_option
 @json_option
 def note(case_id: str, reason: str, config_file: Path, *, as_json: bool) -> None:
-    """Leave word (the reason is the note) for whoever reads on."""
+    """Leave a note (the reason) for whoever reads on."""
     with changing(config_file) as session:
         row = abuse_rows.note(session, case_id, actor=actor(), reason=reason, now=utc_now())
     _show(row, as_json=as_json)
 
 
-def _show(row: AbuseCase, *, as_json: bool) -> None:
+def _show(row: CaseRow, *, as_json: bool) -> None:
     if as_json:
-        print_row(row)
+        print_json(AbuseCase.from_row(row))
     else:
         click.echo(_line(row, utc_now()))
 
 
-def _line(row: AbuseCase, now: datetime) -> str:
+def _line(row: CaseRow, now: datetime) -> str:
     about = " ".join(filter(None, (row.customer, row.source))) or "nobody's"
     due = f"due {row.deadline_at:%Y-%m-%d %H:%M UTC}{', overdue' if row.deadline_at < now else ''}"
     end = f"since {row.closed_at:%Y-%m-%d %H:%M UTC}" if row.closed_at else due
     count = f"{row.reports} report{'s' if row.reports != 1 else ''} since {row.opened_at:%Y-%m-%d %H:%M UTC}"
-    said = "  ".join(filter(None, (row.reporter and f"by {row.reporter}", row.assignee and f"with {row.assignee}", row.subject)))
-    return f"{row.id}  {row.kind}  {about}: {row.state.replace('_', ' for ')}, {end}; {count}{f'  {said}' if said else ''}"
+    details = "  ".join(filter(None, (row.reporter and f"by {row.reporter}", row.assignee and f"with {row.assignee}", row.subject)))
+    return f"{row.id}  {row.kind}  {about}: {row.state.replace('_', ' for ')}, {end}; {count}{f'  {details}' if details else ''}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from contextlib import closing
@@ -13,6 +12,7 @@ import click
 from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError
 
+from monitor.commands.printing import print_json
 from monitor.config.load import load_config
 from monitor.config.yaml_file import ConfigError
 from monitor.facts import Store
@@ -22,6 +22,7 @@ from monitor.inventory.faults import notes
 from monitor.inventory.file import load_inventory
 from monitor.inventory.items import Inventory
 from monitor.inventory.rows import apply_difference, read_inventory
+from monitor.inventory.wire import Applied, AppliedCounts
 
 
 @click.command("apply")
@@ -67,8 +68,10 @@ def _applied(store: Store, wanted: Inventory, remove: bool) -> Difference:
 
 def _show(change: Difference, *, dry_run: bool, as_json: bool) -> None:
     if as_json:
-        lines = [json.dumps(one.as_json(), ensure_ascii=False) for one in change.changes]
-        click.echo("\n".join([*lines, json.dumps({"applied": not dry_run, "counts": change.counts()})]))
+        applied = Applied.shown(change, dry_run=dry_run)
+        for each in applied.changes:
+            print_json(each)
+        print_json(AppliedCounts(applied=not dry_run, counts=applied.counts))
         return
     if not change:
         click.echo("nothing to do: the stored inventory is what the file says")
@@ -79,6 +82,6 @@ def _show(change: Difference, *, dry_run: bool, as_json: bool) -> None:
     click.echo("\n".join([*map(str, change.changes), counts + end]))
 
 
-def _stop(said: str, code: int) -> NoReturn:
-    click.echo(said, err=True)
+def _stop(text: str, code: int) -> NoReturn:
+    click.echo(text, err=True)
     sys.exit(code)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
 
 import click
 
+from monitor.commands.printing import print_json
 from monitor.config.load import load_config
+from monitor.config.wire import Checked, Mistake
 from monitor.config.yaml_file import ConfigError, ConfigErrors
 from monitor.inventory.faults import notes
 from monitor.inventory.file import load_inventory
@@ -20,19 +21,23 @@ from monitor.judging.configured_rules import configured_rules
 @click.argument("file", type=click.Path(path_type=Path), default="vigie.yaml", envvar="VIGIE_CONFIG")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line per mistake, or one that says ok.")
 def check_config(file: Path, as_json: bool) -> None:
-    """Check the configuration FILE (vigie.yaml), its rules and its inventory; every mistake is told."""
+    """Check the configuration FILE (vigie.yaml), its rules and its inventory; every mistake is named."""
     try:
         counts = _checked(file)
     except ConfigError as error:
-        for one in error.errors:
-            told = {"file": one.file, "line": one.line, "message": one.message}
-            click.echo(json.dumps(told, ensure_ascii=False) if as_json else str(one), err=not as_json)
+        for each in error.errors:
+            if as_json:
+                print_json(Mistake(file=each.file, line=each.line, message=each.message))
+            else:
+                click.echo(str(each), err=True)
         sys.exit(2)
-    said = ", ".join(f"{count} {name}" for name, count in counts.items())
-    click.echo(json.dumps({"ok": True, **counts}) if as_json else f"ok: {said}")
+    if as_json:
+        print_json(counts)
+    else:
+        click.echo("ok: " + ", ".join(f"{count} {name}" for name, count in counts if name != "ok"))
 
 
-def _checked(file: Path) -> dict[str, int]:
+def _checked(file: Path) -> Checked:
     config = load_config(file, os.environ)
     errors: list[ConfigError] = []
     try:
@@ -47,4 +52,4 @@ def _checked(file: Path) -> dict[str, int]:
         raise ConfigErrors(errors)
     for note in notes(inventory):
         click.echo(f"note: {note}", err=True)
-    return {"collectors": len(config.collectors), "rules": len(rules), "receivers": len(config.receivers)}
+    return Checked(collectors=len(config.collectors), rules=len(rules), receivers=len(config.receivers))

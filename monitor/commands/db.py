@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
 import click
 
 from monitor.commands.failing import Failure, configured
-from monitor.commands.stored import config_option, json_option, print_json, stored, utc_now
+from monitor.commands.printing import json_option, print_json
+from monitor.commands.stored import config_option, stored, utc_now
 from monitor.facts import Retention
+from monitor.facts.wire import Database, Pruned, Schema
 from monitor.intake.consequences import configured_store
+from monitor.wire import Wire
 
 
 @click.group()
@@ -26,7 +28,7 @@ def migrate(config_file: Path, *, as_json: bool) -> None:
     """Bring the schema up to date; changes nothing where it is."""
     with stored(config_file) as store:
         info = store.info()
-        _show({name: info[name] for name in ("engine", "revision")}, as_json=as_json)
+        _show(Schema.model_validate(info), as_json=as_json)
 
 
 @db.command()
@@ -40,7 +42,7 @@ def prune(config_file: Path, *, as_json: bool) -> None:
         except ValueError as error:
             raise Failure(2, f"{config_file}: engine.{error}") from None
     with stored(config_file) as store:
-        _show(store.prune(utc_now(), keep), as_json=as_json)
+        _show(Pruned.model_validate(store.prune(utc_now(), keep)), as_json=as_json)
 
 
 @db.command()
@@ -52,12 +54,12 @@ def info(config_file: Path, *, as_json: bool) -> None:
         configured(config_file) as config,
         closing(configured_store(config.engine)) as store,
     ):
-        _show(store.info(), as_json=as_json)
+        _show(Database.model_validate(store.info()), as_json=as_json)
 
 
-def _show(values: Mapping[str, object], *, as_json: bool) -> None:
+def _show(shown: Wire, *, as_json: bool) -> None:
     if as_json:
-        print_json(values)
+        print_json(shown)
         return
-    for name, value in values.items():
+    for name, value in shown:
         click.echo(f"{name:<20} {'none' if value is None else value}")

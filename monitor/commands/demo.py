@@ -8,7 +8,6 @@ import threading
 
 import click
 
-from monitor.api.serve import AddressError
 from monitor.commands.failing import Failure
 
 
@@ -22,7 +21,7 @@ from monitor.commands.failing import Failure
 def demo(seconds: float | None, seed: int, speed: float, port: int | None, *, as_json: bool) -> None:
     """The real service against a loopback world that goes wrong on purpose, and recovers."""
     try:
-        from monitor.demo import Show, StoryClock, Wishes, play  # noqa: PLC0415 - the extra `demo` may be missing
+        from monitor.demo import AddressError, Show, StoryClock, Wishes, play  # noqa: PLC0415 - the extra `demo` may be missing
     except ModuleNotFoundError as error:
         raise Failure(2, f"{error.name} is missing: the demo needs it; install vigie[demo]") from None
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

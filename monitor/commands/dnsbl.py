@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
@@ -19,12 +18,14 @@ from collectors.clients.dns import Pace, Server
 from collectors.clients.dns_resolvers import parse_server, public_name, system_servers
 from collectors.contract import CollectorError, Reason, Target
 from collectors.dnsbl.budget import Budget
-from collectors.dnsbl.canary import Canaries
+from collectors.dnsbl.canary import Canaries, Health
 from collectors.dnsbl.catalogue import Catalogue, CatalogueError, DnsList, load_catalogue
 from collectors.dnsbl.decode import unknown
 from collectors.dnsbl.facts import delist_url, is_finding
 from collectors.dnsbl.question import UnsupportedTargetError, Zone, is_public, key_for, parse_target
 from collectors.dnsbl.sweep import Resolvers, Result, Sweep, operator_of
+from monitor.commands.printing import json_option, print_json
+from monitor.listings.wire import CanaryHealth, DnsblAnswer, DnsblList
 
 KEYS_VARIABLE = "VIGIE_DNSBL_KEYS"
 FINDING, MISUSE, UNREACHABLE = 1, 2, 3
@@ -42,7 +43,6 @@ _resolver = click.option(
 _catalogue = click.option(
     "--catalogue", type=click.Path(dir_okay=False), help="Lists of your own (JSON or YAML) instead of the shipped ones."
 )
-_json = click.option("--json", "as_json", is_flag=True, help="JSON lines on standard output.")
 
 
 @dnsbl.command()
@@ -54,7 +54,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="JSON lines on stan
 @click.option("--no-canary", is_flag=True, help="Believe every list without trying its test points.")
 @click.option("--timeout", default=2.0, show_default=True, type=click.FloatRange(min=0, min_open=True),
               help="Seconds for one attempt; there are two.")
-@_json
+@json_option
 def check(
     targets: tuple[str, ...],
     resolvers: tuple[str, ...],
@@ -85,7 +85,10 @@ def check(
     )
     results = _results(sweep, list(dict.fromkeys(targets)), zones, role)
     for text, result in results:
-        click.echo(json.dumps(_row(text, result), ensure_ascii=False) if as_json else _line(text, result))
+        if as_json:
+            print_json(_answer(text, result))
+        else:
+            click.echo(_line(text, result))
     for server, reason in sweep.faults.items():
         _say(f"most lists fail alike through {server} ({reason}): it is the resolver or the network, not the lists")
     sys.exit(_exit_code(sweep, [result for _, result in results]))
@@ -158,30 +161,30 @@ def _progress(done: int, total: int) -> None:
         click.echo(f"\r{done} of {total}{'' if done < total else chr(10)}", nl=False, err=True)
 
 
-def _row(text: str, result: Result) -> dict[str, Any]:
+def _answer(text: str, result: Result) -> DnsblAnswer:
     verdict, entry = result.verdict, result.entry
-    return {
-        "target": text,
-        "list": entry.id,
-        "zone": entry.zone,
-        "verdict": verdict.word,
-        "reason": verdict.reason,
-        "codes": list(verdict.codes),
-        "meanings": list(verdict.meanings),
-        "severity": verdict.severity,
-        "text": result.text,
-        "delist_url": delist_url(entry, result.target) if verdict.listed else None,
-        "ttl_seconds": verdict.ttl_seconds,
-        "elapsed_ms": round(result.elapsed_seconds * 1000, 3),
-        "asked": result.target.name,
-        "kind": entry.kind,
-        "policy": verdict.policy,
-        "score": verdict.score,
-        "weight": verdict.weight,
-        "undocumented": list(verdict.undocumented),
-        "included_in": entry.included_in,
-        "why": verdict.why,
-    }
+    return DnsblAnswer(
+        target=text,
+        list=entry.id,
+        zone=entry.zone,
+        verdict=verdict.word,
+        reason=verdict.reason,
+        codes=tuple(verdict.codes),
+        meanings=tuple(verdict.meanings),
+        severity=verdict.severity,
+        text=result.text,
+        delist_url=delist_url(entry, result.target) if verdict.listed else None,
+        ttl_seconds=verdict.ttl_seconds,
+        elapsed_ms=round(result.elapsed_seconds * 1000, 3),
+        asked=result.target.name,
+        kind=entry.kind,
+        policy=verdict.policy,
+        score=verdict.score,
+        weight=verdict.weight,
+        undocumented=tuple(verdict.undocumented),
+        included_in=entry.included_in,
+        why=verdict.why,
+    )
 
 
 def _line(text: str, result: Result) -> str:
@@ -225,7 +228,7 @@ def _fail(text: str) -> NoReturn:
 @_resolver
 @_catalogue
 @click.option("--all", "also_dead", is_flag=True, help="Show dead lists too (JSON always has them).")
-@_json
+@json_option
 def lists_command(resolvers: tuple[str, ...], catalogue: str | None, also_dead: bool, as_json: bool) -> None:
     """Show the catalogue; with a resolver, also how each list stands there now."""
     try:
@@ -237,41 +240,41 @@ def lists_command(resolvers: tuple[str, ...], catalogue: str | None, also_dead: 
     living = [zone for zone in zones if not zone.entry.is_dead and not zone.key_missing]
     healths = Canaries().ask([(zone, server) for zone in living for server in servers], datetime.now(UTC))
     for zone in zones:
-        entry, told = zone.entry, known.operators.get(operator_of(zone.entry))
-        row = {
-            "id": entry.id,
-            "zone": entry.zone,
-            "name": entry.name,
-            "operator": entry.operator,
-            "kind": entry.kind,
-            "targets": list(entry.targets),
-            "status": entry.status,
-            "default_enabled": entry.default_enabled,
-            "key": None if not entry.takes_key else "missing" if zone.key_missing else "set or optional",
-            "daily_queries": told.daily_queries if told else None,
-            "max_qps": entry.max_qps or (told.max_qps if told else None),
-            "weight": entry.weight,
-            "dead": entry.obituary() if entry.is_dead else None,
-            "canary": {
-                str(server): {"healthy": health.healthy, "reason": health.reason, "why": health.why}
-                for server in servers
-                if (health := healths.get((entry.id, server)))
-            },
-        }
+        row = _list(zone, known, {server: healths.get((zone.entry.id, server)) for server in servers})
         if as_json:
-            click.echo(json.dumps(row, ensure_ascii=False))
-        elif also_dead or not entry.is_dead:
+            print_json(row)
+        elif also_dead or not zone.entry.is_dead:
             click.echo(_list_line(row))
 
 
-def _list_line(row: dict[str, Any]) -> str:
-    state = [f"{'on' if row['default_enabled'] else 'off':<4}{row['status']:<8}", row["dead"]]
-    if row["key"]:
-        state.append(f"key {row['key']}")
-    if row["daily_queries"]:
-        state.append(f"{row['daily_queries']} a day")
-    for server, health in row["canary"].items():
-        colour, word = ("green", "healthy") if health["healthy"] else ("red", f"{health['reason']}: {health['why']}")
+def _list(zone: Zone, known: Catalogue, healths: Mapping[Server, Health | None]) -> DnsblList:
+    entry, operator = zone.entry, known.operators.get(operator_of(zone.entry))
+    return DnsblList(
+        id=entry.id,
+        zone=entry.zone,
+        name=entry.name,
+        operator=entry.operator,
+        kind=entry.kind,
+        targets=tuple(entry.targets),
+        status=entry.status,
+        default_enabled=entry.default_enabled,
+        key=None if not entry.takes_key else "missing" if zone.key_missing else "set or optional",
+        daily_queries=operator.daily_queries if operator else None,
+        max_qps=entry.max_qps or (operator.max_qps if operator else None),
+        weight=entry.weight,
+        dead=entry.obituary() if entry.is_dead else None,
+        canary={str(server): CanaryHealth.from_row(health) for server, health in healths.items() if health},
+    )
+
+
+def _list_line(row: DnsblList) -> str:
+    state = [f"{'on' if row.default_enabled else 'off':<4}{row.status:<8}", row.dead]
+    if row.key:
+        state.append(f"key {row.key}")
+    if row.daily_queries:
+        state.append(f"{row.daily_queries} a day")
+    for server, health in row.canary.items():
+        colour, word = ("green", "healthy") if health.healthy else ("red", f"{health.reason}: {health.why}")
         state.append(f"{server} {click.style(word, fg=colour)}")
-    kinds = "+".join(row["targets"])
-    return f"{row['id']:<24} {row['kind']:<6} {kinds:<12} {'  '.join(filter(None, state))}"
+    kinds = "+".join(row.targets)
+    return f"{row.id:<24} {row.kind:<6} {kinds:<12} {'  '.join(filter(None, state))}"

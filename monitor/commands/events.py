@@ -14,8 +14,10 @@ import click
 
 from collectors.delivery import generic
 from monitor.commands.failing import Failure
-from monitor.commands.stored import config_option, json_option, print_json, stored, utc_now
+from monitor.commands.printing import json_option, print_json
+from monitor.commands.stored import config_option, stored, utc_now
 from monitor.facts import Store
+from monitor.intake.wire import EventCounts, OutcomeCount
 
 _LINES_AT_ONCE = 10_000
 _LONGEST_LINE = 64 * 1024
@@ -40,8 +42,8 @@ def ingest(shape: str, file: BinaryIO, config_file: Path, *, as_json: bool) -> N
         counts, messages = _ingest(store, file)
     if as_json:
         for outcome, count in sorted(messages.items()):
-            print_json({"outcome": outcome, "messages": count})
-        print_json(dict(counts))
+            print_json(OutcomeCount(outcome=outcome, messages=count))
+        print_json(EventCounts(**counts))
     else:
         for outcome, count in sorted(messages.items()):
             click.echo(f"{outcome:12} {count:>14,}")

@@ -10,7 +10,6 @@ from pathlib import Path
 import click
 from sqlalchemy.exc import DBAPIError
 
-from monitor.api.serve import AddressError
 from monitor.config.load import Config, load_config
 from monitor.config.yaml_file import ConfigError
 from monitor.database.recipient_keys import HashKeyError
@@ -32,7 +31,7 @@ class Failure(click.ClickException):
 def configured(path: Path) -> Iterator[Config]:
     """The configuration, and inside the `with` the common failures as messages.
 
-    Bad configuration or inventory ends with 2, a database or address that cannot be had with 3.
+    Bad configuration or inventory ends with 2, a database that cannot be had with 3.
     """
     try:
         yield load_config(path, os.environ)
@@ -45,5 +44,3 @@ def configured(path: Path) -> Iterator[Config]:
     except DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0]
         raise Failure(3, f"the database cannot be used: {reason} — is it up, and engine.url right?") from None
-    except AddressError as error:
-        raise Failure(3, str(error)) from None

@@ -9,20 +9,22 @@ from typing import Any, get_args
 
 import click
 
+from monitor.commands.printing import json_option, print_json
 from monitor.commands.stored import (
     AHEAD,
     actor,
     changing,
     config_option,
-    json_option,
-    print_json,
-    print_row,
+    paging_options,
+    print_page,
     stored,
     utc_now,
 )
+from monitor.database.paging import Page, part
 from monitor.database.tables import FblEnrolment
 from monitor.feedback_loops.enrolments import EVERYTHING, Kind, State
 from monitor.feedback_loops.rows import Wish, drop_enrolment, enrolments, gaps_now, set_enrolment
+from monitor.feedback_loops.wire import Enrolment, GapLine, LoopVerdict, NoLoopLine
 from monitor.judging.feed_evidence import silence_verdicts
 
 _STATES = [state.value for state in State]
@@ -36,17 +38,17 @@ def fbl() -> None:
 @fbl.command("list")
 @click.option("--provider", help="Only of this provider.")
 @click.option("--state", type=click.Choice(_STATES), help="Only in this state.")
+@paging_options
 @config_option
 @json_option
-def list_enrolments(provider: str | None, state: str | None, config_file: Path, *, as_json: bool) -> None:
+def list_enrolments(
+    provider: str | None, state: str | None, config_file: Path, *, as_json: bool, page: Page
+) -> None:
     """What we are enrolled in, or want to be."""
     with stored(config_file) as store, store.reading_session() as session:
         rows = [row for row in enrolments(session) if provider in {None, row.provider} and state in {None, row.state}]
-    for row in rows:
-        if as_json:
-            print_row(row)
-        else:
-            click.echo(_line(row))
+        found = part(rows, lambda row: (row.provider, row.kind, row.subject), page)
+    print_page(found, Enrolment, _line, as_json=as_json, none="no such enrolments")
 
 
 @fbl.command("set")
@@ -72,7 +74,7 @@ def set_state(
             wish = Wish(provider, kind, subject, State(state), **details)
             row = set_enrolment(session, wish, **who, now=utc_now())
     if as_json:
-        print_row(row)
+        print_json(Enrolment.from_row(row))
     else:
         click.echo(f"{row.kind} {row.subject} is forgotten at {row.provider}" if state == "none" else _line(row))
 
@@ -86,7 +88,7 @@ def gaps(config_file: Path, *, as_json: bool) -> None:
         found = gaps_now(store, utc_now())
     for gap in found.gaps:
         if as_json:
-            print_json({"gap": True, **gap.as_json()})
+            print_json(GapLine.from_row(gap))
             continue
         click.echo(f"{gap.summary}\n  {gap.action}")
         for group in gap.groups:
@@ -94,7 +96,7 @@ def gaps(config_file: Path, *, as_json: bool) -> None:
             click.echo(f"  {group.owner}: {named} ({group.delivered:,.0f})")
     for each in found.without:
         if as_json:
-            print_json({"gap": False, **each.as_json()})
+            print_json(NoLoopLine.from_row(each))
         else:
             click.echo(f"no gap to close: {each.summary} ({each.delivered:,.0f} a week)")
     sys.exit(1 if found.gaps else 0)
@@ -108,19 +110,19 @@ def silence(config_file: Path, *, as_json: bool) -> None:
     with stored(config_file) as store:
         verdicts = silence_verdicts(store, utc_now())
     for verdict in verdicts:
-        provider = dict(verdict.group)["provider"]
+        shown = LoopVerdict.shown(verdict)
         if as_json:
-            print_json({"provider": provider, "verdict": verdict.word, "reason": verdict.reason,
-                        "summary": verdict.summary, **verdict.evidence})
+            print_json(shown)
         else:
-            click.echo(f"{provider}: {verdict.word}{f' ({verdict.reason})' if verdict.reason else ''}: {verdict.summary}")
+            reason = f" ({shown.reason})" if shown.reason else ""
+            click.echo(f"{shown.provider}: {shown.verdict}{reason}: {shown.summary}")
     sys.exit(1 if any(verdict.word == "breach" for verdict in verdicts) else 0)
 
 
 def _line(row: FblEnrolment) -> str:
     end = f", until {row.ends_at:%Y-%m-%d}" if row.ends_at else ""
-    said = "  ".join(filter(None, (row.contact, row.note)))
-    return f"{row.provider}  {row.kind} {row.subject}: {row.state}{end}, since {_since(row):%Y-%m-%d}{f'  {said}' if said else ''}"
+    details = "  ".join(filter(None, (row.contact, row.note)))
+    return f"{row.provider}  {row.kind} {row.subject}: {row.state}{end}, since {_since(row):%Y-%m-%d}{f'  {details}' if details else ''}"
 
 
 def _since(row: FblEnrolment) -> datetime:

@@ -10,7 +10,8 @@ import httpx
 import orjson
 
 from monitor.commands.failing import Failure
-from monitor.commands.stored import config_option, json_option, stored, utc_now
+from monitor.commands.printing import json_option
+from monitor.commands.stored import config_option, stored, utc_now
 from monitor.gate import decide, read_request
 from monitor.notify.message import where
 from monitor.restrictions.follow import GateIndex

@@ -8,8 +8,10 @@ import click
 from sqlmodel import col, select
 
 from monitor.access.keys import SCOPES, make_key
+from monitor.access.wire import Key, NewKey
 from monitor.commands.failing import Failure
-from monitor.commands.stored import config_option, json_option, print_json, stored, utc_now
+from monitor.commands.printing import json_option, print_json
+from monitor.commands.stored import config_option, stored, utc_now
 from monitor.database.tables import ApiKey
 
 
@@ -33,7 +35,7 @@ def create(name: str, scopes: tuple[str, ...], customer: str | None, config_file
     with stored(config_file) as store, store.session() as session:
         session.add(row)
     if as_json:
-        print_json({"id": row.id, "name": name, "scopes": row.scopes, "customer": customer, "key": key})
+        print_json(NewKey(id=row.id, name=name, scopes=row.scopes, customer=customer, key=key))
         return
     click.echo(f"key {row.id} for {name}: {', '.join(row.scopes)}; keep it now, it is not shown again", err=True)
     click.echo(key)
@@ -48,7 +50,7 @@ def list_keys(config_file: Path, *, as_json: bool) -> None:
         rows = list(session.exec(select(ApiKey).order_by(col(ApiKey.created_at))))
     for row in rows:
         if as_json:
-            print_json(row.model_dump(exclude={"sha256"}))
+            print_json(Key.from_row(row))
             continue
         bound = f", only {row.customer}" if row.customer else ""
         end = f", revoked {row.revoked_at:%Y-%m-%d %H:%M UTC}" if row.revoked_at else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -12,6 +11,8 @@ from collectors.mail import Report, parse
 from collectors.mail.mime import LIMITS
 from collectors.mail.report import Recipient
 from monitor.commands.lazy import LazyGroup, Table
+from monitor.commands.printing import print_json
+from monitor.intake.wire import ParsedFile
 
 LATER: Table = {
     "replay": ("monitor.commands.mail_replay", "replay", "Count mails from files, as if their mailbox had been read."),
@@ -41,7 +42,7 @@ def parse_files(files: tuple[str, ...], as_json: bool) -> None:
     for name in files:
         report = parse(_bytes(name))
         if as_json:
-            click.echo(json.dumps({"file": name, **report.to_json()}))
+            print_json(ParsedFile(file=name, **report.to_json()))
         else:
             click.echo(f"{name}\n  {report.kind}: {summary(report)}")
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from pathlib import Path
 
 import click
+from sqlmodel import Session
 
 from collectors.contract import Reason
 from collectors.report_mail.facts import SOURCE
 from monitor.app import Application
 from monitor.commands.failing import Failure
+from monitor.commands.printing import json_option, print_json
 from monitor.commands.service import prepared_application
-from monitor.commands.stored import actor, config_option, json_option, print_json, stored, utc_now
-from monitor.facts.parked import ParkedInput, body_of, find_parked, settle
+from monitor.commands.stored import actor, config_option, paging_options, print_page, stored, utc_now
+from monitor.database.paging import Page
+from monitor.facts.parked import ParkedInput, body_of, find_parked, parked_among, settle
+from monitor.facts.wire import Parked
+from monitor.intake.wire import ReadAgain
 
 SHOWN_BYTES = 2_000
 # of these there is not enough to be read again
@@ -30,15 +34,14 @@ def parked() -> None:
 @parked.command("list")
 @click.option("--reason", type=click.Choice([reason.value for reason in Reason]))
 @click.option("--settled", is_flag=True, help="Also those already settled.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True)
+@paging_options
 @config_option
 @json_option
-def list_parked(reason: str | None, settled: bool, limit: int, config_file: Path, *, as_json: bool) -> None:
+def list_parked(reason: str | None, settled: bool, config_file: Path, *, as_json: bool, page: Page) -> None:
     """Those that wait, the oldest first."""
     with stored(config_file) as store, store.reading_session() as session:
-        found = find_parked(session, SOURCE, reason=reason, settled=settled, limit=limit)
-    for each in found:
-        _print(each, as_json=as_json)
+        found = find_parked(session, SOURCE, page, reason=reason, settled=settled)
+    print_page(found, Parked, _line, as_json=as_json, none="nothing is parked")
 
 
 @parked.command()
@@ -49,15 +52,17 @@ def list_parked(reason: str | None, settled: bool, limit: int, config_file: Path
 def show(parked_id: int, raw: bool, config_file: Path, *, as_json: bool) -> None:
     """One of them, with the beginning of the mail."""
     with stored(config_file) as store, store.reading_session() as session:
-        found = find_parked(session, SOURCE, ids=[parked_id])
+        found = parked_among(session, SOURCE, [parked_id])
         if not found:
             raise Failure(2, f"no parked mail {parked_id}")
         body = body_of(session, parked_id)
     if raw:
         sys.stdout.buffer.write(body)
         return
-    _print(found[0], as_json=as_json)
-    if not as_json:
+    if as_json:
+        print_json(Parked.from_row(found[0]))
+    else:
+        click.echo(_line(found[0]))
         # control characters of a stranger's mail must not reach the terminal
         text = body[:SHOWN_BYTES].decode("utf-8", "replace").replace("\r\n", "\n")
         click.echo("".join(char if char.isprintable() or char == "\n" else "·" for char in text))
@@ -78,12 +83,12 @@ def retry(ids: tuple[int, ...], everything: bool, reason: str | None, source: st
     still = 0
     with prepared_application(config_file) as application:
         with application.store.reading_session() as session:
-            found = find_parked(session, SOURCE, ids=ids or None, reason=reason, limit=sys.maxsize // 2)
+            found = parked_among(session, SOURCE, ids) if ids else _waiting(session, reason)
         for each in found:
             became = _read_again(application, each, source) if each.settled_at is None else "settled before"
             still += became.startswith("parked")
             if as_json:
-                print_json({"id": each.id, "became": became})
+                print_json(ReadAgain(id=each.id, became=became))
             else:
                 click.echo(f"{each.id}: {became}")
         application.judge_once()
@@ -127,10 +132,18 @@ def _read_again(application: Application, each: ParkedInput, source: str | None)
     return became
 
 
-def _print(each: ParkedInput, *, as_json: bool) -> None:
-    if as_json:
-        print_json(dataclasses.asdict(each))
-        return
+def _waiting(session: Session, reason: str | None) -> list[ParkedInput]:
+    """All of them, page by page."""
+    rows, page = [], Page()
+    while True:
+        found = find_parked(session, SOURCE, page, reason=reason)
+        rows += found.rows
+        if found.next is None:
+            return rows
+        page = Page(after=found.next)
+
+
+def _line(each: ParkedInput) -> str:
     settled = f"  settled by {each.settled_by}: {each.settled_why}" if each.settled_at else ""
-    click.echo(f"{each.id}  {each.received_at:%Y-%m-%d %H:%M}  {each.place}  {each.size:,} bytes  {each.reason}: "
-               f"{each.text}{settled}")
+    return (f"{each.id}  {each.received_at:%Y-%m-%d %H:%M}  {each.place}  {each.size:,} bytes  {each.reason}: "
+            f"{each.text}{settled}")

@@ -23,12 +23,14 @@ from collectors.report_mail.mail_files import (
 )
 from monitor.app import Application
 from monitor.commands.failing import Failure
+from monitor.commands.printing import json_option, print_json
 from monitor.commands.service import prepared_application
-from monitor.commands.stored import config_option, json_option, print_json
+from monitor.commands.stored import config_option
+from monitor.intake.wire import MailCounts
 
 MAILS_AT_ONCE = 200
 BYTES_AT_ONCE = 16_000_000
-TOLD_EVERY = 1_000
+PROGRESS_EVERY = 1_000
 
 
 @click.command("replay")
@@ -48,7 +50,7 @@ def replay(paths: tuple[Path, ...], source: str, config_file: Path, *, as_json: 
         application.judge_once()
     for kind, count in sorted(counts.items()):
         if as_json:
-            print_json({"kind": kind, **count})
+            print_json(MailCounts(kind=kind, **count))
         else:
             click.echo(f"{kind:16} " + ", ".join(f"{number:,} {what}" for what, number in count.items()))
     if unread:
@@ -92,7 +94,7 @@ class Replay:
         self._mails += 1
         if len(self._waiting) >= MAILS_AT_ONCE or self._bytes >= BYTES_AT_ONCE:
             self._flush()
-        if self._mails % TOLD_EVERY == 0:
+        if self._mails % PROGRESS_EVERY == 0:
             click.echo(f"{self._mails:,} mails", err=True)
 
     def _flush(self) -> None:

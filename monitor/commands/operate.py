@@ -7,14 +7,17 @@ from datetime import datetime
 from pathlib import Path
 
 import click
-from sqlmodel import SQLModel
 
-from monitor.commands.stored import AHEAD, actor, changing, config_option, json_option, print_row, utc_now
+from monitor.commands.printing import json_option, print_json
+from monitor.commands.stored import AHEAD, actor, changing, config_option, utc_now
 from monitor.gate import canonical
 from monitor.incidents import changes as incident_changes
 from monitor.incidents import silences
+from monitor.incidents.wire import Incident, Silence
 from monitor.notify.message import brake_text, when, where
 from monitor.restrictions import suspensions
+from monitor.restrictions.wire import Suspension
+from monitor.wire import Wire
 
 _reason = click.option("--reason", required=True, help="Why; whoever reads this later must know.")
 _until = click.option("--until", type=AHEAD, help="When it ends: a time, or a span such as 2h.")
@@ -33,8 +36,8 @@ def _scope_options(command: Callable[..., None]) -> Callable[..., None]:
 @config_option
 @json_option
 def hold(until: datetime | None, reason: str, config_file: Path, *, as_json: bool, **scope: str | None) -> None:
-    """Stop mail of a scope: whoever asks the gate is told to hold it."""
-    _brake(config_file, "hold", scope, reason, until, None, as_json=as_json)
+    """Stop mail of a scope: whoever asks the gate gets the answer hold."""
+    _suspend(config_file, "hold", scope, reason, until, None, as_json=as_json)
 
 
 @click.command()
@@ -48,7 +51,7 @@ def slow(
     rate_per_hour: int, until: datetime | None, reason: str, config_file: Path, *, as_json: bool, **scope: str | None
 ) -> None:
     """Slow mail of a scope."""
-    _brake(config_file, "slow", scope, reason, until, rate_per_hour, as_json=as_json)
+    _suspend(config_file, "slow", scope, reason, until, rate_per_hour, as_json=as_json)
 
 
 @click.command()
@@ -60,7 +63,7 @@ def lift(suspension_id: str, reason: str, config_file: Path, *, as_json: bool) -
     """Lift a suspension."""
     with changing(config_file) as session:
         row = suspensions.lift(session, suspension_id, actor=actor(), reason=reason, now=utc_now())
-    _show(row, f"{row.id} is lifted: {where(row.scope)}", as_json=as_json)
+    _show(Suspension.from_row(row), f"{row.id} is lifted: {where(row.scope)}", as_json=as_json)
 
 
 @click.command()
@@ -73,11 +76,11 @@ def lift(suspension_id: str, reason: str, config_file: Path, *, as_json: bool) -
 def silence(
     matches: tuple[str, ...], until: datetime | None, ended: str | None, reason: str, config_file: Path, *, as_json: bool
 ) -> None:
-    """Do not tell of matching incidents for a time; they are judged on."""
+    """Notify nobody of matching incidents for a time; they are judged on."""
     if ended is not None:
         with changing(config_file) as session:
             row = silences.end_silence(session, ended, actor=actor(), reason=reason, now=utc_now())
-        _show(row, f"{row.id} has ended", as_json=as_json)
+        _show(Silence.from_row(row), f"{row.id} has ended", as_json=as_json)
         return
     if until is None or not matches:
         raise click.UsageError("a silence needs --match and --until")
@@ -86,7 +89,7 @@ def silence(
         row = silences.silence(
             session, matchers=matchers, actor=actor(), reason=reason, now=utc_now(), until=until
         )
-    _show(row, f"{row.id} until {when(row.until)}: {where(row.matchers)}", as_json=as_json)
+    _show(Silence.from_row(row), f"{row.id} until {when(row.until)}: {where(row.matchers)}", as_json=as_json)
 
 
 @click.command()
@@ -98,20 +101,20 @@ def ack(incident_id: str, reason: str, config_file: Path, *, as_json: bool) -> N
     """Say that you look after an incident."""
     with changing(config_file) as session:
         row = incident_changes.acknowledge(session, incident_id, actor=actor(), reason=reason, now=utc_now())
-    _show(row, f"{row.id} is acknowledged by {row.acked_by}", as_json=as_json)
+    _show(Incident.from_row(row), f"{row.id} is acknowledged by {row.acked_by}", as_json=as_json)
 
 
-def _brake(
-    config_file: Path, effect: str, said: dict[str, str | None], reason: str, until: datetime | None,
+def _suspend(
+    config_file: Path, effect: str, named: dict[str, str | None], reason: str, until: datetime | None,
     rate_per_hour: int | None, *, as_json: bool,
 ) -> None:
     with changing(config_file) as session:
-        scope = {name: canonical(name, value) for name, value in said.items() if value is not None}
+        scope = {name: canonical(name, value) for name, value in named.items() if value is not None}
         row = suspensions.hold(
             session, scope=scope, effect=effect, actor=actor(), reason=reason, now=utc_now(), until=until,
             rate_per_hour=rate_per_hour,
         )
-    _show(row, f"{row.id}: {brake_text(row)}", as_json=as_json)
+    _show(Suspension.from_row(row), f"{row.id}: {brake_text(row)}", as_json=as_json)
 
 
 def _pair(match: str) -> tuple[str, str]:
@@ -121,8 +124,8 @@ def _pair(match: str) -> tuple[str, str]:
     return name, value
 
 
-def _show(row: SQLModel, text: str, *, as_json: bool) -> None:
+def _show(shown: Wire, text: str, *, as_json: bool) -> None:
     if as_json:
-        print_row(row)
+        print_json(shown)
     else:
         click.echo(text)

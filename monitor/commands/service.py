@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-import orjson
 
+from monitor.api.serve import AddressError
 from monitor.app import Application
 from monitor.commands.failing import Failure, configured
+from monitor.commands.printing import print_json
+from monitor.facts.wire import Observation, RunEnd, RunLine
 
 CONFIG = click.option(
     "--config", "path", type=click.Path(path_type=Path, dir_okay=False), default=Path("vigie.yaml"), show_default=True
@@ -24,7 +26,7 @@ CONFIG = click.option(
 @click.command()
 @CONFIG
 def run(path: Path) -> None:
-    """Everything in one process: collect, judge, tell, answer."""
+    """Everything in one process: collect, judge, notify, answer."""
     _live(path, collect=True, answer=True)
 
 
@@ -41,7 +43,7 @@ def serve(path: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the run and its observations as JSON lines.")
 @CONFIG
 def collect(name: str | None, once: bool, as_json: bool, path: Path) -> None:
-    """Scheduler, collectors, judging and telling; or, with --once, one run of one collector."""
+    """Scheduler, collectors, judging and notifying; or, with --once, one run of one collector."""
     if not once:
         if name is not None:
             raise click.UsageError("NAME goes with --once")
@@ -57,11 +59,10 @@ def collect(name: str | None, once: bool, as_json: bool, path: Path) -> None:
     if as_json:
         for seen in tally.seen:
             subject = {key: value for key, value in seen.subject._asdict().items() if value is not None}
-            _print({"measure": seen.measure, "subject": subject, "at": seen.at, "value": seen.value,
-                    "reason": seen.reason, "detail": dict(seen.detail)})
-    row = {"collector": name, "outcome": tally.outcome, "reason": tally.reason, "text": tally.text, **tally.counts()}
-    if as_json:
-        _print({"run": row})
+            print_json(Observation(measure=seen.measure, subject=subject, at=seen.at, value=seen.value,
+                                   reason=seen.reason, detail=dict(seen.detail)))
+        end = RunEnd(collector=name, outcome=tally.outcome, reason=tally.reason, text=tally.text, **tally.counts())
+        print_json(RunLine(run=end))
     else:
         counts = ", ".join(f"{count} {what}" for what, count in tally.counts().items())
         click.echo(f"{name}: {tally.outcome}{f' ({tally.text})' if tally.text else ''}; {counts}")
@@ -91,11 +92,10 @@ def _live(path: Path, *, collect: bool, answer: bool) -> None:
     with prepared_application(path) as application:
         if collect:
             application.start()
-        if answer:
-            application.serve(stop)
-        else:
+        if not answer:
             stop.wait()
-
-
-def _print(row: object) -> None:
-    click.echo(orjson.dumps(row, option=orjson.OPT_UTC_Z, default=str))
+            return
+        try:
+            application.serve(stop)
+        except AddressError as error:
+            raise Failure(3, str(error)) from None

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
-import orjson
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session
 
 from collectors.instants import checked
 from monitor.commands.failing import Failure, configured
+from monitor.commands.printing import print_json
 from monitor.config.quantities import parse_duration
+from monitor.database.paging import USUAL, Page, Paged, PlaceError
 from monitor.facts import Store
 from monitor.intake.consequences import configured_store
+from monitor.wire import Wire
+
+Row = TypeVar("Row")
 
 config_option = click.option(
     "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), default=Path("vigie.yaml"),
     envvar="VIGIE_CONFIG", show_default=True, help="The configuration that names the database.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON lines on standard output.")
 
 
 @contextmanager
@@ -85,10 +89,28 @@ class Moment(click.ParamType[datetime]):
 AHEAD, AGO = Moment(1), Moment(-1)
 
 
-def print_json(row: Any) -> None:
-    click.echo(orjson.dumps(row, option=orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS))
+def paging_options(command: Callable[..., None]) -> Callable[..., None]:
+    """`--limit` and `--after`, which the command is given as `page`."""
+
+    @functools.wraps(command)
+    def paged(*arguments: Any, limit: int, after: str | None, **options: Any) -> None:
+        try:
+            command(*arguments, page=Page(limit, after), **options)
+        except PlaceError as error:
+            raise Failure(2, f"--{error}") from None
+
+    after = click.option("--after", metavar="PLACE", help="Go on after a page; it says where on standard error.")
+    return click.option("--limit", type=click.IntRange(1, 100_000), default=USUAL, show_default=True)(after(paged))
 
 
-def print_row(row: SQLModel) -> None:
-    """A row in the order its fields are declared in."""
-    print_json({name: getattr(row, name) for name in type(row).model_fields})
+def print_page(found: Paged[Row], wire: type[Wire], line: Callable[[Row], str], *, as_json: bool, none: str) -> None:
+    """A page of rows as JSON or as lines; where to go on, or that there is nothing, goes to standard error."""
+    for row in found.rows:
+        if as_json:
+            print_json(wire.from_row(row))
+        else:
+            click.echo(line(row))
+    if found.next is not None:
+        click.echo(f"more: --after {found.next}", err=True)
+    if not found.rows:
+        click.echo(none, err=True)

@@ -8,15 +8,26 @@ from typing import Any, BinaryIO
 
 import click
 
-from monitor.api.routes.suppressions import MOST_AT_ONCE, MOST_IMPORTED, shown
 from monitor.commands.failing import Failure
-from monitor.commands.stored import actor, config_option, json_option, print_json, stored, utc_now
-from monitor.database.tables import Suppression
+from monitor.commands.printing import json_option, print_json
+from monitor.commands.stored import actor, config_option, paging_options, print_page, stored, utc_now
+from monitor.database.paging import Page
+from monitor.database.tables import Suppression as SuppressionRow
 from monitor.facts import Store
 from monitor.suppressions import rows as suppression_rows
 from monitor.suppressions.export import exported
-from monitor.suppressions.lines import Given, LinesError, read_lines, streams_of_customers, write
-from monitor.suppressions.rows import REASONS, Asked
+from monitor.suppressions.lines import (
+    MOST_AT_ONCE,
+    MOST_IMPORTED,
+    Given,
+    LinesError,
+    read_lines,
+    refs_of,
+    streams_of_customers,
+    write,
+)
+from monitor.suppressions.rows import REASONS, Wanted
+from monitor.suppressions.wire import AddedCounts, CheckedAddress, Suppression
 
 _customer = click.option("--customer", required=True)
 _any_customer = click.option("--customer")
@@ -35,22 +46,15 @@ def group() -> None:
 @_stream
 @click.option("--reason", type=click.Choice(REASONS))
 @click.option("--lifted", is_flag=True, help="Also those lifted.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True)
+@paging_options
 @config_option
 @json_option
-def list_(recipient: str | None, limit: int, config_file: Path, *, as_json: bool, **wanted: Any) -> None:
+def list_(recipient: str | None, config_file: Path, *, as_json: bool, page: Page, **those: Any) -> None:
     """Those in force, newest first."""
     with stored(config_file) as store, store.reading_session() as session:
-        customers = [wanted["customer"]] if wanted["customer"] else list(streams_of_customers(session))
-        refs = {each: store.recipient_ref(each, recipient) for each in customers} if recipient else None
-        rows = suppression_rows.find(session, Asked(refs=refs, **wanted), limit)
-    for row in rows:
-        if as_json:
-            print_json(shown(row).model_dump())
-        else:
-            click.echo(_line(row))
-    if not rows:
-        click.echo("nobody is suppressed", err=True)
+        refs = refs_of(store, session, those["customer"], recipient)
+        found = suppression_rows.find(session, Wanted(refs=refs, **those), page)
+    print_page(found, Suppression, _line, as_json=as_json, none="nobody is suppressed")
 
 
 @group.command()
@@ -66,8 +70,8 @@ def add(
     config_file: Path, *, as_json: bool,
 ) -> None:
     """Never mail these addresses again for this customer."""
-    said = {"customer": customer, "stream": stream, "reason": reason, "text": text}
-    stated = {name: value for name, value in said.items() if value}
+    options = {"customer": customer, "stream": stream, "reason": reason, "text": text}
+    stated = {name: value for name, value in options.items() if value}
     objects = [stated | {"address": each} for each in addresses]
     with stored(config_file) as store:
         _add(store, objects, (customer, reason), MOST_AT_ONCE, as_json=as_json)
@@ -109,15 +113,15 @@ def remove(
     """Allow an address again; the rows stay, with who lifted them and why."""
     with stored(config_file) as store, store.session() as session:
         refs = {customer: store.recipient_ref(customer, address)}
-        rows = suppression_rows.find(session, Asked(customer, refs), MOST_AT_ONCE)
-        rows = [row for row in rows if stream in {None, row.stream}]
+        found = suppression_rows.find(session, Wanted(customer, refs), Page(MOST_AT_ONCE))
+        rows = [row for row in found.rows if stream in {None, row.stream}]
         for row in rows:
             suppression_rows.lift(session, int(row.id or 0), actor=actor(), reason=reason, now=utc_now())
     if not rows:
         raise Failure(2, f"nothing holds that address back for customer {customer}")
     for row in rows:
         if as_json:
-            print_json(shown(row).model_dump())
+            print_json(Suppression.from_row(row))
         else:
             click.echo(_line(row))
 
@@ -138,36 +142,36 @@ def check(
     for address, ref in refs.items():
         reasons = sorted({row.reason for row in found.get(ref, ())})
         if as_json:
-            print_json({"address": address, "ref": ref, "suppressed": bool(reasons), "reasons": reasons})
+            print_json(CheckedAddress(address=address, ref=ref, suppressed=bool(reasons), reasons=reasons))
         else:
             click.echo(f"{address}: {', '.join(reasons) or 'may be mailed'}")
     sys.exit(1 if found else 0)
 
 
 def _add(
-    store: Store, written: bytes | list[Any], said: tuple[str, str], most: int, *, as_json: bool
+    store: Store, written: bytes | list[Any], stated: tuple[str, str], most: int, *, as_json: bool
 ) -> None:
-    customer, reason = said
+    customer, reason = stated
     with store.reading_session() as session:
         streams = streams_of_customers(session)
     given = Given(f"command: {actor()}", utc_now(), streams, store.recipient_ref, customer, reason)
     try:
-        found, refused = read_lines(written, given, most)
+        taken, refused = read_lines(written, given, most)
     except LinesError as error:
         raise Failure(2, str(error)) from None
-    for one in refused:
-        click.echo(f"line {one.line}: {one.error}", err=True)
-    added = write(store, found, given.now)
-    counts = {"added": added, "already": len(found) - added, "rejected": len(refused)}
+    for each in refused:
+        click.echo(f"line {each.line}: {each.error}", err=True)
+    added = write(store, taken, given.now)
+    counts = AddedCounts(added=added, already=len(taken) - added, rejected=len(refused))
     if as_json:
         print_json(counts)
     else:
-        click.echo(", ".join(f"{count} {what}" for what, count in counts.items()))
-    if not found:
+        click.echo(", ".join(f"{count} {what}" for what, count in counts))
+    if not taken:
         sys.exit(2)
 
 
-def _line(row: Suppression) -> str:
+def _line(row: SuppressionRow) -> str:
     where = f"{row.customer}/{row.stream}" if row.stream else row.customer
     lifted = f"  lifted by {row.lifted_by}: {row.lift_reason}" if row.lifted_at else ""
     about = " ".join(filter(None, (row.source, row.how, row.text)))

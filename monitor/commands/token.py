@@ -8,23 +8,25 @@ from pathlib import Path
 import click
 
 from monitor.commands.failing import Failure
-from monitor.commands.stored import config_option, json_option, print_json, stored
+from monitor.commands.printing import json_option, print_json
+from monitor.commands.stored import config_option, stored
 from monitor.facts import deliveries
 from monitor.sender.recipient import recipient_ref
 from monitor.sender.token import HEADER, PREFIX, keys_of, make_token, read_token
 from monitor.suppressions.lines import streams_of_customers
+from monitor.suppressions.wire import Token, TokenContent
 
 
 @click.group()
 def token() -> None:
-    """Tokens that tell whose mail a report is about."""
+    """Tokens that say whose mail a report is about."""
 
 
 @token.command()
 @click.option("--customer", required=True)
 @click.option("--stream")
 @click.option("--campaign")
-@click.option("--recipient", metavar="ADDRESS", help="A report that hides it then still tells whom to suppress.")
+@click.option("--recipient", metavar="ADDRESS", help="A report that hides it then still says whom to suppress.")
 @click.option("--domain", default="bounces.example.com", show_default=True, help="Of the return path.")
 @config_option
 @json_option
@@ -45,7 +47,7 @@ def make(
     made = make_token(key, customer, stream, campaign, ref)
     return_path = f"{PREFIX}{made}@{domain}"
     if as_json:
-        print_json({"token": made, "return_path": return_path, "header": HEADER})
+        print_json(Token(token=made, return_path=return_path, header=HEADER))
     else:
         click.echo(f"{made}\nreturn path: {return_path}\nheader: {HEADER}: {made}")
 
@@ -60,17 +62,17 @@ def read(text: str, config_file: Path, *, as_json: bool) -> None:
     with stored(config_file) as store, store.reading_session() as session:
         streams = streams_of_customers(session)
         keys = keys_of((customer, store.customer_key(customer)) for customer in streams)
-        found = read_token(keys, local_part.rpartition("+")[2])
-        if found is None:
+        token_read = read_token(keys, local_part.rpartition("+")[2])
+        if token_read is None:
             click.echo("no token of ours: garbled, forged, or of a key given up", err=True)
             sys.exit(1)
-        said = {
-            "customer": found.customer,
-            "stream": found.stream_among(streams[found.customer]),
-            "campaign": found.campaign_among(deliveries.campaigns(session, found.customer)),
-            "recipient_ref": found.recipient.hex() if found.recipient else None,
-        }
+        content = TokenContent(
+            customer=token_read.customer,
+            stream=token_read.stream_among(streams[token_read.customer]),
+            campaign=token_read.campaign_among(deliveries.campaigns(session, token_read.customer)),
+            recipient_ref=token_read.recipient.hex() if token_read.recipient else None,
+        )
     if as_json:
-        print_json(said)
+        print_json(content)
     else:
-        click.echo("\n".join(f"{name}: {value or 'not said, or not known'}" for name, value in said.items()))
+        click.echo("\n".join(f"{name}: {value or 'not stated, or not known'}" for name, value in content))

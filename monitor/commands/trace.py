@@ -7,9 +7,12 @@ from pathlib import Path
 
 import click
 
-from monitor.commands.stored import AGO, config_option, json_option, print_row, stored
+from monitor.commands.printing import json_option
+from monitor.commands.stored import AGO, config_option, paging_options, print_page, stored
+from monitor.database.paging import Page
 from monitor.database.tables import TraceRow
 from monitor.facts.traces import Traced, find_traces
+from monitor.facts.wire import Trace
 
 
 @click.command()
@@ -17,31 +20,26 @@ from monitor.facts.traces import Traced, find_traces
 @click.option("--message-id")
 @click.option("--customer")
 @click.option("--since", type=AGO, help="A time, or a span such as 24h.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True)
+@paging_options
 @config_option
 @json_option
 def trace(
-    recipient: str | None, message_id: str | None, customer: str | None, since: datetime | None, limit: int,
-    config_file: Path, *, as_json: bool,
+    recipient: str | None, message_id: str | None, customer: str | None, since: datetime | None,
+    config_file: Path, *, as_json: bool, page: Page,
 ) -> None:
     """What happened, newest first."""
-    asked = Traced(recipient, message_id, customer, since)
-    if asked.about_nothing:
+    wanted = Traced(recipient, message_id, customer, since)
+    if wanted.about_nothing:
         raise click.UsageError("name --recipient, --message-id or --customer")
-    with stored(config_file) as store:
-        rows = find_traces(store, asked, limit)
-    for row in rows:
-        if as_json:
-            print_row(row)
-        else:
-            click.echo(_line(row))
-    if not rows:
-        click.echo("nothing is known", err=True)
+    with stored(config_file) as store, store.reading_session() as session:
+        found = find_traces(store, session, wanted, page)
+    print_page(found, Trace, _line, as_json=as_json, none="nothing is known")
+
 
 
 def _line(row: TraceRow) -> str:
     about = [row.customer, row.stream, row.campaign, row.ip, row.domain, row.provider, row.message_id]
-    said = [row.category, row.status, row.reply_code, row.text]
+    details = [row.category, row.status, row.reply_code, row.text]
     return "  ".join((
-        row.at.strftime("%Y-%m-%d %H:%M:%S UTC"), row.kind, " ".join(filter(None, about)), " ".join(filter(None, said)),
+        row.at.strftime("%Y-%m-%d %H:%M:%S UTC"), row.kind, " ".join(filter(None, about)), " ".join(filter(None, details)),
     ))

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 
 from monitor.access.keys import make_key
+from monitor.api.serve import AddressError
 from monitor.app import Application
 from monitor.config.load import load_config
 from monitor.demo import files
@@ -131,4 +132,4 @@ def _free_port() -> int:
     raise OSError("no free port on loopback")
 
 
-__all__ = ["Show", "StoryClock", "Wishes", "play"]
+__all__ = ["AddressError", "Show", "StoryClock", "Wishes", "play"]

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select, update
 
+from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import BatchRow, ParkedRow
+
+_OLDEST = Order((col(ParkedRow.id),), descending=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +33,28 @@ class ParkedInput:
     settled_why: str | None
 
 
-def find_parked(session: Session, source: str, *, ids: Collection[int] | None = None, reason: str | None = None,
-                settled: bool = False, limit: int = 1000) -> list[ParkedInput]:
-    """The oldest first. Those named by `ids` whether settled or not; else those that wait, or with `settled` all."""
+def find_parked(
+    session: Session, source: str, page: Page, *, reason: str | None = None, settled: bool = False
+) -> Paged[ParkedInput]:
+    """The oldest first: those that wait, or with `settled` all. Raises PlaceError."""
+    query = _inputs(source)
+    if not settled:
+        query = query.where(col(ParkedRow.settled_at).is_(None))
+    if reason is not None:
+        query = query.where(ParkedRow.reason == reason)
+    found = paged(session, query, _OLDEST, page)
+    return Paged([ParkedInput(*row) for row in found.rows], found.next)
+
+
+def parked_among(session: Session, source: str, ids: Collection[int]) -> list[ParkedInput]:
+    """Those of these ids, whether settled or not, the oldest first."""
+    query = _inputs(source).where(col(ParkedRow.id).in_(ids)).order_by(col(ParkedRow.id))
+    return [ParkedInput(*row) for row in session.exec(query)]
+
+
+def _inputs(source: str) -> Any:
     received_at = func.coalesce(BatchRow.at, ParkedRow.at)  # batches may be pruned before what they parked
-    query = (
+    return (
         select(
             ParkedRow.id, ParkedRow.collector, ParkedRow.place, ParkedRow.reason, ParkedRow.text,
             func.length(ParkedRow.body), received_at, ParkedRow.at, ParkedRow.settled_at,
@@ -41,16 +62,7 @@ def find_parked(session: Session, source: str, *, ids: Collection[int] | None = 
         )  # type: ignore[call-overload]  # SQLModel types up to four columns
         .outerjoin(BatchRow, col(BatchRow.id) == ParkedRow.batch_id)
         .where(ParkedRow.collector == source)
-        .order_by(col(ParkedRow.id))
-        .limit(limit)
     )
-    if ids is not None:
-        query = query.where(col(ParkedRow.id).in_(ids))
-    elif not settled:
-        query = query.where(col(ParkedRow.settled_at).is_(None))
-    if reason is not None:
-        query = query.where(ParkedRow.reason == reason)
-    return [ParkedInput(*row) for row in session.exec(query)]
 
 
 def body_of(session: Session, parked_id: int) -> bytes:

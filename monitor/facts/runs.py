@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+import sqlmodel
 from sqlalchemy import Connection, func, select
 from sqlmodel import Session, col
 
 from collectors.contract import Reason
 from monitor.database.engine import table
+from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import Run
 
 _RUN = table(Run)
+_NEWEST = Order((col(Run.id),))
 OUTCOMES = ("running", "ok", "partial", "failed")
 GOOD = ("ok", "partial")
 COUNTED = frozenset({"batches", "repeats", "observations", "unknowns", "traces", "parked"})
@@ -45,6 +48,12 @@ def close_run(connection: Connection, run_id: int, values: Mapping[str, object],
     if unheard:
         raise ValueError(f"{', '.join(sorted(unheard))}: a run counts {', '.join(sorted(COUNTED))}")
     connection.execute(_RUN.update().where(_RUN.c.id == run_id).values(**values, **counts))
+
+
+def find_runs(session: Session, page: Page, collector: str | None = None) -> Paged[Run]:
+    """Newest first. Raises PlaceError."""
+    chosen = sqlmodel.select(Run)
+    return paged(session, chosen if collector is None else chosen.where(Run.collector == collector), _NEWEST, page)
 
 
 def last_runs(session: Session) -> dict[str, Runs]:

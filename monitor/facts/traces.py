@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
+from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import TraceRow
 from monitor.facts import Store
+
+_NEWEST = Order((col(TraceRow.at), col(TraceRow.id)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +28,17 @@ class Traced:
         return not (self.recipient or self.message_id or self.customer)
 
 
-def find_traces(store: Store, asked: Traced, limit: int) -> list[TraceRow]:
-    """Newest first."""
-    chosen = select(TraceRow).order_by(col(TraceRow.at).desc(), col(TraceRow.id).desc()).limit(limit)
-    if asked.recipient is not None:
-        chosen = chosen.where(TraceRow.recipient_hash == store.recipient_hash(asked.recipient))
-    if asked.message_id is not None:
-        bare = store.recipients.redacted_id(asked.message_id.strip().strip("<>"))  # mail writes the brackets, most MTA records do not
+def find_traces(store: Store, session: Session, wanted: Traced, page: Page) -> Paged[TraceRow]:
+    """Newest first. Raises PlaceError."""
+    chosen = select(TraceRow)
+    if wanted.recipient is not None:
+        chosen = chosen.where(TraceRow.recipient_hash == store.recipient_hash(wanted.recipient))
+    if wanted.message_id is not None:
+        # mail writes the brackets, most MTA records do not
+        bare = store.recipients.redacted_id(wanted.message_id.strip().strip("<>"))
         chosen = chosen.where(col(TraceRow.message_id).in_((bare, f"<{bare}>")))
-    if asked.customer is not None:
-        chosen = chosen.where(TraceRow.customer == asked.customer)
-    if asked.since is not None:
-        chosen = chosen.where(col(TraceRow.at) >= asked.since)
-    with store.reading_session() as session:
-        return list(session.exec(chosen))
+    if wanted.customer is not None:
+        chosen = chosen.where(TraceRow.customer == wanted.customer)
+    if wanted.since is not None:
+        chosen = chosen.where(col(TraceRow.at) >= wanted.since)
+    return paged(session, chosen, _NEWEST, page)

@@ -21,9 +21,9 @@ from __future__ import annotations
 import enum
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from collectors.providers import FeedbackLoopProgramme, Provider
 from monitor.inventory.items import Inventory
@@ -152,9 +152,6 @@ class Gap:
         waits = f"; {len(self.asked)} asked for already" if self.asked and open_ones else ""
         return f"{said}{f' ({self.note})' if self.note else ''}{waits}"
 
-    def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "summary": self.summary, "action": self.action}
-
 
 @dataclass(frozen=True, slots=True)
 class NoLoop:
@@ -173,9 +170,6 @@ class NoLoop:
                "unknown": "whether it has a feedback loop is not known",
                "untold": "its loop may not cover this: the mail does not tell what it is enrolled by"}[self.kind]
         return f"{self.name}: {why}{f' ({self.note})' if self.note else ''}"
-
-    def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "summary": self.summary}
 
 
 @dataclass(frozen=True, slots=True)

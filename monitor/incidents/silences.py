@@ -8,10 +8,12 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 from collectors.dimensions import Use, names
+from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import Silence, Transition
 from monitor.database.transitions import check_reason, new_id
 
 MATCHER_DIMENSIONS = (*names(Use.MATCHER), "rule", "severity", "incident")
+_NEWEST = Order((col(Silence.since), col(Silence.id)))
 
 
 def silence(
@@ -47,6 +49,18 @@ def end_silence(session: Session, silence_id: str, *, actor: str, reason: str, n
             at=now, kind="silence", of=row.id, old="silent", new="ended", why=reason, actor=actor
         ))
     return row
+
+
+def find_silences(
+    session: Session, now: datetime, page: Page, *, ended: bool = False, customer: str | None = None
+) -> Paged[Silence]:
+    """Newest first: those in force, or with `ended` all. Raises PlaceError."""
+    chosen = select(Silence)
+    if not ended:
+        chosen = chosen.where(col(Silence.ended_at).is_(None), col(Silence.until) > now)
+    if customer is not None:
+        chosen = chosen.where(col(Silence.matchers)["customer"].as_string() == customer)
+    return paged(session, chosen, _NEWEST, page)
 
 
 def silences_at(session: Session, now: datetime) -> list[Silence]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from monitor.inventory.faults import faults
 from monitor.inventory.items import KINDS, Inventory, Item, _text
@@ -33,10 +33,6 @@ class Change:
         fields = [f"{name} {_text(value)} → {_text(getattr(new, name))}"
                   for name, value in self.old if value != getattr(new, name)]
         return f"~ {new.word} {self.key}: {', '.join(fields)}"
-
-    def as_json(self) -> dict[str, Any]:
-        old, new = (item and item.model_dump(mode="json") for item in (self.old, self.new))
-        return {"change": self.what, "kind": self.kind, "key": self.key, "old": old, "new": new}
 
 
 @dataclass(frozen=True, slots=True)

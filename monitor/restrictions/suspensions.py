@@ -11,11 +11,13 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
+from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import Suspension, Transition
 from monitor.database.transitions import check_reason, new_id
 
 SCOPE_DIMENSIONS = ("customer", "stream", "campaign", "ip", "pool", "domain", "provider")
 EFFECTS = ("hold", "slow")
+_NEWEST = Order((col(Suspension.since), col(Suspension.id)))
 
 
 def scope_key(scope: Mapping[str, str]) -> str:
@@ -93,6 +95,19 @@ def in_force(session: Session) -> list[Suspension]:
     return list(session.exec(
         select(Suspension).where(col(Suspension.lifted_at).is_(None)).order_by(col(Suspension.since))
     ))
+
+
+def find_suspensions(
+    session: Session, now: datetime, page: Page, *, lifted: bool = False, customer: str | None = None
+) -> Paged[Suspension]:
+    """Newest first: those in force, or with `lifted` also those that were. Raises PlaceError."""
+    chosen = select(Suspension)
+    if not lifted:
+        ends = col(Suspension.until)
+        chosen = chosen.where(col(Suspension.lifted_at).is_(None), ends.is_(None) | (ends > now))
+    if customer is not None:
+        chosen = chosen.where(col(Suspension.scope)["customer"].as_string() == customer)
+    return paged(session, chosen, _NEWEST, page)
 
 
 def _check_brake(scope: Mapping[str, str], effect: str, rate_per_hour: int | None) -> None:

@@ -41,6 +41,9 @@ _REF = re.compile(r"[0-9a-f]{20}")
 _NAMES = frozenset({*COLUMNS, "address", "email", "text"})
 _LONGEST_LINE = 100_000
 _PIECE = 5_000  # rows a transaction
+MOST_AT_ONCE = 10_000
+MOST_IMPORTED = 200_000
+MOST_NAMED = 1000  # refused lines named in an answer
 
 
 class LinesError(ValueError):
@@ -107,6 +110,16 @@ def streams_of_customers(session: Session) -> dict[str, frozenset[str]]:
     for customer, name in session.exec(select(Stream.customer, Stream.name)):
         streams[customer].add(name)
     return {customer: frozenset(names) for customer, names in streams.items()}
+
+
+def refs_of(
+    store: Store, session: Session, customer: str | None, recipient: str | None
+) -> dict[str, str] | None:
+    """What a recipient is called with the customer, or with each there is; None where none is named."""
+    if recipient is None:
+        return None
+    customers = [customer] if customer else list(streams_of_customers(session))
+    return {each: store.recipient_ref(each, recipient) for each in customers}
 
 
 def read_lines(body: bytes | list[Any], given: Given, most: int) -> tuple[list[Suppressed], list[LineError]]:

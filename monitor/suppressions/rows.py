@@ -19,11 +19,13 @@ from sqlmodel import Session, col, func, select
 from collectors.cleaning import kept_name
 from collectors.observation import Trace
 from monitor.database.engine import chunks, insert_into, table
+from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import Suppression
 from monitor.facts.consequences import NewTrace
 
 REASONS = ("hard_bounce", "complaint", "unsubscribe", "manual")
 _KEY = ("customer", "recipient_ref", "reason", "stream")
+_NEWEST = Order((col(Suppression.id),))
 
 
 class Rule(NamedTuple):
@@ -118,7 +120,7 @@ def lift(session: Session, suppression_id: int, *, actor: str, reason: str, now:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Wanted:
     """Which rows to show. `refs` name one recipient with each customer that may be meant."""
 
     customer: str | None = None
@@ -128,23 +130,21 @@ class Asked:
     lifted: bool = False
 
 
-def find(session: Session, asked: Asked, limit: int, before: int | None = None) -> list[Suppression]:
-    """Newest first; `before` is the id the last page ended with."""
-    chosen = select(Suppression).order_by(col(Suppression.id).desc()).limit(limit)
-    if asked.customer is not None:
-        chosen = chosen.where(Suppression.customer == asked.customer)
-    if asked.refs is not None:
-        refs = col(Suppression.recipient_ref).in_(asked.refs.values())
-        chosen = chosen.where(col(Suppression.customer).in_(asked.refs), refs)
-    if asked.stream is not None:
-        chosen = chosen.where(col(Suppression.stream).in_(("", asked.stream)))
-    if asked.reason is not None:
-        chosen = chosen.where(Suppression.reason == asked.reason)
-    if not asked.lifted:
+def find(session: Session, wanted: Wanted, page: Page) -> Paged[Suppression]:
+    """Newest first. Raises PlaceError."""
+    chosen = select(Suppression)
+    if wanted.customer is not None:
+        chosen = chosen.where(Suppression.customer == wanted.customer)
+    if wanted.refs is not None:
+        refs = col(Suppression.recipient_ref).in_(wanted.refs.values())
+        chosen = chosen.where(col(Suppression.customer).in_(wanted.refs), refs)
+    if wanted.stream is not None:
+        chosen = chosen.where(col(Suppression.stream).in_(("", wanted.stream)))
+    if wanted.reason is not None:
+        chosen = chosen.where(Suppression.reason == wanted.reason)
+    if not wanted.lifted:
         chosen = chosen.where(col(Suppression.lifted_at).is_(None))
-    if before is not None:
-        chosen = chosen.where(col(Suppression.id) < before)
-    return list(session.exec(chosen))
+    return paged(session, chosen, _NEWEST, page)
 
 
 def forbidden(

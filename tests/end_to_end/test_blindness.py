@@ -22,7 +22,7 @@ class MortalLists(PythonLists):
 
 def incidents(world):
     """Those that have not ended."""
-    return {row["rule"]: row["state"] for row in world.client.get("/v1/incidents").json()["items"]}
+    return {row["rule"]: row["state"] for row in world.client.get("/v1/incidents").json()}
 
 
 def test_a_resolver_that_dies_is_one_incident_and_listings_stay_as_they_are(make_world, database_url):

@@ -1,110 +1,95 @@
 """Abuse cases over HTTP: what was reported, whose turn it is, until when.
 
-A key bound to a customer sees that customer's cases and may leave notes in them; to assign and to close is the
-desk's alone.
+A key bound to a customer sees that customer's cases and may leave notes in them; to assign and to close takes a key
+of the whole platform.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter
+from pydantic import Field
 from sqlmodel import Session
 
 from monitor.abuse import rows as abuse_rows
 from monitor.abuse.rows import Assignment, Shown
+from monitor.abuse.wire import AbuseCase, CaseHistory
 from monitor.access.keys import Caller
-from monitor.api.access import all_customers, own_customer, require
+from monitor.api.access import all_customers, own_customer
+from monitor.api.given import NO_NUL, Body, Given, Listed, MaybeNamed, Name, Operates, Reads
 from monitor.api.problem import refusals
-from monitor.api.services import Services
-from monitor.database.tables import AbuseCase, Transition
 
 router = APIRouter(tags=["abuse"])
-Reads = Annotated[Caller, Depends(require("read"))]
-Operates = Annotated[Caller, Depends(require("operate"))]
-_Name = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00]+$")]
 
 
-class Said(BaseModel):
+class CaseNote(Body):
     """Why; of a note, the note itself."""
 
-    model_config = ConfigDict(extra="forbid")
-    reason: str = Field(min_length=1, max_length=4000, pattern=r"^[^\x00]+$")
+    reason: str = Field(min_length=1, max_length=4000, pattern=NO_NUL)
 
 
-class Assigned(Said):
+class NewAssignment(CaseNote):
     """What to change; what is left out stays. `waits_for` opens a closed case again."""
 
     waits_for: Literal["ours", "customer", "provider"] | None = None
-    customer: _Name | None = None
-    assignee: _Name | None = None
-    kind: _Name | None = None
-
-
-class CaseHistory(BaseModel):
-    case: AbuseCase
-    transitions: list[Transition]
+    customer: Name | None = None
+    assignee: Name | None = None
+    kind: Name | None = None
 
 
 @router.get("/v1/abuse/cases")
-def listed(
-    request: Request,
-    caller: Reads,
-    *,
-    show: Shown = "open",
-    customer: Annotated[str | None, Query(max_length=255)] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+def cases(
+    services: Given, caller: Reads, listed: Listed, *, show: Shown = "open", customer: MaybeNamed = None
 ) -> list[AbuseCase]:
     """Cases: open and overdue ones by their deadline, closed ones and all by the newest."""
-    services: Services = request.app.state.services
     customer = own_customer(caller, customer)
-    with services.store.reading_session() as session:
-        return abuse_rows.cases(session, services.now(), show, customer=customer, limit=limit)
+    with refusals(), services.store.reading_session() as session:
+        found = abuse_rows.cases(session, services.now(), show, customer=customer, page=listed.page)
+        return listed.shown(found, AbuseCase)
 
 
 @router.get("/v1/abuse/cases/{case_id}")
-def one(request: Request, case_id: str, caller: Reads) -> CaseHistory:
+def case(services: Given, caller: Reads, case_id: str) -> CaseHistory:
     """One case and what was done, oldest first."""
-    services: Services = request.app.state.services
     with refusals(), services.store.reading_session() as session:
-        row = _visible(session, case_id, caller)
-        return CaseHistory(case=row, transitions=abuse_rows.history(session, case_id))
-
-
-@router.post("/v1/abuse/cases/{case_id}/assign")
-def assign(request: Request, case_id: str, asked: Assigned, caller: Operates) -> AbuseCase:
-    """Say whose turn it is, whose mail it was, who looks after it, what it is about."""
-    all_customers(caller)
-    services: Services = request.app.state.services
-    wanted = Assignment(**asked.model_dump(exclude={"reason"}))
-    with refusals(), services.store.session() as session:
-        return abuse_rows.assign(
-            session, case_id, wanted, actor=caller.name, reason=asked.reason, now=services.now()
+        _visible(session, case_id, caller)
+        return CaseHistory.model_validate(
+            {"case": abuse_rows.case(session, case_id), "transitions": abuse_rows.history(session, case_id)}
         )
 
 
+@router.post("/v1/abuse/cases/{case_id}/assign")
+def assign(services: Given, caller: Operates, case_id: str, wanted: NewAssignment) -> AbuseCase:
+    """Say whose turn it is, whose mail it was, who looks after it, what it is about."""
+    all_customers(caller)
+    change = Assignment(**wanted.model_dump(exclude={"reason"}))
+    with refusals(), services.store.session() as session:
+        row = abuse_rows.assign(
+            session, case_id, change, actor=caller.name, reason=wanted.reason, now=services.now()
+        )
+    return AbuseCase.from_row(row)
+
+
 @router.post("/v1/abuse/cases/{case_id}/close")
-def close(request: Request, case_id: str, said: Said, caller: Operates) -> AbuseCase:
+def close(services: Given, caller: Operates, case_id: str, why: CaseNote) -> AbuseCase:
     """Say that nothing is left to do."""
     all_customers(caller)
-    services: Services = request.app.state.services
     with refusals(), services.store.session() as session:
-        return abuse_rows.close(session, case_id, actor=caller.name, reason=said.reason, now=services.now())
+        row = abuse_rows.close(session, case_id, actor=caller.name, reason=why.reason, now=services.now())
+    return AbuseCase.from_row(row)
 
 
 @router.post("/v1/abuse/cases/{case_id}/note")
-def note(request: Request, case_id: str, said: Said, caller: Operates) -> AbuseCase:
-    """Leave word."""
-    services: Services = request.app.state.services
+def note(services: Given, caller: Operates, case_id: str, why: CaseNote) -> AbuseCase:
+    """Leave a note."""
     with refusals(), services.store.session() as session:
         _visible(session, case_id, caller)
-        return abuse_rows.note(session, case_id, actor=caller.name, reason=said.reason, now=services.now())
+        row = abuse_rows.note(session, case_id, actor=caller.name, reason=why.reason, now=services.now())
+    return AbuseCase.from_row(row)
 
 
-def _visible(session: Session, case_id: str, caller: Caller) -> AbuseCase:
-    """The case, unless it is another customer's: then it is not there."""
-    row = abuse_rows.case(session, case_id)
-    if caller.customer not in {None, row.customer}:
+def _visible(session: Session, case_id: str, caller: Caller) -> None:
+    """Raise unless the case is there; another customer's is not."""
+    if caller.customer not in {None, abuse_rows.case(session, case_id).customer}:
         raise LookupError(f"no abuse case {case_id}")
-    return row

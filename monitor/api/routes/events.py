@@ -11,20 +11,20 @@ import secrets
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Request
-from pydantic import BaseModel
+from fastapi import APIRouter, Depends, Header
 
 from collectors.delivery import generic
 from collectors.observation import Batch
-from monitor.access.keys import Caller
-from monitor.api.access import require
 from monitor.api.body import received, unpacked
+from monitor.api.given import Brings, Given
 from monitor.api.problem import Problem
 from monitor.api.services import Services
 from monitor.facts.batches import sources_taken
+from monitor.intake.wire import CountedEvents
+from monitor.wire import RefusedLine
 
 MOST_LINES = 200_000
-_MOST_TOLD = 1000  # refused lines named in an answer
+_MOST_NAMED = 1000  # refused lines named in an answer
 _BODIES = "events/body"  # empty batches that remember which body came under an idempotency key
 router = APIRouter(tags=["events"])
 _DOCUMENTED: dict[str, Any] = {
@@ -38,31 +38,15 @@ _DOCUMENTED: dict[str, Any] = {
 }
 
 
-class Refused(BaseModel):
-    line: int
-    error: str
-
-
-class Counted(BaseModel):
-    """What became of the lines. Refused lines are parked; the first 1,000 are named here."""
-
-    accepted: int
-    rejected: list[Refused]
-    rejected_count: int
-    messages: dict[str, int]
-    duplicate: bool
-
-
 @router.post("/v1/events/generic", openapi_extra=_DOCUMENTED)
 def events(
-    request: Request,
-    caller: Annotated[Caller, Depends(require("events"))],
+    services: Given,
+    caller: Brings,
     body: Annotated[bytes, Depends(received)],
     content_encoding: Annotated[str, Header()] = "",
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
-) -> Counted:
+) -> CountedEvents:
     """Take delivery events: one JSON object, an array of them, or one per line; plain or gzip."""
-    services: Services = request.app.state.services
     body = unpacked(body, content_encoding.strip().lower())
     lines = _lines(body)
     key, marks = secrets.token_hex(16), []
@@ -72,9 +56,9 @@ def events(
         _same_body(services, key, marks[0].key)
     decoded = generic.decode(lines, key=key, now=services.now(), customer=caller.customer)
     taken, *_ = services.take([decoded.batch, *marks])
-    return Counted(
+    return CountedEvents(
         accepted=decoded.accepted,
-        rejected=[Refused(line=one.line, error=one.error) for one in decoded.errors[:_MOST_TOLD]],
+        rejected=RefusedLine.from_rows(decoded.errors[:_MOST_NAMED]),
         rejected_count=len(decoded.errors),
         messages=dict(decoded.messages),
         duplicate=not taken.new,

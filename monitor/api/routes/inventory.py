@@ -3,95 +3,92 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Depends, Request, Response
-from pydantic import BaseModel, ValidationError
+from fastapi import APIRouter, Body, Depends, Response
+from pydantic import ValidationError
 
 from monitor.access.keys import Caller
-from monitor.api.access import require
 from monitor.api.body import received
-from monitor.api.problem import Problem
+from monitor.api.given import Administers, Given, Listed, Reads
+from monitor.api.problem import Problem, places, refusals
 from monitor.api.services import Services
 from monitor.config.yaml_file import ConfigErrors
+from monitor.database.paging import part
 from monitor.gate import canonical
 from monitor.inventory.difference import Difference, planned
 from monitor.inventory.file import load_inventory
 from monitor.inventory.items import KINDS, Inventory, Item
 from monitor.inventory.rows import apply_difference, read_inventory
+from monitor.inventory.wire import AnyItem, Applied
 
 router = APIRouter(tags=["inventory"])
-Reads = Annotated[Caller, Depends(require("read"))]
-Administers = Annotated[Caller, Depends(require("admin"))]
 Kind = Literal["customers", "streams", "ips", "pools", "domains", "seeds", "providers", "mailboxes"]
 _OWNER = {"customers": "id"}  # the field that says whose an item is; `customer` elsewhere
 
 
-class Applied(BaseModel):
-    """What changes, or would change in a dry run."""
-
-    dry_run: bool
-    changes: list[dict[str, Any]]
-    counts: dict[str, dict[str, int]]
-
-
 @router.get("/v1/inventory/{kind}")
-def items(request: Request, kind: Kind, caller: Reads) -> list[dict[str, Any]]:
+def items(services: Given, caller: Reads, listed: Listed, kind: Kind) -> list[AnyItem]:
     """All items of a kind, by key. A key bound to a customer sees that customer's."""
-    found = _stored(request).of(kind)
-    return [found[key].model_dump(mode="json") for key in sorted(found) if _visible(kind, found[key], caller)]
+    stored: Iterable[Any] = _stored(services).of(kind).values()
+    with refusals():
+        visible = (each for each in stored if _visible(kind, each, caller))
+        return listed.linked(part(visible, lambda each: (each.key,), listed.page))
 
 
 @router.get("/v1/inventory/{kind}/{key:path}")
-def item(request: Request, kind: Kind, key: str, caller: Reads) -> dict[str, Any]:
+def item(services: Given, caller: Reads, kind: Kind, key: str) -> AnyItem:
     """One item."""
-    found = _stored(request).of(kind).get(_canonical_key(kind, key))
-    if found is None or not _visible(kind, found, caller):
+    stored: Any = _stored(services).of(kind).get(_canonical_key(kind, key))
+    if stored is None or not _visible(kind, stored, caller):
         raise Problem(404, f"no {KINDS[kind].word} {key}")
-    return found.model_dump(mode="json")
+    shown: AnyItem = stored
+    return shown
 
 
 @router.put("/v1/inventory/{kind}/{key:path}")
 def put(
-    request: Request, kind: Kind, key: str, caller: Administers, fields: Annotated[dict[str, Any], Body()]
-) -> dict[str, Any]:
+    services: Given, caller: Administers, kind: Kind, key: str, fields: Annotated[dict[str, Any], Body()]
+) -> AnyItem:
     """Add or replace one item. Its key stands in the address and need not be repeated in the body."""
     del caller
     names = KINDS[kind].key_fields
-    said = dict(zip(names, key.split("/", len(names) - 1), strict=False))
+    named = dict(zip(names, key.split("/", len(names) - 1), strict=False))
     try:
-        wanted = KINDS[kind].model_validate(said | fields)
+        wanted: Any = KINDS[kind].model_validate(named | fields)
     except ValidationError as error:
-        errors = [{"at": ".".join(map(str, one["loc"])), "error": one["msg"]} for one in error.errors()]
-        raise Problem(422, f"this is no {KINDS[kind].word}", errors=errors) from None
+        raise Problem(422, f"this is no {KINDS[kind].word}", errors=places(error.errors())) from None
     if wanted.key != _canonical_key(kind, key):
         raise Problem(422, f"the body names {wanted.key}, the address {key}")
-    with _services(request).store.session() as session:
+    with services.store.session() as session:
         current = read_inventory(session)
         whole = current.put(kind, wanted)
         apply_difference(session, _planned(current, whole, 422))
-    _follow(request)
-    return whole.of(kind)[wanted.key].model_dump(mode="json")
+    _follow(services)
+    shown: Any = whole.of(kind)[wanted.key]
+    stored: AnyItem = shown
+    return stored
 
 
 @router.delete("/v1/inventory/{kind}/{key:path}", status_code=204)
-def delete(request: Request, kind: Kind, key: str, caller: Administers) -> Response:
+def delete(services: Given, caller: Administers, kind: Kind, key: str) -> Response:
     """Remove one item; refused while others refer to it. Facts about it stay."""
     del caller
     key = _canonical_key(kind, key)
-    with _services(request).store.session() as session:
+    with services.store.session() as session:
         current = read_inventory(session)
         if key not in current.of(kind):
             raise Problem(404, f"no {KINDS[kind].word} {key}")
         apply_difference(session, _planned(current, current.without(kind, key), 409))
-    _follow(request)
+    _follow(services)
     return Response(status_code=204)
 
 
 @router.post("/v1/inventory/apply")
 def apply(
-    request: Request,
+    services: Given,
     caller: Administers,
     body: Annotated[bytes, Depends(received)],
     *,
@@ -104,22 +101,22 @@ def apply(
     """
     del caller
     wanted = _read(body)
-    with _services(request).store.session() as session:
+    with services.store.session() as session:
         change = _planned(read_inventory(session), wanted, 422, remove=remove)
         if not dry_run:
             apply_difference(session, change)
-    _follow(request)
-    return Applied(dry_run=dry_run, changes=[one.as_json() for one in change.changes], counts=change.counts())
+    _follow(services)
+    return Applied.shown(change, dry_run=dry_run)
 
 
 def _read(body: bytes) -> Inventory:
-    with tempfile.TemporaryDirectory() as directory:  # the reader of files tells the line of every mistake
+    with tempfile.TemporaryDirectory() as directory:  # the reader of files names the line of every mistake
         path = Path(directory, "inventory")
         path.write_bytes(body)
         try:
             return load_inventory(path)
         except ConfigErrors as error:
-            errors = [{"at": f"line {one.line}", "error": one.message} for one in error.errors[:50]]
+            errors = [{"at": f"line {each.line}", "error": each.message} for each in error.errors[:50]]
             raise Problem(422, "the inventory is not as it should be", errors=errors) from None
 
 
@@ -131,23 +128,17 @@ def _planned(current: Inventory, wanted: Inventory, refused: int, *, remove: boo
         raise Problem(refused, "the inventory would not fit together", errors=errors) from None
 
 
-def _services(request: Request) -> Services:
-    services: Services = request.app.state.services
-    return services
-
-
-def _stored(request: Request) -> Inventory:
-    with _services(request).store.reading_session() as session:
+def _stored(services: Services) -> Inventory:
+    with services.store.reading_session() as session:
         return read_inventory(session)
 
 
-def _follow(request: Request) -> None:
-    services = _services(request)
+def _follow(services: Services) -> None:
     services.gate.refresh(services.store, services.now(), everything=True)
 
 
-def _visible(kind: str, found: Item, caller: Caller) -> bool:
-    return caller.customer is None or getattr(found, _OWNER.get(kind, "customer"), None) == caller.customer
+def _visible(kind: str, item: Item, caller: Caller) -> bool:
+    return caller.customer is None or getattr(item, _OWNER.get(kind, "customer"), None) == caller.customer
 
 
 def _canonical_key(kind: str, key: str) -> str:

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request
-from pydantic import BaseModel
+from fastapi import APIRouter, Depends, Header, Query
 
 from collectors.contract import Reason
 from collectors.report_mail.facts import SOURCE, arrived_at
-from monitor.access.keys import Caller
-from monitor.api.access import all_customers, require
+from monitor.api.access import all_customers
 from monitor.api.body import received, unpacked
-from monitor.api.problem import Problem
-from monitor.api.services import Services
-from monitor.facts.parked import ParkedInput, find_parked
+from monitor.api.given import NO_NUL, Brings, Given, Listed, Reads
+from monitor.api.problem import Problem, refusals
+from monitor.facts.parked import find_parked
+from monitor.facts.wire import Parked
+from monitor.intake.wire import MailTaken
 
 LARGEST = 25_000_000  # what the parsers look at
 router = APIRouter(tags=["mail"])
@@ -28,28 +28,18 @@ _DOCUMENTED: dict[str, Any] = {
 }
 
 
-class TakenMail(BaseModel):
-    """What became of the mail. `reason` (a word) and `text` say why it was parked."""
-
-    kind: str
-    accepted: bool
-    duplicate: bool
-    parked: bool
-    reason: str | None = None
-    text: str | None = None
-
-
 @router.post("/v1/mail", openapi_extra=_DOCUMENTED)
 def mail(
-    request: Request,
-    caller: Annotated[Caller, Depends(require("events"))],
+    services: Given,
+    caller: Brings,
     body: Annotated[bytes, Depends(received)],
-    source: Annotated[str, Query(description="a mailbox of the inventory, or feedback_loop, bounces, …")],
+    source: Annotated[str, Query(
+        max_length=255, pattern=NO_NUL, description="a mailbox of the inventory, or feedback_loop, bounces, …"
+    )],
     content_encoding: Annotated[str, Header()] = "",
-) -> TakenMail:
+) -> MailTaken:
     """Take one mail (message/rfc822; gzip as Content-Encoding), or a DMARC, TLS or X-ARF report by itself."""
     all_customers(caller)  # whose mail it is about is for the mail to say
-    services: Services = request.app.state.services
     raw = unpacked(body, content_encoding.strip().lower())
     if len(raw) > LARGEST:
         raise Problem(413, f"the mail is larger than {LARGEST} bytes")
@@ -61,7 +51,7 @@ def mail(
         raise Problem(422, str(error)) from None
     (taken,) = services.take([batch])
     parked = next(iter(batch.parked), None)
-    return TakenMail(
+    return MailTaken(
         kind=report.kind, accepted=parked is None, duplicate=not taken.new, parked=parked is not None,
         reason=parked and parked.reason, text=parked and parked.text,
     )
@@ -69,14 +59,9 @@ def mail(
 
 @router.get("/v1/parked")
 def parked(
-    request: Request,
-    caller: Annotated[Caller, Depends(require("read"))],
-    reason: Reason | None = None,
-    settled: bool = False,
-    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
-) -> list[ParkedInput]:
+    services: Given, caller: Reads, listed: Listed, *, reason: Reason | None = None, settled: bool = False
+) -> list[Parked]:
     """Mails that could not be used, the oldest first: those nobody has settled yet, or with `settled` all."""
     all_customers(caller)
-    services: Services = request.app.state.services
-    with services.store.reading_session() as session:
-        return find_parked(session, SOURCE, reason=reason, settled=settled, limit=limit)
+    with refusals(), services.store.reading_session() as session:
+        return listed.shown(find_parked(session, SOURCE, listed.page, reason=reason, settled=settled), Parked)

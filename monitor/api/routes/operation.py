@@ -10,8 +10,8 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, func, select
 
+from monitor.api.given import Given
 from monitor.api.problem import Problem
-from monitor.api.services import Services
 from monitor.database.tables import Incident, Outbox, Run
 from monitor.facts.runs import last_runs
 
@@ -27,9 +27,8 @@ async def alive() -> dict[str, str]:
 
 
 @router.get("/readyz")
-def ready(request: Request) -> dict[str, str]:
+def ready(services: Given) -> dict[str, str]:
     """The database answers and the gate is up to date; 503 otherwise. The gate decides all the same."""
-    services: Services = request.app.state.services
     if not services.gate.ready:
         raise Problem(503, "the restrictions in force were not read yet")
     try:
@@ -43,9 +42,8 @@ def ready(request: Request) -> dict[str, str]:
 
 
 @router.get("/metrics", response_class=Response)
-def metrics(request: Request) -> Response:
+def metrics(request: Request, services: Given) -> Response:
     """Prometheus text format 0.0.4."""
-    services: Services = request.app.state.services
     answers: Counter[str] = request.app.state.answers
     now = services.now()
     with services.store.reading_session() as session:
@@ -94,8 +92,8 @@ def _open_incidents(session: Session) -> list[_Sample]:
 def _metric(name: str, kind: str, meaning: str, samples: list[_Sample]) -> str:
     lines = [f"# HELP {name} {meaning}", f"# TYPE {name} {kind}"]
     for labels, value in samples:
-        said = ",".join(f'{label}="{_escaped(text)}"' for label, text in sorted(labels.items()))
-        lines.append(f"{name}{{{said}}} {value:g}" if said else f"{name} {value:g}")
+        shown = ",".join(f'{label}="{_escaped(text)}"' for label, text in sorted(labels.items()))
+        lines.append(f"{name}{{{shown}}} {value:g}" if shown else f"{name} {value:g}")
     return "\n".join(lines) + "\n"
 
 

@@ -9,67 +9,40 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Header, Query, Response
+from pydantic import Field
 
-from monitor.access.keys import Caller
-from monitor.api.access import own_customer, require
+from monitor.api.access import own_customer
+from monitor.api.given import Body, Gates, Given, MaybeNamed
 from monitor.api.problem import Problem
-from monitor.api.services import Services
 from monitor.sender.recipient import key_name
 from monitor.sender.suppressions import FALSE_POSITIVE_RATE, RATES, build_filter
 from monitor.suppressions import rows as suppression_rows
-from monitor.suppressions.lines import Address, Named, Ref, streams_of_customers
+from monitor.suppressions.lines import MOST_AT_ONCE, Address, Named, Ref, streams_of_customers
+from monitor.suppressions.wire import Checked, Forbidden, SenderKey
 
-MOST_AT_ONCE = 10_000
 router = APIRouter(tags=["sender"])
-Gates = Annotated[Caller, Depends(require("gate"))]
-_Customer = Annotated[str | None, Query(min_length=1, max_length=255)]
 
 
-class Check(BaseModel):
+class Check(Body):
     """Recipients to ask about, as addresses or as refs. Without a stream only what holds for all counts."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     customer: Named | None = None
     stream: Named | None = None
     addresses: list[Address] = Field(default_factory=list, max_length=MOST_AT_ONCE)
     refs: list[Ref] = Field(default_factory=list, max_length=MOST_AT_ONCE)
 
 
-class Forbidden(BaseModel):
-    """`asked` is the address or ref as it was asked for."""
-
-    asked: str
-    ref: str
-    reasons: list[str]
-
-
-class Checked(BaseModel):
-    """Only those that must not be mailed."""
-
-    suppressed: list[Forbidden]
-
-
-class SenderKey(BaseModel):
-    """The key (hex) a customer's sender makes tokens and `recipient_ref`s with, and what filters call it."""
-
-    customer: str
-    key: str
-    name: str
-
-
 @router.get("/v1/suppressions/filter")
 def compact(
-    request: Request,
+    services: Given,
     caller: Gates,
     *,
-    customer: _Customer = None,
+    customer: MaybeNamed = None,
     false_positive_rate: Annotated[float, Query(ge=RATES[0], le=RATES[1])] = FALSE_POSITIVE_RATE,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """The compact filter for the sender module (monitor.sender.suppressions), with an ETag for the next time."""
-    services: Services = request.app.state.services
     store = services.store
     with store.reading_session() as session:
         customer = _known(streams_of_customers(session), own_customer(caller, customer))
@@ -86,10 +59,9 @@ def compact(
 
 @router.get("/v1/suppressions/key")
 def sender_key(
-    request: Request, response: Response, caller: Gates, *, customer: _Customer = None
+    services: Given, response: Response, caller: Gates, *, customer: MaybeNamed = None
 ) -> SenderKey:
     """The key of one customer's sender. Who holds it can try addresses against this customer's lists."""
-    services: Services = request.app.state.services
     store = services.store
     with store.reading_session() as session:
         customer = _known(streams_of_customers(session), own_customer(caller, customer))
@@ -99,15 +71,14 @@ def sender_key(
 
 
 @router.post("/v1/suppressions/check")
-def check(request: Request, asked: Check, caller: Gates) -> Checked:
+def check(services: Given, caller: Gates, wanted: Check) -> Checked:
     """Which of up to 10,000 recipients must not be mailed."""
-    services: Services = request.app.state.services
     store = services.store
     with store.reading_session() as session:
-        customer = _known(streams_of_customers(session), own_customer(caller, asked.customer))
-        refs = {each: store.recipient_ref(customer, each) for each in asked.addresses}
-        refs |= {each: each for each in asked.refs}
-        found = suppression_rows.forbidden(session, customer, refs.values(), asked.stream)
+        customer = _known(streams_of_customers(session), own_customer(caller, wanted.customer))
+        refs = {each: store.recipient_ref(customer, each) for each in wanted.addresses}
+        refs |= {each: each for each in wanted.refs}
+        found = suppression_rows.forbidden(session, customer, refs.values(), wanted.stream)
     return Checked(suppressed=[
         Forbidden(asked=each, ref=ref, reasons=sorted({row.reason for row in found[ref]}))
         for each, ref in refs.items() if ref in found

@@ -6,11 +6,9 @@ import hashlib
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Header, Response
 
-from monitor.access.keys import Caller
-from monitor.api.access import require
-from monitor.api.services import Services
+from monitor.api.given import Gates, Given
 from monitor.gate import Index
 
 router = APIRouter(tags=["gate"])
@@ -18,8 +16,8 @@ router = APIRouter(tags=["gate"])
 
 @router.get("/v1/gate/snapshot")
 def snapshot(
-    request: Request,
-    caller: Annotated[Caller, Depends(require("gate"))],
+    services: Given,
+    caller: Gates,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Every restriction in force, the pool of each IP and the kind of each stream.
@@ -27,7 +25,6 @@ def snapshot(
     Ask again with the ETag as If-None-Match: 304 while nothing changed. A key bound to a customer gets what
     can hold that customer back.
     """
-    services: Services = request.app.state.services
     body = orjson.dumps(_content(services.gate.index, caller.customer), option=orjson.OPT_UTC_Z)
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": "no-cache"}

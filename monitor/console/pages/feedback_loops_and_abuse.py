@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse
 from collectors.providers import providers
 from monitor.abuse.rows import case, cases, history
 from monitor.console.page import Console, Renderer
+from monitor.database.paging import Page
 from monitor.feedback_loops.rows import enrolments, gaps_now
 from monitor.judging.feed_evidence import silence_verdicts
 
@@ -32,7 +33,8 @@ def desk_pages(console: Console, render: Renderer) -> APIRouter:
     def abuse() -> HTMLResponse:
         now = console.now()
         with console.store.reading_session() as session:
-            open_ones, closed = cases(session, now, limit=_MOST_CASES), cases(session, now, "closed", limit=_MOST_CLOSED)
+            open_ones = cases(session, now, page=Page(_MOST_CASES)).rows
+            closed = cases(session, now, "closed", page=Page(_MOST_CLOSED)).rows
         return render("abuse.html", now, open=open_ones, closed=closed)
 
     @router.get("/abuse/{case_id}")

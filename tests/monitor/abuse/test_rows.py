@@ -6,6 +6,7 @@ from sqlmodel import select
 from collectors.observation import Batch, Evidence, Subject, Trace
 from monitor.abuse import rows as abuse_rows
 from monitor.abuse.rows import Assignment, assign, cases, close, history, note, open_cases
+from monitor.database.paging import Page
 from monitor.database.tables import AbuseCase, Customer, Transition
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -29,7 +30,7 @@ class Desk:
 
     def rows(self, shown="all", now=NOW, **given):
         with self.store.reading_session() as session:
-            return cases(session, now, shown, **given)
+            return cases(session, now, shown, **given).rows
 
     def change(self, what, case_id, *more, at=NOW, **said):
         with self.store.session() as session:
@@ -182,7 +183,7 @@ def test_cases_are_listed_by_what_presses_and_whose_they_are(desk):
     desk.change(close, phishing)
     assert [row.id for row in desk.rows("closed")] == [phishing]
     assert desk.rows("overdue", NOW + DAY + HOUR) == []
-    assert len(desk.rows("all", limit=2)) == 2
+    assert len(desk.rows("all", page=Page(2))) == 2
     with desk.store.reading_session() as session:
         assert len(session.exec(select(AbuseCase)).all()) == 3
         assert {row.kind for row in session.exec(select(Transition))} == {"abuse_case"}

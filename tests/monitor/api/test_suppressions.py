@@ -44,7 +44,7 @@ def test_a_recipient_is_added_found_by_address_lifted_with_a_reason_and_stays_on
     assert len(people.get("/v1/suppressions", params={"lifted": True}).json()) == 1
     assert people.delete("/v1/suppressions/999", params={"reason": "x"}).status_code == 404
     assert people.delete(f"/v1/suppressions/{2**64}", params={"reason": "x"}).status_code == 422
-    assert people.get("/v1/suppressions", params={"before": 2**64}).status_code == 422
+    assert people.get("/v1/suppressions", params={"after": "x"}).status_code == 422
 
 
 def test_many_come_at_once_and_only_good_lines_count(people):
@@ -102,8 +102,8 @@ def test_a_long_list_is_exported_whole_and_shown_in_pages(people):
     body = "\n".join(f"r{number}@example.org" for number in range(7000))
     people.post("/v1/suppressions/import", params={"customer": "acme"}, content=body)
     assert len(people.get("/v1/suppressions/export").text.splitlines()) == 7001
-    first = people.get("/v1/suppressions", params={"limit": 4000}).json()
-    rest = people.get("/v1/suppressions", params={"limit": 4000, "before": first[-1]["id"]}).json()
+    page = people.get("/v1/suppressions", params={"limit": 4000})
+    first, rest = page.json(), people.get(page.links["next"]["url"]).json()
     assert len({row["ref"] for row in first + rest}) == 7000
 
 

@@ -5,13 +5,14 @@ import threading
 import pytest
 
 from collectors.report_mail.facts import Arrival, MailSettings, read
+from monitor.database.paging import Page
 from monitor.intake.context import RunContext
 from monitor.inventory.difference import planned
 from monitor.inventory.items import Customer, Domain, Inventory, Stream
 from monitor.inventory.rows import apply_difference, read_inventory
 from monitor.sender.recipient import recipient_ref
 from monitor.sender.token import make_token
-from monitor.suppressions.rows import Asked, find
+from monitor.suppressions.rows import Wanted, find
 from tests.monitor.conftest import T
 
 SIGNED = "Authentication-Results: mx.example.com; dkim=pass header.d="
@@ -31,7 +32,7 @@ def arrives(store):
         _, batch = read(Arrival(raw.encode(), "test", T, trusted=trusted), context.attribute, MailSettings(authserv_id=authserv_id))
         store.intake([batch], T)
         with store.reading_session() as session:
-            return [(row.reason, row.stream, row.recipient_ref) for row in find(session, Asked(), 9)]
+            return [(row.reason, row.stream, row.recipient_ref) for row in find(session, Wanted(), Page()).rows]
 
     return arrive
 

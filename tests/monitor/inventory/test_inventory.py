@@ -18,6 +18,7 @@ from monitor.inventory.file import load_inventory
 from monitor.inventory.items import KINDS, Customer, Domain, Inventory, Ip, Pool
 from monitor.inventory.names import addresses
 from monitor.inventory.rows import ROWS, apply_difference, read_inventory
+from monitor.inventory.wire import ItemChange
 from tests.places import ROOT
 
 EXAMPLE = ROOT / "inventory.example.yaml"
@@ -112,7 +113,7 @@ def test_a_difference_reads_like_a_diff(tmp_path):
     ]
     assert change.counts() == {"customers": {"added": 0, "changed": 1, "removed": 0},
                                "ips": {"added": 1, "changed": 1, "removed": 1}}
-    assert change.changes[2].as_json() == {
+    assert ItemChange.shown(change.changes[2]).model_dump() == {
         "change": "removed", "kind": "ips", "key": "192.0.2.2", "new": None,
         "old": {"address": "192.0.2.2", "pool": None, "customer": None, "role": "mta"}}
 

@@ -1,17 +1,19 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 
 from collectors.observation import Subject, Trace
+from monitor.database.paging import Page
 from monitor.database.tables import Suppression
 from monitor.facts import Store
 from monitor.suppressions.rows import (
     REASONS,
     RULES,
-    Asked,
     Suppressed,
+    Wanted,
     find,
     forbidden,
     lift,
@@ -133,13 +135,18 @@ def test_the_list_comes_in_pages_newest_first_by_customer_recipient_reason_and_s
     with store.session() as session:
         suppress(session.connection(), entries(5), T)
         suppress(session.connection(), entries(1, customer="bolt", reason="complaint"), T)
-        first = find(session, Asked(), 4)
-        rest = find(session, Asked(), 4, before=first[-1].id)
-        assert [row.customer for row in first] == ["bolt", *["acme"] * 3]
-        assert len({row.id for row in first + rest}) == 6
-        assert len(find(session, Asked(customer="acme", refs={"acme": f"{1:020x}"}), 9)) == 1
-        assert find(session, Asked(refs={"bolt": f"{1:020x}"}), 9) == []
-        assert len(find(session, Asked(reason="complaint", stream="x"), 9)) == 1
+        first = find(session, Wanted(), Page(4))
+        rest = find(session, Wanted(), Page(4, first.next))
+        assert [row.customer for row in first.rows] == ["bolt", *["acme"] * 3]
+        assert len({row.id for row in first.rows + rest.rows}) == 6
+        assert rest.next is None
+
+        def count(**wanted: Any) -> int:
+            return len(find(session, Wanted(**wanted), Page()).rows)
+
+        assert count(customer="acme", refs={"acme": f"{1:020x}"}) == 1
+        assert count(refs={"bolt": f"{1:020x}"}) == 0
+        assert count(reason="complaint", stream="x") == 1
 
 
 def test_the_version_of_a_list_changes_with_every_change_of_it(store: Store):
@@ -147,7 +154,7 @@ def test_the_version_of_a_list_changes_with_every_change_of_it(store: Store):
         seen = [version(session, "acme")]
         suppress(session.connection(), entries(2), T)
         seen.append(version(session, "acme"))
-        row = lift(session, find(session, Asked(), 1)[0].id, actor="a", reason="b", now=T)
+        row = lift(session, find(session, Wanted(), Page(1)).rows[0].id, actor="a", reason="b", now=T)
         session.flush()
         seen.append(version(session, "acme"))
         lift(session, row.id, actor="x", reason="y", now=minutes(1))

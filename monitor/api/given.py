@@ -1,0 +1,92 @@
+"""What routes are given: the services, the caller by the scope it needs, the page of a list, names and reasons.
+
+A route names what it needs by these types; nothing else reaches into the request.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlencode
+
+from fastapi import Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from monitor.access.keys import Caller
+from monitor.api.access import require
+from monitor.api.services import Services
+from monitor.database.paging import LONGEST_PLACE, MOST, USUAL, Page, Paged
+from monitor.wire import Wire
+
+NO_NUL = r"^[^\x00]*$"  # PostgreSQL keeps none
+LARGEST_ID = 2**63 - 1
+LARGEST_RATE = 2**31 - 1
+
+Shown = TypeVar("Shown", bound=BaseModel)
+AnyWire = TypeVar("AnyWire", bound=Wire)
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+Given = Annotated[Services, Depends(_services)]
+
+Gates = Annotated[Caller, Depends(require("gate"))]
+Brings = Annotated[Caller, Depends(require("events"))]
+Reads = Annotated[Caller, Depends(require("read"))]
+Operates = Annotated[Caller, Depends(require("operate"))]
+Administers = Annotated[Caller, Depends(require("admin"))]
+
+# in a query
+Named = Annotated[str, Query(min_length=1, max_length=255, pattern=NO_NUL)]
+MaybeNamed = Annotated[str | None, Query(min_length=1, max_length=255, pattern=NO_NUL)]
+Why = Annotated[str, Query(alias="reason", min_length=1, max_length=1000, pattern=NO_NUL)]
+
+# in a body
+Name = Annotated[str, Field(min_length=1, max_length=255, pattern=NO_NUL)]
+Text = Annotated[str, Field(max_length=1000, pattern=NO_NUL)]
+
+
+class Body(BaseModel):
+    """A JSON body: nothing unknown in it, and no value of it repeated in an error."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class Reasoned(Body):
+    """A change, and why."""
+
+    reason: str = Field(min_length=1, max_length=1000, pattern=NO_NUL)
+
+
+class Paging:
+    """The page a list is asked for. The page after it is named in the header `Link` with `rel="next"` (RFC 8288)."""
+
+    def __init__(
+        self,
+        request: Request,
+        response: Response,
+        limit: Annotated[int, Query(ge=1, le=MOST)] = USUAL,
+        after: Annotated[str | None, Query(
+            max_length=LONGEST_PLACE, pattern=NO_NUL, description='from the header Link, rel="next", of the page before'
+        )] = None,
+    ) -> None:
+        self.page = Page(limit, after)
+        self._request, self._response = request, response
+
+    def shown(self, found: Paged[Any], wire: type[AnyWire]) -> list[AnyWire]:
+        """The rows of a page as they are printed; says where the next one is."""
+        self.linked(found)
+        return wire.from_rows(found.rows)
+
+    def linked(self, found: Paged[Shown]) -> list[Shown]:
+        """The same of what is printed as it is."""
+        if found.next is not None:
+            given = [pair for pair in self._request.query_params.multi_items() if pair[0] != "after"]
+            query = urlencode([*given, ("after", found.next)])
+            self._response.headers["Link"] = f'<{self._request.url.path}?{query}>; rel="next"'
+        return found.rows
+
+
+Listed = Annotated[Paging, Depends(Paging)]

@@ -1,0 +1,23 @@
+"""How a change of state is printed, whatever feature it is of."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from monitor.wire import Wire
+
+
+class Transition(Wire):
+    """What changed from old to new, when, why and by whom. `of`: the id of what changed; of a listing `target@dnsbl`."""
+
+    id: int
+    at: datetime
+    kind: str
+    of: str
+    old: str
+    new: str
+    why: str
+    actor: str
+    rule: str | None
+    evidence: dict[str, Any]

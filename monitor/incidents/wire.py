@@ -1,0 +1,51 @@
+"""How incidents and silences are printed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import AliasChoices, Field
+
+from monitor.database.wire import Transition
+from monitor.wire import Wire
+
+
+class Incident(Wire):
+    """`subject` is the group judged, `evidence` the newest numbers. `notified_at`: when people were first notified."""
+
+    id: str
+    rule: str
+    subject: dict[str, str]
+    state: str
+    severity: str
+    summary: str
+    evidence: dict[str, Any]
+    unknown_reason: str | None
+    started_at: datetime
+    fired_at: datetime | None
+    ended_at: datetime | None
+    judged_at: datetime
+    notified_at: datetime | None = Field(validation_alias=AliasChoices("notified_at", "told_at"))
+    acked_by: str | None
+    acked_at: datetime | None
+    ack_reason: str | None
+
+
+class IncidentHistory(Wire):
+    """An incident and its changes, oldest first."""
+
+    incident: Incident
+    transitions: list[Transition]
+
+
+class Silence(Wire):
+    """Of matching incidents nobody is notified from `since` to `until`, or until it was ended."""
+
+    id: str
+    matchers: dict[str, str]
+    actor: str
+    reason: str
+    since: datetime
+    until: datetime
+    ended_at: datetime | None

@@ -1,0 +1,28 @@
+"""How suspensions are printed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from monitor.wire import Wire
+
+
+class Suspension(Wire):
+    """What is held or slowed, by whom and why, until when. `actor` is a rule or the name of a key or user."""
+
+    id: str
+    scope: dict[str, str]
+    effect: str
+    rate_per_hour: int | None
+    rule: str | None
+    incident_id: str | None
+    actor: str
+    text: str
+    evidence: dict[str, Any]
+    since: datetime
+    until: datetime | None
+    lifts_when: str | None
+    lifted_at: datetime | None
+    lifted_by: str | None
+    lift_reason: str | None
