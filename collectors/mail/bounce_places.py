@@ -16,7 +16,7 @@ from collectors.mail import bounce_text_forms as forms
 TEXT_MOST = 1_500  # characters kept about one recipient
 Named = list[tuple[str, str]]
 
-_HEAD = re.compile(r"^\s{0,8}(?:[*>•·|-]{1,3}\s{0,3})?[\"'<\[(]{0,3}(?:smtp:)?\s?", re.IGNORECASE)
+_HEAD = re.compile(r"^\s{0,8}(?:[*>•·|-]{1,3}\s{0,3})?[\"'<\[(]{0,3}(?:smtp(?::| <))?\s?", re.IGNORECASE)
 _AFTER = re.compile(r"^[\"'>\])]{0,3}\s?(?:$|[:;,.\-(\[\"=]|on\b|\.\.\.|\s)")
 # What follows an address that is the topic of its line, whatever else the line says.
 _TOPICAL = re.compile(r"^[\"'>\])]{0,3}\s?(?::|[45][0-5][0-9][ -])")
@@ -71,8 +71,7 @@ def listed(lines: list[str], headers: Mapping[str, str]) -> Iterator[tuple[str, 
             if forms.ANNOUNCES.search(line) or (line.endswith(":") and not forms.CONTACT.search(line)):
                 announced = number
             continue
-        begins = _HEAD.match(line)
-        if not (begins and begins.end() == hit.start()) and "SMTP=" not in line[: hit.start()]:
+        if not _begins(line, hit) and "SMTP=" not in line[: hit.start()]:
             if forms.ANNOUNCES.search(line):
                 announced = number
             continue
@@ -80,6 +79,12 @@ def listed(lines: list[str], headers: Mapping[str, str]) -> Iterator[tuple[str, 
         if number - announced <= 60 and _AFTER.match(rest) and not _names_a_helper(lines, number, hit):
             yield bare(hit), _below(bare(hit), rest, lines[number + 1 : number + 20])
             announced = number
+
+
+def _begins(line: str, hit: re.Match[str]) -> bool:
+    """Whether an address begins its line, bullets and brackets aside."""
+    head = _HEAD.match(line, 0, hit.start())
+    return head is not None and head.end() == hit.start()
 
 
 def _names_a_helper(lines: list[str], number: int, hit: re.Match[str]) -> bool:
@@ -130,7 +135,7 @@ def _before_another(address: str, lines: list[str]) -> list[str]:
 
 
 _LABELLED = re.compile(
-    r"^\s{0,8}(?:(?:failed|final|rejected|bad) )?(?:recipient|address|to|user)(?: address)?\s?:\s{0,3}<?$",
+    r"^\s{0,8}(?:(?:failed|final|rejected|bad) )?(?:recipient|address|to|user)(?: address)?\s?:\s{0,3}[<\[(]{0,2}(?:smtp:)?$",
     re.IGNORECASE,
 )
 

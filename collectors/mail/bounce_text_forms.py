@@ -37,7 +37,8 @@ class Wordings:
 
 
 ADDRESS = re.compile(
-    r"(?<![\w.+/=@-])[A-Za-z0-9_.+/=&#$%!^~{}|*'?-]{1,64}@(?:[\w-]{1,63}\.){1,8}[A-Za-z0-9-]{2,24}(?![\w@-])",
+    r"(?<![A-Za-z0-9_.+/=@-])(?:[A-Za-z0-9_.+/=&#$%!^~{}|*'?-]{1,64}|\"[^\"@\s]{1,62}\")"
+    r"@(?:[\w-]{1,63}\.){1,8}[A-Za-z0-9-]{2,24}(?![A-Za-z0-9_@-])",
 )
 # Names of the systems and people who help: recipients only in a place of structure.
 HELPER = re.compile(

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from collectors.mail import bounce_text, fields, html_text, original, sources
 from collectors.mail.mime import Part
 from collectors.mail.report import Kind, Recipient, Report
-from collectors.replies.judgement import judge
+from collectors.replies.judgement import Judgement, judge, read_codes
 
 _STATUS_TYPES = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _OF_A_RECIPIENT = frozenset({
@@ -47,6 +47,7 @@ _CODED = re.compile(
 _FIELDS_BEGIN = re.compile(
     r"^(?:Reporting-MTA|Final-Recipient|Original-Recipient)[ \t]*:", re.IGNORECASE | re.MULTILINE
 )
+_NO_NAME = re.compile(r"[\s/|:;,]")
 _ANOTHER_LINE = re.compile(r"[45][0-9][0-9][ -]")  # of a reply, where the fold of its field was lost
 _MOST_RECIPIENTS, _MOST_BLOCK, _MOST_DIAGNOSTIC = 20_000, 8_000_000, 4_000
 _MOST_WORDS, _MOST_PREAMBLE = 200_000, 8_000
@@ -75,7 +76,7 @@ def read(mail: Part) -> Report | None:
     words = Words(mail)
     alone = len(groups) == 1
     rows = (recipient(group.fields, words, alone=alone) for group in groups)
-    recipients = _distinct(row for row in rows if row)
+    recipients = _distinct(_sent_to(row, mail, alone) for row in rows if row)
     if not recipients:
         return None
     return Report(
@@ -84,6 +85,13 @@ def read(mail: Part) -> Report | None:
         remarks=(f"only the first {len(groups)} recipients were read",) if cut else (),
         original_headers=original.headers(mail.attached, stated),
     )
+
+
+def _sent_to(row: Recipient, mail: Part, alone: bool) -> Recipient:
+    """A recipient that cannot be an address ("system account", a path) is whom the returned mail was sent to."""
+    broken = alone and "@" not in row.address and _NO_NAME.search(row.address)
+    named = original.infer(mail.attached).original_rcpt_to if broken else ()
+    return replace(row, address=named[0], final_recipient=row.address) if len(named) == 1 else row
 
 
 def nameless(mail: Part) -> Report | None:
@@ -134,7 +142,7 @@ def _groups(blocks: list[bytes]) -> tuple[dict[str, str], list[_Group], bool]:
 
 def _loose(part: Part) -> re.Match[bytes] | None:
     """Status fields that lost their own part, in a text or in a multipart that fell apart."""
-    if not part.type.startswith(("text/", "multipart/", "message/")):
+    if not part.type.startswith(("text/", "multipart/", "message/", "application/")):
         return None
     content = part.content()[:_MOST_BLOCK]
     return _LOOSE.search(content) if b"-Recipient:" in content or b"-recipient:" in content else None
@@ -197,11 +205,14 @@ def recipient(stated: Mapping[str, str], words: Words | str, *, alone: bool = Tr
     diagnostic = _untyped(stated.get("diagnostic-code", ""))[:_MOST_DIAGNOSTIC]
     remote = _untyped(stated.get("remote-mta", "")) or None
     judgement = judge(status, None, diagnostic, remote=remote)
-    if judgement.category == "unknown" or not diagnostic:
-        comment = field[code.end() :].strip(" ()") if code else ""
+    if judgement.category == "unknown" or not diagnostic or judgement.reply_code is None:
         about = words if isinstance(words, str) else words.about(address, alone=alone)
-        text = "\n".join(filter(None, (diagnostic, comment, about)))
-        judgement = judge(status, None, text, remote=remote)
+        if judgement.category == "unknown" or not diagnostic:
+            comment = field[code.end() :].strip(" ()") if code else ""
+            text = "\n".join(filter(None, (diagnostic, comment, about)))
+            judgement = judge(status, None, text, remote=remote)
+        else:
+            judgement = _with_reply(judgement, about)
     return Recipient(
         address=address,
         action=_action(stated.get("action", ""), status),
@@ -211,6 +222,14 @@ def recipient(stated: Mapping[str, str], words: Words | str, *, alone: bool = Tr
         final_recipient=last if last != address else None,
         remote_mta=remote,
     )
+
+
+def _with_reply(judgement: Judgement, words: str) -> Judgement:
+    """With the reply code the words hold, where it is of the class of the status."""
+    _, reply_code = read_codes(judgement.status, None, words)
+    if reply_code is None or reply_code[0] != (judgement.status or "5")[0]:
+        return judgement
+    return replace(judgement, reply_code=reply_code)
 
 
 def _action(stated: str, status: str | None) -> str:

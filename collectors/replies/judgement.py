@@ -170,13 +170,13 @@ def _for_now(status: str | None, reply_code: str | None) -> bool:
 def read_codes(status: str | None, reply_code: str | None, answer: str) -> tuple[str | None, str | None]:
     """The true enhanced status and reply code: what was given, unless the text knows better.
 
-    It does where the given status leaves open what happened (x.0.0, x.y.0; RFC 3463 section 3) and the text
-    holds one that does not.
+    It does where the given status leaves open what happened (x.0.0, x.y.0; RFC 3463 section 3), or says only
+    that the time was over (x.4.7), and the text holds one that does not.
     """
     given = status.strip()[:9] if status else None
     if given is not None and not _STATUS.fullmatch(given):
         given = None
-    if given is None or given.endswith(".0"):
+    if given is None or given.endswith((".0", ".4.7")):
         given = _better(given, _ENHANCED.findall(answer))
     if reply_code is None or not re.fullmatch(r"[245][0-9][0-9]", reply_code):
         heard = _REPLY.findall(answer) or _REPLY_IN_GLUE.findall(answer)
@@ -189,7 +189,8 @@ def _better(given: str | None, inside: list[str]) -> str | None:
     """The given status, or the first in the text that says more."""
     if given is None or given.endswith(".0.0"):
         return _first([code for code in inside if not code.endswith(".0.0")]) or given or _first(inside)
-    return _first([code for code in inside if not code.endswith(".0") and code[0] == given[0]]) or given
+    better = [code for code in inside if code[0] == given[0] and not code.endswith((".0", ".4.7"))]
+    return _first(better) or given
 
 
 def _first(codes: list[str]) -> str | None:
