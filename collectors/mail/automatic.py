@@ -63,9 +63,9 @@ def away(mail: Part) -> Report | None:
 
 def replied(mail: Part) -> Report | None:
     """Anything else that calls itself an automatic answer."""
-    said = mail.get("auto-submitted").lower()
-    answers = said.startswith(("auto-replied", "auto-notified", "vacation"))
-    answers = answers or (said.startswith("auto-generated") and "in-reply-to" in mail.fields)
+    marked = mail.get("auto-submitted").lower()
+    answers = marked.startswith(("auto-replied", "auto-notified", "vacation"))
+    answers = answers or (marked.startswith("auto-generated") and "in-reply-to" in mail.fields)
     answers = answers or mail.get("x-apple-action").lower() == "vacation"
     return _found(Kind.AUTOREPLY, mail) if answers else None
 
@@ -74,10 +74,10 @@ def unsubscribe(mail: Part) -> Report | None:
     """A request to be left out, sent by a mail program following List-Unsubscribe, or by hand."""
     if mail.get("x-apple-unsubscribe").lower() == "true":
         return _found(Kind.UNSUBSCRIBE, mail)
-    asked = _UNSUBSCRIBE_SUBJECT.match(mail.get("subject")) is not None or any(
+    requested = _UNSUBSCRIBE_SUBJECT.match(mail.get("subject")) is not None or any(
         map(_UNSUBSCRIBE_ADDRESS.match, fields.addresses(mail.get("to"), 5))
     )
-    if not asked or sources.is_from_a_system(mail) or len(mail.raw()) > _LONGEST_REQUEST:
+    if not requested or sources.is_from_a_system(mail) or len(mail.raw()) > _LONGEST_REQUEST:
         return None
     return _found(Kind.UNSUBSCRIBE, mail)
 

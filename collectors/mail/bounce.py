@@ -6,13 +6,14 @@ returned mail is an attached one, or its header pasted below the words, as qmail
 
 from __future__ import annotations
 
+import functools
 import re
 
 from collectors.mail import bounce_text, html_text, mime, original, sources
 from collectors.mail import bounce_text_forms as forms
 from collectors.mail.mime import Part
 from collectors.mail.report import Kind, Recipient, Report
-from collectors.replies.judgement import judge
+from collectors.replies.judgement import Judgement, judge
 
 _MOST_TEXTS, _MOST_DIAGNOSTIC = 10, 4_000
 _MANY = 100  # recipients of a report that may be longer than what is read of it
@@ -75,7 +76,7 @@ def _returned(mail: Part) -> Part | None:
 
 
 def _recipient(failure: bounce_text.Failure, action: str) -> Recipient:
-    judgement = judge(failure.status, failure.reply_code, failure.diagnostic)
+    judgement = _judge(failure.status, failure.reply_code, failure.diagnostic)
     return Recipient(
         address=failure.address,
         action=action,
@@ -83,6 +84,11 @@ def _recipient(failure: bounce_text.Failure, action: str) -> Recipient:
         diagnostic=failure.diagnostic[:_MOST_DIAGNOSTIC],
         judgement=judgement,
     )
+
+
+@functools.lru_cache(maxsize=8)  # one reason may be given for thousands
+def _judge(status: str | None, reply_code: str | None, text: str) -> Judgement:
+    return judge(status, reply_code, text)
 
 
 def _texts(mail: Part) -> list[str]:

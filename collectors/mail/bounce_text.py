@@ -158,21 +158,21 @@ def _recipients(
     ours = {hit[0].lower() for name in ("to", "from", "return-path", "delivered-to") for hit in
             forms.ADDRESS.finditer(headers.get(name, "")[:2_000])}
     structured = [*places.listed(lines, headers), *places.labelled(lines)]
-    if found := _unique(structured, ours) or _unique(transcript.refused(), ours):
-        return found
+    if named := _unique(structured, ours) or _unique(transcript.refused(), ours):
+        return named
     for place in (places.in_sentences, places.to_lines) if loosely else ():
-        if found := _unique(list(place(lines)), ours, helpers=False):
-            return found
+        if named := _unique(list(place(lines)), ours, helpers=False):
+            return named
     return _unique(structured)
 
 
-def _unique(found: Named, ours: set[str] | frozenset[str] = _NO_NAMES, *, helpers: bool = True) -> Named:
+def _unique(named: Named, ours: set[str] | frozenset[str] = _NO_NAMES, *, helpers: bool = True) -> Named:
     """Each address once, in order, with the best text about it: with a code, then the longest.
 
     Left out are `ours`, addresses nobody has, and `postmaster@` and its kind unless `helpers`.
     """
     kept: dict[str, tuple[str, str]] = {}
-    for address, text in found:
+    for address, text in named:
         key = address.lower()
         if key in ours or forms.NOBODY.search(address) or (not helpers and forms.HELPER.search(address)):
             continue
@@ -195,6 +195,7 @@ def _failures(named: Named, report: tuple[str, ...], transcript: Transcript) -> 
     return tuple(_failure(address, text, whole, transcript, refused) for address, text in named)
 
 
+@functools.lru_cache(maxsize=8)
 def _says_something(text: str) -> bool:
     return judge(None, None, text).category != "unknown"
 
@@ -204,15 +205,20 @@ def _failure(
 ) -> Failure:
     """What the refusing server said about the recipient: beside its name, in the dialogue, or in the report."""
     text = essence(text)
-    status, reply_code = read_codes(None, None, text)
+    status, reply_code = _codes(text)
     if status is None and reply_code is None:
         answer = transcript.about(address) or joined(list(refused))[:DIAGNOSTIC_LIMIT]
         if answer:
             text = answer if _says_something(answer) else f"{answer} {text}".strip()
         elif whole and not (text and _says_something(text)):
             text = _essence_of_all(whole)
-        status, reply_code = read_codes(None, None, text)
+        status, reply_code = _codes(text)
     return Failure(address, status, reply_code, text)
+
+
+@functools.lru_cache(maxsize=8)  # the report as a whole may speak for thousands
+def _codes(text: str) -> tuple[str | None, str | None]:
+    return read_codes(None, None, text)
 
 
 @functools.lru_cache(maxsize=1)

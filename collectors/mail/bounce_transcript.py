@@ -56,7 +56,7 @@ class Transcript:
 
 def read(lines: Iterable[str]) -> Transcript:
     """The dialogue in these lines; empty where none is quoted."""
-    found = Transcript()
+    transcript = Transcript()
     address, step = "", ""
     for line in lines:
         if command := _COMMAND.match(line):
@@ -68,12 +68,12 @@ def read(lines: Iterable[str]) -> Transcript:
         text = answer[1] if answer else line.strip()
         about = _ABOUT.match(text) if "..." in text or answer else None
         if answer and (_OF_THE_SENDER.match(step) or (about and "sender" in text.lower())):
-            found.of_all.append(f"{step} <<< {text}".strip())
+            transcript.of_all.append(f"{step} <<< {text}".strip())
         elif about:
-            if answer or not found.answers.get(about[1].lower()):
-                found.add(about[1], text)
+            if answer or not transcript.answers.get(about[1].lower()):
+                transcript.add(about[1], text)
         elif answer and address:
-            found.add(address, text)
+            transcript.add(address, text)
         elif answer and step:
-            found.of_all.append(f"{step} <<< {text}")
-    return found
+            transcript.of_all.append(f"{step} <<< {text}")
+    return transcript

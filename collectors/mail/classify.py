@@ -1,6 +1,6 @@
 """What is this mail? One answer for any bytes, by content rather than by header.
 
-The order matters: what has a part of its own (feedback report, delivery status) is told before what is
+The order matters: what has a part of its own (feedback report, delivery status) is recognised before what is
 guessed from words. A mail that is nothing itself may carry a report that somebody forwarded. Never raises:
 what cannot be understood is `unreadable` and says why, so that it can be parked instead of being lost or
 tried for ever.
@@ -29,7 +29,7 @@ _READERS: tuple[Callable[[Part], Report | None], ...] = (
     dsn.nameless,
     automatic.away,
 )
-_GUESSERS = (bounce.nameless, automatic.replied)  # asked when nothing was told, here or in a forwarded mail
+_GUESSERS = (bounce.nameless, automatic.replied)  # tried when nothing was recognised, here or in a forwarded mail
 _FORWARDED = frozenset({
     Kind.ARF, Kind.DSN, Kind.BOUNCE, Kind.DMARC_AGGREGATE, Kind.DMARC_FAILURE, Kind.TLS_REPORT, Kind.XARF,
 })
@@ -58,19 +58,19 @@ def _parse(raw: bytes, limits: Limits) -> Report:
     mail = mime.read(raw, limits)
     if not mail.fields:
         return Report(Kind.UNREADABLE, digest(raw), "neither a mail nor a report")
-    found = _told(mail, 0) or next(filter(None, (guess(mail) for guess in _GUESSERS)), Report(Kind.OTHER))
+    report = _recognised(mail, 0) or next(filter(None, (guess(mail) for guess in _GUESSERS)), Report(Kind.OTHER))
     return replace(
-        found, identity=found.identity or identity(mail), report_headers=original.report_headers(mail)
+        report, identity=report.identity or identity(mail), report_headers=original.report_headers(mail)
     )
 
 
-def _told(mail: Part, forwards: int) -> Report | None:
+def _recognised(mail: Part, forwards: int) -> Report | None:
     for reader in _READERS:
-        if found := reader(mail):
-            return found
+        if report := reader(mail):
+            return report
     if forwards < _MOST_FORWARDS:
         for part in mail.parts:
-            inner = _told(part.children[0], forwards + 1) if part.is_mail and part.children else None
+            inner = _recognised(part.children[0], forwards + 1) if part.is_mail and part.children else None
             if inner and inner.kind in _FORWARDED:
                 return inner
     return None
@@ -78,5 +78,5 @@ def _told(mail: Part, forwards: int) -> Report | None:
 
 def identity(mail: Part) -> str:
     """The same for the same mail wherever it is found: what is added on the way is left out."""
-    said = [mail.get(name).encode("utf-8", "replace") for name in _SAME_EVERYWHERE]
-    return digest(b"\0".join([*said, mail.raw()]))
+    values = [mail.get(name).encode("utf-8", "replace") for name in _SAME_EVERYWHERE]
+    return digest(b"\0".join([*values, mail.raw()]))

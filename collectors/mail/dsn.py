@@ -7,11 +7,13 @@ notification, about somebody else. `Original-Recipient` is preferred: it is the 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from collectors.mail import bounce_text, fields, html_text, original, sources
+from collectors.mail import fields, original, sources
+from collectors.mail.dsn_words import Words
 from collectors.mail.mime import Part
 from collectors.mail.report import Kind, Recipient, Report
 from collectors.replies.judgement import Judgement, judge, read_codes
@@ -44,13 +46,9 @@ _CODED = re.compile(
     rb"Content-Transfer-Encoding:[ \t]*+base64[^\n]*+\n(?:[\w-]++:[^\n]*+\n){0,9}+\r?\n([A-Za-z0-9+/=\s]++)",
     re.IGNORECASE,
 )
-_FIELDS_BEGIN = re.compile(
-    r"^(?:Reporting-MTA|Final-Recipient|Original-Recipient)[ \t]*:", re.IGNORECASE | re.MULTILINE
-)
 _NO_NAME = re.compile(r"[\s/|:;,]")
 _ANOTHER_LINE = re.compile(r"[45][0-9][0-9][ -]")  # of a reply, where the fold of its field was lost
 _MOST_RECIPIENTS, _MOST_BLOCK, _MOST_DIAGNOSTIC = 20_000, 8_000_000, 4_000
-_MOST_WORDS, _MOST_PREAMBLE = 200_000, 8_000
 
 
 @dataclass(slots=True)
@@ -148,47 +146,6 @@ def _loose(part: Part) -> re.Match[bytes] | None:
     return _LOOSE.search(content) if b"-Recipient:" in content or b"-recipient:" in content else None
 
 
-class Words:
-    """What was written for people, which often knows more than the fields; read when it is asked for."""
-
-    __slots__ = ("_by_address", "_mail", "_text")
-
-    def __init__(self, mail: Part) -> None:
-        self._mail = mail
-        self._text: str | None = None
-        self._by_address: dict[str, str] | None = None
-
-    def all(self) -> str:
-        """The first text, else the first HTML, else what stands before the first part."""
-        if self._text is None:
-            texts = [part for part in self._mail.parts if part.type.startswith("text/") and not part.is_mail]
-            plain = next((part.text(_MOST_WORDS) for part in texts if part.type == "text/plain"), "")
-            if not plain.strip():
-                plain = next((html_text.words(part.text()) for part in texts if part.type == "text/html"), "")
-            if not plain.strip():
-                plain = self._mail.raw(_MOST_PREAMBLE).partition(b"\n--")[0].decode("utf-8", "replace")
-            self._text = _FIELDS_BEGIN.split(plain, maxsplit=1)[0]
-        return self._text
-
-    def about(self, address: str, *, alone: bool) -> str:
-        """The words about one recipient; all of them where it is `alone` or where they name nobody."""
-        words = self.all()
-        if not alone:
-            if self._by_address is None:
-                self._by_address = bounce_text.by_recipient(words)
-            if about := self._by_address.get(address.lower()) or _under(address, words):
-                return about
-            if self._by_address or bounce_text.names_somebody(words, self._mail.get("to")):
-                return ""
-        return bounce_text.essence(words)
-
-
-def _under(address: str, words: str) -> str:
-    """The paragraph that begins with an address."""
-    at = words.lower().find(address.lower())
-    return words[at : at + 1_000].partition("\n\n")[0] if at >= 0 else ""
-
-
 def recipient(stated: Mapping[str, str], words: Words | str, *, alone: bool = True) -> Recipient | None:
     """One recipient of a notification's fields, None when nobody is named.
 
@@ -204,15 +161,15 @@ def recipient(stated: Mapping[str, str], words: Words | str, *, alone: bool = Tr
     status = code[1] if code else None
     diagnostic = _untyped(stated.get("diagnostic-code", ""))[:_MOST_DIAGNOSTIC]
     remote = _untyped(stated.get("remote-mta", "")) or None
-    judgement = judge(status, None, diagnostic, remote=remote)
+    judgement = _judge(status, diagnostic, remote)
     if judgement.category == "unknown" or not diagnostic or judgement.reply_code is None:
         about = words if isinstance(words, str) else words.about(address, alone=alone)
         if judgement.category == "unknown" or not diagnostic:
             comment = field[code.end() :].strip(" ()") if code else ""
             text = "\n".join(filter(None, (diagnostic, comment, about)))
-            judgement = judge(status, None, text, remote=remote)
+            judgement = _judge(status, text, remote)
         else:
-            judgement = _with_reply(judgement, about)
+            judgement = replace(judgement, reply_code=_reply_in(about, judgement.status))
     return Recipient(
         address=address,
         action=_action(stated.get("action", ""), status),
@@ -224,12 +181,16 @@ def recipient(stated: Mapping[str, str], words: Words | str, *, alone: bool = Tr
     )
 
 
-def _with_reply(judgement: Judgement, words: str) -> Judgement:
-    """With the reply code the words hold, where it is of the class of the status."""
-    _, reply_code = read_codes(judgement.status, None, words)
-    if reply_code is None or reply_code[0] != (judgement.status or "5")[0]:
-        return judgement
-    return replace(judgement, reply_code=reply_code)
+@functools.lru_cache(maxsize=8)  # one notification gives thousands of recipients the same reason
+def _judge(status: str | None, text: str, remote: str | None) -> Judgement:
+    return judge(status, None, text, remote=remote)
+
+
+@functools.lru_cache(maxsize=8)
+def _reply_in(words: str, status: str | None) -> str | None:
+    """The reply code the words hold, where it is of the class of the status."""
+    _, reply_code = read_codes(status, None, words)
+    return reply_code if reply_code and reply_code[0] == (status or "5")[0] else None
 
 
 def _action(stated: str, status: str | None) -> str:

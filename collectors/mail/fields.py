@@ -49,21 +49,21 @@ def split(data: bytes, start: int, end: int) -> tuple[Fields, int, bool]:
     """
     header = _HEADER.match(data, start, end)
     position = header.end() if header else start
-    found: Fields = {}
+    fields: Fields = {}
     for written, value in _AS_TEXT.findall(data[start:position].decode("latin-1")):
         name = written.lower()
-        if name in found:
-            found[name].append(value)
+        if name in fields:
+            fields[name].append(value)
         else:
-            found[name] = [value]
+            fields[name] = [value]
     if data.startswith(b"\n", position, end):
-        return found, position + 1, False
+        return fields, position + 1, False
     if data.startswith(b"\r\n", position, end):
-        return found, position + 2, False
+        return fields, position + 2, False
     if _ONE_MORE.match(data, position, end):
         blank = BLANK_LINE.search(data, position, end)
-        return found, blank.end() if blank else end, True
-    return found, position, False
+        return fields, blank.end() if blank else end, True
+    return fields, position, False
 
 
 def block(data: bytes, *, strays: bool = False) -> Iterator[tuple[str, str, bool]]:
@@ -108,18 +108,18 @@ def charset_text(data: bytes, charset: str | None) -> str:
 
 def text(value: str) -> str:
     """A field's value: unfolded, decoded, stripped."""
-    said = value if len(value) <= _MOST_VALUE else value[:_MOST_VALUE]
-    if not said.isascii():
-        said = charset_text(said.encode("latin-1"), None)
-    if "\n" in said:
-        said = _FOLD.sub(" ", said)
-    if "=?" in said:
-        said = _WORD.sub(_word, _BETWEEN_WORDS.sub(r"\1", said))
-    return said.strip()
+    decoded = value if len(value) <= _MOST_VALUE else value[:_MOST_VALUE]
+    if not decoded.isascii():
+        decoded = charset_text(decoded.encode("latin-1"), None)
+    if "\n" in decoded:
+        decoded = _FOLD.sub(" ", decoded)
+    if "=?" in decoded:
+        decoded = _WORD.sub(_word, _BETWEEN_WORDS.sub(r"\1", decoded))
+    return decoded.strip()
 
 
-def _word(found: re.Match[str]) -> str:
-    charset, how, coded = found[1].partition("*")[0], found[2].lower(), found[3]
+def _word(word: re.Match[str]) -> str:
+    charset, how, coded = word[1].partition("*")[0], word[2].lower(), word[3]
     raw = coded.encode("utf-8", "replace")
     data = binascii.a2b_qp(raw, header=True) if how == "q" else base64(raw)
     return charset_text(data, charset)
@@ -154,35 +154,35 @@ def uuencoded(data: bytes) -> bytes:
 
 def parameters(value: str) -> dict[str, str]:
     """`; name=value` parameters, RFC 2231 continuations and charsets joined; the first of a name counts."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     pieces: dict[str, str] = {}
-    for name, said in _PARAMETER.findall(value[:_MOST_VALUE]):
-        clean = re.sub(r"\\(.)", r"\1", said[1:-1]) if said.startswith('"') else said.split("(")[0].strip()
+    for name, written in _PARAMETER.findall(value[:_MOST_VALUE]):
+        clean = re.sub(r"\\(.)", r"\1", written[1:-1]) if written.startswith('"') else written.split("(")[0].strip()
         base, star, _ = name.lower().partition("*")
         if star:
             pieces[base] = pieces.get(base, "") + clean
         else:
-            found.setdefault(base, clean)
+            values.setdefault(base, clean)
     for base, joined in pieces.items():
         charset, quoted, rest = joined.partition("'")
         coded = rest.partition("'")[2] if quoted else joined
         raw = binascii.a2b_qp(coded.replace("=", "=3D").replace("%", "=").encode("utf-8", "replace"))
-        found.setdefault(base, charset_text(raw, charset if quoted else None))
-    return found
+        values.setdefault(base, charset_text(raw, charset if quoted else None))
+    return values
 
 
 def address(value: str) -> str:
     """The address in a field: in angle brackets, or bare; as given when it is neither. Empty for `<>`."""
     if angle := _ANGLE.findall(value):
         return str(angle[-1]).strip()
-    found = _ADDRESS.search(value)
-    return found[0] if found else value.strip()
+    bare = _ADDRESS.search(value)
+    return bare[0] if bare else value.strip()
 
 
 def addresses(value: str, most: int = 50) -> list[str]:
     """Addresses of a field of many, in order."""
-    found = (match[0] for match, _ in zip(_ADDRESS.finditer(value), range(most), strict=False))
-    return [one for one in found if len(one) <= _LONGEST_ADDRESS]
+    matches = (match[0] for match, _ in zip(_ADDRESS.finditer(value), range(most), strict=False))
+    return [match for match in matches if len(match) <= _LONGEST_ADDRESS]
 
 
 def moment(value: str) -> datetime | None:

@@ -55,7 +55,7 @@ class Part:
     """One node: its fields, and either children (multipart, attached mail) or content."""
 
     __slots__ = (
-        "_budget", "_children", "_depth", "_end", "_params", "_parts", "_said", "_start",
+        "_budget", "_children", "_depth", "_end", "_params", "_parts", "_start", "_values",
         "data", "fields", "type",
     )
 
@@ -67,7 +67,7 @@ class Part:
         self._children: tuple[Part, ...] | None = None
         self._params: dict[str, str] | None = None
         self._parts: tuple[Part, ...] | None = None
-        self._said: dict[str, str] = {}
+        self._values: dict[str, str] = {}
         budget.parts -= 1
         if cut:
             budget.cut.add("fields")
@@ -83,10 +83,10 @@ class Part:
         """The topmost value of a field, decoded; empty when it is not there."""
         if name not in self.fields:
             return ""
-        said = self._said.get(name)
-        if said is None:
-            said = self._said[name] = fields.text(self.fields[name][0])
-        return said
+        value = self._values.get(name)
+        if value is None:
+            value = self._values[name] = fields.text(self.fields[name][0])
+        return value
 
     def all(self, name: str) -> list[str]:
         """Every value of a field, topmost first (at most 100)."""
@@ -129,8 +129,8 @@ class Part:
 
     def text(self, most: int = LIMITS.text) -> str:
         """The content as text, cut at `most` bytes before decoding, with bare line feeds."""
-        said = fields.charset_text(self.content()[:most], self.params.get("charset"))
-        return said.replace("\r\n", "\n") if "\r" in said else said
+        decoded = fields.charset_text(self.content()[:most], self.params.get("charset"))
+        return decoded.replace("\r\n", "\n") if "\r" in decoded else decoded
 
     @property
     def children(self) -> tuple[Part, ...]:
@@ -170,7 +170,7 @@ class Part:
     def _spans(self, boundary: bytes) -> list[tuple[int, int]]:
         """Where the parts between the delimiter lines begin and end; the last may lack its closing line."""
         data, end, mark = self.data, self._end, b"--" + boundary
-        found: list[tuple[int, int]] = []
+        spans: list[tuple[int, int]] = []
         opened, position, strange = -1, self._start, 0
         while (at := data.find(mark, position, end)) >= 0:
             position = at + len(mark)
@@ -180,16 +180,16 @@ class Part:
                     break
                 continue
             if opened >= 0:
-                found.append((opened, _before(data, opened, at)))
+                spans.append((opened, _before(data, opened, at)))
             if tail[1]:
-                return found
-            if len(found) >= self._budget.parts:
+                return spans
+            if len(spans) >= self._budget.parts:
                 self._budget.cut.add("parts")
-                return found
+                return spans
             opened = position = tail.end()
         if opened >= 0:
-            found.append((opened, end))
-        return found
+            spans.append((opened, end))
+        return spans
 
 
 class Headers(Mapping[str, str]):

@@ -76,7 +76,7 @@ _Sequence = tuple[str, list[Words | None]]
 
 
 def _alternatives(phrase: str, at: int) -> tuple[list[_Sequence], int]:
-    found: list[_Sequence] = []
+    sequences: list[_Sequence] = []
     line, groups = "", list[Words | None]()
     while at < len(phrase):
         token = _TOKEN.match(phrase, at)
@@ -85,7 +85,7 @@ def _alternatives(phrase: str, at: int) -> tuple[list[_Sequence], int]:
         if kind == "close":
             break
         if kind == "bar":
-            found.append((line, groups))
+            sequences.append((line, groups))
             line, groups = "", []
             continue
         inner: list[_Sequence] = []
@@ -100,8 +100,8 @@ def _alternatives(phrase: str, at: int) -> tuple[list[_Sequence], int]:
                 groups.append(_any_of(inner))
         else:
             line += _mark(kind or "", token[0], repeated=repeat is not None)
-    found.append((line, groups))
-    return found, at
+    sequences.append((line, groups))
+    return sequences, at
 
 
 def _mark(kind: str, text: str, *, repeated: bool) -> str:
