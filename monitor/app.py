@@ -12,7 +12,7 @@ from functools import partial
 import collectors
 from collectors.contract import Collector, Context, Watcher
 from monitor.api import Services, build_app
-from monitor.api.serve import serve
+from monitor.api.serve import check_address, serve
 from monitor.config.load import Config
 from monitor.console import Console, build_pages
 from monitor.facts import Retention, Taken
@@ -25,6 +25,7 @@ from monitor.inventory.difference import planned
 from monitor.inventory.file import load_inventory
 from monitor.inventory.rows import apply_difference, read_inventory
 from monitor.jobs.collect import Collecting, job_of
+from monitor.jobs.database_watch import DatabaseWatch
 from monitor.jobs.judge_loop import JudgeLoop
 from monitor.jobs.outbox_loop import OutboxLoop
 from monitor.jobs.schedule import Schedule
@@ -66,6 +67,8 @@ class Application:
         self.take = Ingest(self.store, clock, config.engine.retention.evidence, heard)
         self.mail = HandedMail(self.store, config.collectors, config.secrets, clock)
         self._gate = GateIndex()
+        critical = {each.name: chats[each.name] for each in receivers if "critical" in each.severities and not each.customers}
+        self._database = DatabaseWatch(self.store, critical, clock)
         self._schedule = Schedule(self.store, clock, owner)
         self._collecting = Collecting(
             _collectors(config), intervals, Runner(self.store, self.take, clock), self._context
@@ -106,6 +109,7 @@ class Application:
                 run_now = partial(self._schedule.run_now, job_of(name))
                 watching = Watching(collector, partial(self._context, name), run_now)
                 self._schedule.loop(f"watch:{name}", watching.run)
+        self._schedule.loop("database", self._database.run)
         self._schedule.loop("judge", self._judging.run)
         self._schedule.loop("notify", self._outbox.run)
 
@@ -123,6 +127,10 @@ class Application:
         self.judge_once()
         self._outbox.send_once()
         self._gate.refresh(self.store, self.clock())
+
+    def check_address(self) -> None:
+        """Raises AddressError where `serve` would."""
+        check_address(self.config.api.host, self.config.api.port)
 
     def serve(self, stop: threading.Event, *, on_ready: Callable[[], None] | None = None) -> None:
         """Answer HTTP in this thread until `stop`. Raises AddressError when the address cannot be had."""

@@ -38,7 +38,8 @@ COMMANDS: Table = {
 
 @click.group(cls=LazyGroup, later=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="vigie")
-def cli() -> None:
+@click.option("--verbose", is_flag=True, help="Log everything a service does (run, serve, collect).")
+def cli(*, verbose: bool) -> None:
     """Vigie: the open reputation lookout for e-mail senders."""
 
 

@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from errno import EADDRINUSE
 from functools import partial
 from typing import Any
 
@@ -39,6 +40,11 @@ def serve(app: ASGIApp, host: str, port: int, stop: threading.Event, *, on_ready
         runner.run(_serve(app, address, port, stop, on_ready))
 
 
+def check_address(host: str, port: int) -> None:
+    """Raises AddressError where `serve` would: before anything else is started that would have to be ended again."""
+    _address(host, port)
+
+
 def _address(host: str, port: int) -> str:
     """The IP address of this host. Raises AddressError unless it can be listened on.
 
@@ -51,7 +57,8 @@ def _address(host: str, port: int) -> str:
             trial.bind(address)
             return str(address[0])
     except OSError as error:
-        raise AddressError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+        reason = f"cannot listen on {host}:{port}: {error.strerror or error}"
+        raise AddressError(f"{reason} — another Vigie? change api.listen" if error.errno == EADDRINUSE else reason) from None
 
 
 async def _serve(app: ASGIApp, host: str, port: int, stop: threading.Event, on_ready: Callable[[], None]) -> None:

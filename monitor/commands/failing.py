@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from monitor.config.load import Config, load_config
 from monitor.config.yaml_file import ConfigError
+from monitor.database.faults import sentence
 from monitor.database.recipient_keys import HashKeyError
 from monitor.inventory.difference import InventoryError
 
@@ -42,5 +43,4 @@ def configured(path: Path) -> Iterator[Config]:
     except HashKeyError as error:
         raise Failure(2, str(error)) from None
     except DBAPIError as error:
-        reason = str(error.orig).strip().splitlines()[0]
-        raise Failure(3, f"the database cannot be used: {reason} — is it up, and engine.url right?") from None
+        raise Failure(3, sentence(error)) from None

@@ -6,8 +6,10 @@ import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 
 import click
@@ -17,6 +19,9 @@ from monitor.app import Application
 from monitor.commands.failing import Failure, configured
 from monitor.commands.printing import print_json
 from monitor.facts.wire import Observation, RunEnd, RunLine
+from monitor.jobs.quiet_log import OncePerMinute
+
+log = logging.getLogger("vigie")
 
 CONFIG = click.option(
     "--config", "path", type=click.Path(path_type=Path, dir_okay=False), default=Path("vigie.yaml"), show_default=True
@@ -73,9 +78,7 @@ def collect(name: str | None, once: bool, as_json: bool, path: Path) -> None:
 @contextmanager
 def prepared_application(path: Path) -> Iterator[Application]:
     """A prepared application, closed at the end; what is wrong with its configuration ends the command."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for chatty in ("apscheduler", "httpx", "alembic", "_granian"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    _log_to_stderr()
     with configured(path) as config:
         application = Application(config)
         try:
@@ -85,17 +88,46 @@ def prepared_application(path: Path) -> Iterator[Application]:
             application.close()
 
 
+def _log_to_stderr() -> None:
+    """Instants in UTC; what keeps going wrong once a minute; everything with `vigie --verbose`."""
+    handler = logging.StreamHandler()
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    handler.addFilter(OncePerMinute())
+    verbose = click.get_current_context().find_root().params.get("verbose", False)
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
+    if not verbose:
+        for chatty in ("apscheduler", "httpx", "alembic", "_granian"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
 def _live(path: Path, *, collect: bool, answer: bool) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with prepared_application(path) as application:
-        if collect:
-            application.start()
-        if not answer:
-            stop.wait()
-            return
         try:
-            application.serve(stop)
+            if answer:
+                application.check_address()
+            _say_who_starts(application, collect=collect, answer=answer)
+            if collect:
+                application.start()
+            if answer:
+                application.serve(stop)
+            else:
+                stop.wait()
         except AddressError as error:
             raise Failure(3, str(error)) from None
+
+
+def _say_who_starts(application: Application, *, collect: bool, answer: bool) -> None:
+    config = application.config
+    engine = "PostgreSQL" if config.engine.url.get_secret_value().startswith("postgresql") else "SQLite"
+    parts = [f"vigie {metadata.version('vigie')} starts: {engine}"]
+    if collect:
+        parts.append(f"collectors {', '.join(application.collectors) or 'none'}")
+        parts.append(f"{len(application.rules)} rules, {len(config.receivers)} receivers")
+    if answer:
+        parts.append(f"answering on {config.api.listen}")
+    log.info("%s", "; ".join(parts))

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, text
 from sqlmodel import Session
 
 from collectors.observation import Batch
@@ -23,6 +23,9 @@ from monitor.facts.runs import Runs
 from monitor.facts.windows import Counts, Group
 
 DEFAULT_RETENTION = Retention()
+_WRITTEN = text(
+    "INSERT INTO setting (name, value) VALUES ('written_at', :now) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
 
 
 class Store:
@@ -50,6 +53,11 @@ class Store:
         """
         schema.migrate(self._engines)
         self._recipients.check()
+
+    def prove_writable(self, now: datetime) -> None:
+        """Write one small row and commit. Raises what the database raises where it cannot be written."""
+        with self._engines.writing() as connection:
+            connection.execute(_WRITTEN, {"now": now.isoformat()})
 
     def session(self) -> AbstractContextManager[Session]:
         """One write transaction: committed at exit, rolled back on error; its objects stay usable.

@@ -42,6 +42,8 @@ class JudgeLoop:
         due_at, seen = 0.0, -1
         while not stop.is_set():
             self._news.wait(min(max(due_at - monotonic(), 0), LOOK_SECONDS))
+            if stop.is_set():
+                return
             news = self._news.is_set()
             self._news.clear()
             with self._store.reading_session() as session:

@@ -8,11 +8,14 @@ receiver go out in the order they were written, so nobody hears "resolved" befor
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import exists
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import aliased
 from sqlmodel import col, or_, select
 
@@ -22,7 +25,8 @@ from monitor.notify.chat import Chat
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(minutes=2)  # longer than any single send may take
+LEASE = timedelta(seconds=20)  # how long a crash may delay a message; renewed while one is being sent
+RENEW_SECONDS = 6.0
 FIRST_PAUSE = timedelta(seconds=2)
 LONGEST_PAUSE = timedelta(minutes=5)
 GIVE_UP_AFTER = timedelta(hours=24)
@@ -41,7 +45,8 @@ class Worker:
         """Send what is due for one receiver now; returns how many were delivered."""
         sent = 0
         while (row := self._claim(receiver)) is not None:
-            error = self._send(row)
+            with self._leased(row):
+                error = self._send(row)
             self._settle(row, error)
             if error is not None:
                 break  # the receiver is in trouble: the other rows wait for their turn too
@@ -54,6 +59,27 @@ class Worker:
         with self.store.reading_session() as session:
             query = select(Outbox.receiver).where(Outbox.state == "waiting", col(Outbox.next_attempt_at) <= now)
             return set(session.exec(query.distinct()))
+
+    @contextmanager
+    def _leased(self, row: Outbox) -> Iterator[None]:
+        """The lease of the row is renewed for as long as the receiver takes."""
+        done = threading.Event()
+        renewing = threading.Thread(target=self._renew, args=(row.id, done), daemon=True)
+        renewing.start()
+        try:
+            yield
+        finally:
+            done.set()
+            renewing.join()
+
+    def _renew(self, row_id: int, done: threading.Event) -> None:
+        while not done.wait(RENEW_SECONDS):
+            with suppress(SQLAlchemyError), self.store.session() as session:
+                row = session.get(Outbox, row_id)
+                if row is None or row.lease_owner != self.owner:
+                    return
+                row.lease_until = self.clock() + LEASE
+                session.add(row)
 
     def _send(self, row: Outbox) -> str | None:
         chat = self.chats.get(row.receiver)
@@ -96,9 +122,9 @@ class Worker:
                 fresh.state, fresh.sent_at = "sent", now
             elif now - fresh.created_at > GIVE_UP_AFTER:
                 fresh.state = "given_up"
-                log.error("given up telling %s: %s", fresh.receiver, error)
+                log.error("given up notifying %s: %s", fresh.receiver, error)
             else:
                 pause = min(FIRST_PAUSE * 2 ** min(fresh.attempts - 1, 12), LONGEST_PAUSE)
                 fresh.next_attempt_at = now + pause
-                log.warning("could not tell %s (attempt %d): %s", fresh.receiver, fresh.attempts, error)
+                log.warning("could not notify %s (attempt %d): %s", fresh.receiver, fresh.attempts, error)
             session.add(fresh)
