@@ -33,6 +33,7 @@ class Form(enum.Enum):
     ADDRESS = "address"  # an IP address: IPv4 also where mapped into IPv6, IPv6 as RFC 5952 writes it
     DOMAIN = "domain"  # lower case, A-labels, no final dot
     PROVIDER = "provider"  # the id of a mailbox provider; a recipient domain of none is its own
+    TARGET = "target"  # an address or a domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ DIMENSIONS: tuple[Dimension, ...] = (
     Dimension("seed", "our mailbox at a provider", _SEEN, owner="seeds"),
     Dimension("aspect", "what a figure is broken down by", _SEEN),
     Dimension("collector", "who asked", _SEEN),
-    Dimension("target", "the address or domain that is listed", Use.LISTED | Use.MATCHER),
+    Dimension("target", "the address or domain that is listed", Use.LISTED | Use.MATCHER, Form.TARGET),
     Dimension("kind", "of the stream, transactional or marketing; known from the stream", Use.GATE),
 )
 BY_NAME = {row.name: row for row in DIMENSIONS}

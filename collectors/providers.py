@@ -7,6 +7,7 @@ domain lives at a provider of the table. May be wrong for a domain that moved: t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -61,6 +62,16 @@ def providers() -> dict[str, Provider]:
 @cache
 def _index(field: Literal["domains", "mx", "also"]) -> dict[str, str]:
     return {key: row.id for row in providers().values() for key in getattr(row, field)}
+
+
+def recipient_domains() -> Mapping[str, str]:
+    """Recipient domain → provider; one that begins with a dot stands for itself and all below it."""
+    return _index("domains")
+
+
+def other_names() -> Mapping[str, str]:
+    """Names a provider is known under beside its id → provider."""
+    return _index("also")
 
 
 def provider_of_domain(domain: str) -> str | None:

@@ -10,10 +10,10 @@ import click
 
 from monitor.commands.printing import json_option, print_json
 from monitor.commands.stored import AHEAD, actor, changing, config_option, utc_now
-from monitor.gate import canonical
 from monitor.incidents import changes as incident_changes
 from monitor.incidents import silences
 from monitor.incidents.wire import Incident, Silence
+from monitor.inventory.names import canonical
 from monitor.notify.message import brake_text, when, where
 from monitor.restrictions import suspensions
 from monitor.restrictions.wire import Suspension

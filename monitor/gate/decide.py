@@ -3,12 +3,12 @@
 hold beats slow; of several slows the lowest rate counts. A restriction past its `until` no longer counts,
 also in an index that was not rebuilt since.
 
-A request that names neither provider nor recipient domain asks about all of a customer's mail. A brake on
+A request that names neither provider nor recipient domain asks about all of a customer's mail. A restriction on
 one provider must not stop the rest, and must not be passed over in silence either: it does not decide, but
 stands among the reasons with its scope, so that the sender sees that it has to ask for each provider.
 
 A recipient domain of no provider we know is its own provider, and also one of the many called `other`:
-facts about small domains are counted under that name, so a brake drawn from them must find them again.
+facts about small domains are counted under that name, so a restriction drawn from them must find them again.
 """
 
 from __future__ import annotations
@@ -16,22 +16,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from collectors.providers import provider_of_domain
-from monitor.gate.index import Brake, Index, Key, Reason, Table, Values
+from monitor.gate.index import DIMENSIONS, Index, Key, Prepared, Reason, Table, Values
+from monitor.gate.names import OTHER
 from monitor.gate.request import Request
+from monitor.gate.words import Decided, ReasonKind, StreamKind
 
 HOLDS_FOR = timedelta(minutes=15)  # an answer is good for this long at most
 STALE_AFTER = timedelta(minutes=2)  # the index is confirmed every second or so; this old, the database is away
 SOONEST_RETRY_SECONDS, LATEST_RETRY_SECONDS, RETRY_SECONDS = 30, 900, 600
 MOST_REASONS = 20
-OTHER = "other"  # the provider that facts about recipient domains of no known provider are counted under
+_SEND, _SLOW, _HOLD, _MARKETING = Decided.SEND, Decided.SLOW, Decided.HOLD, StreamKind.MARKETING
+_PROVIDER = DIMENSIONS.index("provider")
 
 
 @dataclass(slots=True)  # not frozen: setting eight fields of a frozen one takes a sixth of the decision
 class Decision:
     """The answer; the wire form is these fields."""
 
-    decision: str  # send | slow | hold
+    decision: Decided
     reasons: tuple[Reason, ...]
     retry_after_seconds: int | None
     rate_per_hour: int | None
@@ -46,55 +48,63 @@ def decide(request: Request, index: Index, now: datetime) -> Decision:
     customer, stream = request.customer, request.stream
     ip = request.ip
     pool = request.pool or (index.pools.get(ip) if ip else None)
-    provider = request.provider
-    unknown_domain = False
-    if provider is None and request.recipient_domain is not None:
-        provider = provider_of_domain(request.recipient_domain)
-        unknown_domain = provider is None
-        provider = provider or request.recipient_domain
+    provider, of_others = _provider(request, index)
     # a stream the inventory does not know is taken for marketing: the careful side
-    kind = index.kinds.get((customer, stream), "marketing") if stream else "marketing"
+    kind = index.kinds.get((customer, stream), _MARKETING) if stream else _MARKETING
     values = (customer, stream, request.campaign, ip, pool, request.domain, provider, kind)
 
-    found = _found(values, index.tables)
-    if unknown_domain:
-        found += _found((*values[:6], OTHER, kind), index.provider_tables)
+    found = _matching(values, index.tables)
+    if of_others:
+        found += _matching((*values[:_PROVIDER], OTHER, *values[_PROVIDER + 1 :]), index.provider_tables)
     aside = _on_some_provider(values, index, now) if provider is None and index.partial else ()
     if now - index.built_at > STALE_AFTER:
         aside = (_stale(index), *aside)
-    applying = [brake for brake in found if brake.ends > now] if found else found
+    applying = [row for row in found if row.ends > now] if found else found
     if not applying:
-        return Decision("send", aside, None, None, None, pool, index.version, now + HOLDS_FOR)
-    return _braked(applying, aside, Decision("send", (), None, None, None, pool, index.version, now), now)
+        return Decision(_SEND, aside, None, None, None, pool, index.version, now + HOLDS_FOR)
+    return _restricted(applying, aside, Decision(_SEND, (), None, None, None, pool, index.version, now), now)
 
 
-def _found(values: Values, tables: tuple[tuple[Key, Table], ...]) -> list[Brake]:
-    found: list[Brake] = []
+def _provider(request: Request, index: Index) -> tuple[str | None, bool]:
+    """The provider that is meant, and whether it is a domain of the many others."""
+    name = request.provider
+    if name is not None:
+        known = index.providers.named(name)
+    elif request.recipient_domain is not None:
+        name = request.recipient_domain
+        known = index.providers.of_domain(name)
+    else:
+        return None, False
+    return (name, True) if known is None else (known, False)
+
+
+def _matching(values: Values, tables: tuple[tuple[Key, Table], ...]) -> list[Prepared]:
+    matching: list[Prepared] = []
     for key_of, table in tables:
-        brakes = table.get(key_of(values))
-        if brakes is not None:
-            found += brakes
-    return found
+        rows = table.get(key_of(values))
+        if rows is not None:
+            matching += rows
+    return matching
 
 
-def _braked(brakes: list[Brake], aside: tuple[Reason, ...], answer: Decision, now: datetime) -> Decision:
-    brakes.sort(key=lambda brake: not brake.hold)
-    held = brakes[0].hold
-    ends = min(brake.ends for brake in brakes)
-    reasons = tuple(brake.reason for brake in brakes[:MOST_REASONS])
-    rates = [brake.rate_per_hour for brake in brakes if brake.rate_per_hour is not None]
+def _restricted(rows: list[Prepared], aside: tuple[Reason, ...], answer: Decision, now: datetime) -> Decision:
+    rows.sort(key=lambda row: not row.hold)
+    held = rows[0].hold
+    ends = min(row.ends for row in rows)
+    reasons = tuple(row.reason for row in rows[:MOST_REASONS])
+    rates = [row.rate_per_hour for row in rows if row.rate_per_hour is not None]
     return replace(
         answer,
-        decision="hold" if held else "slow",
+        decision=_HOLD if held else _SLOW,
         reasons=reasons + aside,
-        retry_after_seconds=_retry_after(brakes, now) if held else None,
+        retry_after_seconds=_retry_after(rows, now) if held else None,
         rate_per_hour=min(rates, default=None) if not held else None,
         valid_until=min(now + HOLDS_FOR, ends),
     )
 
 
-def _retry_after(brakes: list[Brake], now: datetime) -> int:
-    ends = [brake.reason.until for brake in brakes if brake.hold and brake.reason.until]
+def _retry_after(rows: list[Prepared], now: datetime) -> int:
+    ends = [row.reason.until for row in rows if row.hold and row.reason.until]
     if not ends:
         return RETRY_SECONDS
     seconds = int((min(ends) - now).total_seconds()) + 1
@@ -102,20 +112,20 @@ def _retry_after(brakes: list[Brake], now: datetime) -> int:
 
 
 def _on_some_provider(values: Values, index: Index, now: datetime) -> tuple[Reason, ...]:
-    """Brakes on part of what is asked: they would decide if the request named their provider."""
-    partial = [brake for key_of, table in index.partial for brake in table.get(key_of(values), ())]
+    """Restrictions on part of the mail meant: they would decide if the request named their provider."""
+    partial = [row for key_of, table in index.partial for row in table.get(key_of(values), ())]
     return tuple(
-        replace(brake.reason, text=f"only to {brake.reason.scope['provider']}: {brake.reason.text}")
-        for brake in partial[:MOST_REASONS]
-        if brake.ends > now
+        replace(row.reason, text=f"only to {row.reason.scope['provider']}: {row.reason.text}")
+        for row in partial[:MOST_REASONS]
+        if row.ends > now
     )
 
 
 def _stale(index: Index) -> Reason:
     return Reason(
-        kind="stale",
+        kind=ReasonKind.STALE,
         scope={},
-        effect="send",
+        effect=_SEND,
         rule=None,
         incident=None,
         text=f"restrictions as of {index.built_at:%Y-%m-%dT%H:%M:%SZ}; the database has not answered since",

@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any
 
-# The dimensions a scope may name. `kind` (of the stream: transactional or marketing) is never asked for;
-# it is looked up, so that a brake can spare transactional mail and say so.
+from monitor.gate.names import Providers
+from monitor.gate.words import Effect, ReasonKind
+
+# The dimensions a scope may name. `kind` (of the stream: transactional or marketing) is never named in a request;
+# it is looked up, so that a restriction can spare transactional mail and say so.
 DIMENSIONS = ("customer", "stream", "campaign", "ip", "pool", "domain", "provider", "kind")
-EFFECTS = ("hold", "slow")
 
 Values = tuple[str | None, ...]  # one per dimension, in their order
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -24,32 +26,35 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Restriction:
-    """A suspension in force, as the gate needs it."""
+    """A restriction in force, its scope in canonical form. Raises ValueError for a scope or effect nobody knows."""
 
     id: str
     scope: Mapping[str, str]
-    effect: str  # hold | slow
+    effect: Effect
     text: str
     rate_per_hour: int | None = None
     rule: str | None = None
     incident: str | None = None
     until: datetime | None = None
     lifts_when: str | None = None
+    kind: ReasonKind = ReasonKind.SUSPENSION
 
     def __post_init__(self) -> None:
         if not self.scope.keys() <= set(DIMENSIONS):
-            raise ValueError(f"suspension {self.id}: unknown scope {sorted(self.scope.keys() - set(DIMENSIONS))}")
-        if self.effect not in EFFECTS:
-            raise ValueError(f"suspension {self.id}: unknown effect {self.effect!r}")
+            raise ValueError(f"{self.kind} {self.id}: unknown scope {sorted(self.scope.keys() - set(DIMENSIONS))}")
+        try:
+            object.__setattr__(self, "effect", Effect(self.effect))
+        except ValueError:
+            raise ValueError(f"{self.kind} {self.id}: unknown effect {self.effect!r}") from None
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
     """Why a decision is what it is; the wire form is these fields."""
 
-    kind: str  # suspension | standing | allowance | compliance | stale
+    kind: ReasonKind
     scope: Mapping[str, str]
-    effect: str
+    effect: str  # what of `Decided` it comes to by itself
     rule: str | None
     incident: str | None
     text: str
@@ -58,8 +63,8 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class Brake:
-    """A restriction made ready: its reason already said, its end comparable."""
+class Prepared:
+    """A restriction made ready to be looked up: its reason built, its end comparable."""
 
     hold: bool
     rate_per_hour: int | None
@@ -68,7 +73,7 @@ class Brake:
 
 
 Key = Callable[[Values], Any]
-Table = dict[Any, list[Brake]]
+Table = dict[Any, list[Prepared]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,7 @@ class Index:
     restrictions: tuple[Restriction, ...] = ()
     pools: Mapping[str, str] = field(default_factory=dict)  # ip → pool
     kinds: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (customer, stream) → kind
+    providers: Providers = field(default_factory=Providers)
     tables: tuple[tuple[Key, Table], ...] = ()
     provider_tables: tuple[tuple[Key, Table], ...] = ()
     partial: tuple[tuple[Key, Table], ...] = ()
@@ -97,11 +103,12 @@ def build_index(
     built_at: datetime,
     pools: Mapping[str, str] | None = None,
     kinds: Mapping[tuple[str, str], str] | None = None,
+    providers: Providers | None = None,
 ) -> Index:
     """Lay out the restrictions in force at `built_at`."""
-    kept = tuple(held for held in restrictions if held.until is None or held.until > built_at)
-    of_provider = [held for held in kept if "provider" in held.scope]
-    others = [held for held in kept if "provider" not in held.scope]
+    kept = tuple(row for row in restrictions if row.until is None or row.until > built_at)
+    of_provider = [row for row in kept if "provider" in row.scope]
+    others = [row for row in kept if "provider" not in row.scope]
     provider_tables = _tables(of_provider)
     return Index(
         version=version,
@@ -109,19 +116,20 @@ def build_index(
         restrictions=kept,
         pools=pools or {},
         kinds=kinds or {},
+        providers=providers or Providers(),
         tables=_tables(others) + provider_tables,
         provider_tables=provider_tables,
         partial=_tables(of_provider, without="provider"),
-        next_end=min((held.until for held in kept if held.until), default=_NEVER),
+        next_end=min((row.until for row in kept if row.until), default=_NEVER),
     )
 
 
 def _tables(restrictions: Iterable[Restriction], without: str | None = None) -> tuple[tuple[Key, Table], ...]:
     shapes: dict[tuple[int, ...], Table] = {}
-    for held in restrictions:
-        shape = tuple(i for i, name in enumerate(DIMENSIONS) if name in held.scope and name != without)
-        key = _key_of(shape)([held.scope.get(name) for name in DIMENSIONS])
-        shapes.setdefault(shape, {}).setdefault(key, []).append(_brake(held))
+    for row in restrictions:
+        shape = tuple(i for i, name in enumerate(DIMENSIONS) if name in row.scope and name != without)
+        key = _key_of(shape)([row.scope.get(name) for name in DIMENSIONS])
+        shapes.setdefault(shape, {}).setdefault(key, []).append(_prepared(row))
     return tuple((_key_of(shape), table) for shape, table in shapes.items())
 
 
@@ -134,15 +142,15 @@ def _everything(values: Values) -> tuple[()]:
     return ()
 
 
-def _brake(held: Restriction) -> Brake:
+def _prepared(row: Restriction) -> Prepared:
     reason = Reason(
-        kind="suspension",
-        scope=dict(held.scope),
-        effect=held.effect,
-        rule=held.rule,
-        incident=held.incident,
-        text=held.text,
-        until=held.until,
-        lifts_when=held.lifts_when,
+        kind=row.kind,
+        scope=dict(row.scope),
+        effect=row.effect,
+        rule=row.rule,
+        incident=row.incident,
+        text=row.text,
+        until=row.until,
+        lifts_when=row.lifts_when,
     )
-    return Brake(held.effect == "hold", held.rate_per_hour, held.until or _NEVER, reason)
+    return Prepared(row.effect is Effect.HOLD, row.rate_per_hour, row.until or _NEVER, reason)

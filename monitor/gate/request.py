@@ -6,18 +6,21 @@ addresses, lower-case domains), so that equal things compare equal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from collectors.providers import provider_named, provider_of_domain
-from monitor.inventory.names import address_name, domain_name
+from monitor.gate.names import address_name, domain_name
 
 MOST_MESSAGES = 10_000_000
 LONGEST_VALUE = 255
 NAMES = ("customer", "stream", "campaign", "ip", "pool", "domain", "provider", "recipient_domain")
 _KNOWN = frozenset((*NAMES, "count"))
+# what is kept as it is written is not among them; which provider a name means is looked up in the index
+_CANONICAL: Mapping[str, Callable[[str], str]] = {
+    "ip": address_name, "domain": domain_name, "provider": domain_name, "recipient_domain": domain_name,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,38 +38,32 @@ class Request:
     count: int = 1
 
 
-def read_request(said: Any) -> Request:
+def read_request(fields: Any) -> Request:
     """A request from decoded JSON; raises ValueError naming the field that is wrong."""
-    if not isinstance(said, Mapping):
+    if not isinstance(fields, Mapping):
         raise ValueError("a request is a JSON object")  # noqa: TRY004 - bad input, not a bug: one error to catch
-    if not said.keys() <= _KNOWN:
-        unknown = ", ".join(sorted(str(name) for name in said.keys() - _KNOWN))
+    if not fields.keys() <= _KNOWN:
+        unknown = ", ".join(sorted(str(name) for name in fields.keys() - _KNOWN))
         raise ValueError(f"unknown field: {unknown}")
     values = {
-        name: canonical(name, _text(name, value)) for name, value in said.items() if name != "count" and value is not None
-    }
+        name: canonical(name, _text(name, value))
+        for name, value in fields.items() if name != "count" and value is not None
+    }  # fmt: skip
     if "customer" not in values:
         raise ValueError("customer: missing")
-    return Request(**values, count=_count(said.get("count", 1)))
+    return Request(**values, count=_count(fields.get("count", 1)))
 
 
 @lru_cache(maxsize=65_536)
 def canonical(name: str, value: str) -> str:
-    """A value of a dimension as the inventory writes it. Raises ValueError for what is no such thing."""
-    if name == "ip":
-        return _ip(value)
-    if name == "provider":
-        return provider_named(value) or provider_of_domain(value) or value.rstrip(".").lower()
-    if name in {"domain", "recipient_domain"}:
-        return value.rstrip(".").lower() if value.isascii() else domain_name(value)
-    return value
-
-
-def _ip(value: str) -> str:
+    """A value of a field in the form in which it is compared. Raises ValueError for what is no such thing."""
+    form = _CANONICAL.get(name)
+    if form is None:
+        return value
     try:
-        return address_name(value)
+        return form(value)
     except ValueError as error:
-        raise ValueError(f"ip: {error}") from None
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _text(name: str, value: Any) -> str:

@@ -11,6 +11,7 @@ from collectors.dimensions import Use, names
 from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import Silence, Transition
 from monitor.database.transitions import check_reason, new_id
+from monitor.inventory.names import canonical
 
 MATCHER_DIMENSIONS = (*names(Use.MATCHER), "rule", "severity", "incident")
 _NEWEST = Order((col(Silence.since), col(Silence.id)))
@@ -27,7 +28,8 @@ def silence(
         raise ValueError(f"cannot match on {', '.join(sorted(strange))}; known: {', '.join(MATCHER_DIMENSIONS)}")
     if until <= now:
         raise ValueError("until is in the past")
-    row = Silence(id=new_id("sil"), matchers=dict(matchers), actor=actor, reason=reason, since=now, until=until)
+    matchers = {name: canonical(name, value) for name, value in matchers.items()}
+    row = Silence(id=new_id("sil"), matchers=matchers, actor=actor, reason=reason, since=now, until=until)
     session.add(row)
     session.add(Transition(
         at=now, kind="silence", of=row.id, old="none", new="silent", why=reason, actor=actor,

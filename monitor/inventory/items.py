@@ -15,8 +15,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from collectors.contract import Purpose
+from monitor.gate.names import address_name
 from monitor.inventory.names import (
-    address_name,
     domain_name,
     host_name,
     mail_address,

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import idna
 
-MAX_RANGE = 4096
+from collectors.dimensions import BY_NAME, Form
+from collectors.providers import provider_named, provider_of_domain
+from monitor.gate import names as gate_names
+from monitor.gate.names import IpAddress, address_name, ip_address
 
-IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+MAX_RANGE = 4096
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
@@ -29,11 +32,6 @@ def slug(text: str) -> str:
     if not _SLUG.fullmatch(text):
         raise ValueError(f"'{text}' is no short name — write letters, digits, '.', '_' and '-', at most 64")
     return text
-
-
-def address_name(text: str) -> str:
-    """An IP address in canonical form; one IPv4 address has one name, also when mapped into IPv6."""
-    return str(_address(text))
 
 
 def addresses(text: str) -> Iterator[str]:
@@ -72,6 +70,35 @@ def domain_name(text: str) -> str:
     return name
 
 
+def canonical(dimension: str, value: str) -> str:
+    """A value of a dimension as facts, restrictions and decisions have it. Raises ValueError.
+
+    Domains in ASCII are not checked: what is compared with them may not be in the inventory.
+    """
+    row = BY_NAME.get(dimension)
+    return _CANONICAL[row.form](value) if row else value
+
+
+def _provider(value: str) -> str:
+    return provider_named(value) or provider_of_domain(value) or _domain(value)
+
+
+def _domain(value: str) -> str:
+    return gate_names.domain_name(value) if value.isascii() else domain_name(value)
+
+
+def _target(value: str) -> str:
+    try:
+        return address_name(value)
+    except ValueError:
+        return _domain(value)
+
+
+_CANONICAL: Mapping[Form, Callable[[str], str]] = {
+    Form.TEXT: str, Form.ADDRESS: address_name, Form.DOMAIN: _domain, Form.PROVIDER: _provider, Form.TARGET: _target,
+}  # fmt: skip
+
+
 def host_name(text: str) -> str:
     if not _HOST.fullmatch(text):
         raise ValueError(f"'{text}' is no host — write only its name or address; the port is a key apart")
@@ -93,33 +120,19 @@ def mail_address(text: str) -> str:
     return f"{local}@{domain_name(domain)}"
 
 
-def _address(text: str) -> IpAddress:
-    try:
-        address = ipaddress.ip_address(text.strip())
-    except ValueError:
-        raise ValueError(f"'{text}' is no IP address — write it such as 192.0.2.1 or 2001:db8::1") from None
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.scope_id is not None:
-            raise ValueError(f"'{text}' carries a zone of one machine — write it without '%…'")
-        address = address.ipv4_mapped or address
-    if address.is_multicast or address.is_unspecified:
-        raise ValueError(f"'{text}' cannot send: it is no address of one host")
-    return address
-
-
 def _bounds(text: str) -> tuple[IpAddress, IpAddress]:
     if "/" in text:
         try:
             network = ipaddress.ip_network(text.strip(), strict=False)
         except ValueError:
             raise ValueError(f"'{text}' is no network — write it such as 192.0.2.0/28") from None
-        first, last = _address(str(network[0])), _address(str(network[-1]))
+        first, last = ip_address(str(network[0])), ip_address(str(network[-1]))
         if str(first) != address_name(text.partition("/")[0]):
             raise ValueError(f"'{text}' begins inside its network — write {network}, or single addresses")
         return first, last
     start, dash, end = text.partition("-")
-    first = _address(start)
-    last = _address(end) if dash else first
+    first = ip_address(start)
+    last = ip_address(end) if dash else first
     if type(first) is not type(last) or int(first) > int(last):
         raise ValueError(f"'{text}' is no range — write the lower address first, both of one family")
     return first, last

@@ -13,13 +13,16 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from sqlmodel import Session, col, func, select
 
+from collectors import providers
 from monitor.access.keys import KeyRing
-from monitor.database.tables import ApiKey, SendingIp, Stream, Suspension, Transition
+from monitor.database.tables import ApiKey, MailboxProvider, SendingIp, Stream, Suspension, Transition
 from monitor.facts import Store
-from monitor.gate import Index, Restriction, build_index, canonical
+from monitor.gate import Effect, Index, Providers, Restriction, build_index
+from monitor.inventory.names import canonical
 from monitor.restrictions.suspensions import in_force
 
 EVERY_SECONDS = 0.25
@@ -54,25 +57,23 @@ class GateIndex:
             known = self._index
             version = session.exec(select(func.max(Transition.id))).one() or 0
             due = everything or now - self._compared_at >= COMPARED_EVERY
-            pools = _pools(session) if due else known.pools
-            kinds = _kinds(session) if due else known.kinds
+            inventory = _inventory(session) if due else _Inventory(known.pools, known.kinds, known.providers)
             changed = version != known.version or known.next_end <= now or not self.ready
-            if changed or (due and self._differs(session, pools, kinds)):
+            if changed or (due and self._differs(session, inventory)):
                 rows = in_force(session)
                 self._in_force = frozenset(row.id for row in rows)
-                self._index = build_index(
-                    filter(None, map(_restriction, rows)), version=version, built_at=now, pools=pools, kinds=kinds
-                )
+                restrictions = filter(None, (_restriction(row, inventory.providers) for row in rows))
+                self._index = build_index(restrictions, version=version, built_at=now, **inventory._asdict())
             else:
                 self._index = replace(known, built_at=now)
             if due:
                 self._compared_at = now
         return self._index
 
-    def _differs(self, session: Session, pools: Mapping[str, str], kinds: Mapping[tuple[str, str], str]) -> bool:
+    def _differs(self, session: Session, inventory: _Inventory) -> bool:
         in_force_now = session.exec(select(Suspension.id).where(col(Suspension.lifted_at).is_(None)))
         known = self._index
-        return pools != known.pools or kinds != known.kinds or frozenset(in_force_now) != self._in_force
+        return inventory != (known.pools, known.kinds, known.providers) or frozenset(in_force_now) != self._in_force
 
     def refresh_keys(self, store: Store) -> None:
         """Read the keys alone: somebody came with one that is not known (yet)."""
@@ -94,22 +95,43 @@ def follow(gate: GateIndex, store: Store, clock: Callable[[], datetime], stop: t
             failing = False
 
 
-def _pools(session: Session) -> dict[str, str]:
-    chosen = select(SendingIp.address, SendingIp.pool).where(col(SendingIp.pool).is_not(None))
-    return {address: pool for address, pool in session.exec(chosen) if pool}
+class _Inventory(NamedTuple):
+    """What of the inventory decisions need."""
+
+    pools: Mapping[str, str]  # address → pool
+    kinds: Mapping[tuple[str, str], str]  # (customer, stream) → kind
+    providers: Providers
 
 
-def _kinds(session: Session) -> dict[tuple[str, str], str]:
-    chosen = select(Stream.customer, Stream.name, Stream.kind)
-    return {(customer, name): kind for customer, name, kind in session.exec(chosen)}
+def _inventory(session: Session) -> _Inventory:
+    pools = select(SendingIp.address, SendingIp.pool).where(col(SendingIp.pool).is_not(None))
+    kinds = select(Stream.customer, Stream.name, Stream.kind)
+    return _Inventory(
+        {address: pool for address, pool in session.exec(pools) if pool},
+        {(customer, name): kind for customer, name, kind in session.exec(kinds)},
+        _providers(session),
+    )
 
 
-def _restriction(row: Suspension) -> Restriction | None:
+def _providers(session: Session) -> Providers:
+    """Those shipped, and the inventory's own: where both name a domain, the inventory is right."""
+    domains = dict(providers.recipient_domains())
+    for row in session.exec(select(MailboxProvider)):
+        domains.update(dict.fromkeys(row.domains, row.id.lower()))
+    # here a name with a dot stands for itself too, to the gate only for what is below it
+    domains = {name.removeprefix("."): provider for name, provider in domains.items() if name.startswith(".")} | domains
+    return Providers(domains, providers.other_names())
+
+
+def _restriction(row: Suspension, providers: Providers) -> Restriction | None:
     try:
+        scope = {name: canonical(name, value) for name, value in row.scope.items()}
+        if "provider" in scope:
+            scope["provider"] = providers.canonical(scope["provider"])
         return Restriction(
             id=row.id,
-            scope={name: canonical(name, value) for name, value in row.scope.items()},
-            effect=row.effect,
+            scope=scope,
+            effect=Effect(row.effect),
             text=row.text,
             rate_per_hour=row.rate_per_hour,
             rule=row.rule,

@@ -13,7 +13,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from monitor.gate import Request, Restriction, build_index, decide
+from collectors.providers import other_names, recipient_domains
+from monitor.gate import Providers, Request, Restriction, build_index, decide
 
 RESTRICTIONS = 10_000
 CALLS = 200_000
@@ -47,6 +48,7 @@ def run() -> dict[str, Any]:
         ),
         version=4711,
         built_at=NOW,
+        providers=Providers(recipient_domains(), other_names()),
         pools={f"192.0.2.{number}": f"pool-{number}" for number in range(256)},
     )
     requests = [

@@ -17,10 +17,10 @@ from monitor.api.problem import Problem, places, refusals
 from monitor.api.services import Services
 from monitor.config.yaml_file import ConfigErrors
 from monitor.database.paging import part
-from monitor.gate import canonical
 from monitor.inventory.difference import Difference, planned
 from monitor.inventory.file import load_inventory
 from monitor.inventory.items import KINDS, Inventory, Item
+from monitor.inventory.names import canonical
 from monitor.inventory.rows import apply_difference, read_inventory
 from monitor.inventory.wire import AnyItem, Applied
 

@@ -20,7 +20,7 @@ def snapshot(
     caller: Gates,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Every restriction in force, the pool of each IP and the kind of each stream.
+    """Every restriction in force, the pool of each IP, the kind of each stream and the domains of providers.
 
     Ask again with the ETag as If-None-Match: 304 while nothing changed. A key bound to a customer gets what
     can hold that customer back.
@@ -45,4 +45,5 @@ def _content(index: Index, customer: str | None) -> dict[str, Any]:
             for (owner, name), kind in sorted(index.kinds.items())
             if customer in {None, owner}
         ],
+        "providers": {"domains": dict(index.providers.domains), "names": dict(index.providers.names)},
     }

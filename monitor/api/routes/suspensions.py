@@ -12,9 +12,9 @@ from monitor.access.keys import Caller
 from monitor.api.given import LARGEST_RATE, Given, Listed, Name, Operates, Reads, Reasoned, Why
 from monitor.api.problem import Problem, refusals
 from monitor.config.quantities import When
-from monitor.gate import canonical
 from monitor.incidents import silences
 from monitor.incidents.wire import Silence
+from monitor.inventory.names import canonical
 from monitor.restrictions import suspensions
 from monitor.restrictions.wire import Suspension
 

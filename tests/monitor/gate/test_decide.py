@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.gate import DIMENSIONS, Request, Restriction, build_index, decide
+from monitor.gate import DIMENSIONS, Providers, Request, Restriction, build_index, decide
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+PROVIDERS = Providers({"gmail.com": "gmail", "orange.fr": "orange"}, {"google": "gmail"})
 ACME = Request(customer="acme", stream="news", ip="192.0.2.7", domain="example.com", recipient_domain="gmail.com")
 
 
@@ -19,7 +20,7 @@ def restriction(effect="hold", /, *, until=None, rate=None, **scope):
 
 
 def index(*restrictions, **given):
-    return build_index(restrictions, **({"version": 7, "built_at": NOW} | given))
+    return build_index(restrictions, **({"version": 7, "built_at": NOW, "providers": PROVIDERS} | given))
 
 
 def answer(request, *restrictions, now=NOW, **given):
@@ -109,15 +110,15 @@ def test_the_pool_of_an_ip_comes_from_the_inventory_unless_the_sender_names_one(
     assert answer(replace(ACME, pool="named"), restriction(pool="shared"), pools=pools).decision == "send"
 
 
-def test_a_brake_on_marketing_spares_a_transactional_stream_and_stops_an_unknown_one():
-    brake = restriction(customer="acme", kind="marketing")
+def test_a_restriction_on_marketing_spares_a_transactional_stream_and_stops_an_unknown_one():
+    marketing = restriction(customer="acme", kind="marketing")
     kinds = {("acme", "receipts"): "transactional"}
-    assert answer(replace(ACME, stream="receipts"), brake, kinds=kinds).decision == "send"
-    assert answer(replace(ACME, stream="new"), brake, kinds=kinds).decision == "hold"
-    assert answer(replace(ACME, stream=None), brake, kinds=kinds).decision == "hold"
+    assert answer(replace(ACME, stream="receipts"), marketing, kinds=kinds).decision == "send"
+    assert answer(replace(ACME, stream="new"), marketing, kinds=kinds).decision == "hold"
+    assert answer(replace(ACME, stream=None), marketing, kinds=kinds).decision == "hold"
 
 
-def test_a_request_without_provider_is_told_of_brakes_on_some_providers_but_not_stopped_by_them():
+def test_a_request_without_provider_gets_restrictions_on_some_providers_as_reasons_but_is_not_stopped_by_them():
     request = replace(ACME, recipient_domain=None)
     decision = answer(request, restriction(customer="acme", provider="gmail"), restriction(customer="bolt", provider="gmail"))
     assert decision.decision == "send"
@@ -133,6 +134,16 @@ def test_a_recipient_domain_of_no_known_provider_is_its_own_provider_and_one_of_
     assert answer(request, restriction(provider="other", customer="acme")).decision == "hold"
     assert answer(request, restriction(provider="gmail")).decision == "send"
     assert answer(ACME, restriction(provider="other")).decision == "send"
+
+
+def test_a_provider_is_recognised_by_any_of_its_names_and_a_domain_named_as_provider_is_one_of_the_others():
+    request = replace(ACME, recipient_domain=None)
+    for name in ("gmail", "google", "gmail.com"):
+        assert answer(replace(request, provider=name), restriction(provider="gmail")).decision == "hold"
+        assert answer(replace(request, provider=name), restriction(provider="other")).decision == "send"
+    for scope in ("small.example.net", "other"):
+        assert answer(replace(request, provider="small.example.net"), restriction(provider=scope)).decision == "hold"
+    assert answer(replace(request, provider="unknown"), restriction(provider="other")).decision == "send"
 
 
 def test_an_index_the_database_no_longer_confirms_says_so_and_still_decides():
