@@ -69,6 +69,7 @@ class Application:
         self._gate = GateIndex()
         critical = {each.name: chats[each.name] for each in receivers if "critical" in each.severities and not each.customers}
         self._database = DatabaseWatch(self.store, critical, clock)
+        self._watching: threading.Thread | None = None
         self._schedule = Schedule(self.store, clock, owner)
         self._collecting = Collecting(
             _collectors(config), intervals, Runner(self.store, self.take, clock), self._context
@@ -109,13 +110,13 @@ class Application:
                 run_now = partial(self._schedule.run_now, job_of(name))
                 watching = Watching(collector, partial(self._context, name), run_now)
                 self._schedule.loop(f"watch:{name}", watching.run)
-        self._schedule.loop("database", self._database.run)
         self._schedule.loop("judge", self._judging.run)
         self._schedule.loop("notify", self._outbox.run)
 
     def start(self) -> None:
         """Start the threads that collect, judge and notify."""
         self.declare()
+        self._watch_database()
         self._schedule.start()
 
     def turn(self) -> None:
@@ -134,10 +135,18 @@ class Application:
 
     def serve(self, stop: threading.Event, *, on_ready: Callable[[], None] | None = None) -> None:
         """Answer HTTP in this thread until `stop`. Raises AddressError when the address cannot be had."""
+        self._watch_database()
         api = self.config.api
-        services = Services(self.store, self._gate, self.clock, self.take, api, self.intervals, self.mail.read)
-        pages = build_pages(Console(self.store, self.clock, self.rules, self.intervals))
+        services = Services(self.store, self._gate, self.clock, self.take, api, self.intervals, self.mail.read,
+                            lambda: self._database.fault)
+        pages = build_pages(Console(self.store, self.clock, self.rules, self.intervals, lambda: self._database.fault))
         serve(build_app(services, pages), api.host, api.port, stop, on_ready=on_ready)
+
+    def _watch_database(self) -> None:
+        """Once per process, whichever part of it runs."""
+        if self._watching is None:
+            self._watching = threading.Thread(target=self._database.run, args=(self._schedule.stop_event,), daemon=True)
+            self._watching.start()
 
     def close(self) -> None:
         self._schedule.stop_event.set()

@@ -19,6 +19,8 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 
+from monitor.database.faults import sentence
+
 MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger(__name__)
 
@@ -98,8 +100,9 @@ async def _not_storable(request: Request, error: Exception) -> Response:
 
 
 async def _database_away(request: Request, error: Exception) -> Response:
-    _log.error("%s %s: the database: %s", request.method, request.url.path, getattr(error, "orig", error))
-    return _answer(503, "the database does not answer", headers={"Retry-After": "5"})
+    what = sentence(error)
+    _log.error("%s %s: %s", request.method, request.url.path, what)
+    return _answer(503, what, headers={"Retry-After": "5"})
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -15,12 +15,16 @@ from monitor.restrictions.follow import GateIndex
 ReadMail = Callable[[bytes, str, str, datetime], tuple[Report, Batch]]
 
 
+def _none() -> None:
+    """Nothing is known to be wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """`take` stores batches and has them judged; `collectors` says how often each enabled one runs.
 
     `read_mail` (mail, source, where in it, received at) says what a mail is and the facts in it; raises LookupError
-    for a source nobody knows.
+    for a source nobody knows. `database_fault` is why the database cannot be written now.
     """
 
     store: Store
@@ -30,3 +34,4 @@ class Services:
     settings: Api = field(default_factory=Api)
     collectors: Mapping[str, timedelta] = field(default_factory=dict)
     read_mail: ReadMail | None = None
+    database_fault: Callable[[], str | None] = _none

@@ -24,20 +24,28 @@ from monitor.facts import Store
 from monitor.rules.model import AnyRule
 
 
+def _none() -> None:
+    """Nothing is known to be wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Console:
-    """What the pages are made from. `collectors` says how often each enabled one runs."""
+    """What the pages are made from. `collectors` says how often each enabled one runs.
+
+    `database_fault` is why the database cannot be written now: every page says so at its top.
+    """
 
     store: Store
     now: Callable[[], datetime]
     rules: Iterable[AnyRule] = ()
     collectors: Mapping[str, timedelta] | None = None
+    database_fault: Callable[[], str | None] = _none
 
 
 class Renderer:
     """A template's name, the time and what to show → the page."""
 
-    def __init__(self) -> None:
+    def __init__(self, database_fault: Callable[[], str | None] = _none) -> None:
         css = resources.files("monitor.console").joinpath("console.css").read_text("utf-8")
         digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
         self._headers = {
@@ -54,6 +62,7 @@ class Renderer:
             trim_blocks=True, lstrip_blocks=True, finalize=_seen,
         )
         self._templates.filters.update(filters.FILTERS)
+        self._templates.globals["database_fault"] = database_fault
         self._templates.globals["css"] = Markup(css)  # noqa: S704 - our own file, nothing from outside
 
     def __call__(self, template: str, now: datetime, **shown: Any) -> HTMLResponse:

@@ -12,6 +12,7 @@ from sqlmodel import Session, col, func, select
 
 from monitor.api.given import Given
 from monitor.api.problem import Problem
+from monitor.database.faults import sentence
 from monitor.database.tables import Incident, Outbox, Run
 from monitor.facts.runs import last_runs
 
@@ -28,14 +29,16 @@ async def alive() -> dict[str, str]:
 
 @router.get("/readyz")
 def ready(services: Given) -> dict[str, str]:
-    """The database answers and the gate is up to date; 503 otherwise. The gate decides all the same."""
+    """The database answers and can be written, the gate is up to date; 503 otherwise. The gate decides all the same."""
     if not services.gate.ready:
         raise Problem(503, "the restrictions in force were not read yet")
     try:
         with services.store.reading_session() as session:
             session.exec(select(1))
-    except (SQLAlchemyError, OSError):
-        raise Problem(503, "the database does not answer") from None
+    except (SQLAlchemyError, OSError) as error:
+        raise Problem(503, sentence(error)) from None
+    if (fault := services.database_fault()) is not None:
+        raise Problem(503, fault)
     if (services.now() - services.gate.index.built_at).total_seconds() > _FRESH_SECONDS:
         raise Problem(503, "the gate does not keep up with the database")
     return {"status": "ready", "gate_version": str(services.gate.index.version)}

@@ -19,7 +19,7 @@ def build_pages(console: Console) -> APIRouter:
     """The routes; who may see them is decided by whoever includes them."""
     router = APIRouter(default_response_class=HTMLResponse)
     rules = {rule.id: rule for rule in console.rules}
-    render = Renderer()
+    render = Renderer(console.database_fault)
 
     @router.get("/")
     def first() -> HTMLResponse:

@@ -236,3 +236,14 @@ def test_a_browser_shows_the_page_without_complaint(vigie, tmp_path):
     )
     assert shot.stat().st_size > 50_000
     assert "Content Security Policy" not in done.stderr
+
+
+def test_a_database_that_cannot_be_written_is_said_on_every_page_and_by_readyz(store):
+    fault = "the database cannot be written: disk is full"
+    pages = build_pages(Console(store, lambda: NOW, RULES, EVERY, lambda: fault))
+    with running(store, pages=pages, fault=fault) as started:
+        anybody = started.client()
+        assert all(fault in anybody.get(path).text for path in ("/", "/incidents", "/runs", "/fbl", "/abuse"))
+        ready = anybody.get("/readyz")
+        assert (ready.status_code, ready.json()["detail"]) == (503, fault)
+        assert anybody.get("/healthz").status_code == 200

@@ -10,7 +10,7 @@ from monitor.intake.consequences import open_store
 from monitor.jobs.judge_loop import JudgeLoop
 from monitor.jobs.schedule import LEASE
 from tests.monitor.conftest import T, batch, counted
-from tests.servers.service import eventually
+from tests.waiting import eventually
 
 HOUR = timedelta(hours=1)
 

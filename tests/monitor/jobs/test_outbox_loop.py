@@ -8,7 +8,7 @@ from sqlmodel import select
 from monitor.database.tables import Outbox
 from monitor.jobs.outbox_loop import OutboxLoop
 from monitor.notify.worker import Worker
-from tests.servers.service import eventually
+from tests.waiting import eventually
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
