@@ -39,7 +39,7 @@ _REPLY_IN_GLUE = re.compile(
 )
 _STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 _CONTINUED = re.compile(r" [45][0-57][0-9]-(?:[45]\.[0-7]\.[0-9]{1,3} )?")
-_PEER = re.compile(r"host \S{1,255} ?\[[0-9a-f.:]{2,45}\]")
+_PEER = re.compile(r"host ([^\s\[]{1,255}) ?\[[0-9a-f.:]{2,45}\]")
 # The step of the SMTP dialogue that was refused, as Postfix, Exim, sendmail, qmail and others name it.
 _DIALOGUE = re.compile(r">>> ?(?:mail|helo|ehlo|lhlo|auth)\b(?:(?!>>>).){0,400}?<<< ?[45][0-9][0-9]")
 _STEP = r"\b(?:after|in (?:reply|response) to|following|during|response to) (?:the )?(?:pipelined )?"
@@ -91,8 +91,9 @@ def judge(
     """Judge one refusal; `remote` is the host that refused, where the caller knows it."""
     answer = " ".join(text[:TEXT_LIMIT].split())
     status, reply_code = read_codes(status, reply_code, answer)
-    provider = provider or table().provider_at(remote)
-    words = _without_peer(answer.lower())
+    words = answer.lower()
+    provider = provider or table().provider_at(remote or _peer(words))
+    words = _without_peer(words)
     known = Known(status, reply_code, provider, Belief.NONE if _refused_early(words) else Belief.ALL)
     row, hard = _row(plain(words), known)
     return Judgement(
@@ -108,6 +109,12 @@ def judge(
         scope=_scope(row, words),
         pattern=row.id,
     )
+
+
+def _peer(words: str) -> str | None:
+    """The name of the server that answered, where Postfix, Exim and others print it before the answer."""
+    hit = _PEER.search(words) if "host " in words else None
+    return hit[1] if hit else None
 
 
 def _without_peer(answer: str) -> str:

@@ -220,3 +220,51 @@ def test_a_refusal_is_judged_as_an_administrator_would(text, category, hard, sta
     assert (judgement.category, judgement.hard) == (category, hard)
     if status is not None:
         assert judgement.status == judgement.judged_status == status
+
+
+def test_the_provider_is_known_from_the_host_named_before_the_answer() -> None:
+    text = "host mfsmax.docomo.ne.jp[192.0.2.1] said: 550 Unknown user u@docomo.ne.jp (in reply to end of DATA command)"
+    assert judge(None, None, text).category == "user_blocked"
+    assert not judge(None, None, text).hard
+
+
+REASONS_FOR_A_LIVE_RECIPIENT = [
+    "Access denied", "Blocked", "Virus detected", "Message rejected", "Over quota", "Account suspended",
+    "Try again later", "Service unavailable", "Relay access denied", "Sender not allowed", "Your IP is blacklisted",
+    "DMARC policy", "Too many recipients", "Malformed DNS server reply", "this list is for members only",
+    "Internal recipients only", "TLS required", "Recipient refused your message", "HELO mismatch", "no reverse DNS",
+    "Domain of sender does not exist", "invalid sender", "unknown sender", "Unknown client", "Message too large",
+    "Illegal attachment", "Rejected by user's filter settings", "mail loop", "Temporary lookup failure",
+    "Recipient limit exceeded", "null sender not allowed", "recipient not in your allowed list",
+    "user not allowed to receive from unknown domains", "Server configuration problem", "Delivery not allowed",
+]
+
+
+@pytest.mark.parametrize("status", ["5.7.1", "5.1.1", "5.1.0", "5.7.0", None])
+@pytest.mark.parametrize("reason", REASONS_FOR_A_LIVE_RECIPIENT)
+def test_a_refused_recipient_address_is_judged_by_the_reason_behind_it(reason: str, status: str | None) -> None:
+    answer = f"550 {status or ''} <u@example.net>: Recipient address rejected: {reason}"
+    assert not judge(status, None, answer).hard
+
+
+@pytest.mark.parametrize("status", ["5.1.7", "5.1.8"])
+@pytest.mark.parametrize("text", ["user unknown", "550 no such user here", "550 Host unknown", "domain does not exist"])
+def test_a_status_about_the_sender_never_counts_the_recipient_as_gone(status: str, text: str) -> None:
+    judgement = judge(status, None, text)
+    assert not judgement.hard
+    assert judgement.category == "policy"
+
+
+@pytest.mark.parametrize("step", ["MAIL FROM command", "EHLO command", "HELO command"])
+def test_what_is_refused_before_a_recipient_is_named_is_about_the_sender(step: str) -> None:
+    text = f"host mx.example.net[192.0.2.1] said: 550 5.1.1 user unknown, no such domain (in reply to {step})"
+    assert not judge(None, None, text).hard
+    dialogue = f">>> {step.removesuffix(' command')}:<news@acme.example.com> <<< 550 5.1.1 user unknown"
+    assert not judge(None, None, dialogue).hard
+
+
+@pytest.mark.parametrize("status", ["5.3.0", "5.6.0", "5.7.1"])
+def test_a_status_about_systems_messages_or_policy_needs_plain_words_to_count_a_recipient_as_gone(status: str) -> None:
+    assert not judge(status, None, "550 invalid address").hard
+    assert not judge(status, None, "550 mailbox not available").hard
+    assert judge(status, None, "550 no such user here").hard
