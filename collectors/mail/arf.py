@@ -8,15 +8,18 @@ sends multipart/mixed with base64, others text/plain. The stated fields may be m
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from collectors.mail import fields, ip, original, prose_failure, sources
+from collectors.mail import fields, ip, original, prose_failure, sources, times
 from collectors.mail.mime import Part
 from collectors.mail.report import Feedback, Kind, Report
 
 _JMRP_SUBJECT = re.compile(r"complaint about message from\s+(\S.*)", re.IGNORECASE | re.DOTALL)
+_MOST_REPORTS = 200  # in one mail
 _STATED = ("original-envelope-id", "dkim-domain", "removal-recipient", "cfbl-feedback-id")
 
 Stated = dict[str, list[str]]  # lower-case name → values of the report part, in order
@@ -25,16 +28,25 @@ Stated = dict[str, list[str]]  # lower-case name → values of the report part, 
 def read(mail: Part) -> Report | None:
     """The report if the mail is one; None otherwise."""
     parts = mail.parts
-    for at, part in enumerate(parts):
-        if part.type == "message/feedback-report":
-            return _report(mail, part, _reported(parts, at))
-        if part is not mail and _looks_like_report(part):
-            return _report(mail, part, _reported(parts, at))
+    typed = [at for at, part in enumerate(parts) if part.type == "message/feedback-report"]
+    untyped = (at for at, part in enumerate(parts) if part is not mail and _looks_like_report(part))
+    for at in typed[:1] or untyped:
+        if report := _report(mail, parts[at], _reported(parts, at)):
+            return dataclasses.replace(report, others=tuple(_others(mail, parts, typed[1:])))
+        break
     reported = mail if "x-hmxmroriginalrecipient" in mail.fields else mail.attached
     subject = _JMRP_SUBJECT.search(mail.get("subject"))
     if reported and (subject or "x-hmxmroriginalrecipient" in reported.fields):
         return _jmrp(reported, subject[1] if subject else "")
     return prose_failure.read(mail)
+
+
+def _others(mail: Part, parts: tuple[Part, ...], places: list[int]) -> Iterator[Report]:
+    """Further report parts in the same mail (RFC 5965 allows one; some batch them), each with an identity of its own."""
+    for at in places[:_MOST_REPORTS]:
+        if report := _report(mail, parts[at], _reported(parts, at)):
+            content = parts[at].content() + ((report.feedback and report.feedback.message_id) or "").encode()
+            yield dataclasses.replace(report, identity=hashlib.sha256(content).hexdigest())
 
 
 def _looks_like_report(part: Part) -> bool:
@@ -110,7 +122,7 @@ def _feedback(mail: Part, stated: Stated, reported: Part | None) -> Feedback:
         source_ip=source_ip,
         original_mail_from=fields.address(_first(stated, "original-mail-from")) or None,
         original_rcpt_to=recipients,
-        arrival_at=fields.moment(_first(stated, "arrival-date", "received-date")),
+        arrival_at=times.moment(_first(stated, "arrival-date", "received-date")),
         reported_domain=tuple(filter(None, map(_bare, stated["reported-domain"]))),
         reported_uri=tuple(filter(None, (uri.strip("<> ") for uri in stated["reported-uri"]))),
         message_id=original.message_id(reported) or _first(stated, "original-message-id") or None,

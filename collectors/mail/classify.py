@@ -1,15 +1,16 @@
 """What is this mail? One answer for any bytes, by content rather than by header.
 
 The order matters: what has a part of its own (feedback report, delivery status) is recognised before what is
-guessed from words. A mail that is nothing itself may carry a report that somebody forwarded. Never raises:
+guessed from words. A mail that is nothing itself may carry reports that somebody forwarded, each in a mail of its
+own; several reports stand side by side. Never raises:
 what cannot be understood is `unreadable` and says why, so that it can be parked instead of being lost or
 tried for ever.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+import dataclasses
+from collections.abc import Callable, Iterator
 
 from collectors.mail import arf, automatic, bounce, document, dsn, mime, original, ses, xarf
 from collectors.mail.archive import UnreadableError
@@ -33,6 +34,7 @@ _GUESSERS = (bounce.nameless, automatic.replied)  # tried when nothing was recog
 _FORWARDED = frozenset({
     Kind.ARF, Kind.DSN, Kind.BOUNCE, Kind.DMARC_AGGREGATE, Kind.DMARC_FAILURE, Kind.TLS_REPORT, Kind.XARF,
 })
+_DOCUMENTS = frozenset({Kind.DMARC_AGGREGATE, Kind.TLS_REPORT})  # further ones may stand beside them
 _MOST_FORWARDS = 2
 _SAME_EVERYWHERE = ("message-id", "date", "from")
 
@@ -59,21 +61,32 @@ def _parse(raw: bytes, limits: Limits) -> Report:
     if not mail.fields:
         return Report(Kind.UNREADABLE, digest(raw), "neither a mail nor a report")
     report = _recognised(mail, 0) or next(filter(None, (guess(mail) for guess in _GUESSERS)), Report(Kind.OTHER))
-    return replace(
-        report, identity=report.identity or identity(mail), report_headers=original.report_headers(mail)
+    headers = original.report_headers(mail)
+    first, *others = (
+        dataclasses.replace(each, identity=each.identity or identity(mail), report_headers=headers, others=())
+        for each in report.all
     )
+    return dataclasses.replace(first, others=tuple(others))
 
 
 def _recognised(mail: Part, forwards: int) -> Report | None:
-    for reader in _READERS:
-        if report := reader(mail):
-            return report
+    """What a mail states, with the reports of mails forwarded in it; what a report is about is not entered."""
+    report = next(filter(None, (reader(mail) for reader in _READERS)), None)
+    if report is not None and report.kind not in _DOCUMENTS:
+        return report
+    reports = list(report.all) if report else []
     if forwards < _MOST_FORWARDS:
-        for part in mail.parts:
-            inner = _recognised(part.children[0], forwards + 1) if part.is_mail and part.children else None
-            if inner and inner.kind in _FORWARDED:
-                return inner
-    return None
+        reports += _forwarded(mail, forwards + 1)
+    return document.together(reports)
+
+
+def _forwarded(mail: Part, forwards: int) -> Iterator[Report]:
+    for part in mail.parts:
+        inner = part.children[0] if part.is_mail and part.children else None
+        report = _recognised(inner, forwards) if inner else None
+        if inner and report and report.kind in _FORWARDED:
+            for each in report.all:
+                yield dataclasses.replace(each, identity=each.identity or identity(inner), others=())
 
 
 def identity(mail: Part) -> str:

@@ -9,10 +9,9 @@ lie.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
-from collectors.mail import fields, ip, safe_xml
+from collectors.mail import counts, ip, safe_xml, times
 from collectors.mail.archive import UnreadableError
 from collectors.mail.report import Aggregate, SourceRow
 
@@ -39,31 +38,32 @@ def read(data: bytes) -> Aggregate:
         if "</feedback" not in text:
             raise UnreadableError("cut off before its end") from None
     tree = safe_xml.repaired(text, _KNOWN)
-    return _aggregate((one for one in tree.iter() if one.tag in _READ), repaired=True)
+    return _aggregate((element for element in tree.iter() if element.tag in _READ), repaired=True)
 
 
 def _aggregate(elements: Iterable[Element], *, repaired: bool = False) -> Aggregate:
-    found: dict[str, dict[str, str]] = {}
+    stated: dict[str, dict[str, str]] = {}
     rows: list[SourceRow] = []
+    uncounted: list[str] = []
     for element in elements:
         name = safe_xml.local(element.tag)
         if name == "record":
-            rows.append(_row(element))
+            rows.append(_row(element, uncounted))
             if len(rows) > _MOST_ROWS:
                 raise UnreadableError("more records than the bound")
-        elif name not in found:
-            found[name] = _texts(element)
-    if "report_metadata" not in found and "policy_published" not in found:
+        elif name not in stated:
+            stated[name] = _texts(element)
+    if "report_metadata" not in stated and "policy_published" not in stated:
         raise UnreadableError("no DMARC report")
-    about, policy = found.get("report_metadata", {}), found.get("policy_published", {})
+    about, policy = stated.get("report_metadata", {}), stated.get("policy_published", {})
     messages = sum(row.count for row in rows)
     passed = sum(row.count for row in rows if row.aligned)
     return Aggregate(
         org=about.get("org_name") or None,
         id=about.get("report_id") or None,
         domain=policy.get("domain", "").lower().rstrip(".") or None,
-        begin=_moment(about.get("begin", "")),
-        end=_moment(about.get("end", "")),
+        begin=times.moment(about.get("begin", "")),
+        end=times.moment(about.get("end", "")),
         records=len(rows),
         messages=messages,
         passed=passed,
@@ -71,32 +71,35 @@ def _aggregate(elements: Iterable[Element], *, repaired: bool = False) -> Aggreg
         rows=tuple(rows),
         published={name: policy[name] for name in _POLICY if policy.get(name)},
         repaired=repaired,
+        uncounted=tuple(uncounted),
     )
 
 
 def _texts(element: Element) -> dict[str, str]:
     """Local name → text of everything below; the first of a name counts."""
-    found: dict[str, str] = {}
-    for one in element.iter():
-        found.setdefault(safe_xml.local(one.tag), (one.text or "").strip())
-    return found
+    texts: dict[str, str] = {}
+    for below in element.iter():
+        texts.setdefault(safe_xml.local(below.tag), (below.text or "").strip())
+    return texts
 
 
-def _row(record: Element) -> SourceRow:
-    below = {safe_xml.local(one.tag): one for one in record}
+def _row(record: Element, uncounted: list[str]) -> SourceRow:
+    below = {safe_xml.local(element.tag): element for element in record}
     row, identifiers = below.get("row"), below.get("identifiers")
-    said = _texts(row) if row is not None else {}
+    stated = _texts(row) if row is not None else {}
     names = _texts(identifiers) if identifiers is not None else {}
-    count = said.get("count", "")
+    count = counts.count(stated.get("count", ""))
+    if count is None:
+        uncounted.append(stated.get("count", "")[:40])
     return SourceRow(
-        source_ip=ip.read(said.get("source_ip", "")) or said.get("source_ip", ""),
-        count=int(count) if count.isdecimal() and len(count) < 13 else 0,
-        disposition=said.get("disposition", "").lower(),
-        dkim=said.get("dkim", "").lower(),
-        spf=said.get("spf", "").lower(),
+        source_ip=ip.read(stated.get("source_ip", "")) or stated.get("source_ip", ""),
+        count=count or 0,
+        disposition=stated.get("disposition", "").lower(),
+        dkim=stated.get("dkim", "").lower(),
+        spf=stated.get("spf", "").lower(),
         header_from=names.get("header_from", "").lower(),
         envelope_from=names.get("envelope_from", "").lower(),
-        reasons=_reasons(row) if "reason" in said else (),
+        reasons=_reasons(row) if "reason" in stated else (),
     )
 
 
@@ -104,11 +107,5 @@ def _reasons(row: Element | None) -> tuple[str, ...]:
     """Why the receiver did not do what the policy asks (forwarded, mailing_list, local_policy …)."""
     if row is None:
         return ()
-    kinds = (_texts(one).get("type", "") for one in row.iter() if safe_xml.local(one.tag) == "reason")
+    kinds = (_texts(reason).get("type", "") for reason in row.iter() if safe_xml.local(reason.tag) == "reason")
     return tuple(kind.lower() for kind in kinds if kind)[:10]
-
-
-def _moment(said: str) -> datetime | None:
-    if said.isdecimal() and len(said) < 12:
-        return datetime.fromtimestamp(int(said), UTC)
-    return fields.moment(said)

@@ -12,10 +12,6 @@ import binascii
 import codecs
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-
-from collectors.instants import checked
 
 Fields = dict[str, list[str]]  # lower-case name → raw values (each character an octet), topmost first
 
@@ -183,14 +179,3 @@ def addresses(value: str, most: int = 50) -> list[str]:
     """Addresses of a field of many, in order."""
     matches = (match[0] for match, _ in zip(_ADDRESS.finditer(value), range(most), strict=False))
     return [match for match in matches if len(match) <= _LONGEST_ADDRESS]
-
-
-def moment(value: str) -> datetime | None:
-    """A date of RFC 5322 or ISO 8601 as aware UTC; None when it is no date, or none that is believed."""
-    if not value:
-        return None
-    try:
-        at = datetime.fromisoformat(value) if value[:4].isdigit() else parsedate_to_datetime(value)
-        return checked(at.replace(tzinfo=UTC) if at.tzinfo is None else at)
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None

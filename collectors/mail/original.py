@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
-from collectors.mail import fields, ip
+from collectors.mail import fields, ip, times
 from collectors.mail.mime import Headers, Part
 from collectors.mail.report import Inferred
 
@@ -117,4 +117,4 @@ def _recipients(part: Part) -> tuple[str, ...]:
 
 def _arrival(part: Part) -> datetime | None:
     hops = part.all("received")
-    return fields.moment(hops[0].rpartition(";")[2].strip()) if hops else None
+    return times.moment(hops[0].rpartition(";")[2].strip()) if hops else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from collectors.mail import fields, ip, mime, original, sources
+from collectors.mail import ip, mime, original, sources, times
 from collectors.mail.mime import Part
 from collectors.mail.report import Feedback, Kind, Report
 
@@ -50,7 +50,7 @@ def read(mail: Part) -> Report | None:
         feedback=Feedback(
             type="auth-failure",
             source_ip=source_ip or None,
-            arrival_at=fields.moment(_first(stated, _AT)),
+            arrival_at=times.moment(_first(stated, _AT)),
             reported_domain=(domain,) if domain else (),
             message_id=original.message_id(reported),
             redacted=bool(source_ip) and ip.read(source_ip) is None,

@@ -156,6 +156,7 @@ class Aggregate:
     policies: tuple[TlsPolicy, ...] = ()
     published: Mapping[str, str] = field(default_factory=dict)  # the DMARC policy the receiver found
     repaired: bool = False  # the XML was broken and read as far as it went
+    uncounted: tuple[str, ...] = ()  # counts that cannot be read, as stated; in the sums they are left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,48 +173,65 @@ class Report:
     # of the reported or returned mail, and of the report mail itself
     original_headers: Mapping[str, str] = field(default_factory=dict)
     report_headers: Mapping[str, str] = field(default_factory=dict)
+    others: tuple[Report, ...] = ()  # further reports in the same mail or archive; those may be unreadable
+
+    @property
+    def all(self) -> tuple[Report, ...]:
+        """The report itself and the others that came with it."""
+        return (self, *self.others)
 
     def to_json(self) -> dict[str, Any]:
-        """The row of the contract, without `file`."""
-        row: dict[str, Any] = {"kind": str(self.kind), "error": self.error}
-        if self.feedback is not None:
-            row["feedback"] = _feedback(self.feedback)
-        if self.recipients:
-            row["recipients"] = [_recipient(one) for one in self.recipients]
+        """The row of the contract, without `file`. Several reports are listed in `reports`, this one first."""
+        row = _blocks(self)
+        wrong = [report.error for report in self.all if report.error]
+        if self.others and wrong:
+            row["error"] = f"{len(wrong)} of {len(self.all)} reports: {wrong[0]}"
         if self.report is not None:
             row["report"] = _aggregate(self.report)
         if self.remarks:
             row["remarks"] = list(self.remarks)
+        if self.others:
+            aggregates = [_aggregate(report.report) if report.report else {} for report in self.all]
+            row["reports"] = [_blocks(report) | numbers for report, numbers in zip(self.all, aggregates, strict=True)]
         return row
+
+
+def _blocks(report: Report) -> dict[str, Any]:
+    row: dict[str, Any] = {"kind": str(report.kind), "error": report.error}
+    if report.feedback is not None:
+        row["feedback"] = _feedback(report.feedback)
+    if report.recipients:
+        row["recipients"] = [_recipient(recipient) for recipient in report.recipients]
+    return row
 
 
 def _time(at: datetime | None) -> str | None:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ") if at else None
 
 
-def _feedback(said: Feedback) -> dict[str, Any]:
+def _feedback(feedback: Feedback) -> dict[str, Any]:
     inferred = {
-        "source_ip": said.inferred.source_ip,
-        "original_mail_from": said.inferred.original_mail_from,
-        "original_rcpt_to": list(said.inferred.original_rcpt_to),
-        "arrival_at": _time(said.inferred.arrival_at),
+        "source_ip": feedback.inferred.source_ip,
+        "original_mail_from": feedback.inferred.original_mail_from,
+        "original_rcpt_to": list(feedback.inferred.original_rcpt_to),
+        "arrival_at": _time(feedback.inferred.arrival_at),
     }
     return {
-        "type": said.type,
-        "user_agent": said.user_agent,
-        "version": said.version,
-        "source_ip": said.source_ip,
-        "original_mail_from": said.original_mail_from,
-        "original_rcpt_to": list(said.original_rcpt_to),
-        "arrival_at": _time(said.arrival_at),
-        "reported_domain": list(said.reported_domain),
-        "reported_uri": list(said.reported_uri),
-        "message_id": said.message_id,
-        "redacted": said.redacted,
-        "provider": said.provider,
-        "incidents": said.incidents,
-        "auth_failure": said.auth_failure,
-        "feedback_id": said.feedback_id,
+        "type": feedback.type,
+        "user_agent": feedback.user_agent,
+        "version": feedback.version,
+        "source_ip": feedback.source_ip,
+        "original_mail_from": feedback.original_mail_from,
+        "original_rcpt_to": list(feedback.original_rcpt_to),
+        "arrival_at": _time(feedback.arrival_at),
+        "reported_domain": list(feedback.reported_domain),
+        "reported_uri": list(feedback.reported_uri),
+        "message_id": feedback.message_id,
+        "redacted": feedback.redacted,
+        "provider": feedback.provider,
+        "incidents": feedback.incidents,
+        "auth_failure": feedback.auth_failure,
+        "feedback_id": feedback.feedback_id,
         "inferred": {name: value for name, value in inferred.items() if value},
     }
 
@@ -242,4 +260,5 @@ def _aggregate(report: Aggregate) -> dict[str, Any]:
         "messages": report.messages,
         "pass": report.passed,
         "fail": report.failed,
+        **({"uncounted": len(report.uncounted)} if report.uncounted else {}),
     }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from collectors.mail import fields, ip, mime, original
+from collectors.mail import fields, ip, mime, original, times
 from collectors.mail.json_object import Object, inside, listed, text
 from collectors.mail.mime import Part
 from collectors.mail.report import Feedback, Kind, Report
@@ -21,23 +21,23 @@ _MOST_YAML = 65_536
 _NAME = re.compile(r"\.[a-z]{2,}|://", re.IGNORECASE)  # a domain or URL: the other sources X-ARF knows
 
 
-def is_one(said: Object) -> bool:
+def is_report(stated: Object) -> bool:
     """Whether a JSON object is an X-ARF report of any version."""
-    return "xarf_version" in said or ("Version" in said and "Report" in said and "ReporterInfo" in said)
+    return "xarf_version" in stated or ("Version" in stated and "Report" in stated and "ReporterInfo" in stated)
 
 
-def read(said: Object) -> Report:
+def read(stated: Object) -> Report:
     """The report in a JSON object."""
-    about = inside(said, "Report") or said
+    about = inside(stated, "Report") or stated
     about = {**inside(about, "AdditionalInfo"), **about}
-    reporter = inside(said, "ReporterInfo") or inside(said, "reporter")
+    reporter = inside(stated, "ReporterInfo") or inside(stated, "reporter")
     return _report(
         kind=text(about, "ReportType", "type"),
         source=text(about, "SourceIp", "source_identifier") or text(inside(about, "Source"), "IP", "Ip"),
         mail_from=text(about, "SmtpMailFromAddress", "SMTPFrom", "smtp_from"),
         rcpt_to=text(about, "SmtpRcptToAddress", "SMTPTo", "smtp_to"),
         at=text(about, "Date", "timestamp"),
-        version=text(said, "Version", "xarf_version"),
+        version=text(stated, "Version", "xarf_version"),
         agent=text(reporter, "ReporterOrg", "org"),
         reported=_sample(about),
     )
@@ -57,15 +57,15 @@ def in_mail(mail: Part) -> Report | None:
     return Report(Kind.XARF, error="marked as X-ARF, but no report inside") if marked else None
 
 
-def _v0(said: Object, reported: Part | None) -> Report:
+def _v0(stated: Object, reported: Part | None) -> Report:
     return _report(
-        kind=text(said, "Report-Type", "Category"),
-        source=text(said, "Source"),
+        kind=text(stated, "Report-Type", "Category"),
+        source=text(stated, "Source"),
         mail_from="",
         rcpt_to="",
-        at=text(said, "Date"),
-        version=text(said, "Version") or "0.1",
-        agent=text(said, "User-Agent", "Reported-From"),
+        at=text(stated, "Date"),
+        version=text(stated, "Version") or "0.1",
+        agent=text(stated, "User-Agent", "Reported-From"),
         reported=reported,
     )
 
@@ -83,7 +83,7 @@ def _report(*, reported: Part | None, **stated: str) -> Report:
             reported_domain=(source,) if source and source_ip is None else (),
             original_mail_from=fields.address(stated["mail_from"]) or None,
             original_rcpt_to=tuple(filter(None, (fields.address(stated["rcpt_to"]),))),
-            arrival_at=fields.moment(stated["at"]),
+            arrival_at=times.moment(stated["at"]),
             message_id=original.message_id(reported),
             redacted=source_ip is not None and ip.read(source_ip) is None,
             feedback_id=original.feedback_id(reported),
@@ -98,19 +98,19 @@ def _yaml(words: str) -> Mapping[str, str]:
     start = words.find("---\n") + 4 if "---\n" in words else 0
     body = words[start:].partition("\n...")[0]
     pairs = (line.partition(":") for line in body.split("\n") if line[:1].isalpha())
-    found: dict[str, str] = {}
+    stated: dict[str, str] = {}
     for name, _, value in pairs:
-        found.setdefault(name.strip(), value.strip().strip("\"'"))
-    return found
+        stated.setdefault(name.strip(), value.strip().strip("\"'"))
+    return stated
 
 
 def _sample(about: Object) -> Part | None:
     """The reported mail among the evidence."""
     for where, body in (("Samples", "Payload"), ("Attachment", "Data"), ("evidence", "payload")):
-        for one in listed(about, where, 20):
-            kind, coded = text(one, "ContentType", "content_type"), text(one, body)
+        for evidence in listed(about, where, 20):
+            kind, coded = text(evidence, "ContentType", "content_type"), text(evidence, body)
             if kind.startswith(("message/", "text/rfc822")) and coded:
-                plain = one.get("Base64Encoded") is False
+                plain = evidence.get("Base64Encoded") is False
                 return mime.read(coded.encode() if plain else fields.base64(coded.encode()))
     return None
 

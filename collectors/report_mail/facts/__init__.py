@@ -19,9 +19,9 @@ from typing import get_args
 
 from collectors.contract import Attribution, Clues, Purpose, Reason
 from collectors.mail import Kind, Report, parse
-from collectors.mail.fields import moment
 from collectors.mail.mime import head
 from collectors.mail.original import infer
+from collectors.mail.times import moment
 from collectors.observation import Batch, Evidence, Parked
 from collectors.report_mail.facts.aggregates import dmarc, tls
 from collectors.report_mail.facts.complaints import dmarc_failure, feedback

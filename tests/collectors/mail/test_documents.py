@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from collectors.mail import archive, dmarc, document, parse, safe_xml
-from collectors.mail.archive import UnreadableError
+from collectors.mail.archive import Budget, UnreadableError
 from collectors.mail.report import Kind
 from tests.places import MAIL_CASES
 
@@ -52,10 +52,22 @@ def test_a_tls_report_keeps_each_policy() -> None:
     assert (tlsa.type, tlsa.success) == ("tlsa", 7)
 
 
-@pytest.mark.parametrize("count", ["", "many", "-3", "1e9", "9" * 40])
-def test_a_count_that_is_no_number_counts_nothing(count: str) -> None:
-    found = dmarc.read((HEAD + ROW.replace(">2<", f">{count}<") + "</feedback>").encode())
-    assert (found.records, found.messages) == (1, 0)
+@pytest.mark.parametrize("count", ["", "many", "-3", "1.5", "9" * 40])
+def test_a_count_that_is_none_is_marked_and_the_report_says_so(count: str) -> None:
+    raw = (HEAD + ROW + ROW.replace(">2<", f">{count}<") + "</feedback>").encode()
+    report = parse(raw)
+    assert report.report is not None
+    assert (report.report.records, report.report.messages, report.report.uncounted) == (2, 2, (count[:40],))
+    assert report.error == f"1 counts cannot be read: {count[:40]!r}"
+    assert report.to_json()["report"]["uncounted"] == 1
+
+
+@pytest.mark.parametrize(("count", "messages"), [("1,234", 1234), ("1.234", 1234), ("10.0", 10), ("1e3", 1000),
+                                                 (" 12 ", 12)])
+def test_a_count_is_read_however_it_is_written(count: str, messages: int) -> None:
+    report = parse((HEAD + ROW.replace(">2<", f">{count}<") + "</feedback>").encode())
+    assert report.report is not None
+    assert (report.report.messages, report.error) == (messages, None)
 
 
 def test_a_record_without_its_parts_is_still_a_record() -> None:
@@ -121,14 +133,15 @@ def zipped(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> b
         gzip.compress(b"<x") + gzip.compress(b"/>"),
         zipped(("a.xml", b"<x/>")),
         zipped(("folder/", b""), ("readme.txt", b"no"), ("a.XML", b"<x/>")),
+        zipped(("report", b"<x/>")),
         zipped(("a.xml.gz", gzip.compress(b"<x/>"))),
         zipped(("__MACOSX/._a.xml", b"no"), ("a.xml", b"<x/>")),
         b"<x/>",
     ],
-    ids=["gzip", "bytes-after", "two-members", "zip", "zip-of-more", "gzip-in-zip", "zip-of-a-mac", "bare"],
+    ids=["gzip", "bytes-after", "two-members", "zip", "zip-of-more", "odd-name", "gzip-in-zip", "zip-of-a-mac", "bare"],
 )
 def test_a_document_is_unpacked_by_its_first_bytes(packed: bytes) -> None:
-    assert archive.unpack(packed) == b"<x/>"
+    assert list(archive.unpack(packed, Budget())) == [b"<x/>"]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +161,7 @@ def test_a_document_is_unpacked_by_its_first_bytes(packed: bytes) -> None:
 )
 def test_an_archive_that_costs_too_much_is_refused(packed: bytes, why: str) -> None:
     with pytest.raises(UnreadableError, match=why):
-        archive.unpack(packed, 1_000)
+        list(archive.unpack(packed, Budget(1_000, 20)))
 
 
 @pytest.mark.parametrize(
@@ -166,3 +179,5 @@ def test_a_tls_report_with_nonsense_in_it_is_read_as_far_as_it_goes() -> None:
     assert report.kind is Kind.TLS_REPORT
     assert report.report is not None
     assert (report.report.id, report.report.records, report.report.failed) == (None, 1, 0)
+    assert report.report.uncounted == ("-5",)
+    assert report.error is not None

@@ -1,6 +1,5 @@
 """Header fields: splitting, decoding, parameters, addresses, dates."""
 
-from datetime import UTC, datetime
 
 import pytest
 
@@ -78,20 +77,3 @@ def test_a_block_of_fields_survives_mangled_lines_and_tells_of_blank_ones() -> N
 )
 def test_the_address_of_a_field(value: str, address: str) -> None:
     assert fields.address(value) == address
-
-
-@pytest.mark.parametrize(
-    ("value", "at"),
-    [
-        ("Tue, 14 Jul 2026 10:00:00 +0200", datetime(2026, 7, 14, 8, tzinfo=UTC)),
-        ("Tue, 14 Jul 2026 01:00:00 PDT", datetime(2026, 7, 14, 8, tzinfo=UTC)),
-        ("2026-07-14T08:00:00Z", datetime(2026, 7, 14, 8, tzinfo=UTC)),
-        ("2026-07-14T08:00:00", datetime(2026, 7, 14, 8, tzinfo=UTC)),
-        ("Tue, 99 Jul 2026 25:61:00", None),
-        ("soon", None),
-        ("", None),
-        ("0001-01-01T00:00:00+23:59", None),
-    ],
-)
-def test_a_date_is_told_in_utc_or_not_at_all(value: str, at: datetime | None) -> None:
-    assert fields.moment(value) == at
