@@ -39,6 +39,7 @@ class Reason(enum.StrEnum):
     MALFORMED = "malformed"
     TOO_LARGE = "too_large"
     UNVERIFIED = "unverified"
+    REVISED = "revised"
     CONFIG = "config"
     NO_DATA = "no_data"
     STALE = "stale"
@@ -114,6 +115,10 @@ class Clues:
     source_ip: str | None = None
     domain: str | None = None
     provider: str | None = None
+
+
+# values of `Attribution.how` that no outsider can bring about: our own signed token
+UNFORGEABLE = frozenset({"token"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,10 @@ MEASURES: dict[str, Measure] = {
         _count("deferral", "attempts answered with 4xx"),
         _count("block", "refusals for reputation or policy"),
         _count("unsubscribe", "recipients who asked to be left out", timedelta(minutes=5)),
-        _count("complaint", "complaints (abuse, fraud, opt-out), dated by the mail complained of", timedelta(hours=6)),
+        _count("complaint", "complaints (abuse, fraud, opt-out), once per recipient and mail, dated by the mail "
+               "complained of", timedelta(hours=6)),
+        _count("unverified_complaint", "complaints reported by somebody who does not speak for the recipient's mailbox "
+               "provider, so perhaps forged: shown, and held against nobody", timedelta(hours=6)),
         _count("report", "feedback reports of any type, dated by receipt"),
         _count("unattributed_report", "reports that match no mail of ours, dated by receipt"),
         _count("unattributed_bounce", "recipients of bounced mail that was not ours (backscatter)"),

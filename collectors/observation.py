@@ -7,8 +7,8 @@ An `Observation` is a number about a subject; a `Trace` is a fact about one mess
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -107,8 +107,11 @@ class Parked:
 class Batch:
     """What is committed together. The same (`source`, `key`) is taken once, however often it is delivered.
 
+    `content` names what is counted under a key that names only a report: the same key with the same content is a
+    repeat, with another content it is a revision, and `revision` is parked instead of the facts.
     `cursor` replaces the collector's cursor `cursor_name` in the same transaction.
-    `acknowledge` tells the source; it is called after the commit, also when the batch was a repeat.
+    `acknowledge` informs the source; it is called after the commit, also when the batch was a repeat.
+    `together`: it may be committed with the batch that follows, which the collector has ready.
     """
 
     source: str
@@ -121,3 +124,22 @@ class Batch:
     cursor_name: str | None = None
     cursor: Mapping[str, Any] | None = None
     acknowledge: Callable[[], None] | None = None
+    content: str | None = None
+    revision: Parked | None = None
+    together: bool = False
+
+
+def in_groups(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """The same batches, each but the last marked `together`: also the last before an error."""
+    held: Batch | None = None
+    try:
+        for batch in batches:
+            if held is not None:
+                yield replace(held, together=True)
+            held = batch
+    except Exception:
+        if held is not None:
+            yield held
+        raise
+    if held is not None:
+        yield held

@@ -77,8 +77,13 @@ def infer(part: Part | None, stated_ip: str | None = None) -> Inferred:
 
 
 def is_redacted(address: str) -> bool:
-    """Whether an address was hashed or blotted out by the reporter."""
-    return bool(_HASHED.match(address) or _MASKED.search(address))
+    """Whether an address was hashed or masked by the reporter."""
+    return is_hashed(address) or bool(_MASKED.search(address))
+
+
+def is_hashed(address: str) -> bool:
+    """Whether the reporter put a one-way hash in the place of the local part: another one for each recipient."""
+    return bool(_HASHED.match(address))
 
 
 def public(text: str) -> str | None:

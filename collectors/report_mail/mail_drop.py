@@ -26,7 +26,7 @@ from typing import Annotated, Any, BinaryIO, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from collectors.contract import CollectorError, CollectorSettings, Context, Purpose, Reason
-from collectors.observation import Batch, Parked
+from collectors.observation import Batch, Parked, in_groups
 from collectors.report_mail.facts import MEASURES, SOURCE, Arrival, MailSettings, arrived_at, read
 from collectors.report_mail.mail_files import NotAFileError, Piece, in_mbox, mark, opened, whole_file
 from collectors.report_mail.mail_source import was_read
@@ -68,7 +68,7 @@ class MailDropSettings(MailSettings):
 
 
 class MailDrop:
-    """Every folder of its settings. Acknowledge each batch before asking for the next."""
+    """Every folder of its settings. Acknowledge each group before asking for more."""
 
     name: ClassVar[str] = "mail_drop"
     Settings: ClassVar[type[CollectorSettings]] = MailDropSettings
@@ -78,7 +78,7 @@ class MailDrop:
         self.settings = settings
 
     def collect(self, context: Context, now: datetime) -> Iterator[Batch]:
-        """One batch per mail, then one per folder with whether it could be read, and how far."""
+        """The batches of each mail, then one per folder with whether it could be read, and how far."""
         failures: list[CollectorError] = []
         for folder in self.settings.folders:
             if context.stopping():
@@ -86,7 +86,7 @@ class MailDrop:
             look = self._mbox if folder.kind == "mbox" else self._files
             failure: CollectorError | None = None
             try:
-                yield from look(folder, context, now)
+                yield from in_groups(look(folder, context, now))
             except CollectorError as error:
                 failure = error
             except OSError as error:
@@ -111,13 +111,15 @@ class MailDrop:
             except FileNotFoundError:
                 continue  # somebody else took it
             except NotAFileError as error:
-                batch = _not_a_mail(folder, path, str(error), now)
+                batches: tuple[Batch, ...] = (_not_a_mail(folder, path, str(error), now),)
             except OSError as error:
                 shut.append(f"{name}: {error.strerror}")
                 continue
             else:
-                batch = self._batch(folder, context, piece, name, now)
-            yield replace(batch, acknowledge=partial(move, name, PARKED if batch.parked else FINISHED))
+                batches = self._batches(folder, context, piece, name, now)
+            yield from batches[:-1]
+            last = batches[-1]
+            yield replace(last, acknowledge=partial(move, name, PARKED if last.parked else FINISHED))
             if context.stopping():
                 return
         if shut:
@@ -136,7 +138,7 @@ class MailDrop:
             for number, piece in enumerate(pieces, 1):
                 if piece.end >= size and not still:
                     break
-                yield self._batch(folder, context, piece, f"{offset}", now)
+                yield from self._batches(folder, context, piece, f"{offset}", now)
                 offset, after = piece.end, file.tell()
                 if number % CURSOR_EVERY == 0:
                     yield self._read_so_far(folder, {"offset": offset, "mark": mark(file, offset)}, now)
@@ -145,7 +147,8 @@ class MailDrop:
                     break
             yield self._read_so_far(folder, {"offset": offset, "mark": mark(file, offset)}, now)
 
-    def _batch(self, folder: DropFolder, context: Context, piece: Piece, where: str, now: datetime) -> Batch:
+    def _batches(self, folder: DropFolder, context: Context, piece: Piece, where: str,
+                 now: datetime) -> tuple[Batch, ...]:
         arrival = Arrival(piece.raw, f"{folder.name}/{where}", arrived_at(piece.raw, now), folder.purpose,
                           folder.provider, piece.size)
         return read(arrival, context.attribute, self.settings)[1]

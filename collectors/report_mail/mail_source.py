@@ -1,6 +1,6 @@
 """Mailboxes that are read for the mails in them: what feedback loops, bounces, DMARC reports and abuse share.
 
-Asks IMAP mailboxes of one purpose, all of them, each from its own cursor. Every mail becomes one batch keyed by
+Asks IMAP mailboxes of one purpose, all of them, each from its own cursor. Every mail becomes batches keyed by
 its content (collectors.report_mail.facts), so the same mail in two folders, delivered twice or met again
 under a new UIDVALIDITY counts once. A mailbox that cannot be read is an answer too, and does not stop the others.
 """
@@ -10,17 +10,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from collectors.clients.mailbox import Letter, MailboxDoor, arrivals
 from collectors.contract import CollectorError, CollectorSettings, Context, Mailbox, Reason
-from collectors.observation import Batch, Observation, Subject
+from collectors.observation import Batch, Observation, Subject, in_groups
 from collectors.report_mail.facts import MEASURES, Arrival, MailSettings, read
 
 log = logging.getLogger(__name__)
@@ -34,8 +34,8 @@ class MailboxSettings(MailSettings):
     """`max_watched`: mailboxes with a connection of their own waiting for news; the rest wait for their turn.
 
     `trusted_mailboxes`: those only mailbox providers can write to, by address or filter, so that what lies
-    there counts as verified. Any other report suppresses a recipient only where `authserv_id` vouches for a
-    sender who speaks for that recipient, or our own token names it.
+    there is believed. Any other complaint counts, and suppresses a recipient, only where `authserv_id` vouches for a
+    signer who speaks for the recipient's mailbox provider, or our own token names the mail.
     """
 
     max_watched: int = Field(50, ge=0)
@@ -43,7 +43,7 @@ class MailboxSettings(MailSettings):
 
 
 class MailboxCollector:
-    """Every mailbox whose purpose is this collector's name. Acknowledge each batch before asking for the next."""
+    """Every mailbox whose purpose is this collector's name. Acknowledge each group before asking for more."""
 
     name: ClassVar[str]
     Settings: ClassVar[type[CollectorSettings]] = MailboxSettings
@@ -53,7 +53,7 @@ class MailboxCollector:
         self.settings = settings
 
     def collect(self, context: Context, now: datetime) -> Iterator[Batch]:
-        """One batch per mail, then one per mailbox with its cursor and whether it could be read."""
+        """The batches of each mail, then one per mailbox with its cursor and whether it could be read."""
         failures: list[CollectorError] = []
         mailboxes = context.mailboxes(self.name)
         for mailbox in mailboxes:
@@ -91,10 +91,7 @@ class MailboxCollector:
         try:
             with door:
                 cursor = context.cursor(mailbox.name)
-                for letter in door.letters(cursor, self.settings.max_mails, self.settings.max_mail_bytes):
-                    yield self._batch(letter, door, context, now)
-                    if context.stopping():
-                        break
+                yield from in_groups(self._batches(door, cursor, context, now))
         except CollectorError as error:
             failure = error
         yield Batch(
@@ -104,14 +101,23 @@ class MailboxCollector:
             cursor=door.cursor if door.uidvalidity else None)
         return failure
 
-    def _batch(self, letter: Letter, door: MailboxDoor, context: Context, now: datetime) -> Batch:
+    def _batches(self, door: MailboxDoor, cursor: Mapping[str, Any] | None, context: Context,
+                 now: datetime) -> Iterator[Batch]:
+        for letter in door.letters(cursor, self.settings.max_mails, self.settings.max_mail_bytes):
+            yield from self._facts(letter, door, context, now)
+            if context.stopping():
+                return
+
+    def _facts(self, letter: Letter, door: MailboxDoor, context: Context, now: datetime) -> Iterator[Batch]:
+        """The batches of one mail; the last one acknowledges it."""
         mailbox = door.mailbox
         arrival = Arrival(
             letter.raw, f"{mailbox.name}/{mailbox.folder}/{letter.uid}", min(letter.received_at, now), self.name,
             mailbox.provider, None if letter.whole else letter.size,
             mailbox.name in self.settings.trusted_mailboxes)
-        _, batch = read(arrival, context.attribute, self.settings)
-        return replace(batch, acknowledge=partial(door.park if batch.parked else door.finish, letter.uid))
+        *batches, last = read(arrival, context.attribute, self.settings)[1]
+        yield from batches
+        yield replace(last, acknowledge=partial(door.park if last.parked else door.finish, letter.uid))
 
 
 def was_read(name: str, now: datetime, failure: CollectorError | None) -> Observation:

@@ -24,21 +24,31 @@ _STRUCTURE = frozenset("=;() \t")  # inside quotes these are only text
 
 def is_vouched_for(headers: Mapping[str, str], server: str) -> bool:
     """Whether `server` found the From domain of a mail with these headers signed (DKIM or DMARC pass)."""
-    sender = address(headers.get("from", "")).rpartition("@")[2].lower()
+    sender = sender_of(headers).rpartition("@")[2]
+    return bool(sender) and any(_is_of(sender, signer) for signer in signers(headers, server))
+
+
+def signers(headers: Mapping[str, str], server: str) -> frozenset[str]:
+    """The domains `server` found to have signed a mail with these headers, in lower case."""
     name, *results = _bare(headers.get("authentication-results", "")).split(";")
-    if not sender or name.lower().split()[:1] != [server.lower()]:  # a version number may follow the name
-        return False
-    return any(_is_of(sender, signer) for result in results for signer in _signers(result))
+    if name.lower().split()[:1] != [server.lower()]:  # a version number may follow the name
+        return frozenset()
+    return frozenset(signer.lower().strip(".") for result in results for signer in _signers(result))
+
+
+def sender_of(headers: Mapping[str, str]) -> str:
+    """The address a mail is from, in lower case."""
+    return address(headers.get("from", "")).lower()
 
 
 def speaks_for(headers: Mapping[str, str], recipient: str | None) -> bool:
-    """Whether the sender may tell what became of a recipient: it is its domain, or its mailbox provider.
+    """Whether the sender may say what became of a recipient: it is its domain, or its mailbox provider.
 
     Anybody can sign for a domain of their own, and report about everybody else's recipients. A recipient the
     report hides is named by nobody but our own records. Too strict for reports passed on by a third party.
     """
-    said = (headers.get("from", ""), recipient or "")
-    sender, theirs = (address(one).rpartition("@")[2].lower() for one in said)
+    sender = sender_of(headers).rpartition("@")[2]
+    theirs = address(recipient or "").rpartition("@")[2].lower()
     if recipient is None or (sender and (_is_of(sender, theirs) or _is_of(theirs, sender))):
         return True
     ends = [".".join(sender.split(".")[start:]) for start in range(sender.count(".") + 1)]
@@ -46,14 +56,14 @@ def speaks_for(headers: Mapping[str, str], recipient: str | None) -> bool:
     return provider is not None and provider in map(provider_of_domain, ends)
 
 
-def _bare(said: str) -> str:
+def _bare(value: str) -> str:
     """Without comments, and with quoted text that cannot be taken for more; nothing where one never ends.
 
     Senders write into this field: an address may read `"; dkim=pass header.d=example.org"@example.net`.
     """
     kept: list[str] = []
     depth, quoted, escaped = 0, False, False
-    for char in said:
+    for char in value:
         if escaped:
             escaped = False
         elif char == "\\" and (quoted or depth):
@@ -75,5 +85,4 @@ def _signers(result: str) -> list[str]:
 
 def _is_of(sender: str, signer: str) -> bool:
     """RFC 9477: the signing domain is the From domain or a parent of it, and not just a top-level domain."""
-    signer = signer.lower().strip(".")
     return "." in signer and (sender == signer or sender.endswith(f".{signer}"))

@@ -12,7 +12,7 @@ from monitor.config.settings import Api
 from monitor.facts import Store, Taken
 from monitor.restrictions.follow import GateIndex
 
-ReadMail = Callable[[bytes, str, str, datetime], tuple[Report, Batch]]
+ReadMail = Callable[[bytes, str, str, datetime], tuple[Report, tuple[Batch, ...]]]
 
 
 def _none() -> None:

@@ -120,13 +120,14 @@ def _read_again(application: Application, each: ParkedInput, source: str | None)
         body = body_of(session, each.id)
     named, _, where = each.place.partition("/")
     try:
-        report, batch = application.mail.read(body, source or named, where, each.received_at)
+        report, batches = application.mail.read(body, source or named, where, each.received_at)
     except LookupError as error:
         return f"parked: {error}; name another with --source"
-    if batch.parked:
-        return f"parked: {batch.parked[0].text}"
-    (taken,) = application.take([batch])
-    became = f"{report.kind}{'' if taken.new else ', counted before'}"
+    taken = application.take([batch for batch in batches if not batch.parked])
+    unused = (*(each.batch for each in taken), *batches)
+    if still := next((parked for batch in unused for parked in batch.parked), None):
+        return f"parked: {still.text}"
+    became = f"{report.kind}{'' if any(each.new for each in taken) else ', counted before'}"
     with application.store.session() as session:
         settle(session, [each.id], by=actor(), why=f"read again: {became}", now=application.clock())
     return became

@@ -63,7 +63,7 @@ class Replay:
     def __init__(self, application: Application, source: str) -> None:
         self._application = application
         self._source = source
-        self._waiting: list[tuple[str, Batch]] = []
+        self._waiting: list[tuple[str, tuple[Batch, ...]]] = []
         self._bytes = 0
         self._mails = 0
         self._counts: dict[str, Counter[str]] = {}
@@ -86,10 +86,10 @@ class Replay:
         application = self._application
         received_at = arrived_at(piece.raw, application.clock())
         try:
-            report, batch = application.mail.read(piece.raw, self._source, where, received_at, piece.size)
+            report, batches = application.mail.read(piece.raw, self._source, where, received_at, piece.size)
         except LookupError as error:
             raise Failure(2, f"--source: {error}") from None
-        self._waiting.append((report.kind, batch))
+        self._waiting.append((report.kind, batches))
         self._bytes += len(piece.raw)
         self._mails += 1
         if len(self._waiting) >= MAILS_AT_ONCE or self._bytes >= BYTES_AT_ONCE:
@@ -98,12 +98,13 @@ class Replay:
             click.echo(f"{self._mails:,} mails", err=True)
 
     def _flush(self) -> None:
-        taken = self._application.take([batch for _, batch in self._waiting])
-        for (kind, batch), each in zip(self._waiting, taken, strict=True):
+        taken = iter(self._application.take([batch for _, batches in self._waiting for batch in batches]))
+        for kind, batches in self._waiting:
+            of_mail = [next(taken) for _ in batches]
             count = self._counts.setdefault(kind, Counter(mails=0, repeated=0, parked=0))
             count["mails"] += 1
-            count["repeated"] += not each.new
-            count["parked"] += bool(batch.parked)
+            count["repeated"] += not any(each.new for each in of_mail)
+            count["parked"] += any(each.batch.parked for each in of_mail)
         self._waiting, self._bytes = [], 0
 
 

@@ -26,6 +26,7 @@ collectors:
     lists: [{lists}]
   feedback_loop:
     every: 1s
+    trusted_mailboxes: [yahoo-loop]
 receivers:
   - name: on-call
     url: http://127.0.0.1:{web}/chat

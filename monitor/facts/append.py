@@ -35,6 +35,8 @@ _Kept = list[tuple[int, Batch, list[TraceFields]]]  # the new batches by their i
 class Taken(NamedTuple):
     """`new` False: this (source, key) was taken before and nothing but its cursor was written.
 
+    `batch` is what was stored: where its content is another than was counted under its key, a parked revision.
+
     `touched`: the series whose stored facts this batch changed (an answer that only says the same again
     touches nothing).
     """
@@ -55,12 +57,13 @@ class Intake:
 
     def take(self, batches: Sequence[Batch], known_at: datetime, evidence_for: timedelta) -> list[Taken]:
         _refuse_unknown_measures(batches)
-        traces = [[self._trace_fields(trace) for trace in batch.traces] for batch in batches]
+        prepared = {id(batch): [self._trace_fields(trace) for trace in batch.traces] for batch in batches}
         with self._engines.alone() as connection:
             known_at = max(known_at, _newest(connection))
-            ids = [_take_key(connection, batch, known_at) for batch in batches]
-            kept: _Kept = [
-                (id_, batch, rows) for id_, batch, rows in zip(ids, batches, traces, strict=True) if id_ is not None
+            claimed = [_claim(connection, batch, known_at) for batch in batches]
+            ids, batches = [id_ for id_, _ in claimed], [batch for _, batch in claimed]
+            kept: _Kept = [  # no traces of what is parked instead of being counted
+                (id_, batch, prepared.get(id(batch), [])) for id_, batch in claimed if id_ is not None
             ]
             new = [(id_, batch) for id_, batch, _ in kept]
             touched, looked_up = write_numbers(connection, self._series, new, known_at, self._consequences.answers)
@@ -120,6 +123,31 @@ def _refuse_unknown_measures(batches: Sequence[Batch]) -> None:
 def _newest(connection: Connection) -> datetime:
     newest: datetime | None = connection.execute(select(func.max(table(BatchRow).c.known_at))).scalar_one()
     return newest or EPOCH
+
+
+def _claim(connection: Connection, batch: Batch, known_at: datetime) -> tuple[int | None, Batch]:
+    """The id under which to store, None for a repeat, and what to store: a revision is parked, never counted.
+
+    The content counted under a key is remembered as a batch of its own that holds nothing.
+    """
+    id_ = _take_key(connection, batch, known_at)
+    if batch.content is None or batch.revision is None:
+        return id_, batch
+    known = Batch(batch.source, f"{batch.key}#{batch.content}", batch.at)
+    if id_ is not None:
+        _take_key(connection, known, known_at)
+        return id_, batch
+    if _is_taken(connection, known):
+        return None, batch
+    parked = replace(known, key=f"parked:{known.key}", parked=(batch.revision,), cursor_name=batch.cursor_name,
+                     cursor=batch.cursor, acknowledge=batch.acknowledge)
+    return _take_key(connection, parked, known_at), parked
+
+
+def _is_taken(connection: Connection, batch: Batch) -> bool:
+    columns = table(BatchRow).c
+    query = select(columns.id).where(columns.source == batch.source, columns.key == short(storable(batch.key)))
+    return connection.execute(query).first() is not None
 
 
 def _take_key(connection: Connection, batch: Batch, known_at: datetime) -> int | None:

@@ -63,7 +63,7 @@ class HandedMail:
         self._renewing = threading.Lock()
 
     def read(self, raw: bytes, source: str, where: str, received_at: datetime,
-             size: int | None = None) -> tuple[Report, Batch]:
+             size: int | None = None) -> tuple[Report, tuple[Batch, ...]]:
         """What a mail is and the facts in it. Raises LookupError for a source that is not known."""
         known = self._now_known()
         if source not in known.sources:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,6 +14,9 @@ from monitor.facts import Store, Taken
 log = logging.getLogger(__name__)
 
 Take = Callable[[Sequence[Batch]], list[Taken]]
+
+BATCHES_AT_ONCE = 500
+BYTES_AT_ONCE = 16_000_000
 
 
 @dataclass(slots=True)
@@ -58,20 +61,20 @@ class Runner:
     def run(self, collector: Collector, context: Context, *, keep: bool = False) -> Tally:
         """One run; never raises for what the collector does. With `keep`, its observations are in `seen`.
 
-        Each batch is committed before the source hears of it, and heard of before the next is asked for: so a
-        crash repeats at most one batch, which its key makes harmless.
+        Batches are committed before the source hears of them, and heard of before more is asked for: so a
+        crash repeats at most one group of batches, which their keys make harmless.
         """
         now = self.clock()
         run_id = self.store.open_run(collector.name, now)
         tally = Tally()
         try:
-            for batch in collector.collect(context, now):
-                taken = self.take([batch])[0]
-                if batch.acknowledge is not None:
-                    batch.acknowledge()
-                tally.add(taken)
-                if keep:
-                    tally.seen.extend(batch.observations)
+            for group in _groups(collector.collect(context, now)):
+                for taken in self._committed(group):
+                    if taken.batch.acknowledge is not None:
+                        taken.batch.acknowledge()
+                    tally.add(taken)
+                    if keep:
+                        tally.seen.extend(taken.batch.observations)
         except CollectorError as error:
             tally.outcome, tally.reason, tally.text = "failed", error.reason.value, error.text
         except Exception as error:
@@ -85,3 +88,27 @@ class Runner:
             run_id, self.clock(), outcome=tally.outcome, reason=tally.reason, text=tally.text, **tally.counts()
         )
         return tally
+
+    def _committed(self, group: Sequence[Batch]) -> list[Taken]:
+        """The group in one commit; where that fails, each alone, so that one batch does not keep back the others."""
+        try:
+            return self.take(group)
+        except Exception:
+            if len(group) == 1:
+                raise
+            log.warning("%d batches could not be stored together; now one by one", len(group), exc_info=True)
+        return [taken for batch in group for taken in self.take([batch])]
+
+
+def _groups(batches: Iterator[Batch]) -> Iterator[list[Batch]]:
+    """Batches that may be committed together, bounded in number and in bytes kept."""
+    group: list[Batch] = []
+    size = 0
+    for batch in batches:
+        group.append(batch)
+        size += sum(len(kept.body) for kept in batch.evidence) + sum(len(kept.body) for kept in batch.parked)
+        if not batch.together or len(group) >= BATCHES_AT_ONCE or size >= BYTES_AT_ONCE:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group

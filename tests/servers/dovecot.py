@@ -135,6 +135,11 @@ class Dovecot:
         os.chown(written, self.owner.pw_uid, self.owner.pw_gid)
         written.rename(box / "new" / name)
 
+    def count(self, folder: str) -> int:
+        """How many mails lie in a folder below the inbox."""
+        box = self.maildir / f".{folder.replace('/', '.')}"
+        return sum(len(list((box / part).iterdir())) for part in ("new", "cur"))
+
     def renumber(self) -> None:
         """Forget UIDs, as a rebuilt mail store does: the next client meets a new UIDVALIDITY."""
         time.sleep(1.1)  # UIDVALIDITY is a time in seconds

@@ -1,19 +1,21 @@
 """What a mail says as facts: one way for every mail, from whichever mailbox, folder or request it came.
 
 Any mailbox may receive anything: a bounce in the feedback-loop mailbox is a bounce. The kind of a mail decides
-how it is read; where it was found only tells the provider and, for letters, whether anybody is to answer.
-What cannot be used is parked with its reason, never dropped.
+how it is read; where it was found only names the provider and, for letters, whether anybody is to answer.
+What cannot be used is parked with its reason, never dropped: where a mail holds several reports, those that can be
+read count, and the mail is parked for the others.
 
 The key of a batch is the content of the mail (or what names the report in it) and its source is always
 `mail`: so the same mail counts once, whether it is delivered twice, copied to another folder, posted and
-fetched, or met again after a crash.
+fetched, or met again after a crash. Each report has a batch of its own, since each may come again in another mail.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import get_args
 
@@ -27,8 +29,8 @@ from collectors.report_mail.facts.aggregates import dmarc, tls
 from collectors.report_mail.facts.complaints import dmarc_failure, feedback
 from collectors.report_mail.facts.failures import bounce
 from collectors.report_mail.facts.letters import autoreply, letter, unsubscribe
-from collectors.report_mail.facts.shape import Arrival, Attribute, Mail, MailSettings, Refusal, Said
-from collectors.report_mail.report_sender import is_vouched_for
+from collectors.report_mail.facts.shape import Arrival, Attribute, Facts, Mail, MailSettings, Refusal
+from collectors.report_mail.report_sender import is_vouched_for, signers
 
 __all__ = ["MEASURES", "PURPOSES", "SOURCE", "Arrival", "Attribute", "MailSettings", "arrived_at", "facts", "read"]
 
@@ -37,10 +39,10 @@ log = logging.getLogger(__name__)
 SOURCE = "mail"
 PURPOSES: tuple[str, ...] = get_args(Purpose)
 MEASURES = frozenset({
-    "complaint", "report", "unattributed_report", "hard_bounce", "soft_bounce", "deferral", "block",
-    "unattributed_bounce", "dmarc_pass", "dmarc_fail", "tls_success", "tls_failure", "unsubscribe", "autoreply",
+    "complaint", "unverified_complaint", "report", "unattributed_report", "hard_bounce", "soft_bounce", "deferral",
+    "block", "unattributed_bounce", "dmarc_pass", "dmarc_fail", "tls_success", "tls_failure", "unsubscribe", "autoreply",
 })
-READERS: dict[Kind, Callable[[Mail], Said | Refusal]] = {
+READERS: dict[Kind, Callable[[Mail], Facts | Refusal]] = {
     Kind.ARF: feedback,
     Kind.XARF: feedback,
     Kind.DSN: bounce,
@@ -52,31 +54,85 @@ READERS: dict[Kind, Callable[[Mail], Said | Refusal]] = {
     Kind.UNSUBSCRIBE: unsubscribe,
     Kind.OTHER: letter,
 }
-# Reports whose senders sign them, so that a forged one can be told (bounces have no sender to sign them)
-SIGNED = frozenset({Kind.ARF, Kind.XARF, Kind.DMARC_AGGREGATE, Kind.DMARC_FAILURE, Kind.TLS_REPORT})
+# Reports whose senders sign them: unsigned ones are parked where signatures are asked for. Feedback reports are
+# counted all the same, as unverified; bounces have no sender to sign them.
+SIGNED = frozenset({Kind.DMARC_AGGREGATE, Kind.DMARC_FAILURE, Kind.TLS_REPORT})
 _HEAD = 65_536
 
 
-def read(arrival: Arrival, attribute: Attribute, settings: MailSettings) -> tuple[Report, Batch]:
+def read(arrival: Arrival, attribute: Attribute, settings: MailSettings) -> tuple[Report, tuple[Batch, ...]]:
     """Parse a mail and make facts of it. Raises what `attribute` raises, and nothing for what is in the mail."""
     report = parse(arrival.raw)
     return report, facts(report, arrival, attribute, settings)
 
 
-def facts(report: Report, arrival: Arrival, attribute: Attribute, settings: MailSettings) -> Batch:
-    """One batch: what the mail says, or the mail itself, parked with the reason why it says nothing."""
+def facts(report: Report, arrival: Arrival, attribute: Attribute, settings: MailSettings) -> tuple[Batch, ...]:
+    """What the mail says, a batch for each report and for what counts once on its own; at least one.
+
+    What says nothing is parked whole, in one batch that stands last.
+    """
+    known: list[Facts] = []
+    refused: list[Refusal] = []
+    for mail in _mails(report, arrival, attribute, settings):
+        outcome = _facts(mail)
+        if isinstance(outcome, Refusal):
+            refused.append(outcome)
+        else:
+            known += (replace(outcome, key=outcome.key or f"mail:{mail.report.identity or _digest(arrival.raw)}", once=()),
+                      *outcome.once)
+    made = _Batches(arrival, keep=settings.keep_evidence and any(each.as_evidence for each in known))
+    batches = [made.of(each) for each in known]
+    batches = made.with_evidence(batches, report.identity or _digest(arrival.raw))
+    if refused:
+        batches.append(made.parked(refused, report.identity or _digest(arrival.raw), alone=not known))
+    return tuple(batches)
+
+
+def _mails(report: Report, arrival: Arrival, attribute: Attribute, settings: MailSettings) -> Iterator[Mail]:
+    """The mail once for each report in it."""
     server = settings.authserv_id
+    signed = signers(report.report_headers, server) if server else frozenset()
     verified = server is not None and is_vouched_for(report.report_headers, server)
-    found = _said(Mail(report, arrival, _told_apart(attribute), settings, verified))
-    identity = report.identity or hashlib.sha256(arrival.raw).hexdigest()
-    at = arrival.received_at
-    if isinstance(found, Refusal):
-        # a key of its own: offered again once the cause is mended, the mail is counted after all
-        return Batch(SOURCE, f"parked:{found.reason}:{identity}", at,
-                     parked=(Parked(arrival.place, found.reason, found.text, arrival.raw),))
-    keep = settings.keep_evidence and found.as_evidence
-    return Batch(SOURCE, found.key or f"mail:{identity}", at, found.observations, found.traces,
-                 (Evidence("mail", at, arrival.raw),) if keep else ())
+    for each in report.all:
+        yield Mail(each, arrival, _marked(attribute), settings, verified, signed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batches:
+    """Makes batches of one mail; `keep` says whether the mail itself is kept with them."""
+
+    arrival: Arrival
+    keep: bool
+
+    def of(self, known: Facts) -> Batch:
+        arrival = self.arrival
+        revision = Parked(
+            arrival.place, Reason.REVISED, f"another content than was counted under the same name: {known.key}", arrival.raw
+        ) if known.content else None
+        return Batch(SOURCE, known.key or "", arrival.received_at, known.observations, known.traces,
+                     content=known.content, revision=revision)
+
+    def with_evidence(self, batches: list[Batch], identity: str) -> list[Batch]:
+        """The mail goes with its only batch, or with the one that is of this mail alone; else with one made for it."""
+        if not self.keep or not batches:
+            return batches
+        evidence = (Evidence("mail", self.arrival.received_at, self.arrival.raw),)
+        first = batches[0]
+        if len(batches) == 1 or first.key == f"mail:{identity}":
+            return [replace(first, evidence=evidence), *batches[1:]]
+        return [*batches, Batch(SOURCE, f"mail:{identity}", self.arrival.received_at, evidence=evidence)]
+
+    def parked(self, refused: list[Refusal], identity: str, *, alone: bool) -> Batch:
+        """The mail, parked. A key of its own: offered again once the cause is gone, the mail is counted after all."""
+        reason, text = refused[0]
+        if len(refused) > 1 or not alone:
+            text = f"{len(refused)} reports in it: {'; '.join(dict.fromkeys(each.text for each in refused))}"[:300]
+        return Batch(SOURCE, f"parked:{reason}:{identity}", self.arrival.received_at,
+                     parked=(Parked(self.arrival.place, reason, text, self.arrival.raw),))
+
+
+def _digest(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()
 
 
 class _LookUpFailedError(Exception):
@@ -87,7 +143,9 @@ class _LookUpFailedError(Exception):
         self.why = why
 
 
-def _told_apart(attribute: Attribute) -> Attribute:
+def _marked(attribute: Attribute) -> Attribute:
+    """The look-up, its failures marked as such."""
+
     def ask(clues: Clues) -> Attribution:
         try:
             return attribute(clues)
@@ -97,7 +155,7 @@ def _told_apart(attribute: Attribute) -> Attribute:
     return ask
 
 
-def _said(mail: Mail) -> Said | Refusal:
+def _facts(mail: Mail) -> Facts | Refusal:
     if refusal := _refusal(mail):
         return refusal
     try:
@@ -110,7 +168,7 @@ def _said(mail: Mail) -> Said | Refusal:
 
 
 def _refusal(mail: Mail) -> Refusal | None:
-    """Why a mail is not even read; None where it is to be believed."""
+    """Why a report is not even read; None where it is."""
     report, server = mail.report, mail.settings.authserv_id
     if mail.arrival.size is not None:
         return Refusal(Reason.TOO_LARGE, f"{mail.arrival.size} bytes; only the beginning is kept")
@@ -125,5 +183,5 @@ def _refusal(mail: Mail) -> Refusal | None:
 def arrived_at(raw: bytes, now: datetime) -> datetime:
     """When a mail that lay in a file arrived: by its topmost Received, else its Date, never after `now`."""
     header = head(raw[:_HEAD])
-    said = infer(header).arrival_at or moment(header.get("date"))
-    return min(said, now) if said else now
+    stated = infer(header).arrival_at or moment(header.get("date"))
+    return min(stated, now) if stated else now

@@ -2,14 +2,18 @@
 
 Counts are dated by the end of the report's period: they are not spread over it, so windows shorter than a
 day say little. One report is counted once, however many mails, mailboxes and wrappings it comes in: its
-organisation, id, domain and period name it. An IP that is not ours names no series; mails from such IPs
-are counted for the domain alone, be they forwarded or forged.
+organisation, id, domain and period name it. Where another content comes under the same name (a correction, or the
+rest of a report that was split), nobody can tell which messages are in both: it is parked as `revised`, to be looked
+at. An IP that is not ours names no series; mails from such IPs are counted for the domain alone, be they
+forwarded or forged.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import astuple
 from datetime import datetime
 from functools import cache
 
@@ -17,7 +21,7 @@ from collectors.contract import Attribution, Clues, Reason
 from collectors.mail.ip import canonical
 from collectors.mail.report import Aggregate
 from collectors.observation import Observation, Subject, Trace
-from collectors.report_mail.facts.shape import Mail, Refusal, Said
+from collectors.report_mail.facts.shape import Facts, Mail, Refusal
 from collectors.report_mail.facts.whose import OTHER, is_ours, provider_of, subject
 
 # Organisations that write reports under another name than their mail is known by, in lower case
@@ -32,21 +36,21 @@ ORGANISATIONS = {
 MOST_TRACES = 100
 
 
-def dmarc(mail: Mail) -> Said | Refusal:
+def dmarc(mail: Mail) -> Facts | Refusal:
     """Messages that passed and failed, by domain and by IP of ours."""
-    told = mail.report.report
-    if told is None:
+    report = mail.report.report
+    if report is None:
         return Refusal(Reason.NO_DATA, "a DMARC report without numbers")
-    at, provider = ended_at(told, mail.arrival.received_at), provider_of_organisation(told.org)
+    at, provider = ended_at(report, mail.arrival.received_at), provider_of_organisation(report.org)
 
     @cache
     def whose(domain: str | None, source_ip: str) -> Attribution:
         return mail.attribute(Clues(domain=domain, source_ip=canonical(source_ip)))
 
     counts: dict[Subject, list[int]] = {}
-    for row in told.rows:
-        below = row.header_from.endswith(f".{told.domain}")  # a report is about one domain and those below it
-        owner = whose(row.header_from if below else told.domain, row.source_ip)
+    for row in report.rows:
+        below = row.header_from.endswith(f".{report.domain}")  # a report is about one domain and those below it
+        owner = whose(row.header_from if below else report.domain, row.source_ip)
         if is_ours(owner):
             counts.setdefault(subject(owner, provider), [0, 0])[row.aligned] += row.count
     observations = [
@@ -54,18 +58,19 @@ def dmarc(mail: Mail) -> Said | Refusal:
         for about, (failed, passed) in counts.items()
         for measure, count in (("dmarc_pass", passed), ("dmarc_fail", failed))
     ]
-    return Said(tuple(observations) or unattributed(told, mail), key=identity("dmarc", told))
+    return Facts(tuple(observations) or unattributed(report, mail), key=identity("dmarc", report),
+                 content=content(report))
 
 
-def tls(mail: Mail) -> Said | Refusal:
+def tls(mail: Mail) -> Facts | Refusal:
     """Sessions to our domains that were and were not encrypted as their policy asks; a trace per kind of failure."""
-    told = mail.report.report
-    if told is None:
+    report = mail.report.report
+    if report is None:
         return Refusal(Reason.NO_DATA, "a TLS report without numbers")
-    at, provider = ended_at(told, mail.arrival.received_at), provider_of_organisation(told.org)
+    at, provider = ended_at(report, mail.arrival.received_at), provider_of_organisation(report.org)
     succeeded, failed, policies = Counter[Subject](), Counter[Subject](), dict[Subject, list[str]]()
     traces: list[Trace] = []
-    for policy in told.policies:
+    for policy in report.policies:
         owner = mail.attribute(Clues(domain=policy.domain))
         if not is_ours(owner):
             continue
@@ -80,20 +85,21 @@ def tls(mail: Mail) -> Said | Refusal:
         for about in policies
         for measure, count in (("tls_success", succeeded), ("tls_failure", failed))
     ]
-    return Said(tuple(observations) or unattributed(told, mail), tuple(traces[:MOST_TRACES]), identity("tls", told))
+    return Facts(tuple(observations) or unattributed(report, mail), tuple(traces[:MOST_TRACES]),
+                 identity("tls", report), content(report))
 
 
-def unattributed(told: Aggregate, mail: Mail) -> tuple[Observation, ...]:
+def unattributed(report: Aggregate, mail: Mail) -> tuple[Observation, ...]:
     """A report in which nothing is ours; an empty one says nothing."""
-    if not told.records:
+    if not report.records:
         return ()
-    about = Subject(provider=provider_of_organisation(told.org))
+    about = Subject(provider=provider_of_organisation(report.org))
     return (Observation("unattributed_report", about, mail.arrival.received_at, 1.0),)
 
 
-def ended_at(told: Aggregate, received_at: datetime) -> datetime:
+def ended_at(report: Aggregate, received_at: datetime) -> datetime:
     """The end of the report's period; of one that has not ended yet, when the report came."""
-    return min(told.end or received_at, received_at)
+    return min(report.end or received_at, received_at)
 
 
 def provider_of_organisation(org: str | None) -> str:
@@ -101,13 +107,21 @@ def provider_of_organisation(org: str | None) -> str:
     return ORGANISATIONS.get(name) or provider_of(name) or OTHER
 
 
-def identity(kind: str, told: Aggregate) -> str | None:
+def identity(kind: str, report: Aggregate) -> str | None:
     """What names a report; None where it has no id of its own."""
-    if not told.id:
+    if not report.id:
         return None
-    return ":".join((kind, *(str(part or "").strip().lower() for part in _names(told))))
+    return ":".join((kind, *(str(part or "").strip().lower() for part in _names(report))))
 
 
-def _names(told: Aggregate) -> Iterator[object]:
-    yield from (told.org, told.id, told.domain)
-    yield from (moment and moment.isoformat() for moment in (told.begin, told.end))
+def content(report: Aggregate) -> str | None:
+    """What is counted in a report, whatever its order and spelling; None where nothing else could have its name."""
+    if not report.id:
+        return None
+    counted = (sorted(map(astuple, report.rows)), sorted(map(astuple, report.policies)))
+    return hashlib.sha256(repr(counted).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _names(report: Aggregate) -> Iterator[object]:
+    yield from (report.org, report.id, report.domain)
+    yield from (moment and moment.isoformat() for moment in (report.begin, report.end))

@@ -17,7 +17,7 @@ from collectors.mail import mime
 from collectors.mail.original import infer, is_redacted
 from collectors.mail.report import Recipient
 from collectors.observation import Observation, Subject, Trace
-from collectors.report_mail.facts.shape import Mail, Refusal, Said
+from collectors.report_mail.facts.shape import Facts, Mail, Refusal
 from collectors.report_mail.facts.whose import OTHER, clues, is_ours, message_id, provider_of, subject
 
 # Why a recipient was given up → what is counted. One that is dead for good (`hard`) is a hard bounce instead.
@@ -60,7 +60,7 @@ def sent_from(mail: Mail) -> str | None:
     return infer(mime.read(mail.arrival.raw).attached).source_ip
 
 
-def bounce(mail: Mail) -> Said | Refusal:
+def bounce(mail: Mail) -> Facts | Refusal:
     """Every recipient a notification names."""
     if not mail.report.recipients:
         return Refusal(Reason.NO_DATA, f"{mail.report.kind}: it names no recipient")
@@ -82,5 +82,5 @@ def bounce(mail: Mail) -> Said | Refusal:
                 TRACE_OF[measure], whose, about, recipient=address, message_id=message_id(mail.report),
                 category=one.judgement.category, status=one.judgement.status or one.status,
                 reply_code=one.judgement.reply_code, text=one.diagnostic[:LONGEST_TEXT] or None, hard=one.hard))
-    return Said(tuple(Observation(measure, about, mail.arrival.received_at, float(count))
+    return Facts(tuple(Observation(measure, about, mail.arrival.received_at, float(count))
                       for (measure, about), count in counts.items()), tuple(traces))

@@ -5,30 +5,30 @@ from __future__ import annotations
 from collectors.contract import Reason
 from collectors.mail.fields import address
 from collectors.observation import Observation
-from collectors.report_mail.facts.shape import Mail, Refusal, Said
+from collectors.report_mail.facts.shape import Facts, Mail, Refusal
 from collectors.report_mail.facts.whose import OTHER, clues, provider_of, subject
 
 ABUSE = "abuse"
 LONGEST_TEXT = 200
 
 
-def unsubscribe(mail: Mail) -> Said | Refusal:
+def unsubscribe(mail: Mail) -> Facts | Refusal:
     """A recipient who asked to be left out (RFC 2369)."""
     sender = address(mail.report.report_headers.get("from", "")) or None
     provider = provider_of((sender or "").rpartition("@")[2]) or OTHER
     whose = mail.attribute(clues(mail.report, recipient=sender, provider=provider))
     about = subject(whose, provider)
     trace = mail.trace("unsubscribe", whose, about, recipient=sender)
-    return Said((Observation("unsubscribe", about, mail.arrival.received_at, 1.0),), (trace,))
+    return Facts((Observation("unsubscribe", about, mail.arrival.received_at, 1.0),), (trace,))
 
 
-def autoreply(mail: Mail) -> Said | Refusal:
+def autoreply(mail: Mail) -> Facts | Refusal:
     """Counted and nothing else: who is away is nobody's business."""
     about = subject(mail.attribute(clues(mail.report)), None)
-    return Said((Observation("autoreply", about, mail.arrival.received_at, 1.0),), as_evidence=False)
+    return Facts((Observation("autoreply", about, mail.arrival.received_at, 1.0),), as_evidence=False)
 
 
-def letter(mail: Mail) -> Said | Refusal:
+def letter(mail: Mail) -> Facts | Refusal:
     """Somebody writes: to the abuse desk it is a letter to be answered, anywhere else nobody expects it."""
     if mail.arrival.purpose != ABUSE:
         return Refusal(Reason.NO_DATA, "other: no report, bounce or request")
@@ -36,4 +36,4 @@ def letter(mail: Mail) -> Said | Refusal:
     whose = mail.attribute(clues(mail.report))
     trace = mail.trace("abuse_letter", whose, subject(whose, None), message_id=headers.get("message-id"),
                        text=headers.get("subject", "")[:LONGEST_TEXT] or None)
-    return Said(traces=(trace,))
+    return Facts(traces=(trace,))

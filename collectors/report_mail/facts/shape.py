@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -12,7 +12,8 @@ from pydantic import Field
 from collectors.contract import Attribution, Clues, CollectorSettings, Reason
 from collectors.mail import Report
 from collectors.observation import Observation, Subject, Trace
-from collectors.report_mail.report_sender import speaks_for
+from collectors.report_mail.report_sender import sender_of, speaks_for
+from collectors.report_mail.reporters import speaks_for_provider
 
 Attribute = Callable[[Clues], Attribution]
 
@@ -20,8 +21,9 @@ Attribute = Callable[[Clues], Attribution]
 class MailSettings(CollectorSettings):
     """`max_mails` bounds one mailbox or folder in one run, so that a flooded one keeps no other waiting.
 
-    `authserv_id` is our own mail server's name in Authentication-Results; where it is set, a report whose
-    sender that server did not vouch for is parked instead of counted (RFC 9477).
+    `authserv_id` is our own mail server's name in Authentication-Results, whose findings about signatures are
+    believed. Where it is set, a DMARC or TLS report whose sender that server did not vouch for is parked instead of
+    counted (RFC 9477). `reporters` adds domains that sign feedback reports: domain → providers it speaks for.
     """
 
     every: timedelta = timedelta(minutes=5)
@@ -30,6 +32,7 @@ class MailSettings(CollectorSettings):
     max_complaint_age: timedelta = timedelta(days=7)
     keep_evidence: bool = True
     authserv_id: str | None = None
+    reporters: Mapping[str, frozenset[str]] = {}
 
 
 class Arrival(NamedTuple):
@@ -53,22 +56,35 @@ class Mail:
     attribute: Attribute
     settings: MailSettings
     verified: bool = False  # our own server found it signed by its sender
+    signers: frozenset[str] = frozenset()  # domains our own server found to have signed it
 
-    def trace(self, kind: str, whose: Attribution, about: Subject, **said: Any) -> Trace:
-        """A fact of this mail about a recipient; dated by receipt unless `said` knows better."""
-        vouched = self.verified and speaks_for(self.report.report_headers, said.get("recipient"))
+    def trace(self, kind: str, whose: Attribution, about: Subject, **fields: Any) -> Trace:
+        """A fact of this mail about a recipient; dated by receipt unless `fields` has a better date."""
+        vouched = self.verified and speaks_for(self.report.report_headers, fields.get("recipient"))
+        believed = fields.pop("verified", False) or self.arrival.trusted or vouched
         return Trace(kind=kind, subject=about, how=whose.how, recipient_ref=whose.recipient_ref,
-                     recipient_hash=whose.recipient_hash, verified=self.arrival.trusted or vouched,
-                     **{"at": self.arrival.received_at, **said})
+                     recipient_hash=whose.recipient_hash, verified=believed,
+                     **{"at": self.arrival.received_at, **fields})
+
+    def is_of_reporter(self, provider: str | None) -> bool:
+        """Whether it is signed by who may report complaints of this provider's recipients."""
+        sender = sender_of(self.report.report_headers)
+        return speaks_for_provider(self.signers, sender, provider, self.settings.reporters)
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """The facts of one mail. `key` names the report itself where it may come in several mails."""
+class Facts:
+    """The facts of one report. `key` names the report itself where it may come in several mails.
+
+    `content` names what `key` stands for this time: under one key, another content is no repeat. `once` are
+    facts that several reports may state and that count once, each under a key of their own.
+    """
 
     observations: tuple[Observation, ...] = ()
     traces: tuple[Trace, ...] = ()
     key: str | None = None
+    content: str | None = None
+    once: tuple[Facts, ...] = ()
     as_evidence: bool = True  # worth keeping as received, where that is wanted
 
 

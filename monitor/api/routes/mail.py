@@ -46,13 +46,13 @@ def mail(
     if services.read_mail is None:
         raise Problem(503, "this process takes no mail")
     try:
-        report, batch = services.read_mail(raw, source, f"posted by {caller.name}", arrived_at(raw, services.now()))
+        report, batches = services.read_mail(raw, source, f"posted by {caller.name}", arrived_at(raw, services.now()))
     except LookupError as error:
         raise Problem(422, str(error)) from None
-    (taken,) = services.take([batch])
-    parked = next(iter(batch.parked), None)
+    taken = services.take(batches)
+    parked = next((parked for each in taken for parked in each.batch.parked), None)
     return MailTaken(
-        kind=report.kind, accepted=parked is None, duplicate=not taken.new, parked=parked is not None,
+        kind=report.kind, accepted=parked is None, duplicate=not any(each.new for each in taken), parked=parked is not None,
         reason=parked and parked.reason, text=parked and parked.text,
     )
 

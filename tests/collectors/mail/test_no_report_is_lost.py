@@ -114,7 +114,7 @@ def test_several_tls_reports_are_read_from_a_list_and_from_lines() -> None:
 
 
 @pytest.mark.parametrize("broken", [b"<feedback><record>", gzip.compress(xml())[:60], b"PK\x03\x04 garbage",
-                                    xml(count="many")])
+                                    xml(count="many")], ids=["xml", "gzip", "zip", "count"])
 def test_what_cannot_be_read_beside_a_report_is_named(broken: bytes) -> None:
     report = parse(mail(attachment(broken), attachment(xml("good"))))
     assert report.report is not None

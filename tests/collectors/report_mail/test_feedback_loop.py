@@ -49,6 +49,12 @@ def arf(number: int = 1, kind: str = "abuse", arrived: datetime | None = ARRIVED
 LETTER = b"From: reader@example.org\r\nTo: fbl@example.com\r\nSubject: Hello\r\n\r\nIs anybody there?\r\n"
 
 
+def as_one(batches: list[Batch]) -> Batch:
+    together = {name: tuple(fact for batch in batches for fact in getattr(batch, name))
+                for name in ("observations", "traces", "evidence", "parked")}
+    return replace(batches[0], **together)
+
+
 class Monitor:
     """Commits batches as the store does: a key is taken once, the cursor with the facts, then the acknowledgement."""
 
@@ -79,18 +85,23 @@ class Monitor:
         return self.stop_after is not None and len(self.offered) >= self.stop_after
 
     def run(self, collector: FeedbackLoop | None = None, *, die_before_commit_of: int | None = None) -> list[Batch]:
-        new = []
-        for batch in (collector or FeedbackLoop(MailboxSettings())).collect(self, NOW):
+        """What is new, all batches of one mail as one; dies before the batch of this number."""
+        new, of_mail = [], []
+        trusting = MailboxSettings(trusted_mailboxes={box.name for box in self.boxes})
+        for batch in (collector or FeedbackLoop(trusting)).collect(self, NOW):
             self.offered.append(batch.key)
             if die_before_commit_of is not None and len(self.offered) > die_before_commit_of:
                 return new
             if batch.key not in self.batches:
                 self.batches[batch.key] = batch
-                new.append(batch)
+                of_mail.append(batch)
             if batch.cursor_name:
                 self.cursors[batch.cursor_name] = batch.cursor
             if batch.acknowledge:
                 batch.acknowledge()
+            if of_mail and (batch.acknowledge or batch.cursor_name):
+                new.append(as_one(of_mail))
+                of_mail = []
         return new
 
     def counted(self, measure: str) -> float:
@@ -106,7 +117,7 @@ def observations(batch: Batch) -> dict:
     return {seen.measure: seen for seen in batch.observations}
 
 
-def test_a_complaint_is_one_batch_with_its_count_trace_evidence_and_the_mails_own_date(any_server):
+def test_a_complaint_has_its_count_trace_evidence_and_the_mails_own_date(any_server):
     any_server.deliver(arf())
     monitor = Monitor(box(any_server))
 
@@ -123,6 +134,7 @@ def test_a_complaint_is_one_batch_with_its_count_trace_evidence_and_the_mails_ow
         "complaint", "reader@yahoo.fr", "<mail1@news.example.com>", "token", "abuse")
     assert report.evidence[0].body == arf()
     assert report.key == f"mail:{parse(arf()).identity}"
+    assert [key.partition(":")[0] for key in monitor.offered] == ["mail", "complaint", "mailbox"]
 
 
 def test_the_clues_hold_our_tokens_the_ids_the_recipient_the_ip_and_the_provider(server):
@@ -196,16 +208,16 @@ def test_a_complaint_about_a_shared_ip_of_ours_counts_for_the_ip_though_nobody_i
     assert seen["complaint"].subject == Subject(ip="192.0.2.7", provider="yahoo")
 
 
-def test_a_parked_report_is_counted_when_it_is_moved_back_after_the_cause_is_mended(server):
-    server.deliver(b"Authentication-Results: mx.example.com; none\r\n" + arf())
+def test_a_complaint_that_was_not_believed_counts_once_it_comes_from_where_it_is(server):
+    server.deliver(b"Authentication-Results: mx.example.com; none\r\n" + arf(token="shared"))
     monitor = Monitor(box(server, done_folder="Done", parked_folder="Parked"))
     monitor.run(FeedbackLoop(MailboxSettings(authserv_id="mx.example.com")))
-    assert monitor.counted("report") == 0
+    assert (monitor.counted("complaint"), monitor.counted("unverified_complaint")) == (0, 1)
 
-    server.deliver(b"Authentication-Results: mx.example.com; none\r\n" + arf())
+    server.deliver(b"Authentication-Results: mx.example.com; none\r\n" + arf(token="shared"))
     monitor.run()
 
-    assert monitor.counted("complaint") == 1
+    assert (monitor.counted("complaint"), monitor.counted("unverified_complaint")) == (1, 1)
 
 
 def test_a_hidden_recipient_is_not_traced_and_the_mailbox_tells_the_provider(server):
@@ -234,15 +246,17 @@ def test_the_same_report_twice_in_two_folders_or_renumbered_counts_once(any_serv
 
 
 @pytest.mark.parametrize("done_folder", [None, "Done"])
-def test_killed_between_fetching_and_committing_nothing_is_lost_and_nothing_counted_twice(any_server, done_folder):
+@pytest.mark.parametrize("die_before", [0, 1, 2, 3, 4, 9])
+def test_killed_between_fetching_and_committing_nothing_is_lost_and_nothing_counted_twice(
+        any_server, done_folder, die_before):
     for number in range(5):
         any_server.deliver(arf(number))
     monitor = Monitor(box(any_server, done_folder=done_folder))
 
-    monitor.run(die_before_commit_of=2)
-    assert monitor.counted("complaint") == 2
+    monitor.run(die_before_commit_of=die_before)
+    assert monitor.counted("report") + monitor.counted("complaint") == die_before
     monitor.run()
-    assert monitor.counted("complaint") == 5
+    assert (monitor.counted("report"), monitor.counted("complaint")) == (5, 5)
     before = len(monitor.offered)
     monitor.run()
 
@@ -304,7 +318,7 @@ def test_a_run_asked_to_stop_ends_after_the_batch_at_hand(server):
 
     monitor.run()
 
-    assert [key[:5] for key in monitor.offered] == ["mail:", "mailb"]
+    assert [key[:5] for key in monitor.offered] == ["mail:", "compl", "mailb"]
     assert monitor.cursors["yahoo"]["last_uid"] == server.messages()[0][0]
 
 
@@ -316,19 +330,21 @@ def test_evidence_is_left_out_where_it_is_not_wanted(server):
     assert report.evidence == ()
 
 
-@pytest.mark.parametrize(("results", "taken"), [
-    ("mx.example.com; dkim=pass header.d=example.org", True),
-    ("mx.example.com; dkim=fail header.d=example.org", False),
-    ("mx.example.net; dkim=pass header.d=example.org", False),
+@pytest.mark.parametrize(("results", "believed"), [
+    ("mx.example.com; dkim=pass header.d=arf.mail.yahoo.com", True),
+    ("mx.example.com; dkim=fail header.d=arf.mail.yahoo.com", False),
+    ("mx.example.net; dkim=pass header.d=arf.mail.yahoo.com", False),
+    ("mx.example.com; dkim=pass header.d=example.org", False),
+    ("mx.example.com; dkim=pass header.d=yahoo.com", False),
 ])
-def test_a_report_our_own_server_does_not_vouch_for_is_parked_where_that_is_asked(server, results, taken):
-    server.deliver(f"Authentication-Results: {results}\r\n".encode() + arf())
+def test_a_complaint_counts_only_where_its_signer_speaks_for_the_recipients_provider(server, results, believed):
+    server.deliver(f"Authentication-Results: {results}\r\n".encode() + arf(token="shared"))
     monitor = Monitor(box(server))
 
     batch, _ = monitor.run(FeedbackLoop(MailboxSettings(authserv_id="mx.example.com")))
 
-    assert monitor.counted("complaint") == taken
-    assert [found.reason for found in batch.parked] == ([] if taken else [Reason.UNVERIFIED])
+    assert (monitor.counted("complaint"), monitor.counted("unverified_complaint")) == (believed, not believed)
+    assert (batch.parked, batch.traces[-1].verified) == ((), believed)
 
 
 @pytest.mark.parametrize(("settings", "verified"), [
@@ -336,7 +352,7 @@ def test_a_report_our_own_server_does_not_vouch_for_is_parked_where_that_is_aske
     ({"trusted_mailboxes": {"yahoo"}, "authserv_id": "mx.example.com"}, True),
 ])
 def test_an_unsigned_report_counts_as_verified_only_where_nobody_else_can_write(server, settings, verified):
-    server.deliver(arf())
+    server.deliver(arf(token="shared"))
 
     report, _ = Monitor(box(server)).run(FeedbackLoop(MailboxSettings(**settings)))
 
@@ -355,10 +371,9 @@ def test_whatever_lies_in_a_mailbox_is_counted_or_parked_and_nothing_stays_behin
 
     monitor.run()
 
-    mails = [key for key in monitor.offered if not key.startswith("mailbox:")]
     reports = sum(1 for item in items if item["type"].startswith("arf"))
-    assert len(mails) == len(items)
-    assert sum(1 for key in mails if key.startswith("mail:")) >= reports
+    assert sum(running_dovecot.count(folder) for folder in ("Done", "Parked")) == len(items)
+    assert sum(1 for key in monitor.offered if key.startswith("mail:")) >= reports
     assert 0 < monitor.counted("report") < monitor.counted("unattributed_report")  # DMARC reports are not ours either
     assert monitor.counted("complaint") == monitor.counted("hard_bounce") == monitor.counted("dmarc_fail") == 0
     assert monitor.counted("unattributed_bounce") > 0

@@ -20,6 +20,7 @@ from collectors.report_mail import mail_drop
 from collectors.report_mail.mail_drop import MailDrop, MailDropSettings
 from monitor.database.tables import ParkedRow, TraceRow
 from monitor.facts import Store
+from monitor.intake import run as intake_run
 from monitor.intake.consequences import open_store
 from monitor.intake.context import RunContext
 from monitor.intake.run import Runner, Tally
@@ -177,7 +178,8 @@ def test_a_folder_that_is_not_there_is_said_so(store, tmp_path):
 
 
 @pytest.mark.parametrize("die_after", range(4))
-def test_killed_between_any_two_mails_nothing_is_lost_and_nothing_counted_twice(store, maildir, die_after):
+def test_killed_between_any_two_mails_nothing_is_lost_and_nothing_counted_twice(store, maildir, die_after, monkeypatch):
+    monkeypatch.setattr(intake_run, "BATCHES_AT_ONCE", 1)
     for number in range(3):
         (maildir / "new" / f"{number}.mx").write_bytes(bounce(number))
 
@@ -186,6 +188,35 @@ def test_killed_between_any_two_mails_nothing_is_lost_and_nothing_counted_twice(
     run(store, maildir, "maildir")
 
     assert (traces(store), len(names(maildir / "cur"))) == (3, 3)
+
+
+@pytest.mark.parametrize("moved", [0, 1, 2])
+def test_killed_while_a_group_is_moved_after_its_commit_nothing_is_lost_or_counted_twice(
+        store, maildir, moved, monkeypatch):
+    for number in range(3):
+        (maildir / "new" / f"{number}.mx").write_bytes(bounce(number))
+    places, real = [], mail_drop._places
+
+    def dies(folder):
+        source, move = real(folder)
+
+        def moves(name, what):
+            if len(places) == moved:
+                raise KeyboardInterrupt
+            places.append(name)
+            move(name, what)
+
+        return source, moves
+
+    monkeypatch.setattr(mail_drop, "_places", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run(store, maildir, "maildir")
+    monkeypatch.setattr(mail_drop, "_places", real)
+    assert (traces(store), len(names(maildir / "cur"))) == (3, moved)
+
+    tally = run(store, maildir, "maildir")
+
+    assert (traces(store), tally.repeats, len(names(maildir / "cur"))) == (3, 3 - moved, 3)
 
 
 def test_killed_between_commit_and_move_a_mail_is_offered_again_and_counted_once(store, maildir):
@@ -245,6 +276,7 @@ def test_the_last_mail_of_an_mbox_just_written_to_waits(store, tmp_path):
 
 def test_an_mbox_of_many_mails_leaves_its_place_behind_when_it_is_broken_off(store, tmp_path, monkeypatch):
     monkeypatch.setattr(mail_drop, "CURSOR_EVERY", 2)
+    monkeypatch.setattr(intake_run, "BATCHES_AT_ONCE", 1)
     path = tmp_path / "bounces"
     mbox(path, range(5))
 

@@ -85,8 +85,8 @@ def test_a_mailbox_of_any_purpose_takes_every_kind_of_mail(store, server, purpos
 
     assert counts(store) == {
         ("hard_bounce", "acme"): 1, ("deferral", "acme"): 1, ("dmarc_pass", "acme"): 120, ("dmarc_fail", "acme"): 3,
-        ("tls_success", "bolt"): 47, ("tls_failure", "bolt"): 2, ("report", "acme"): 1, ("complaint", "acme"): 1,
-        ("unsubscribe", "acme"): 1, ("autoreply", "acme"): 1}
+        ("tls_success", "bolt"): 47, ("tls_failure", "bolt"): 2, ("report", "acme"): 1,
+        ("unverified_complaint", "acme"): 1, ("unsubscribe", "acme"): 1, ("autoreply", "acme"): 1}
     letters = [trace.kind for trace in rows(store, TraceRow)].count("abuse_letter")
     assert (letters, tally.parked) == ((1, 0) if purpose == "abuse" else (0, 1))
     assert len(server.messages()) == 0
@@ -107,7 +107,7 @@ def test_one_bounce_by_every_way_there_is_counts_once(any_server, store, tmp_pat
     now = datetime.now(UTC)
     handed = HandedMail(store, {}, SECRETS, lambda: now)
     _, posted = handed.read(raw.replace(b"\n", b"\r\n"), "returns", "posted", now)
-    (taken,) = store.intake([posted], now)
+    (taken,) = store.intake(posted, now)
     assert not taken.new
 
     (tmp_path / "drop").mkdir()

@@ -31,6 +31,7 @@ def config(tmp_path, database_url) -> Path:
     (tmp_path / "inventory.yaml").write_text(INVENTORY)
     path = tmp_path / "vigie.yaml"
     path.write_text(json.dumps({"engine": {"url": database_url}, "inventory": ["inventory.yaml"],
+                                "collectors": {"feedback_loop": {"trusted_mailboxes": ["feedback_loop"]}},
                                 "secrets": {"box": "not-used"}}))
     return path
 

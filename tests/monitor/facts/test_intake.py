@@ -1,5 +1,6 @@
 import zlib
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -193,3 +194,27 @@ def test_what_a_batch_touched_are_the_series_it_changed(store: Store):
         False,
         True,  # known again
     ]
+
+
+def revised(content: str, *counts, key: str = "report 7", name: str = ""):
+    parked = Parked("box/INBOX/1", "revised", "another content", f"mail {content}".encode())
+    return replace(batch(key, *counts), content=content, revision=parked, cursor_name=name or None, cursor={"at": content})
+
+
+def test_another_content_under_a_counted_name_is_parked_once_and_never_counted(store: Store, rows: Rows):
+    first, again, other = revised("a", counted(T, 6)), revised("a", counted(T, 6)), revised("b", counted(T, 13), name="box")
+    taken = store.intake([first, again, other, revised("b", counted(T, 13))], T)
+    taken += store.intake([again, other], minutes(1))
+
+    assert [(each.new, bool(each.batch.parked)) for each in taken] == [
+        (True, False), (False, False), (True, True), (False, True), (False, False), (False, True)]
+    assert sum(row.value for row in rows(Reading)) == 6
+    assert [(row.reason, row.body) for row in rows(ParkedRow)] == [("revised", b"mail b")]
+    assert store.cursor("mta", "box") == {"at": "b"}
+
+
+def test_traces_of_what_is_parked_instead_of_counted_are_not_written(store: Store, rows: Rows):
+    dead = (Trace("bounce", T, Subject(customer="acme"), recipient="ann@example.com", verified=True, hard=True),)
+    store.intake([replace(revised("a", counted(T)), traces=dead)], T)
+    store.intake([replace(revised("b", counted(T)), traces=dead * 2), batch("2", counted(T), traces=dead)], T)
+    assert len(rows(TraceRow)) == 2

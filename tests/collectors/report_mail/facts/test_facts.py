@@ -37,8 +37,17 @@ def mail(case: str) -> bytes:
     return found.read_bytes()
 
 
-def batch_of(raw: bytes, purpose: str = "bounces", whose=attribute, **settings) -> Batch:
-    return read(Arrival(raw, "box/INBOX/1", NOW, purpose), whose, MailSettings(**settings))[1]
+def batches_of(raw: bytes, purpose: str = "bounces", whose=attribute, trusted: bool = False,
+               **settings) -> tuple[Batch, ...]:
+    return read(Arrival(raw, "box/INBOX/1", NOW, purpose, trusted=trusted), whose, MailSettings(**settings))[1]
+
+
+def batch_of(*args, **settings) -> Batch:
+    """All that one mail becomes, as if it were one batch."""
+    batches = batches_of(*args, **settings)
+    together = {name: tuple(fact for batch in batches for fact in getattr(batch, name))
+                for name in ("observations", "traces", "evidence", "parked")}
+    return replace(batches[0], **together)
 
 
 def counted(batch: Batch) -> dict[tuple[str, ...], float]:
@@ -58,9 +67,9 @@ def counted(batch: Batch) -> dict[tuple[str, ...], float]:
     ("bounce-exim", {("soft_bounce", "acme"): 1}, ["bounce"]),
     ("bounce-as-ses-notice", {("hard_bounce", "acme"): 1}, ["bounce"]),
     ("dsn-of-a-dsn", {("unattributed_bounce",): 2}, ["bounce", "deferral"]),
-    ("arf-as-in-rfc5965", {("report", "acme", "192.0.2.33"): 1, ("complaint", "acme", "192.0.2.33"): 1},
+    ("arf-as-in-rfc5965", {("report", "acme", "192.0.2.33"): 1, ("unverified_complaint", "acme", "192.0.2.33"): 1},
      ["complaint"]),
-    ("xarf-v3-with-sample", {("report", "acme", "192.0.2.33"): 1, ("complaint", "acme", "192.0.2.33"): 1},
+    ("xarf-v3-with-sample", {("report", "acme", "192.0.2.33"): 1, ("unverified_complaint", "acme", "192.0.2.33"): 1},
      ["complaint"]),
     ("dmarc-gzip-attached", {("dmarc_pass", "acme", "192.0.2.33"): 120, ("dmarc_fail", "acme", "192.0.2.33"): 0,
                              ("dmarc_pass", "acme"): 0, ("dmarc_fail", "acme"): 3}, []),
@@ -140,7 +149,7 @@ def test_a_dmarc_report_counts_at_the_end_of_its_period_under_the_key_that_names
 
 
 def test_a_report_whose_period_has_not_ended_counts_when_it_came():
-    early = read(Arrival(mail("dmarc-bare-gzip"), "x/1", DAY_END - timedelta(hours=5)), attribute, MailSettings())[1]
+    [early] = read(Arrival(mail("dmarc-bare-gzip"), "x/1", DAY_END - timedelta(hours=5)), attribute, MailSettings())[1]
     assert {seen.at for seen in early.observations} == {DAY_END - timedelta(hours=5)}
 
 
@@ -181,7 +190,7 @@ def test_a_report_to_the_abuse_desk_is_to_be_answered_besides_being_counted(case
     assert [trace.kind for trace in batch_of(mail(case), "feedback_loop").traces] == ["complaint"]
     batch = batch_of(mail(case), "abuse")
 
-    asked = batch.traces[-1]
+    asked = next(trace for trace in batch.traces if trace.kind == "abuse_report")
     assert (asked.kind, asked.subject.customer, asked.subject.ip) == ("abuse_report", "acme", "192.0.2.33")
     assert (asked.category, asked.recipient) == (reported, None)
     assert asked.text == parse(mail(case)).report_headers.get("subject")
@@ -218,13 +227,14 @@ def test_clues_hold_no_nul_which_no_database_takes():
 
 def test_the_beginning_of_a_mail_is_never_counted():
     arrival = Arrival(mail("bounce-qmail"), "x/1", NOW, size=30_000_000)
-    [parked] = read(arrival, attribute, MailSettings())[1].parked
+    [parked] = read(arrival, attribute, MailSettings())[1][0].parked
     assert parked.reason is Reason.TOO_LARGE
 
 
-@pytest.mark.parametrize(("case", "counts"), [("dmarc-gzip-attached", False), ("arf-as-in-rfc5965", False),
-                                              ("dsn-two-recipients-xtext", True), ("unsubscribe-by-address", True)])
-def test_where_signatures_are_asked_for_reports_need_one_and_bounces_cannot_have_one(case, counts):
+@pytest.mark.parametrize(("case", "counts"), [("dmarc-gzip-attached", False), ("tlsrpt-gzip-in-mail", False),
+                                              ("arf-as-in-rfc5965", True), ("dsn-two-recipients-xtext", True),
+                                              ("unsubscribe-by-address", True)])
+def test_where_signatures_are_asked_for_aggregate_reports_need_one_and_bounces_cannot_have_one(case, counts):
     batch = batch_of(mail(case), authserv_id="mx.example.com")
 
     assert bool(batch.observations) is counts
@@ -240,11 +250,11 @@ def test_a_sender_our_server_vouches_for_is_verified():
 
 
 def test_a_failure_for_an_address_that_may_live_again_is_no_hard_bounce():
-    [one] = parse(mail("bounce-qmail")).recipients
-    later = replace(one, judgement=replace(one.judgement, hard=False))
-    assert measure_of(one) == "hard_bounce"
+    [recipient] = parse(mail("bounce-qmail")).recipients
+    later = replace(recipient, judgement=replace(recipient.judgement, hard=False))
+    assert measure_of(recipient) == "hard_bounce"
     assert measure_of(later) == "soft_bounce"
-    assert [measure_of(replace(one, action=action)) for action in ("delayed", "relayed", "expanded")] == [
+    assert [measure_of(replace(recipient, action=action)) for action in ("delayed", "relayed", "expanded")] == [
         "deferral", None, None]
 
 
