@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from collectors.observation import Batch
 
@@ -62,7 +62,7 @@ class CollectorSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     enabled: bool = True
-    every: timedelta = timedelta(minutes=15)
+    every: timedelta = Field(timedelta(minutes=15), gt=timedelta(0))
 
 
 # what a mailbox is for: who reads it, and with which settings

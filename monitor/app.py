@@ -34,8 +34,7 @@ from monitor.jobs.watchers import Watching
 from monitor.judging.configured_rules import configured_rules
 from monitor.judging.run import Judge
 from monitor.judging.suspend import Limits
-from monitor.notify.chat import Chat
-from monitor.notify.message import Receiver
+from monitor.notify.receivers import configured_receivers
 from monitor.notify.worker import Worker
 from monitor.restrictions.follow import GateIndex
 
@@ -53,11 +52,10 @@ class Application:
         self.config = config
         self.clock = clock
         self.rules = configured_rules(config)
-        receivers = _receivers(config)
+        receivers, chats = configured_receivers(config)
         self.store = configured_store(config.engine)
         owner = f"{socket.gethostname()}:{os.getpid()}"
         intervals = {name: settings.every for name, settings in config.collectors.items()}
-        chats = {receiver.name: Chat(receiver.name, receiver.url) for receiver in receivers}
         self._outbox = OutboxLoop(Worker(self.store, chats, owner, clock))
         judge = Judge(
             self.store, self.rules, receivers, Limits(config.engine.max_held_share), config.api.address, intervals
@@ -163,10 +161,3 @@ class Application:
 def _collectors(config: Config) -> dict[str, Collector]:
     known = collectors.discover()
     return {name: known[name](settings) for name, settings in config.collectors.items()}
-
-
-def _receivers(config: Config) -> list[Receiver]:
-    return [
-        Receiver(each.name, each.url.get_secret_value(), each.severities, frozenset(each.rules), frozenset(each.customers))
-        for each in config.receivers
-    ]

@@ -31,6 +31,7 @@ COMMANDS: Table = {
     "keys": ("monitor.commands.keys", "keys", "Make, list and revoke keys of the API."),
     "suppressions": ("monitor.commands.suppressions", "group", "Who must not be mailed again, by customer."),
     "token": ("monitor.commands.token", "token", "Make and read tokens that tell whose mail a report is about."),
+    "notify": ("monitor.commands.notify", "notify", "Send a test message to a receiver."),
     "trace": ("monitor.commands.trace", "trace", "What happened to a recipient, a message, a customer's mail."),
     "mail": ("monitor.commands.mail", "mail", "Read feedback reports, bounces, DMARC and TLS reports."),
 }

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+import collectors
+from collectors.contract import CollectorError
 from monitor.commands.printing import print_json
 from monitor.config.load import load_config
 from monitor.config.wire import Checked, Mistake
@@ -15,6 +17,7 @@ from monitor.config.yaml_file import ConfigError, ConfigErrors
 from monitor.inventory.faults import notes
 from monitor.inventory.file import load_inventory
 from monitor.judging.configured_rules import configured_rules
+from monitor.notify.receivers import configured_receivers
 
 
 @click.command("check-config")
@@ -44,6 +47,16 @@ def _checked(file: Path) -> Checked:
         rules = configured_rules(config)
     except ConfigError as error:
         errors += error.errors
+    try:
+        configured_receivers(config)
+    except ConfigError as error:
+        errors += error.errors
+    known = collectors.discover()
+    for name, settings in config.collectors.items():
+        try:
+            known[name](settings)
+        except (CollectorError, ValueError) as error:
+            errors.append(config.source.error(("collectors", name), str(error)))
     try:
         inventory = load_inventory(*config.inventory, secrets=config.secrets)
     except ConfigError as error:
