@@ -18,7 +18,7 @@ A line that cannot be understood is parked with its reason; the others count.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -77,11 +77,12 @@ class Decoded:
 
 
 def decode(
-    lines: Iterable[Any], *, key: str, now: datetime, customer: str | None = None, first_line: int = 1
+    lines: Iterable[Any], *, key: str, now: datetime, customer: str | None = None,
+    check: Callable[[Subject], object] | None = None, first_line: int = 1,
 ) -> Decoded:
     """Decode lines (bytes, text, or objects already decoded) into one batch under the idempotency key.
 
-    With `customer`, every event is that customer's: one that names another is refused.
+    `customer` is whose an event is that names nobody. `check` raises ValueError for a subject that may not be named.
     """
     counts: dict[tuple[str, Subject, datetime], tuple[int, datetime]] = {}
     traces: list[Trace] = []
@@ -93,6 +94,8 @@ def decode(
             continue
         try:
             event = _Event(line, now, customer)
+            if check is not None:
+                check(event.subject)
         except ValueError as error:
             refused.append((LineError(number, str(error)), _raw(line)))
             continue
@@ -135,8 +138,6 @@ class _Event:
         self.count = _count(said.get("count", 1))
         recipient = _text(said, "recipient")
         owner = _text(said, "customer") or customer
-        if customer is not None and owner != customer:
-            raise ValueError(f"customer: this key is bound to {customer}")
         self.subject = Subject(
             customer=owner,
             stream=_text(said, "stream"),

@@ -41,7 +41,9 @@ def make_key(name: str, scopes: Iterable[str], customer: str | None, now: dateti
         raise ValueError(f"scopes are some of {', '.join(SCOPES)}")
     if not name or not is_clean_name(name):
         raise ValueError("a key's name is text in one line, without control characters")
-    if customer and "admin" in wanted:
+    if customer is not None and not customer.strip():
+        raise ValueError("customer: empty; leave it out for a key of the whole platform")
+    if customer is not None and "admin" in wanted:
         raise ValueError("a key bound to one customer cannot be admin: the inventory is everybody's")
     key_id, secret = secrets.token_hex(5), secrets.token_hex(32)
     row = ApiKey(id=key_id, name=name, sha256=_digest(secret), scopes=wanted, customer=customer, created_at=now)

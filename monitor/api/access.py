@@ -82,10 +82,3 @@ def all_customers(caller: Caller) -> None:
     """Raise unless the key is free of any one customer: what follows is everybody's."""
     if caller.customer is not None:
         raise Problem(403, f"this key is bound to {caller.customer}; this is about all customers")
-
-
-def own_customer(caller: Caller, asked: str | None) -> str | None:
-    """The customer to look at: the one asked for, unless the key is bound to another."""
-    if caller.customer is not None and asked not in {None, caller.customer}:
-        raise Problem(403, f"this key is bound to {caller.customer}")
-    return caller.customer or asked

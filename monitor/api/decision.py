@@ -17,9 +17,10 @@ import orjson
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from monitor.access.bound import ForeignError
 from monitor.access.keys import Caller
 from monitor.api import problem
-from monitor.api.access import Access, own_customer
+from monitor.api.access import Access
 from monitor.api.problem import Problem
 from monitor.api.services import Services
 from monitor.gate import Decision, decide, read_request
@@ -29,6 +30,7 @@ _LARGEST_ONE, _LARGEST_MANY = 16 * 1024, 8 * 1024 * 1024
 _PAUSE_EVERY = 500  # between so many decisions of one call, others get their turn
 _AS_JSON = orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS
 _JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+_OWNED = ("customer", "ip", "pool", "domain")
 _log = logging.getLogger(__name__)
 
 
@@ -48,6 +50,8 @@ class DecisionCalls:
             status, headers, body = 200, _JSON_HEADERS, await self._answer(call, scope, receive)
         except ClientDisconnect:
             return
+        except ForeignError as error:
+            status, headers, body = 403, _problem_headers(None), problem.body_of(403, str(error))
         except Problem as error:
             status, headers = error.status_code, _problem_headers(error)
             body = problem.body_of(status, error.detail, error.errors)
@@ -74,6 +78,8 @@ class DecisionCalls:
     async def _one(self, said: Any, caller: Caller) -> bytes:
         try:
             return orjson.dumps(self._decide(said, caller), option=_AS_JSON)
+        except ForeignError:
+            raise
         except ValueError as error:
             raise Problem(422, str(error)) from None
 
@@ -85,6 +91,8 @@ class DecisionCalls:
         for number, one in enumerate(asked):
             try:
                 decisions.append(self._decide(one, caller))
+            except ForeignError:
+                raise
             except ValueError as error:
                 errors.append({"at": f"requests.{number}", "error": str(error)})
             if number % _PAUSE_EVERY == _PAUSE_EVERY - 1:
@@ -95,7 +103,8 @@ class DecisionCalls:
 
     def _decide(self, said: Any, caller: Caller) -> Decision:
         request = read_request(said)
-        own_customer(caller, request.customer)
+        if caller.customer is not None:
+            self._services.own(caller, {name: getattr(request, name) for name in _OWNED})
         decision = decide(request, self._services.gate.index, self._services.now())
         self._answers[decision.decision] += 1
         return decision

@@ -19,6 +19,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 
+from monitor.access.bound import ForeignError
 from monitor.database.faults import sentence
 
 MEDIA_TYPE = "application/problem+json"
@@ -51,11 +52,15 @@ def body_of(status: int, detail: str, errors: Sequence[Mapping[str, Any]] = ()) 
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """What a change refuses, as problems: LookupError is 404, ValueError 422."""
+    """What a change refuses, as problems: LookupError is 404, PermissionError 403, ValueError 422."""
     try:
         yield
+    except ForeignError:
+        raise
     except LookupError as error:
         raise Problem(404, str(error)) from None
+    except PermissionError as error:
+        raise Problem(403, str(error)) from None
     except ValueError as error:
         raise Problem(422, str(error)) from None
 
@@ -69,6 +74,7 @@ def answer_with_problems(app: FastAPI) -> None:
     """Make every error of the app a problem, also those the framework raises."""
     app.add_exception_handler(HTTPException, _raised)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(ForeignError, _foreign)
     app.add_exception_handler(DataError, _not_storable)
     app.add_exception_handler(OperationalError, _database_away)
     app.add_exception_handler(Exception, _unexpected)
@@ -92,6 +98,11 @@ async def _invalid(request: Request, error: Exception) -> Response:
     del request
     assert isinstance(error, RequestValidationError)
     return _answer(422, "the request is not as it should be", places(error.errors()))
+
+
+async def _foreign(request: Request, error: Exception) -> Response:
+    del request
+    return _answer(403, str(error))
 
 
 async def _not_storable(request: Request, error: Exception) -> Response:

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 
 from collectors.mail import Report
 from collectors.observation import Batch
+from monitor.access.bound import own
+from monitor.access.keys import Caller
 from monitor.config.settings import Api
 from monitor.facts import Store, Taken
 from monitor.restrictions.follow import GateIndex
@@ -35,3 +37,7 @@ class Services:
     collectors: Mapping[str, timedelta] = field(default_factory=dict)
     read_mail: ReadMail | None = None
     database_fault: Callable[[], str | None] = _none
+
+    def own(self, caller: Caller, about: Mapping[str, str | None]) -> str | None:
+        """The customer meant, once the caller may name all of `about`. Raises ForeignError (403)."""
+        return own(caller, self.gate.owners, about)

@@ -12,7 +12,7 @@ from monitor.access.wire import Key, NewKey
 from monitor.commands.failing import Failure
 from monitor.commands.printing import json_option, print_json
 from monitor.commands.stored import config_option, stored, utc_now
-from monitor.database.tables import ApiKey
+from monitor.database.tables import ApiKey, Customer
 
 
 @click.group()
@@ -33,6 +33,8 @@ def create(name: str, scopes: tuple[str, ...], customer: str | None, config_file
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     with stored(config_file) as store, store.session() as session:
+        if customer is not None and session.get(Customer, customer) is None:
+            raise Failure(2, f"the inventory has no customer {customer}; vigie apply brings it in")
         session.add(row)
     if as_json:
         print_json(NewKey(id=row.id, name=name, scopes=row.scopes, customer=customer, key=key))

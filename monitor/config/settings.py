@@ -106,11 +106,15 @@ class Engine(_Part):
 
 
 class Api(_Part):
-    """Where people and senders ask. `console` None: open on loopback, with keys elsewhere."""
+    """Where people and senders ask. `console` None: open on loopback, with keys elsewhere.
+
+    `customers_lift`: keys bound to a customer may also lift what rules and the provider's people hold of that customer.
+    """
 
     listen: str = "127.0.0.1:8080"
     console: Literal["open", "keyed"] | None = None
     public_url: str | None = None
+    customers_lift: bool = False
 
     @field_validator("listen")
     @classmethod

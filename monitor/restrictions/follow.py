@@ -23,6 +23,7 @@ from monitor.database.tables import ApiKey, MailboxProvider, SendingIp, Stream, 
 from monitor.facts import Store
 from monitor.gate import Effect, Index, Providers, Restriction, build_index
 from monitor.inventory.names import canonical
+from monitor.inventory.owners import Owners, read_owners
 from monitor.restrictions.suspensions import in_force
 
 EVERY_SECONDS = 0.25
@@ -32,10 +33,11 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class GateIndex:
-    """The index in force and the keys; `refresh` follows the database, any thread may read."""
+    """The index in force, the keys, and whose what is; `refresh` follows the database, any thread may read."""
 
     def __init__(self) -> None:
         self.keys = KeyRing()
+        self.owners = Owners()
         self._index = build_index((), version=0, built_at=_LONG_AGO)
         self._in_force: frozenset[str] = frozenset()
         self._compared_at = _LONG_AGO
@@ -67,6 +69,7 @@ class GateIndex:
             else:
                 self._index = replace(known, built_at=now)
             if due:
+                self.owners = read_owners(session)
                 self._compared_at = now
         return self._index
 

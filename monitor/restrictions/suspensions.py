@@ -36,7 +36,7 @@ def hold(
     until: datetime | None = None,
     rate_per_hour: int | None = None,
 ) -> Suspension:
-    """An operator's brake. Raises ValueError for an empty or unknown scope, a bad effect, or no reason."""
+    """An operator's suspension. Raises ValueError for an empty or unknown scope, a bad effect, or no reason."""
     _check_brake(scope, effect, rate_per_hour)
     check_reason(reason)
     if until is not None and until <= now:
@@ -67,6 +67,15 @@ def lift(session: Session, suspension_id: str, *, actor: str, reason: str, now: 
     if brake.lifted_at is None:
         take_off(session, brake, actor=actor, reason=reason, now=now)
     return brake
+
+
+def check_customers_lift(session: Session, suspension_id: str, customer: str, *, may_lift_others: bool) -> None:
+    """Raise LookupError for a suspension that is not about this customer, PermissionError for one it did not put on."""
+    row = session.get(Suspension, suspension_id)
+    if row is None or row.scope.get("customer") != customer:
+        raise LookupError(f"no suspension {suspension_id}")
+    if row.by_customer != customer and not may_lift_others:
+        raise PermissionError("a customer lifts what it put on itself; this suspension is the provider's")
 
 
 def take_off(session: Session, brake: Suspension, *, actor: str, reason: str, now: datetime) -> None:

@@ -118,7 +118,7 @@ def refs_of(
     """What a recipient is called with the customer, or with each there is; None where none is named."""
     if recipient is None:
         return None
-    customers = [customer] if customer else list(streams_of_customers(session))
+    customers = [customer] if customer is not None else list(streams_of_customers(session))
     return {each: store.recipient_ref(each, recipient) for each in customers}
 
 

@@ -16,7 +16,7 @@ from monitor.abuse import rows as abuse_rows
 from monitor.abuse.rows import Assignment, Shown
 from monitor.abuse.wire import AbuseCase, CaseHistory
 from monitor.access.keys import Caller
-from monitor.api.access import all_customers, own_customer
+from monitor.api.access import all_customers
 from monitor.api.given import NO_NUL, Body, Given, Listed, MaybeNamed, Name, Operates, Reads
 from monitor.api.problem import refusals
 
@@ -43,7 +43,7 @@ def cases(
     services: Given, caller: Reads, listed: Listed, *, show: Shown = "open", customer: MaybeNamed = None
 ) -> list[AbuseCase]:
     """Cases: open and overdue ones by their deadline, closed ones and all by the newest."""
-    customer = own_customer(caller, customer)
+    customer = services.own(caller, {"customer": customer})
     with refusals(), services.store.reading_session() as session:
         found = abuse_rows.cases(session, services.now(), show, customer=customer, page=listed.page)
         return listed.shown(found, AbuseCase)

@@ -54,7 +54,10 @@ def events(
         key = f"{caller.key_id}/{idempotency_key}"
         marks = [Batch(_BODIES, f"{key}/{generic.fingerprint(body)}", services.now())]
         _same_body(services, key, marks[0].key)
-    decoded = generic.decode(lines, key=key, now=services.now(), customer=caller.customer)
+    decoded = generic.decode(
+        lines, key=key, now=services.now(), customer=caller.customer,
+        check=lambda subject: services.own(caller, subject._asdict()),
+    )
     taken, *_ = services.take([decoded.batch, *marks])
     return CountedEvents(
         accepted=decoded.accepted,

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, create_model
 
 from collectors.observation import Subject
-from monitor.api.access import all_customers, own_customer
+from monitor.api.access import all_customers
 from monitor.api.given import NO_NUL, Given, Listed, MaybeNamed, Named, Reads
 from monitor.api.problem import Problem, refusals
 from monitor.config.quantities import When
@@ -41,7 +41,7 @@ def readings(
 ) -> list[Reading]:
     """Readings of a measure, newest first; the last 24 hours unless `since` says otherwise."""
     wanted = subject.model_dump(exclude_none=True)
-    if customer := own_customer(caller, wanted.get("customer")):
+    if (customer := services.own(caller, wanted)) is not None:
         wanted["customer"] = customer
     since = since or services.now() - timedelta(hours=24)
     with refusals(), services.store.reading_session() as session:
@@ -54,7 +54,7 @@ def listings(
     cleared: bool = False,
 ) -> list[Listing]:
     """Listings, newest first: those that stand, or with `cleared` also those that ended."""
-    wanted = Wanted(target, dnsbl, cleared, caller.customer)
+    wanted = Wanted(target, dnsbl, cleared, services.own(caller, {"target": target}))
     with refusals(), services.store.reading_session() as session:
         return listed.shown(find_listings(session, wanted, listed.page), Listing)
 
@@ -79,7 +79,7 @@ def trace(
     since: When | None = None,
 ) -> list[Trace]:
     """What happened to a recipient, to a message, or to a customer's mail, newest first."""
-    wanted = Traced(recipient, message_id, own_customer(caller, customer), since)
+    wanted = Traced(recipient, message_id, services.own(caller, {"customer": customer}), since)
     if wanted.about_nothing:
         raise Problem(422, "name a recipient, a message_id or a customer")
     with refusals(), services.store.reading_session() as session:

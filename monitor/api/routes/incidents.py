@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from monitor.api.access import own_customer
 from monitor.api.given import Given, Listed, MaybeNamed, Operates, Reads, Reasoned
 from monitor.api.problem import refusals
 from monitor.incidents import changes as incident_changes
@@ -25,7 +24,7 @@ def incidents(
     customer: MaybeNamed = None,
 ) -> list[Incident]:
     """Incidents by state, rule and customer, newest first. `open` is whatever has not ended."""
-    wanted = Wanted(state, rule, own_customer(caller, customer))
+    wanted = Wanted(state, rule, services.own(caller, {"customer": customer}))
     with refusals(), services.store.reading_session() as session:
         return listed.shown(incident_rows.find_incidents(session, wanted, listed.page), Incident)
 

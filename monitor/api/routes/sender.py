@@ -12,7 +12,6 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import Field
 
-from monitor.api.access import own_customer
 from monitor.api.given import Body, Gates, Given, MaybeNamed
 from monitor.api.problem import Problem
 from monitor.sender.recipient import key_name
@@ -45,7 +44,7 @@ def compact(
     """The compact filter for the sender module (monitor.sender.suppressions), with an ETag for the next time."""
     store = services.store
     with store.reading_session() as session:
-        customer = _known(streams_of_customers(session), own_customer(caller, customer))
+        customer = _known(streams_of_customers(session), services.own(caller, {"customer": customer}))
         key = store.customer_key(customer)
         state = (*suppression_rows.version(session, customer), f"{false_positive_rate:g}", key_name(key).hex())
         etag = f'"{"-".join(map(str, state))}"'
@@ -64,7 +63,7 @@ def sender_key(
     """The key of one customer's sender. Who holds it can try addresses against this customer's lists."""
     store = services.store
     with store.reading_session() as session:
-        customer = _known(streams_of_customers(session), own_customer(caller, customer))
+        customer = _known(streams_of_customers(session), services.own(caller, {"customer": customer}))
     response.headers["Cache-Control"] = "no-store"
     key = store.customer_key(customer)
     return SenderKey(customer=customer, key=key.hex(), name=key_name(key).hex())
@@ -75,7 +74,7 @@ def check(services: Given, caller: Gates, wanted: Check) -> Checked:
     """Which of up to 10,000 recipients must not be mailed."""
     store = services.store
     with store.reading_session() as session:
-        customer = _known(streams_of_customers(session), own_customer(caller, wanted.customer))
+        customer = _known(streams_of_customers(session), services.own(caller, {"customer": wanted.customer}))
         refs = {each: store.recipient_ref(customer, each) for each in wanted.addresses}
         refs |= {each: each for each in wanted.refs}
         found = suppression_rows.forbidden(session, customer, refs.values(), wanted.stream)

@@ -9,7 +9,7 @@ import orjson
 from fastapi import APIRouter, Header, Response
 
 from monitor.api.given import Gates, Given
-from monitor.gate import Index
+from monitor.restrictions.follow import GateIndex
 
 router = APIRouter(tags=["gate"])
 
@@ -25,7 +25,7 @@ def snapshot(
     Ask again with the ETag as If-None-Match: 304 while nothing changed. A key bound to a customer gets what
     can hold that customer back.
     """
-    body = orjson.dumps(_content(services.gate.index, caller.customer), option=orjson.OPT_UTC_Z)
+    body = orjson.dumps(_content(services.gate, caller.customer), option=orjson.OPT_UTC_Z)
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
     if if_none_match and (if_none_match.strip() == "*" or etag in if_none_match):
@@ -33,13 +33,19 @@ def snapshot(
     return Response(body, 200, headers, "application/json")
 
 
-def _content(index: Index, customer: str | None) -> dict[str, Any]:
+def _content(gate: GateIndex, customer: str | None) -> dict[str, Any]:
+    """Of a customer only what can apply to it: nothing that names another customer, or its IPs, pools and domains."""
+    index, owners = gate.index, gate.owners
     return {
         "version": index.version,
         "restrictions": [
-            held for held in index.restrictions if customer is None or held.scope.get("customer", customer) == customer
+            held for held in index.restrictions if customer is None or owners.foreign_to(customer, held.scope) is None
         ],
-        "pools": dict(index.pools),
+        "pools": {
+            ip: pool
+            for ip, pool in index.pools.items()
+            if customer is None or owners.foreign_to(customer, {"ip": ip, "pool": pool}) is None
+        },
         "streams": [
             {"customer": owner, "name": name, "kind": kind}
             for (owner, name), kind in sorted(index.kinds.items())

@@ -12,7 +12,6 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from monitor.access.keys import Caller
-from monitor.api.access import own_customer
 from monitor.api.body import received, unpacked
 from monitor.api.given import LARGEST_ID, NO_NUL, Given, Listed, MaybeNamed, Operates, Reads, Why
 from monitor.api.problem import Problem, refusals
@@ -66,7 +65,7 @@ def list_suppressions(
     services: Given, caller: Reads, listed: Listed, those: Annotated[Those, Depends()]
 ) -> list[Suppression]:
     """Newest first."""
-    customer = own_customer(caller, those.customer)
+    customer = services.own(caller, {"customer": those.customer})
     with refusals(), services.store.reading_session() as session:
         refs = refs_of(services.store, session, customer, those.recipient)
         wanted = Wanted(customer, refs, those.stream, those.reason, those.lifted)
@@ -92,7 +91,7 @@ def take_over(
     content_encoding: Annotated[str, Header()] = "",
 ) -> Added:
     """A list of up to 200,000 from elsewhere: CSV, NDJSON or one address per line. May be sent again."""
-    given = own_customer(caller, customer), reason
+    given = services.own(caller, {"customer": customer}), reason
     return _add(services, caller, unpacked(body, content_encoding.strip().lower()), MOST_IMPORTED, *given)
 
 
@@ -118,7 +117,7 @@ def export(
 ) -> StreamingResponse:
     """All in force, as `import` takes them: references, no addresses."""
     kind = {"csv": "text/csv", "ndjson": "application/x-ndjson"}[layout]
-    pieces = exported(services.store, own_customer(caller, customer), layout)
+    pieces = exported(services.store, services.own(caller, {"customer": customer}), layout)
     return StreamingResponse(pieces, media_type=kind)
 
 

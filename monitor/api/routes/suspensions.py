@@ -8,9 +8,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter
 from pydantic import Field
 
+from monitor.access.bound import ForeignError
 from monitor.access.keys import Caller
 from monitor.api.given import LARGEST_RATE, Given, Listed, Name, Operates, Reads, Reasoned, Why
-from monitor.api.problem import Problem, refusals
+from monitor.api.problem import refusals
+from monitor.api.services import Services
 from monitor.config.quantities import When
 from monitor.incidents import silences
 from monitor.incidents.wire import Silence
@@ -51,24 +53,28 @@ def list_suspensions(services: Given, caller: Reads, listed: Listed, *, lifted: 
 def suspend(services: Given, caller: Operates, wanted: NewSuspension) -> Suspension:
     """Hold or slow a scope now."""
     now = services.now()
-    _only_own(caller, wanted.scope)
     with refusals(), services.store.session() as session:
         scope = {name: canonical(name, value) for name, value in wanted.scope.items()}
+        _only_own(services, caller, scope)
         row = suspensions.hold(
             session, scope=scope, effect=wanted.effect, actor=caller.name, reason=wanted.reason, now=now,
             until=wanted.until, rate_per_hour=wanted.rate_per_hour,
         )
+        row.by_customer = caller.customer
     services.gate.refresh(services.store, now)
     return Suspension.from_row(row)
 
 
 @router.delete("/v1/suspensions/{suspension_id}")
 def lift(services: Given, caller: Operates, suspension_id: str, reason: Why) -> Suspension:
-    """Lift a suspension."""
+    """Lift a suspension. A customer's key lifts those a key of that customer put on; others where a setting says so."""
     now = services.now()
     with refusals(), services.store.session() as session:
+        if caller.customer is not None:
+            suspensions.check_customers_lift(
+                session, suspension_id, caller.customer, may_lift_others=services.settings.customers_lift
+            )
         row = suspensions.lift(session, suspension_id, actor=caller.name, reason=reason, now=now)
-        _only_own(caller, row.scope)
     services.gate.refresh(services.store, now)
     return Suspension.from_row(row)
 
@@ -84,7 +90,7 @@ def list_silences(services: Given, caller: Reads, listed: Listed, *, ended: bool
 @router.post("/v1/silences", status_code=201)
 def silence(services: Given, caller: Operates, wanted: NewSilence) -> Silence:
     """Notify nobody of matching incidents; they are judged on."""
-    _only_own(caller, wanted.matchers)
+    _only_own(services, caller, wanted.matchers)
     with refusals(), services.store.session() as session:
         row = silences.silence(
             session, matchers=wanted.matchers, actor=caller.name, reason=wanted.reason, now=services.now(),
@@ -98,11 +104,13 @@ def end_silence(services: Given, caller: Operates, silence_id: str, reason: Why)
     """End a silence."""
     with refusals(), services.store.session() as session:
         row = silences.end_silence(session, silence_id, actor=caller.name, reason=reason, now=services.now())
-        _only_own(caller, row.matchers)
+        if caller.customer not in {None, row.matchers.get("customer")}:
+            raise LookupError(f"no silence {silence_id}")
     return Silence.from_row(row)
 
 
-def _only_own(caller: Caller, about: Mapping[str, str]) -> None:
-    """Raise for a key bound to another customer; inside a transaction that also takes the change back."""
-    if caller.customer is not None and about.get("customer") != caller.customer:
-        raise Problem(403, f"this key is bound to {caller.customer}; name it as customer")
+def _only_own(services: Services, caller: Caller, about: Mapping[str, str]) -> None:
+    """Raise for a key bound to a customer unless that customer is named, and nothing of another's."""
+    services.own(caller, about)
+    if caller.customer is not None and "customer" not in about:
+        raise ForeignError(f"customer: this key is bound to {caller.customer}; name it")

@@ -95,6 +95,7 @@ class Suspension(SQLModel, table=True):
     lifted_at: datetime | None = maybe_instant(index=True)
     lifted_by: str | None = None
     lift_reason: str | None = None
+    by_customer: str | None = None  # the customer whose key put it on; None: rules and the provider's own people
 
 
 class Transition(SQLModel, table=True):

@@ -149,11 +149,16 @@ def test_fields_we_do_not_ask_for_are_left_alone():
     assert one(colour="red", nested={"a": [1]}).observations[0].value == 1
 
 
-def test_a_bound_customer_is_filled_in_and_no_other_is_taken():
+def test_a_customer_is_filled_in_and_what_the_check_refuses_is_not_taken():
     nameless = line(customer=None)
     (observation,) = decode([nameless], key="k", now=NOW, customer="acme").batch.observations
     assert observation.subject.customer == "acme"
-    assert error(line(customer="bolt"), customer="acme") == "customer: this key is bound to acme"
+
+    def check(subject):
+        if subject.ip == "203.0.113.8":
+            raise ValueError("ip: this key is bound to acme")
+
+    assert error(line(ip="::ffff:203.0.113.8"), check=check) == "ip: this key is bound to acme"
 
 
 _scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text()

@@ -72,3 +72,9 @@ def test_a_key_made_a_moment_ago_is_known_and_a_revoked_one_soon_is_not(vigie):
         session.merge(row).revoked_at = NOW
     vigie.gate.refresh(vigie.store, NOW)
     assert client.get("/v1/runs").status_code == 401
+
+
+@pytest.mark.parametrize("customer", ["", " "])
+def test_a_key_of_an_empty_customer_is_not_made(customer):
+    with pytest.raises(ValueError, match="empty"):
+        make_key("x", ["read"], customer, NOW)

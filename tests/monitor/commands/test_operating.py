@@ -75,7 +75,10 @@ def test_a_silence_is_made_and_ended(vigie):
     vigie("silence", "--until", "1h", "--reason", "x", code=2)
 
 
-def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(vigie):
+def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(vigie, tmp_path):
+    inventory = tmp_path / "inventory.yaml"
+    inventory.write_text("customers: [{id: acme, name: Acme}]")
+    vigie("apply", inventory)
     key = vigie("keys", "create", "--name", "mta", "--scope", "gate", "--customer", "acme").stdout.strip()
     _, key_id, secret = key.split("_")
     listed = vigie("keys", "list")
@@ -86,6 +89,8 @@ def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(vigie):
     assert rows(vigie("keys", "list", "--json"))[0]["revoked_at"]
     vigie("keys", "revoke", "nope", code=2)
     vigie("keys", "create", "--name", "x", "--scope", "everything", code=2)
+    assert "empty" in vigie("keys", "create", "--name", "x", "--scope", "gate", "--customer", "", code=2).stderr
+    assert "no customer bolt" in vigie("keys", "create", "--name", "x", "--scope", "gate", "--customer", "bolt", code=2).stderr
     vigie("keys", "create", "--name", "x", "--scope", "admin", "--customer", "acme", code=2)
 
 

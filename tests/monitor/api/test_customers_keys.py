@@ -1,0 +1,166 @@
+"""A key bound to one customer: what it may name, see and change."""
+
+from datetime import timedelta
+
+import pytest
+from fastapi.routing import APIRoute
+
+from collectors.observation import Batch, Observation, Subject, Trace
+from monitor.api.app import ROUTERS
+from monitor.config.settings import Api
+from monitor.database.tables import (
+    AbuseCase,
+    Customer,
+    Incident,
+    Listing,
+    Pool,
+    ReportMailbox,
+    Seed,
+    SendingDomain,
+    SendingIp,
+    Silence,
+    Stream,
+    Suspension,
+)
+from tests.monitor.api.running import NOW, running
+
+BOLTS = ("203.0.113.8", "203.0.113.9", "bolt-pool", "mail.bolt.example", "bolt-stream", "bolts-secret")
+FOREIGN = {"customer": "bolt", "ip": "203.0.113.8", "pool": "bolt-pool", "domain": "mail.bolt.example"}
+LATER = (NOW + timedelta(hours=1)).isoformat()
+
+
+def suspension(name, scope, **more):
+    return Suspension(id=name, scope=scope, scope_key=name, effect="hold", actor="rule", text="bolts-secret", since=NOW, **more)
+
+
+@pytest.fixture
+def world(vigie):
+    fill(vigie)
+    return vigie
+
+
+def fill(vigie):
+    with vigie.store.session() as session:
+        session.add_all([Customer(id="acme", name="Acme"), Customer(id="bolt", name="Bolt")])
+        session.flush()
+        session.add_all([
+            Stream(customer="acme", name="news"), Stream(customer="bolt", name="bolt-stream"),
+            Pool(name="shared"), Pool(name="acme-pool", customer="acme"), Pool(name="bolt-pool", customer="bolt"),
+        ])
+        session.flush()
+        session.add_all([
+            SendingIp(address="192.0.2.1", pool="acme-pool"), SendingIp(address="198.51.100.1", pool="shared"),
+            SendingIp(address="203.0.113.8", pool="bolt-pool"), SendingIp(address="203.0.113.9", customer="bolt"),
+            SendingDomain(domain="news.acme.example", customer="acme"),
+            SendingDomain(domain="mail.bolt.example", customer="bolt"),
+            Seed(address="bolts-secret@example.com", provider="gmail", host="h", secret="s"),
+            ReportMailbox(name="bolts-secret", host="h", username="u", secret="s"),
+            suspension("sus-bolt", {"customer": "bolt"}), suspension("sus-ip", {"ip": "203.0.113.8"}),
+            suspension("sus-pool", {"pool": "bolt-pool", "provider": "gmail"}),
+            suspension("sus-domain", {"domain": "mail.bolt.example"}),
+            Silence(id="sil-bolt", matchers={"customer": "bolt"}, actor="x", reason="bolts-secret", since=NOW,
+                    until=NOW + timedelta(days=1)),
+            Incident(id="inc-bolt", rule="bolts-secret", subject_key="b", open_key="b", subject={"customer": "bolt"},
+                     state="firing", severity="info", started_at=NOW, judged_at=NOW),
+            Listing(target="203.0.113.8", dnsbl="zen", phase="listed", first_seen_at=NOW, last_seen_at=NOW, asked_at=NOW),
+            AbuseCase(id="abu-bolt", customer="bolt", kind="spam", state="open", subject="bolts-secret", opened_at=NOW,
+                      newest_at=NOW, deadline_at=NOW),
+        ])  # fmt: skip
+    about = Subject("bolt", "bolt-stream", ip="203.0.113.8", domain="mail.bolt.example", provider="gmail")
+    trace = Trace("complaint", NOW, about, recipient="ann@gmail.com", text="bolts-secret", message_id="<m@x>", verified=True)
+    vigie.store.intake([Batch("test", "k", NOW, (Observation("delivered", about, NOW, 5.0),), (trace,))], NOW)
+    vigie.client("operate").post("/v1/suppressions", json={"customer": "bolt", "address": "bo@x.example", "text": "bolts-secret"})
+    vigie.gate.refresh(vigie.store, NOW, everything=True)
+
+
+GETS = sorted({route.path for module in ROUTERS for route in module.router.routes
+               if isinstance(route, APIRoute) and "GET" in route.methods} - {"/metrics"})
+IDS = {"incident_id": "inc-bolt", "case_id": "abu-bolt"}
+ITEMS = {"ips": "203.0.113.8", "pools": "bolt-pool", "domains": "mail.bolt.example", "customers": "bolt",
+         "streams": "bolt/bolt-stream", "seeds": "bolts-secret@example.com", "mailboxes": "bolts-secret", "providers": "x"}
+ASKED = {"measure": "delivered", "message_id": "m@x", "state": "all", "show": "all", "lifted": "true", "ended": "true",
+         "cleared": "true", "settled": "true"}
+
+
+@pytest.mark.parametrize("path", GETS)
+def test_a_customers_key_sees_nothing_of_another_whatever_it_asks(world, path):
+    own = world.client("read", "gate", "operate", "events", customer="acme")
+    kinds = ITEMS if "{kind}" in path else {"": ""}
+    for kind, key in kinds.items():
+        url = path.replace("{kind}", kind).replace("{key:path}", key)
+        for name, value in IDS.items():
+            url = url.replace(f"{{{name}}}", value)
+        for extra in ({}, *({name: value} for name, value in FOREIGN.items()), {"target": "203.0.113.8"}, {"stream": "bolt-stream"},
+                      {"rule": "bolts-secret"}, {"recipient": "ann@gmail.com"}, {"recipient": "bo@x.example"}):
+            answer = own.get(url, params=ASKED | extra)
+            assert answer.status_code in {200, 403, 404, 422}, answer.text
+            shown = answer.text.replace(url, "").replace(key or "\0", "") if answer.status_code != 200 else answer.text
+            assert not [each for each in BOLTS if each in shown], (url, extra, answer.text)
+
+
+@pytest.mark.parametrize(("dimension", "value"), FOREIGN.items())
+def test_no_call_that_acts_takes_what_is_anothers(world, dimension, value):
+    own = world.client("operate", "gate", "events", customer="acme")
+    named = {"customer": "acme"} | {dimension: value}
+    assert own.post("/v1/decision", json=named).status_code == 403
+    assert own.post("/v1/decisions", json=[{"customer": "acme"}, named]).status_code == 403
+    assert own.post("/v1/suspensions", json={"scope": named, "reason": "x"}).status_code == 403
+    assert own.post("/v1/silences", json={"matchers": named, "until": LATER, "reason": "x"}).status_code == 403
+    if dimension != "pool":
+        event = {"at": NOW.isoformat(), "outcome": "complaint", "count": 500, "recipient_domain": "gmail.com"}
+        answer = own.post("/v1/events/generic", json=[event | {dimension: value}, event | {"ip": "192.0.2.1"}]).json()
+        assert (answer["accepted"], answer["rejected"][0]["error"]) == (1, f"{dimension}: this key is bound to acme")
+
+
+@pytest.mark.parametrize("spelling", ["203.0.113.8", "::ffff:203.0.113.8"])
+def test_another_spelling_is_the_same_address(world, spelling):
+    own = world.client("gate", "operate", customer="acme")
+    assert own.post("/v1/decision", json={"customer": "acme", "ip": spelling}).status_code == 403
+    for domain in ("MAIL.bolt.example.", "a.b.mail.bolt.example"):
+        assert own.post("/v1/suspensions", json={"scope": {"customer": "acme", "domain": domain}, "reason": "x"}).status_code == 403
+
+
+def test_what_is_its_own_shared_or_not_in_the_inventory_may_be_named(world):
+    own = world.client("gate", "operate", "events", customer="acme")
+    for about in ({"ip": "192.0.2.1"}, {"ip": "198.51.100.1"}, {"pool": "shared"}, {"domain": "news.acme.example"}, {"ip": "192.0.2.99"}):
+        assert own.post("/v1/decision", json={"customer": "acme"} | about).status_code == 200
+        assert own.post("/v1/suspensions", json={"scope": {"customer": "acme"} | about, "reason": "x"}).status_code == 201
+
+
+def test_the_snapshot_of_a_customer_keeps_what_can_hold_it_back(world):
+    with world.store.session() as session:
+        session.add_all([suspension("sus-all", {"provider": "gmail"}), suspension("sus-shared", {"ip": "198.51.100.1"})])
+    world.gate.refresh(world.store, NOW, everything=True)
+    snapshot = world.client("gate", customer="acme").get("/v1/gate/snapshot").json()
+    assert {held["id"] for held in snapshot["restrictions"]} == {"sus-all", "sus-shared"}
+    assert snapshot["pools"] == {"192.0.2.1": "acme-pool", "198.51.100.1": "shared"}
+
+
+def test_foreign_ids_and_ids_of_nothing_are_answered_alike(world):
+    own = world.client("read", "operate", customer="acme")
+    calls = [
+        ("DELETE", "/v1/suspensions/{}?reason=x", "sus-bolt"), ("DELETE", "/v1/silences/{}?reason=x", "sil-bolt"),
+        ("GET", "/v1/incidents/{}", "inc-bolt"), ("GET", "/v1/abuse/cases/{}", "abu-bolt"),
+        ("GET", "/v1/inventory/ips/{}", "203.0.113.8"), ("DELETE", "/v1/suppressions/{}?reason=x", "1"),
+    ]
+    for method, path, foreign in calls:
+        nothing = "203.0.113.77" if "." in foreign else "99"
+        answers = [own.request(method, path.format(each)) for each in (foreign, nothing)]
+        assert [answer.status_code for answer in answers] == [404, 404]
+        texts = [answer.json()["detail"].replace(each, "") for answer, each in zip(answers, (foreign, nothing), strict=True)]
+        assert texts[0] == texts[1]
+    assert world.client("read").get("/v1/suspensions").json()[0]["lifted_at"] is None
+
+
+def test_a_customer_lifts_what_it_put_on_and_the_providers_holds_only_where_a_setting_says_so(store):
+    for allowed in (False, True):
+        with running(store, settings=Api(customers_lift=allowed)) as vigie:
+            if not allowed:
+                with store.session() as session:
+                    session.add(Customer(id="acme", name="Acme"))
+            own, ours = vigie.client("operate", customer="acme"), vigie.client("operate")
+            scope = {"scope": {"customer": "acme"}, "reason": "x"}
+            made = [client.post("/v1/suspensions", json=scope).json()["id"] for client in (own, ours)]
+            lifts = [own.delete(f"/v1/suspensions/{each}", params={"reason": "x"}).status_code for each in made]
+            assert lifts == [200, 200 if allowed else 403]
+            assert ours.delete(f"/v1/suspensions/{made[0]}", params={"reason": "x"}).status_code == 200
