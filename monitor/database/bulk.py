@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Connection
 
 from monitor.database import copy
-from monitor.database.partitions import ensure_months
-from monitor.database.rows import LATEST_COLUMNS, AskedRow, LatestFound, LatestRow, NewestRow, ReadingRow
+from monitor.database.partitions import ensure_parts
+from monitor.database.rows import LATEST_COLUMNS, TRACE_COLUMNS, AskedRow, LatestFound, LatestRow, ReadingRow
 from monitor.database.tables import from_micros, to_micros
 
 _ORIGIN = {"sqlite": 0, "postgresql": to_micros(datetime(2000, 1, 1, tzinfo=UTC))}
@@ -30,25 +30,11 @@ class Slice(NamedTuple):
 
 
 HOUR = 3_600_000_000
-
-TRACE_COLUMNS = (
-    "batch_id", "at", "known_at", "kind", "customer", "stream", "campaign", "ip", "domain", "provider",
-    "recipient_hash", "recipient_ref", "message_id", "category", "status", "reply_code", "text", "how", "count",
-)  # fmt: skip
+_TRACE_AT = TRACE_COLUMNS.index("at")
 
 _READING = "INSERT INTO reading (series_id, at, batch_id, known_at, value, reason) VALUES (?, ?, ?, ?, ?, ?)"
 _DUE = "INSERT INTO rollup_due (start, series_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _TRACE = f"INSERT INTO trace ({', '.join(TRACE_COLUMNS)}) VALUES ({', '.join('?' * len(TRACE_COLUMNS))})"  # noqa: S608 - our own column names
-
-# A count's `latest` is its newest delta; an older one changes nothing, an unknown that came later stays.
-_NEWEST = """\
-INSERT INTO latest (series_id, asked_at, at, value, detail) VALUES (?, ?, ?, ?, '{}')
-ON CONFLICT (series_id) DO UPDATE SET
-  at = excluded.at, value = excluded.value,
-  reason = CASE WHEN excluded.at >= latest.asked_at THEN NULL ELSE latest.reason END,
-  unknown_since = CASE WHEN excluded.at >= latest.asked_at THEN NULL ELSE latest.unknown_since END,
-  asked_at = max(excluded.at, latest.asked_at)
-WHERE latest.at IS NULL OR excluded.at >= latest.at"""
 
 _FOUND = f"SELECT {', '.join(LATEST_COLUMNS)} FROM latest WHERE series_id IN (SELECT value FROM json_each(?))"  # noqa: S608 - our own column names
 _ASKED = "UPDATE latest SET asked_at = ?, at = ? WHERE series_id = ?"
@@ -72,43 +58,33 @@ def write_readings(connection: Connection, rows: list[ReadingRow]) -> None:
 
 
 def write_counts(connection: Connection, slices: list[Slice], known_at: datetime) -> None:
-    """Append counts and make the newest of each series its latest."""
+    """Append counts."""
     known = stored(connection, known_at)
     rows: list[ReadingRow] = []
     due: dict[int, set[int]] = {}
-    newest: dict[int, NewestRow] = {}
     for instant, batch_id, values in sorted(slices, key=itemgetter(0, 1)):
         at = stored(connection, instant)
         rows += [(series_id, at, batch_id, known, value, None) for series_id, value in values.items()]
         due.setdefault(at - at % HOUR, set()).update(values)
-        newest |= {series_id: (series_id, at, at, value) for series_id, value in values.items()}
     rows.sort(key=itemgetter(0))  # stable: within a series they stay in the order of `at` and batch
     _append(connection, rows, due)
-    _write_newest(connection, sorted(newest.values()))
 
 
 def _append(connection: Connection, rows: list[ReadingRow], due: dict[int, set[int]]) -> None:
     """`rows` sorted by their key: that is the order in which they lie."""
     if not rows:
         return
-    due_rows = [(start, series_id) for start in sorted(due) for series_id in sorted(due[start])]
     if connection.dialect.name == "postgresql":
-        hours = [from_micros(start + _ORIGIN["postgresql"]) for start in due]
-        ensure_months(connection, hours)
+        ensure_parts(connection, {"reading": [_instant(start) for start in due]})
         copy.readings(connection, rows)
-        copy.due(connection, hours, due_rows)
+        copy.due(connection, [(start // HOUR, each) for start in sorted(due) for each in sorted(due[start])])
     else:
         connection.exec_driver_sql(_READING, rows)
-        connection.exec_driver_sql(_DUE, due_rows)
+        connection.exec_driver_sql(_DUE, [(start, each) for start in sorted(due) for each in sorted(due[start])])
 
 
-def _write_newest(connection: Connection, rows: list[NewestRow]) -> None:
-    if not rows:
-        return
-    if connection.dialect.name == "postgresql":
-        copy.newest_counts(connection, rows)
-    else:
-        connection.exec_driver_sql(_NEWEST, rows)
+def _instant(postgresql_micros: int) -> datetime:
+    return from_micros(postgresql_micros + _ORIGIN["postgresql"])
 
 
 class _Instants(dict[int | None, datetime | None]):
@@ -155,10 +131,12 @@ def write_latest(connection: Connection, rows: list[LatestRow]) -> None:
 
 
 def write_traces(connection: Connection, rows: list[tuple[object, ...]]) -> None:
-    """Rows of TRACE_COLUMNS."""
+    """Rows of TRACE_COLUMNS, as the engine keeps them: hashes as bytes, no customer as the empty text."""
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        copy.traces(connection, TRACE_COLUMNS, rows)
+        instants = {cast("int", row[_TRACE_AT]) // HOUR * HOUR for row in rows}
+        ensure_parts(connection, {"trace": map(_instant, instants)})
+        copy.traces(connection, rows)
     else:
         connection.exec_driver_sql(_TRACE, rows)

@@ -16,6 +16,7 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from monitor.database.engine import Engines
+from monitor.database.tables.columns import DIGEST_BYTES
 from monitor.sender.recipient import customer_key, plain_address, recipient_ref
 
 _KEY, _PROOF = "recipient_hash_key", "recipient_hash_key_proof"  # names of settings
@@ -50,8 +51,9 @@ class RecipientKeys:
         self._customer_keys: dict[str, bytes] = {}
 
     def hash(self, address: str) -> str:
-        """HMAC-SHA256 in hex of the address without brackets and blanks, in lower case."""
-        return hmac.digest(self._key(), plain_address(address).encode("utf-8", "surrogatepass"), "sha256").hex()
+        """32 hex digits: half the HMAC-SHA256 of the address without brackets and blanks, in lower case."""
+        digest = hmac.digest(self._key(), plain_address(address).encode("utf-8", "surrogatepass"), "sha256")
+        return digest[:DIGEST_BYTES].hex()
 
     def ref(self, customer: str, address: str) -> str:
         """What the customer's own sender calls this recipient, in hex (monitor.sender.recipient)."""

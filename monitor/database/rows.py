@@ -10,9 +10,6 @@ from datetime import datetime
 # (series_id, at, batch_id, known_at, value, reason)
 ReadingRow = tuple[int, int, int, int, float | None, str | None]
 
-# (series_id, asked_at, at, value): the newest delta of a count
-NewestRow = tuple[int, int, int, float | None]
-
 # (asked_at, at, series_id): an answer that says the same again; `at` is None where nothing was ever known
 AskedRow = tuple[int, int | None, int]
 
@@ -23,3 +20,9 @@ LatestRow = tuple[int, int, int | None, int | None, float | None, str | None, in
 LatestFound = tuple[
     int, datetime, datetime | None, datetime | None, float | None, str | None, datetime | None, str
 ]
+
+TRACE_COLUMNS = (
+    "batch_id", "source", "at", "known_at", "kind", "customer", "stream", "campaign", "ip", "domain", "provider",
+    "recipient_hash", "recipient_ref", "message_id", "message_hash", "category", "status", "reply_code", "text",
+    "how", "count",
+)  # fmt: skip

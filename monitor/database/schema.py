@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, func, select, text
 from sqlmodel import SQLModel
 
 from monitor.database.engine import Engines, table
+from monitor.database.partitions import is_part
 from monitor.database.tables import BatchRow, Job, RollupDue, Series
 
 _SIZE = {
@@ -20,18 +24,66 @@ _SIZE = {
 }
 
 
-def migrate(engines: Engines, revision: str = "head") -> None:
-    """Upgrade to the newest revision (or another) in one transaction; processes that start together take turns."""
-    with engines.alone() as connection:
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+class OtherSchemaError(Exception):
+    """The database has a schema this program does not know, or no longer the one it began with."""
+
+
+def migrate(engines: Engines, to: str | None = None) -> None:
+    """Upgrade to revision `to`, or the newest. Processes that start together take turns, piece by piece.
+
+    Each revision is stamped in the transaction that ends it. One with rows to move does so in pieces before
+    (`move`, called until it returns False), so whoever was killed goes on where it stopped. Raises OtherSchemaError.
+    """
+    while True:
+        with engines.alone() as connection:
+            script = _next(connection)
+            if script is None or script.down_revision == to is not None:
+                return
+            move = getattr(script.module, "move", None)
+            if move is not None and move(connection):
+                continue
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, script.revision)
+
+
+def _next(connection: Connection) -> Script | None:
+    """The revision to upgrade to next; None where there is none."""
+    has, wants = revisions(connection)
+    if has == wants:
+        return None
+    known = {script.revision: script for script in _scripts().walk_revisions()}
+    if has is not None and has not in known:
+        raise OtherSchemaError(
+            f"the database has schema {has}, which is newer than this program (it knows {wants}):"
+            " run the newer Vigie, or restore the backup made before the upgrade"
+        )
+    return next(script for script in known.values() if script.down_revision == has)
 
 
 def revisions(connection: Connection) -> tuple[str | None, str | None]:
     """The revision the database has, and the one this program wants."""
     has = MigrationContext.configure(connection).get_current_revision()
-    return has, ScriptDirectory.from_config(_config()).get_current_head()
+    return has, newest_revision()
+
+
+@cache
+def newest_revision() -> str:
+    """The revision this program wants."""
+    return str(_scripts().get_current_head())
+
+
+def compared(dialect: str) -> Callable[[Any, str | None, str, bool, Any], bool]:
+    """Which objects of the models and the database have to agree: not partitions, nor what the other engine has."""
+
+    def included(item: Any, name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:
+        if kind == "index" and item.table is not None and is_part(item.table.name):
+            return False
+        if kind == "table" and is_part(name):
+            return False
+        return bool(item.info.get("only", dialect) == dialect)
+
+    return included
 
 
 def info(connection: Connection) -> dict[str, object]:
@@ -49,6 +101,10 @@ def info(connection: Connection) -> dict[str, object]:
 
 def _count(connection: Connection, model: type[SQLModel]) -> int:
     return int(connection.execute(select(func.count()).select_from(table(model))).scalar_one())
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
 
 
 def _config() -> Config:

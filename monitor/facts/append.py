@@ -14,21 +14,26 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Column, Connection, String, select, text
 
 from collectors.cleaning import kept, kept_name, storable
 from collectors.measures import MEASURES
 from collectors.observation import Batch, Evidence, Parked, Trace
-from monitor.database.bulk import TRACE_COLUMNS, stored, write_traces
+from monitor.database.bulk import stored, write_traces
 from monitor.database.engine import Engines, insert_into, table
+from monitor.database.partitions import ensure_parts
 from monitor.database.recipient_keys import RecipientKeys
-from monitor.database.tables import EPOCH, BatchRow, Cursor, EvidenceRow, ParkedRow
+from monitor.database.rows import TRACE_COLUMNS
+from monitor.database.schema import OtherSchemaError, newest_revision
+from monitor.database.tables import EPOCH, BatchRow, Cursor, EvidenceRow, Instant, ParkedRow, digest_bytes
 from monitor.facts.consequences import Consequences, NewTrace
+from monitor.facts.message_ids import message_hash
 from monitor.facts.numbers import bounded, write_numbers
 from monitor.facts.series_ids import INDEXED_LENGTH, SeriesIds, SeriesKey, short
+from monitor.facts.series_unused import GENERATION
 
 TraceFields = tuple[Any, ...]  # the columns of TRACE_COLUMNS from `kind` on
-_REF = TRACE_COLUMNS[3:].index("recipient_ref")
+_REF = TRACE_COLUMNS[4:].index("recipient_ref")
 _Kept = list[tuple[int, Batch, list[TraceFields]]]  # the new batches by their ids
 
 
@@ -59,7 +64,9 @@ class Intake:
         _refuse_unknown_measures(batches)
         prepared = {id(batch): [self._trace_fields(trace) for trace in batch.traces] for batch in batches}
         with self._engines.alone() as connection:
-            known_at = max(known_at, _newest(connection))
+            newest, generation = _begin(connection)
+            known_at = max(known_at, newest)
+            self._series.hold(generation)
             claimed = [_claim(connection, batch, known_at) for batch in batches]
             ids, batches = [id_ for id_, _ in claimed], [batch for _, batch in claimed]
             kept: _Kept = [  # no traces of what is parked instead of being counted
@@ -69,6 +76,8 @@ class Intake:
             touched, looked_up = write_numbers(connection, self._series, new, known_at, self._consequences.answers)
             _write_traces(connection, kept, known_at)
             self._follow_traces(connection, kept, known_at)
+            if connection.dialect.name == "postgresql" and any(batch.evidence for _, batch in new):
+                ensure_parts(connection, {"evidence": [known_at + evidence_for]})
             for id_, batch in new:
                 _keep_bodies(connection, id_, self._without_addresses(batch), (known_at, known_at + evidence_for))
             _move_cursors(connection, batches, known_at)
@@ -81,14 +90,17 @@ class Intake:
     def _trace_fields(self, trace: Trace) -> TraceFields:
         subject = trace.subject
         recipient = self._recipients.hash(trace.recipient) if trace.recipient else trace.recipient_hash
-        message_id = trace.message_id and self._recipients.redacted_id(trace.message_id)[:INDEXED_LENGTH]
+        message_id = trace.message_id and kept(self._recipients.redacted_id(trace.message_id)[:INDEXED_LENGTH])
         words = trace.text and self._recipients.redacted(trace.text)
-        fields = (
-            trace.kind, subject.customer, subject.stream, subject.campaign, subject.ip, subject.domain,
-            subject.provider, recipient, self._ref(trace), message_id, trace.category, trace.status,
-            trace.reply_code, words, trace.how,
+        before = (
+            trace.kind, subject.customer or "", subject.stream, subject.campaign, subject.ip, subject.domain,
+            subject.provider,
         )  # fmt: skip
-        return (*(value and kept(value) for value in fields), trace.count)
+        after = (trace.category, trace.status, trace.reply_code, words, trace.how)
+        return (
+            *map(_kept, before), recipient and digest_bytes(recipient), _kept(self._ref(trace)),
+            message_id, message_id and digest_bytes(message_hash(message_id)), *map(_kept, after), trace.count,
+        )  # fmt: skip
 
     def _without_addresses(self, batch: Batch) -> Batch:
         """Whatever was parked keeps its addresses only in its body."""
@@ -115,14 +127,33 @@ class Intake:
                 write(connection, new, known_at)
 
 
+def _kept(text: str | None) -> str | None:
+    return text and kept(text)
+
+
 def _refuse_unknown_measures(batches: Sequence[Batch]) -> None:
     for name in {each.measure for batch in batches for each in batch.observations} - MEASURES.keys():
         raise ValueError(f"{name!r} is no measure of collectors.measures")
 
 
-def _newest(connection: Connection) -> datetime:
-    newest: datetime | None = connection.execute(select(func.max(table(BatchRow).c.known_at))).scalar_one()
-    return newest or EPOCH
+_BEGIN = text(
+    "SELECT (SELECT max(known_at) FROM batch), (SELECT version_num FROM alembic_version),"  # noqa: S608 - our own name
+    f" (SELECT value FROM setting WHERE name = '{GENERATION}')"
+).columns(Column("newest", Instant), Column("revision", String), Column("generation", String))
+
+
+def _begin(connection: Connection) -> tuple[datetime, str | None]:
+    """When the newest batch was known, and the generation of series. Raises OtherSchemaError.
+
+    A process that was running while another one upgraded the schema must not write in the old way.
+    """
+    newest, revision, generation = connection.execute(_BEGIN).one()
+    if revision != newest_revision():
+        raise OtherSchemaError(
+            f"the database was upgraded to schema {revision} while this process, which knows {newest_revision()},"
+            " was running: nothing was written; start it again with the new version"
+        )
+    return newest or EPOCH, generation
 
 
 def _claim(connection: Connection, batch: Batch, known_at: datetime) -> tuple[int | None, Batch]:
@@ -169,7 +200,7 @@ def _take_key(connection: Connection, batch: Batch, known_at: datetime) -> int |
 def _write_traces(connection: Connection, kept: _Kept, known_at: datetime) -> None:
     known = stored(connection, known_at)
     rows = [
-        (batch_id, stored(connection, bounded(trace.at, known_at)), known, *fields)
+        (batch_id, batch.source, stored(connection, bounded(trace.at, known_at)), known, *fields)
         for batch_id, batch, fields_of in kept
         for trace, fields in zip(batch.traces, fields_of, strict=True)
     ]

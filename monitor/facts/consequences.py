@@ -17,7 +17,7 @@ from monitor.facts.states import Answer
 
 
 class NewAnswer(NamedTuple):
-    """An answer about a state, a gauge, or a count that could not be had; and which batch brought it."""
+    """An answer about a state or gauge, and which batch brought it."""
 
     series_id: int
     batch_id: int

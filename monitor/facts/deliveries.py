@@ -13,8 +13,8 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from collectors.contract import Attribution
-from monitor.database.tables import BatchRow, Series, TraceRow
-from monitor.facts.series_ids import INDEXED_LENGTH
+from monitor.database.tables import Series, TraceRow
+from monitor.facts.message_ids import message_hash
 
 _RECORDS = "events/"  # sources of delivery records begin so
 _MOST_ROWS = 100  # of one message
@@ -23,19 +23,11 @@ _SAID = ("stream", "campaign", "recipient_hash", "recipient_ref")
 
 def of_message(session: Session, message_id: str) -> Attribution | None:
     """Whose the message was, and what all its records agree on besides."""
-    bare = message_id.strip().strip("<>")  # mail writes the brackets, most MTA records do not
-    spellings = {text[:INDEXED_LENGTH] for text in (bare, f"<{bare}>")}
     # the oldest traces of a message are our own records; ten thousand reports that name it come later
     oldest = (
-        select(TraceRow.id).where(col(TraceRow.message_id).in_(spellings)).order_by(col(TraceRow.id)).limit(_MOST_ROWS)
+        select(TraceRow).where(TraceRow.message_hash == message_hash(message_id)).order_by(col(TraceRow.id)).limit(_MOST_ROWS)
     )
-    chosen = (
-        select(TraceRow)
-        .join(BatchRow, col(BatchRow.id) == col(TraceRow.batch_id))
-        .where(col(TraceRow.id).in_(oldest), col(BatchRow.source).startswith(_RECORDS))
-        .where(col(TraceRow.customer).is_not(None))
-    )
-    rows = session.exec(chosen).all()
+    rows = [row for row in session.exec(oldest) if row.source.startswith(_RECORDS) and row.customer]
     customer = _agreed(row.customer for row in rows)
     if customer is None:
         return None
@@ -47,9 +39,8 @@ def of_recipient(session: Session, recipient_hash: str, since: datetime) -> Attr
     """The only customer who has sent to the recipient since then."""
     chosen = (
         select(TraceRow.customer)
-        .join(BatchRow, col(BatchRow.id) == col(TraceRow.batch_id))
         .where(TraceRow.recipient_hash == recipient_hash, col(TraceRow.at) >= since)
-        .where(col(BatchRow.source).startswith(_RECORDS), col(TraceRow.customer).is_not(None))
+        .where(col(TraceRow.source).startswith(_RECORDS), TraceRow.customer != "")
         .distinct()
         .limit(2)
     )

@@ -1,6 +1,7 @@
 """Observations → readings and what holds now. Counts are summed and take the fast way; the rest is compared first.
 
-Within a batch two counts of one series at one instant are added, of two states the later in the batch is kept.
+A count that could not be had is a reading without a value, for each time it was asked: the next count says nothing
+of it. Within a batch two counts of one series at one instant are added, of two states the later in the batch is kept.
 A fact cannot be about the future: `at` later than `known_at` (a sender's clock ahead of ours, a forged date)
 is taken as `known_at`, and anything before 1970 as 1970.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -51,18 +53,18 @@ def write_numbers(
     """
     observations = [each for _, batch in new for each in batch.observations]
     ids, looked_up = series.find(connection, observations)
-    slices: list[Slice] = []
-    answers: list[NewAnswer] = []
+    sorted_out = _SortedOut()
     end = 0
     for batch_id, batch in new:
         start, end = end, end + len(batch.observations)
-        counted, compared = _sort_out((batch_id, batch), ids[start:end], known_at)
-        slices += counted
-        answers += compared
-    changed = _write_answers(connection, answers, known_at, folds)
-    write_counts(connection, slices, known_at)
-    for each in slices:
+        _sort_out((batch_id, batch), ids[start:end], known_at, sorted_out)
+    changed = _write_answers(connection, sorted_out.answers, known_at, folds)
+    write_counts(connection, sorted_out.slices, known_at)
+    _write_gaps(connection, sorted_out.gaps, known_at)
+    for each in sorted_out.slices:
         changed[each.batch_id] |= each.values.keys()
+    for series_id, _, batch_id in sorted_out.gaps:
+        changed[batch_id].add(series_id)
     example = dict(zip(ids, observations, strict=True))
     touched = {
         batch_id: frozenset((example[each].measure, example[each].subject) for each in series_ids)
@@ -71,26 +73,46 @@ def write_numbers(
     return touched, looked_up
 
 
-def _sort_out(new: tuple[int, Batch], ids: list[int], known_at: datetime) -> tuple[list[Slice], list[NewAnswer]]:
-    """The counts of one batch, a slice per instant; and what must be compared with what holds."""
+@dataclass(slots=True)
+class _SortedOut:
+    """Counts by instant; states and gauges, to be compared with what holds; and counts that could not be had.
+
+    `gaps`: (series id, at, batch id) → the reason.
+    """
+
+    slices: list[Slice] = field(default_factory=list)
+    answers: list[NewAnswer] = field(default_factory=list)
+    gaps: dict[tuple[int, datetime, int], str] = field(default_factory=dict)
+
+
+def _sort_out(new: tuple[int, Batch], ids: list[int], known_at: datetime, into: _SortedOut) -> None:
     batch_id, batch = new
     sums = _Sums(known_at)
-    answers: list[NewAnswer] = []
+    gaps: list[tuple[int, datetime, str]] = []
     counts = {name for name, measure in MEASURES.items() if measure.kind == "count"}
     for observation, series_id in zip(batch.observations, ids, strict=True):
         value = observation.value
-        if value is None or observation.measure not in counts:
-            at = observation.at if EPOCH <= observation.at <= known_at else bounded(observation.at, known_at)
-            answer = Answer(at, value, observation.reason, observation.detail, observation.measure in counts)
-            answers.append(NewAnswer(series_id, batch_id, observation.measure, observation.subject, answer))
-            continue
-        values = sums[observation.at]
-        values[series_id] = values.get(series_id, 0.0) + value
-    slices = [Slice(at, batch_id, values) for at, values in sums.items() if at == bounded(at, known_at)]
+        if observation.measure not in counts:
+            answer = Answer(bounded(observation.at, known_at), value, observation.reason, observation.detail)
+            into.answers.append(NewAnswer(series_id, batch_id, observation.measure, observation.subject, answer))
+        elif value is None:
+            gaps.append((series_id, bounded(observation.at, known_at), observation.reason or ""))
+        else:
+            values = sums[observation.at]
+            values[series_id] = values.get(series_id, 0.0) + value
+    into.slices += [Slice(at, batch_id, values) for at, values in sums.items() if at == bounded(at, known_at)]
     # a count that was known after all at the same instant is known
-    return slices, [
-        each for each in answers if not each.answer.adds_up or each.series_id not in sums.get(each.answer.at, ())
-    ]
+    into.gaps |= {
+        (series_id, at, batch_id): reason for series_id, at, reason in gaps if series_id not in sums.get(at, ())
+    }
+
+
+def _write_gaps(connection: Connection, gaps: dict[tuple[int, datetime, int], str], known_at: datetime) -> None:
+    known = stored(connection, known_at)
+    write_readings(connection, [
+        (series_id, stored(connection, at), batch_id, known, None, reason)
+        for (series_id, at, batch_id), reason in gaps.items()
+    ])  # fmt: skip
 
 
 def _write_answers(

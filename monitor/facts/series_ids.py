@@ -7,22 +7,27 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection
 
 from collectors.cleaning import kept_name
 from collectors.observation import Observation, Subject
-from monitor.database.engine import chunks
 
 SeriesKey = tuple[str, Subject]  # measure, subject
 
 INDEXED_LENGTH = 600  # characters, of at most four bytes each
 _REMEMBERED = 500_000
 _COLUMNS = ("measure", "key", *Subject._fields)
-_INSERT = text(
-    f"INSERT INTO series ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)})"  # noqa: S608 - our own column names
-    " ON CONFLICT (key) DO NOTHING"
-)
-_SELECT = text("SELECT key, id FROM series WHERE key IN :names").bindparams(bindparam("names", expanding=True))
+# New series are made in one statement: on PostgreSQL an array per column, on SQLite one prepared INSERT.
+_INSERT = {
+    "postgresql": f"INSERT INTO series ({', '.join(_COLUMNS)})"  # noqa: S608 - our own column names
+    f" SELECT * FROM unnest({', '.join(['%s::text[]'] * len(_COLUMNS))}) ON CONFLICT (key) DO NOTHING",
+    "sqlite": f"INSERT INTO series ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
+    " ON CONFLICT (key) DO NOTHING",
+}
+_SELECT = {
+    "postgresql": "SELECT key, id FROM series WHERE key = ANY(%s::text[])",
+    "sqlite": "SELECT key, id FROM series WHERE key IN (SELECT value FROM json_each(?))",
+}
 
 
 def series_key(measure: str, subject: Subject) -> str:
@@ -42,6 +47,12 @@ class SeriesIds:
     def __init__(self) -> None:
         self._known: defaultdict[str, dict[Subject, int]] = defaultdict(dict)
         self._count = 0
+        self._generation: str | None = None
+
+    def hold(self, generation: str | None) -> None:
+        """Forget everything when series were pruned since (monitor.facts.series_unused)."""
+        if generation != self._generation:
+            self._known, self._count, self._generation = defaultdict(dict), 0, generation
 
     def find(self, connection: Connection, told: Sequence[Observation]) -> tuple[list[int], dict[SeriesKey, int]]:
         """The id of each observation's series in order, and those that were looked up or created now.
@@ -72,19 +83,27 @@ def _look_up(connection: Connection, keys: set[SeriesKey]) -> dict[SeriesKey, in
     ids = _select(connection, sorted(set(texts.values())))
     new = {name: key for key, name in texts.items() if name not in ids}
     if new:
-        connection.execute(_INSERT, [_row(name, new[name]) for name in sorted(new)])
+        _insert(connection, [_row(name, new[name]) for name in sorted(new)])
         ids |= _select(connection, sorted(new))
     return {key: ids[name] for key, name in texts.items()}
 
 
-def _row(name: str, key: SeriesKey) -> dict[str, str | None]:
+def _row(name: str, key: SeriesKey) -> tuple[str | None, ...]:
     measure, subject = key
-    fields = {field: kept_name(value) if value else None for field, value in subject._asdict().items()}
-    return {"measure": measure, "key": name, **fields}
+    return (measure, name, *(kept_name(value) if value else None for value in subject))
+
+
+def _insert(connection: Connection, rows: list[tuple[str | None, ...]]) -> None:
+    cursor = connection.connection.cursor()
+    if connection.dialect.name == "postgresql":
+        cursor.execute(_INSERT["postgresql"], [list(column) for column in zip(*rows, strict=True)])
+    else:
+        cursor.executemany(_INSERT["sqlite"], rows)
 
 
 def _select(connection: Connection, names: list[str]) -> dict[str, int]:
-    ids: dict[str, int] = {}
-    for chunk in chunks(names):
-        ids.update((row.key, row.id) for row in connection.execute(_SELECT, {"names": chunk}))
-    return ids
+    cursor = connection.connection.cursor()
+    cursor.execute(
+        _SELECT[connection.dialect.name], [names if connection.dialect.name == "postgresql" else json.dumps(names)]
+    )
+    return dict(cursor.fetchall())

@@ -2,8 +2,7 @@
 
 An answer is written when the value, the known/unknown, the reason or the codes changed; an answer that
 says the same again only moves `asked_at`. A late answer that contradicts what holds is written together
-with what held after it, so that the history between two readings stays true. A count is a delta and is
-always written; it comes here only where a count was asked for and not known.
+with what held after it, so that the history between two readings stays true. Counts are deltas and never come here.
 """
 
 from __future__ import annotations
@@ -34,13 +33,10 @@ class Held(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """`adds_up`: of a count, whose value is a delta and does not hold until the next."""
-
     at: datetime
     value: float | None
     reason: str | None
     detail: Mapping[str, Any]
-    adds_up: bool = False
 
 
 Row = tuple[datetime, float | None, str | None]  # at, value, reason
@@ -48,7 +44,7 @@ Row = tuple[datetime, float | None, str | None]  # at, value, reason
 
 def hold(held: Held | None, answer: Answer) -> tuple[Held, Sequence[Row]]:
     """What holds after one more answer, and the readings to write."""
-    at, value, reason, detail, _ = answer
+    at, value, reason, detail = answer
     if held is None:
         if value is None:
             return Held(at, None, None, None, reason, at, {}), [(at, None, reason)]
@@ -73,7 +69,7 @@ def _late(held: Held, answer: Answer) -> Sequence[Row]:
     if held.reason == answer.reason and (answer.value is None or _says_the_same(held, answer)):
         return ()
     late = (answer.at, answer.value, answer.reason)
-    return [late] if answer.adds_up else [late, (held.asked_at, _now(held), held.reason)]
+    return [late, (held.asked_at, _now(held), held.reason)]
 
 
 def _now(held: Held) -> float | None:

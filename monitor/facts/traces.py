@@ -1,4 +1,4 @@
-"""What happened to a recipient, to a message, or to a customer's mail: one question for API and command."""
+"""What happened to a recipient, a message, or the mail of a customer, campaign or IP: one question for API and command."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import TraceRow
 from monitor.facts import Store
+from monitor.facts.message_ids import message_hash
 
 _NEWEST = Order((col(TraceRow.at), col(TraceRow.id)))
 
@@ -22,10 +23,12 @@ class Traced:
     message_id: str | None = None
     customer: str | None = None
     since: datetime | None = None
+    campaign: str | None = None
+    ip: str | None = None
 
     @property
     def about_nothing(self) -> bool:
-        return not (self.recipient or self.message_id or self.customer)
+        return not (self.recipient or self.message_id or self.customer or self.campaign or self.ip)
 
 
 def find_traces(store: Store, session: Session, wanted: Traced, page: Page) -> Paged[TraceRow]:
@@ -34,11 +37,11 @@ def find_traces(store: Store, session: Session, wanted: Traced, page: Page) -> P
     if wanted.recipient is not None:
         chosen = chosen.where(TraceRow.recipient_hash == store.recipient_hash(wanted.recipient))
     if wanted.message_id is not None:
-        # mail writes the brackets, most MTA records do not
-        bare = store.recipients.redacted_id(wanted.message_id.strip().strip("<>"))
-        chosen = chosen.where(col(TraceRow.message_id).in_((bare, f"<{bare}>")))
-    if wanted.customer is not None:
-        chosen = chosen.where(TraceRow.customer == wanted.customer)
+        message = message_hash(store.recipients.redacted_id(wanted.message_id.strip().strip("<>")))
+        chosen = chosen.where(TraceRow.message_hash == message)
+    for name in ("customer", "campaign", "ip"):
+        if (value := getattr(wanted, name)) is not None:
+            chosen = chosen.where(getattr(TraceRow, name) == value)
     if wanted.since is not None:
         chosen = chosen.where(col(TraceRow.at) >= wanted.since)
     return paged(session, chosen, _NEWEST, page)

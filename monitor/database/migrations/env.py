@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from alembic import context
 from sqlmodel import SQLModel
 
-from monitor.database.partitions import is_month
+from monitor.database.schema import compared
 
-
-def _ours(_object: Any, name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:
-    return not (kind == "table" and is_month(name))
-
-
+connection = context.config.attributes["connection"]
 context.configure(
-    connection=context.config.attributes["connection"],
+    connection=connection,
     target_metadata=SQLModel.metadata,
-    include_object=_ours,
+    include_object=compared(connection.dialect.name),
 )
 with context.begin_transaction():
     context.run_migrations()

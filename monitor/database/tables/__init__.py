@@ -6,8 +6,10 @@ Instants are aware UTC everywhere in Python: integer microseconds in SQLite, tim
 """
 
 from monitor.database.tables.abuse_case import AbuseCase
-from monitor.database.tables.columns import EPOCH, Instant, from_micros, to_micros
+from monitor.database.tables.columns import EPOCH, Instant, digest_bytes, from_micros, to_micros
 from monitor.database.tables.facts import (
+    FOLLOWED,
+    FOLLOWED_KINDS,
     BatchRow,
     Daily,
     EvidenceRow,
@@ -36,6 +38,8 @@ from monitor.database.tables.suppression import Suppression
 
 __all__ = [
     "EPOCH",
+    "FOLLOWED",
+    "FOLLOWED_KINDS",
     "PROSE",
     "AbuseCase",
     "ApiKey",
@@ -70,6 +74,7 @@ __all__ = [
     "Suspension",
     "TraceRow",
     "Transition",
+    "digest_bytes",
     "from_micros",
     "to_micros",
 ]

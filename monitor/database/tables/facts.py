@@ -1,14 +1,33 @@
-"""What the world said: append-only, with `at` (what it is about) and `known_at` (when we learnt it)."""
+"""What the world said: append-only, with `at` (what it is about) and `known_at` (when we learnt it).
+
+On PostgreSQL readings, roll-ups, traces and evidence lie in partitions (monitor.database.partitions) and the primary
+key of a trace is (customer, at, id), that of evidence (batch_id, expires_at, id); to the program both are known by `id`.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Column, Double, ForeignKey, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import Column, Double, ForeignKey, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy.sql.elements import TextClause
 from sqlmodel import Field, SQLModel
 
-from monitor.database.tables.columns import Id, Instant, instant, json_column, maybe_instant, row_id
+from monitor.database.tables.columns import (
+    SQLITE_ONLY,
+    Digest,
+    Id,
+    Instant,
+    Nameless,
+    instant,
+    json_column,
+    maybe_instant,
+    row_id,
+)
+
+# Of traces that somebody follows batch by batch; a partial index is used only where a query says it word for word.
+FOLLOWED_KINDS = ("abuse_letter", "abuse_report")
+FOLLOWED = text(f"kind IN ({', '.join(repr(kind) for kind in FOLLOWED_KINDS)})")
 
 
 class BatchRow(SQLModel, table=True):
@@ -29,10 +48,11 @@ class BatchRow(SQLModel, table=True):
 class Series(SQLModel, table=True):
     """One measure of one subject, a column for each of its fields. `key` is its canonical text (facts.series_ids)."""
 
+    __table_args__ = (Index("series_measure", "measure", "customer"),)
     id: int | None = row_id()
-    measure: str = Field(index=True)
+    measure: str
     key: str = Field(unique=True)
-    customer: str | None = Field(default=None, index=True)
+    customer: str | None = None
     stream: str | None = None
     campaign: str | None = None
     ip: str | None = None
@@ -63,7 +83,7 @@ class Reading(SQLModel, table=True):
 
 
 class Latest(SQLModel, table=True):
-    """What holds now for a series, also where nothing changed (then only `asked_at` moves).
+    """What holds now for a state or gauge, also where nothing changed (then only `asked_at` moves).
 
     `value`/`at`/`since` are of the newest *known* answer; `reason` is set while the newest answer is
     unknown. `detail` explains the newest known answer (a change of its TTL alone is not written).
@@ -82,7 +102,11 @@ class Latest(SQLModel, table=True):
 
 
 class _Rollup(SQLModel):
-    """A period of a series: sum for counts; lowest, highest and last for states and gauges."""
+    """A period of a series: sum for counts; lowest, highest and last for states and gauges.
+
+    `known_at` is the newest of its readings: who asks what was known then may use the row. NULL: made before this was
+    kept, so nobody can say.
+    """
 
     series_id: int = Field(primary_key=True, sa_type=Id)
     start: datetime = Field(primary_key=True, sa_type=Instant)
@@ -92,16 +116,17 @@ class _Rollup(SQLModel):
     lowest: float | None = Field(default=None, sa_type=Double)
     highest: float | None = Field(default=None, sa_type=Double)
     last: float | None = Field(default=None, sa_type=Double)
+    known_at: datetime | None = Field(default=None, sa_type=Instant)
 
 
 class Hourly(_Rollup, table=True):
     __tablename__: ClassVar[str] = "reading_hourly"
-    __table_args__ = ({"sqlite_with_rowid": False},)
+    __table_args__ = ({"sqlite_with_rowid": False, "postgresql_partition_by": "RANGE (start)"},)
 
 
 class Daily(_Rollup, table=True):
     __tablename__: ClassVar[str] = "reading_daily"
-    __table_args__ = ({"sqlite_with_rowid": False},)
+    __table_args__ = ({"sqlite_with_rowid": False, "postgresql_partition_by": "RANGE (start)"},)
 
 
 class RollupDue(SQLModel, table=True):
@@ -113,26 +138,41 @@ class RollupDue(SQLModel, table=True):
     series_id: int = Field(sa_column=Column(Id, primary_key=True, autoincrement=False))
 
 
-class TraceRow(SQLModel, table=True):
-    """One fact about one message or recipient; the recipient as HMAC-SHA256 in hex, never in clear.
+def _index(name: str, *columns: str, where: TextClause | None = None) -> Index:
+    """Of the rows that have the first column at all, or of those `where` says."""
+    only = text(f"{columns[0]} IS NOT NULL") if where is None else where
+    return Index(name, *columns, sqlite_where=only, postgresql_where=only)
 
-    `recipient_ref` names the recipient among the customer's (monitor.sender.recipient), in hex.
+
+class TraceRow(SQLModel, table=True):
+    """One fact about one message or recipient; the recipient as 16 bytes of HMAC-SHA256, never in clear.
+
+    `recipient_ref` names the recipient among the customer's (monitor.sender.recipient), in hex. `source` is that of
+    its batch. `message_hash` finds a message however its id was written (monitor.facts.traces.message_hash).
     """
 
     __tablename__: ClassVar[str] = "trace"
-    __table_args__ = (Index("trace_recipient", "recipient_hash", "at"), Index("trace_message", "message_id"))
+    __table_args__ = (
+        Index("trace_customer", "customer", "at", info=SQLITE_ONLY),
+        _index("trace_recipient", "recipient_hash", "at"),
+        _index("trace_message", "message_hash"),
+        _index("trace_campaign", "campaign", "at"),
+        _index("trace_ip", "ip", "at"),
+        _index("trace_followed", "batch_id", where=FOLLOWED),
+        {"postgresql_partition_by": "RANGE (at)"},
+    )
     id: int | None = row_id()
     batch_id: int = Field(sa_column=Column(Id, nullable=False))
-    at: datetime = instant(index=True)
+    at: datetime = instant()
     known_at: datetime = instant()
     kind: str
-    customer: str | None = None
+    customer: str | None = Field(default=None, sa_column=Column(Nameless, nullable=False, server_default=text("''")))
     stream: str | None = None
     campaign: str | None = None
     ip: str | None = None
     domain: str | None = None
     provider: str | None = None
-    recipient_hash: str | None = None
+    recipient_hash: str | None = Field(default=None, sa_type=Digest)
     recipient_ref: str | None = None
     message_id: str | None = None
     category: str | None = None
@@ -141,14 +181,20 @@ class TraceRow(SQLModel, table=True):
     text: str | None = None
     how: str | None = None
     count: int = 1
+    source: str = ""
+    message_hash: str | None = Field(default=None, sa_type=Digest)
 
 
 class EvidenceRow(SQLModel, table=True):
     """What was received, compressed with zlib, until `expires_at`."""
 
     __tablename__: ClassVar[str] = "evidence"
+    __table_args__ = (
+        Index("ix_evidence_batch_id", "batch_id", info=SQLITE_ONLY),
+        {"postgresql_partition_by": "RANGE (expires_at)"},
+    )
     id: int | None = row_id()
-    batch_id: int = Field(sa_column=Column(Id, nullable=False, index=True))
+    batch_id: int = Field(sa_column=Column(Id, nullable=False))
     kind: str
     at: datetime = instant()
     sha256: str

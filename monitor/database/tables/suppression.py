@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Column, Index, text
 from sqlmodel import Field, SQLModel
 
-from monitor.database.tables.columns import Id, instant, maybe_instant, row_id
+from monitor.database.tables.columns import POSTGRESQL_ONLY, Id, instant, maybe_instant, row_id
 
 _NOT_LIFTED = text("lifted_at IS NULL")
 
@@ -16,13 +16,14 @@ class Suppression(SQLModel, table=True):
     """A recipient one customer must not mail again; the rows are their own history, lifting sets `lifted_at`.
 
     One row in force per customer, recipient, reason and stream. `stream` is empty for all streams.
-    `batch_id` leads to the trace and evidence it arose from; None where a person or system asked for it.
+    On PostgreSQL the primary key is (customer, id). `batch_id` leads to the trace and evidence it arose from; None where a person or system asked for it.
     """
 
     __table_args__ = (
         Index("suppression_recipient", "customer", "recipient_ref"),
         Index("suppression_in_force", "customer", "recipient_ref", "reason", "stream", unique=True,
               sqlite_where=_NOT_LIFTED, postgresql_where=_NOT_LIFTED),
+        Index("suppression_id", "id", info=POSTGRESQL_ONLY),
     )
     id: int | None = row_id()
     customer: str

@@ -14,12 +14,13 @@ from sqlalchemy.exc import StatementError
 from sqlmodel import SQLModel, select
 
 from collectors.instants import LATEST
+from collectors.observation import Evidence, Subject, Trace
 from monitor.access.keys import make_key
-from monitor.database.partitions import is_month
-from monitor.database.tables import ApiKey
+from monitor.database.schema import OtherSchemaError, compared
+from monitor.database.tables import ApiKey, BatchRow
 from monitor.facts import Store
 from monitor.intake.consequences import open_store
-from tests.monitor.conftest import T, batch, counted
+from tests.monitor.conftest import Rows, T, batch, counted
 from tests.places import ROOT
 from tests.waiting import PATIENCE_SECONDS
 
@@ -35,15 +36,13 @@ open_store(sys.argv[1]).migrate()
 
 
 def test_the_revisions_and_the_models_agree(store: Store):
-    store.intake([batch("1", counted(T))], T)  # makes a month of readings on PostgreSQL
-
-    def ours(_object, name, kind, _reflected, _other) -> bool:
-        return not (kind == "table" and is_month(name))
-
+    trace, mail = Trace("bounce", T, Subject(customer="acme")), Evidence("mail", T, b"x")
+    store.intake([batch("1", counted(T), traces=(trace,), evidence=(mail,))], T)
+    store.roll_up()  # partitions of every table on PostgreSQL
     with store.engine.connect() as connection:
-        context = MigrationContext.configure(
-            connection, opts={"include_object": ours, "compare_type": True, "compare_server_default": True}
-        )
+        context = MigrationContext.configure(connection, opts={
+            "include_object": compared(connection.dialect.name), "compare_type": True, "compare_server_default": True,
+        })  # fmt: skip
         assert compare_metadata(context, SQLModel.metadata) == []
 
 
@@ -93,3 +92,19 @@ def test_an_instant_nobody_can_hold_is_refused_on_the_way_in_and_read_all_the_sa
         session.execute(text("UPDATE api_key SET created_at = 400000000000000000"))
     with sqlite_store.reading_session() as session:
         assert session.exec(select(ApiKey.created_at)).one() == LATEST
+
+
+def test_a_schema_newer_than_the_program_is_refused_in_one_sentence(store: Store):
+    with store.session() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(OtherSchemaError, match="schema 9999, which is newer than this program"):
+        store.migrate()
+
+
+def test_a_process_that_saw_another_schema_begin_writes_nothing_more(store: Store, rows: Rows):
+    store.intake([batch("1", counted(T))], T)
+    with store.session() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(OtherSchemaError, match="upgraded to schema 9999 while this process"):
+        store.intake([batch("2", counted(T))], T)
+    assert [row.key for row in rows(BatchRow)] == ["1"]
