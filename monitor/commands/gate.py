@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,24 @@ import click
 import httpx
 import orjson
 
+from collectors.dimensions import BY_NAME
 from monitor.commands.failing import Failure
 from monitor.commands.printing import json_option
 from monitor.commands.stored import config_option, stored, utc_now
-from monitor.gate import decide, read_request
+from monitor.gate import NAMES, decide, read_request
 from monitor.notify.message import where
 from monitor.restrictions.follow import GateIndex
 
 _TIMEOUT_SECONDS = 10.0
+_HELP = {"provider": "Id of a mailbox provider, such as gmail.", "recipient_domain": "Instead of --provider."}
+
+
+def _about(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for each field of a request."""
+    for name in reversed(NAMES):
+        text = _HELP.get(name) or f"{BY_NAME[name].meaning.capitalize()}."
+        command = click.option(f"--{name.replace('_', '-')}", required=name == "customer", help=text)(command)
+    return command
 
 
 @click.group()
@@ -25,14 +36,7 @@ def gate() -> None:
 
 
 @gate.command()
-@click.option("--customer", required=True)
-@click.option("--stream")
-@click.option("--campaign")
-@click.option("--ip")
-@click.option("--pool")
-@click.option("--domain", help="From or DKIM d= domain.")
-@click.option("--provider", help="Id of a mailbox provider, such as gmail.")
-@click.option("--recipient-domain", help="Instead of --provider.")
+@_about
 @click.option("--count", type=int, default=1, show_default=True)
 @click.option("--url", help="Ask a running service, such as http://127.0.0.1:8080, instead of the database.")
 @click.option("--key", envvar="VIGIE_KEY", help="A key with the scope gate; better in VIGIE_KEY.")

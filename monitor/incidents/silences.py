@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from sqlmodel import Session, col, select
 
 from collectors.dimensions import Use, names
 from monitor.database.paging import Order, Page, Paged, paged
-from monitor.database.tables import Silence, Transition
+from monitor.database.tables import Incident, Silence, Transition
 from monitor.database.transitions import check_reason, new_id
 from monitor.inventory.names import canonical
 
@@ -72,3 +72,15 @@ def silences_at(session: Session, now: datetime) -> list[Silence]:
             col(Silence.ended_at).is_(None), col(Silence.since) <= now, col(Silence.until) > now
         )
     ))
+
+
+def silenced(silences: Iterable[Silence], incident: Incident, labels: Mapping[str, str]) -> bool:
+    """Whether a silence matches: every matcher equals what the incident says of itself.
+
+    `labels` is what all that is judged has in common where the incident does not name it: a silence on one list does
+    not cover an incident of its operator that is about another list too.
+    """
+    words = {
+        **labels, **incident.subject, "rule": incident.rule, "severity": incident.severity, "incident": incident.id,
+    }
+    return any(all(words.get(name) == value for name, value in row.matchers.items()) for row in silences)

@@ -5,13 +5,13 @@ Whoever was told that something fires is told when it ends, also when it was sil
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from sqlmodel import Session, col, select
 
-from monitor.database.tables import Incident, Outbox, Silence
-from monitor.incidents.silences import silences_at
+from monitor.database.tables import Incident, Outbox
+from monitor.incidents.silences import silenced, silences_at
 from monitor.judging.case import Case
 from monitor.notify.message import Message, Receiver, receivers_of
 from monitor.rules.verdict import SEVERITIES
@@ -35,7 +35,7 @@ def write(case: Case, event: str, message: Message, names: Iterable[str]) -> Non
 def due_event(case: Case) -> str | None:
     """`firing`, `grown` (new members, brakes or graver ones since we told, not too often), or None: nothing."""
     incident = case.incident
-    if silenced(silences_at(case.session, case.now), incident):
+    if silenced(silences_at(case.session, case.now), incident, case.verdict.labels):
         return None
     if incident.told_at is None:
         return "firing"
@@ -62,12 +62,3 @@ def told(session: Session, incident: Incident) -> list[str]:
 def routes(receivers: Sequence[Receiver], incident: Incident) -> list[str]:
     """The receivers an incident goes to."""
     return receivers_of(receivers, incident.rule, incident.severity, incident.subject)
-
-
-def silenced(silences: Sequence[Silence], incident: Incident) -> bool:
-    """Whether a silence matches: every matcher equals the incident's own word."""
-    said: Mapping[str, str] = {
-        **incident.subject, "rule": incident.rule, "severity": incident.severity, "incident": incident.id,
-    }
-    return any(all(said.get(name) == value for name, value in row.matchers.items()) for row in silences)
-

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from sqlmodel import col, select
 
+from collectors.dimensions import Use, names
 from monitor.database.tables import SendingIp, Stream, Suspension
 from monitor.database.transitions import new_id
 from monitor.facts import Store
@@ -17,7 +18,7 @@ from monitor.restrictions.suspensions import put_on, scope_key, take_off
 from monitor.rules.verdict import Answer, Member
 
 TRAFFIC_WINDOW = timedelta(hours=24)
-_TRAFFIC_BY = ("customer", "stream", "ip", "domain", "provider")
+_TRAFFIC_BY = names(Use.SUBJECT | Use.SCOPE)  # a scope that names another would be taken to stop nothing
 
 
 @dataclass(frozen=True, slots=True)

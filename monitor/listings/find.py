@@ -15,7 +15,7 @@ _NEWEST = Order((col(Listing.id),))
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Those that stand, or with `cleared` also those that ended; of a customer those of its IPs and domains."""
+    """Those that stand, or with `cleared` also those that ended; of a customer those of its IPs and domains. `target` is canonical."""
 
     target: str | None = None
     dnsbl: str | None = None
@@ -27,7 +27,7 @@ def find_listings(session: Session, wanted: Wanted, page: Page) -> Paged[Listing
     """Newest first. Raises PlaceError."""
     chosen = select(Listing)
     if wanted.target is not None:
-        chosen = chosen.where(Listing.target == wanted.target.lower())
+        chosen = chosen.where(Listing.target == wanted.target)
     if wanted.dnsbl is not None:
         chosen = chosen.where(Listing.dnsbl == wanted.dnsbl)
     if not wanted.cleared:

@@ -11,12 +11,13 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
+from collectors.dimensions import Use, names
 from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import Suspension, Transition
 from monitor.database.transitions import check_reason, new_id
+from monitor.gate import Effect
 
-SCOPE_DIMENSIONS = ("customer", "stream", "campaign", "ip", "pool", "domain", "provider")
-EFFECTS = ("hold", "slow")
+SCOPE_DIMENSIONS = names(Use.SCOPE)
 _NEWEST = Order((col(Suspension.since), col(Suspension.id)))
 
 
@@ -128,9 +129,9 @@ def _check_brake(scope: Mapping[str, str], effect: str, rate_per_hour: int | Non
         raise ValueError(f"scope {_list(empty)} is empty")
     if "stream" in scope and "customer" not in scope:
         raise ValueError("a stream belongs to a customer: name both")
-    if effect not in EFFECTS:
-        raise ValueError(f"effect is hold or slow, not {effect!r}")
-    if (effect == "slow") != (rate_per_hour is not None):
+    if effect not in set(Effect):
+        raise ValueError(f"effect is {' or '.join(Effect)}, not {effect!r}")
+    if (effect == Effect.SLOW) != (rate_per_hour is not None):
         raise ValueError("slow needs rate_per_hour, and hold takes none")
     if rate_per_hour is not None and rate_per_hour <= 0:
         raise ValueError("rate_per_hour must be above 0")

@@ -9,16 +9,22 @@ Shares are 0-1 or written as percentages; durations are written 90s, 15m, 24h, 7
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
+from collectors.dimensions import Use, names
 from collectors.measures import MEASURES
 from monitor.config.quantities import Duration, Share
+from monitor.gate import Effect
 
 Severity = Literal["info", "warning", "critical"]
-Dimension = Literal["customer", "stream", "campaign", "ip", "domain", "provider"]
-ListingDimension = Literal["customer", "pool", "dnsbl", "operator", "target"]
+if TYPE_CHECKING:  # a type checker takes no list it cannot read here
+    Dimension = str
+    ListingDimension = str
+else:
+    Dimension = Literal[names(Use.SUBJECT | Use.SCOPE)]  # counted by it, and held by it
+    ListingDimension = Literal[names(Use.LISTED)]
 
 
 def _not_empty(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -41,7 +47,7 @@ class Suspend(_Strict):
     then it ends by itself, and only mail sent after that is judged.
     """
 
-    effect: Literal["hold", "slow"] = "hold"
+    effect: Effect = Effect.HOLD
     scope: tuple[Dimension, ...] = ()
     at_most: Duration | None = None
     rate_per_hour: Annotated[int, Field(gt=0)] | None = None
@@ -49,7 +55,7 @@ class Suspend(_Strict):
 
     @model_validator(mode="after")
     def _slow_has_a_rate(self) -> Suspend:
-        if (self.effect == "slow") != (self.rate_per_hour is not None):
+        if (self.effect is Effect.SLOW) != (self.rate_per_hour is not None):
             raise ValueError("rate_per_hour goes with effect: slow, and only with it")
         return self
 
@@ -179,7 +185,7 @@ class ComplaintRateRule(_GradedRule):
                 raise ValueError(f"suspend.scope is missing: one or more of {', '.join(self.by)}")
             if strange := set(self.suspend.scope) - set(self.by):
                 raise ValueError(f"suspend.scope has {', '.join(sorted(strange))}, which `by` does not tell apart")
-            if self.suspend.effect == "hold" and self.suspend.at_most is None:
+            if self.suspend.effect is Effect.HOLD and self.suspend.at_most is None:
                 raise ValueError("a hold stops the mail it is judged by: say how long with suspend.at_most")
         return self
 

@@ -43,7 +43,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A rule's answer for one group now. `evidence` holds the numbers a person would want to check."""
+    """A rule's answer for one group now. `evidence` holds the numbers a person would want to check.
+
+    `labels`: the dimensions beside those of the group that all it speaks of have in common; silences match on them.
+    """
 
     group: Group
     answer: Answer
@@ -52,6 +55,7 @@ class Verdict:
     members: tuple[Member, ...] = ()
     evidence: Mapping[str, Any] = field(default_factory=dict)
     severity: str | None = None  # None: the rule's
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def word(self) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from collectors.contract import Attribution, Clues
+from collectors.dimensions import Use, names
 from collectors.mail import Kind, Report
 from collectors.mail.fields import address
 from collectors.mail.report import Feedback
@@ -90,5 +91,5 @@ def is_ours(whose: Attribution) -> bool:
 
 def subject(whose: Attribution, provider: str | None) -> Subject:
     """Only what is known to be ours names a series: a stranger's mail must not invent IPs."""
-    return Subject(customer=whose.customer, stream=whose.stream, campaign=whose.campaign, ip=whose.ip,
-                   domain=whose.domain, provider=provider or whose.provider)
+    known = {name: getattr(whose, name) for name in names(Use.TRACE)}
+    return Subject(**known | {"provider": provider or whose.provider})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from monitor.facts.readings import find_readings
 from monitor.facts.runs import find_runs
 from monitor.facts.traces import Traced, find_traces
 from monitor.facts.wire import Reading, Run, Trace
+from monitor.inventory.names import canonical
 from monitor.listings.find import Wanted, find_listings
 from monitor.listings.wire import Listing
 
@@ -40,7 +42,8 @@ def readings(
     until: When | None = None,
 ) -> list[Reading]:
     """Readings of a measure, newest first; the last 24 hours unless `since` says otherwise."""
-    wanted = subject.model_dump(exclude_none=True)
+    with refusals():
+        wanted = {name: canonical(name, value) for name, value in subject.model_dump(exclude_none=True).items()}
     if (customer := services.own(caller, wanted)) is not None:
         wanted["customer"] = customer
     since = since or services.now() - timedelta(hours=24)
@@ -54,7 +57,9 @@ def listings(
     cleared: bool = False,
 ) -> list[Listing]:
     """Listings, newest first: those that stand, or with `cleared` also those that ended."""
-    wanted = Wanted(target, dnsbl, cleared, services.own(caller, {"target": target}))
+    with refusals():
+        wanted = Wanted(target and canonical("target", target), dnsbl, cleared)
+    wanted = replace(wanted, customer=services.own(caller, {"target": wanted.target}))
     with refusals(), services.store.reading_session() as session:
         return listed.shown(find_listings(session, wanted, listed.page), Listing)
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Body, Depends, Response
 from pydantic import ValidationError
 
+from collectors.dimensions import DIMENSIONS, Form
 from monitor.access.keys import Caller
 from monitor.api.body import received
 from monitor.api.given import Administers, Given, Listed, Reads
@@ -26,6 +27,8 @@ from monitor.inventory.wire import AnyItem, Applied
 
 router = APIRouter(tags=["inventory"])
 Kind = Literal["customers", "streams", "ips", "pools", "domains", "seeds", "providers", "mailboxes"]
+# kind → the dimension whose form its keys have; the ids of the others are as they are written
+_KEYS = {row.owner: row.name for row in DIMENSIONS if row.form in {Form.ADDRESS, Form.DOMAIN}}
 _OWNER = {"customers": "id"}  # the field that says whose an item is; `customer` elsewhere
 
 
@@ -143,6 +146,6 @@ def _visible(kind: str, item: Item, caller: Caller) -> bool:
 
 def _canonical_key(kind: str, key: str) -> str:
     try:
-        return canonical({"ips": "ip", "domains": "domain"}.get(kind, ""), key)
+        return canonical(_KEYS.get(kind, ""), key)
     except ValueError as error:
         raise Problem(422, str(error)) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import Field
@@ -14,6 +14,7 @@ from monitor.api.given import LARGEST_RATE, Given, Listed, Name, Operates, Reads
 from monitor.api.problem import refusals
 from monitor.api.services import Services
 from monitor.config.quantities import When
+from monitor.gate import Effect
 from monitor.incidents import silences
 from monitor.incidents.wire import Silence
 from monitor.inventory.names import canonical
@@ -27,7 +28,7 @@ class NewSuspension(Reasoned):
     """Whom to hold back, how, and until when."""
 
     scope: dict[Name, Name] = Field(min_length=1, max_length=8, examples=[{"customer": "acme", "provider": "gmail"}])
-    effect: Literal["hold", "slow"] = "hold"
+    effect: Effect = Effect.HOLD
     rate_per_hour: Annotated[int, Field(ge=1, le=LARGEST_RATE)] | None = None
     until: When | None = None
 
@@ -90,10 +91,11 @@ def list_silences(services: Given, caller: Reads, listed: Listed, *, ended: bool
 @router.post("/v1/silences", status_code=201)
 def silence(services: Given, caller: Operates, wanted: NewSilence) -> Silence:
     """Notify nobody of matching incidents; they are judged on."""
-    _only_own(services, caller, wanted.matchers)
     with refusals(), services.store.session() as session:
+        matchers = {name: canonical(name, value) for name, value in wanted.matchers.items()}
+        _only_own(services, caller, matchers)
         row = silences.silence(
-            session, matchers=wanted.matchers, actor=caller.name, reason=wanted.reason, now=services.now(),
+            session, matchers=matchers, actor=caller.name, reason=wanted.reason, now=services.now(),
             until=wanted.until,
         )
     return Silence.from_row(row)

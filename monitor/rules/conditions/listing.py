@@ -91,14 +91,14 @@ def _listing_verdict(rule: ListingRule, group: Group, facts: Sequence[ListingFac
     listed = [fact for fact in facts if fact.phase == "listed"]
     if not listed:
         waiting = [fact for fact in facts if fact.confirmed_at is not None] or list(facts)
-        return Verdict(group, Answer.BETWEEN, f"{_named(waiting)}: waiting for confirmation")
+        return Verdict(group, Answer.BETWEEN, f"{_named(waiting)}: waiting for confirmation", labels=_labels(waiting))
     members = tuple(_listed_member(rule, fact) for fact in facts if fact.confirmed_at is not None)
     blind = {fact.unknown_reason for fact in listed}
     reason = None if None in blind else min(str(each) for each in blind)
     return Verdict(
         group, Answer.UNKNOWN if reason else Answer.BREACH, _listed_summary(listed), reason, members,
         evidence={"listed": [_listing_evidence(fact) for fact in listed]},
-        severity=worst(member.severity or "info" for member in members),
+        severity=worst(member.severity or "info" for member in members), labels=_labels(listed),
     )
 
 
@@ -140,13 +140,13 @@ def _listing_evidence(fact: ListingFact) -> dict[str, Any]:
 def _lost_verdict(group: Group, facts: Sequence[ListingFact]) -> Verdict:
     lost = [fact for fact in facts if fact.cleared_at is not None]
     if not lost:
-        return Verdict(group, Answer.CLEAR, f"{_named(facts)}: on the allow list again")
+        return Verdict(group, Answer.CLEAR, f"{_named(facts)}: on the allow list again", labels=_labels(facts))
     names = ", ".join(sorted({_list_name(fact) for fact in lost}))
     rows = [{"target": fact.target, "dnsbl": fact.dnsbl, "name": _list_name(fact), "meaning": _meaning(fact),
              "cleared_at": str(fact.cleared_at)} for fact in lost]
     return Verdict(
         group, Answer.BREACH, f"{_named(lost)} no longer on the allow list {names}",
-        members=tuple(_lost_member(fact) for fact in lost), evidence={"lost": rows},
+        members=tuple(_lost_member(fact) for fact in lost), evidence={"lost": rows}, labels=_labels(lost),
     )
 
 
@@ -166,11 +166,12 @@ def _score_verdict(rule: ListScoreRule, group: Group, facts: Sequence[ScoreFact]
         line = f"below {rule.below:g}" if rule.below is not None else f"above {rule.above:g}"
         return _bad_scores(group, bad, line)
     if mending := answers.get(Answer.BETWEEN):
-        return Verdict(group, Answer.BETWEEN, f"{_some(_scores_told(mending), _MOST_NAMED)}, mending")
+        summary = f"{_some(_scores_told(mending), _MOST_NAMED)}, mending"
+        return Verdict(group, Answer.BETWEEN, summary, labels=_labels(mending))
     if blind := answers.get(Answer.UNKNOWN):
         reason = min(str(fact.state.unknown(now, rule.max_age)) for fact in blind)
-        return Verdict(group, Answer.UNKNOWN, f"the score is not known: {reason}", reason)
-    return Verdict(group, Answer.CLEAR, f"{_named(facts)}: the score is good again")
+        return Verdict(group, Answer.UNKNOWN, f"the score is not known: {reason}", reason, labels=_labels(blind))
+    return Verdict(group, Answer.CLEAR, f"{_named(facts)}: the score is good again", labels=_labels(facts))
 
 
 def _bad_scores(group: Group, bad: Sequence[ScoreFact], line: str) -> Verdict:
@@ -179,7 +180,10 @@ def _bad_scores(group: Group, bad: Sequence[ScoreFact], line: str) -> Verdict:
         Member(_key(fact), _scope(fact.place), text, fact.state.since) for fact, text in zip(bad, told, strict=True)
     )
     evidence = {"scores": {_key(fact): fact.state.value for fact in bad}}
-    return Verdict(group, Answer.BREACH, f"{_some(told, _MOST_NAMED)}, {line}", members=members, evidence=evidence)
+    return Verdict(
+        group, Answer.BREACH, f"{_some(told, _MOST_NAMED)}, {line}", members=members, evidence=evidence,
+        labels=_labels(bad),
+    )
 
 
 def _scores_told(facts: Iterable[ScoreFact]) -> list[str]:
@@ -203,19 +207,30 @@ def _score_answer(rule: ListScoreRule, fact: ScoreFact, now: datetime) -> Answer
 
 
 def _group(by: Iterable[ListingDimension], fact: ListingFact | ScoreFact) -> Group:
-    operator = fact.detail.get("operator")
-    values: Mapping[str, str | None] = {
-        "dnsbl": fact.dnsbl,
-        "operator": operator,
-        "pool": fact.place.pool,
-        "customer": fact.place.customer,
-        "target": fact.place.target,
-    }
+    values = _values(fact)
     # a list whose operator nobody knows stands for itself
-    wanted = list(dict.fromkeys("dnsbl" if name == "operator" and not operator else name for name in by))
-    known = tuple((name, value) for name in wanted if (value := values[name]) is not None)
+    wanted = list(dict.fromkeys("dnsbl" if name == "operator" and name not in values else name for name in by))
+    known = tuple((name, values[name]) for name in wanted if name in values)
     # what stands in no pool (or belongs to no customer) is judged by itself
     return known if len(known) == len(wanted) else (*known, ("target", fact.place.target))
+
+
+def _values(fact: ListingFact | ScoreFact) -> dict[str, str]:
+    """What is known of a fact, by dimension."""
+    values: Mapping[str, str | None] = {
+        "customer": fact.place.customer,
+        "pool": fact.place.pool,
+        "dnsbl": fact.dnsbl,
+        "operator": fact.detail.get("operator"),
+        "target": fact.place.target,
+        **_scope(fact.place),
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+def _labels(facts: Iterable[ListingFact | ScoreFact]) -> dict[str, str]:
+    """What all of them have in common."""
+    return dict(sorted(set.intersection(*(set(_values(fact).items()) for fact in facts))))
 
 
 def _key(fact: ListingFact | ScoreFact) -> str:

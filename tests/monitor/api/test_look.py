@@ -39,6 +39,20 @@ def test_readings_are_asked_by_measure_subject_and_time(vigie):
     assert [row["subject"]["customer"] for row in bound] == ["bolt"]
 
 
+def test_readings_and_listings_are_found_by_every_dimension_in_every_spelling(vigie):
+    subject = Subject(ip="2001:db8::1", domain="example.com", provider="gmail", mailbox="fbl", seed="a@example.com", aspect="spf")
+    take(vigie, Observation("delivered", subject, NOW, 1.0))
+    with vigie.store.session() as session:
+        session.add(listing("2001:db8::1"))
+    reader = vigie.client("read")
+    for asked in ({"ip": "2001:DB8:0::1"}, {"domain": "Example.COM."}, {"provider": "Google"}, {"mailbox": "fbl"},
+                  {"seed": "a@example.com"}, {"aspect": "spf"}):
+        assert len(reader.get("/v1/readings", params={"measure": "delivered"} | asked).json()) == 1, asked
+    assert reader.get("/v1/readings", params={"measure": "delivered", "operator": "Spamhaus"}).json() == []
+    assert reader.get("/v1/readings", params={"measure": "delivered", "ip": "x"}).status_code == 422
+    assert len(reader.get("/v1/listings", params={"target": "2001:DB8:0::1"}).json()) == 1
+
+
 def test_listings_that_stand_are_told_and_ended_ones_on_request(vigie):
     with vigie.store.session() as session:
         session.add(Customer(id="acme", name="Acme"))

@@ -1,9 +1,12 @@
 """Block, allow and score lists → incidents of the right gravity, told once, on every engine."""
 
+from datetime import timedelta
+
 import pytest
 
 from collectors.observation import Observation, Subject
 from monitor.database.tables import Incident, Outbox, Pool, SendingIp
+from monitor.incidents.silences import silence
 from monitor.rules.model import RULE
 from tests.monitor.judging.world import World
 
@@ -89,6 +92,37 @@ def test_forty_ips_of_a_pool_on_the_lists_of_one_operator_are_one_incident(world
     assert world.incident().summary.startswith("198.51.100.0, 198.51.100.1, 198.51.100.10 and 37 more listed on css, sbl, xbl")
     assert world.told() == ["firing"]
     assert {brake.scope["ip"] for brake in world.brakes()} == {f"198.51.100.{i}" for i in range(40)}
+
+
+@pytest.mark.parametrize("matcher", [
+    {"dnsbl": "sbl"}, {"operator": "Spamhaus"}, {"ip": "192.0.2.1"}, {"target": "192.0.2.1"}, {"dnsbl": "sbl", "ip": "192.0.2.1"},
+])
+def test_a_silence_on_a_list_its_operator_or_the_address_is_about_the_listing(world, matcher):
+    with world.store.session() as session:
+        silence(session, matchers=matcher, actor="dana", reason="known", now=world.now, until=world.now + timedelta(days=1))
+    spamhaus = {**SBL, "operator": "Spamhaus"}
+    clean(world, dnsbl="sbl")
+    world.answers(listed=True, dnsbl="sbl", **spamhaus)
+    world.judged_every_minute(3)
+    assert (world.incident().state, world.told()) == ("firing", [])
+    world.answers(listed=None, dnsbl="sbl", reason="timeout")
+    world.judged_every_minute(3)
+    assert world.told() == []
+
+
+def test_a_silence_on_one_list_does_not_cover_another_of_the_same_operator(world):
+    with world.store.session() as session:
+        silence(session, matchers={"dnsbl": "sbl"}, actor="dana", reason="known", now=world.now,
+                until=world.now + timedelta(days=1))
+    spamhaus = {**SBL, "operator": "Spamhaus"}
+    for dnsbl in ("sbl", "xbl"):
+        clean(world, dnsbl=dnsbl)
+    world.answers(listed=True, dnsbl="sbl", **spamhaus)
+    world.judged_every_minute(3)
+    assert world.told() == []
+    world.answers(listed=True, dnsbl="xbl", **spamhaus)
+    world.judged_every_minute(3)
+    assert world.told() == ["firing"]
 
 
 # ── allow lists ──

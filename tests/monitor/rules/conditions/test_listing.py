@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from collectors.dimensions import Use, names
 from monitor.notify.message import next_steps
 from monitor.rules.conditions.listing import judge_allow_lost, judge_listings, judge_scores
 from monitor.rules.model import RULE
@@ -116,6 +117,23 @@ def test_an_operator_is_no_list_and_a_list_without_a_known_operator_stands_for_i
         (("dnsbl", "zen"),), (("dnsbl", "sbl"),), (("dnsbl", "own"),),
     ]
     assert [each.group for each in listing_verdicts(own, by=["operator", "dnsbl"])] == [(("dnsbl", "own"),)]
+
+
+def test_a_listing_is_grouped_by_every_dimension_the_table_names():
+    fact = listing(dnsbl="zen", detail={"operator": "Spamhaus"})
+    for name in names(Use.LISTED):
+        (verdict,) = listing_verdicts(fact, by=[name])
+        assert dict(verdict.group).keys() <= {name, "target"}
+
+
+def test_what_all_listings_of_a_group_have_in_common_is_said_beside_the_group():
+    zen, sbl = (listing(dnsbl=name, detail={"operator": "Spamhaus"}) for name in ("zen", "sbl"))
+    (verdict,) = listing_verdicts(zen, by=["operator"])
+    assert verdict.labels == {
+        "dnsbl": "zen", "ip": "192.0.2.7", "operator": "Spamhaus", "pool": "shared", "target": "192.0.2.7",
+    }
+    (verdict,) = listing_verdicts(zen, sbl, by=["operator"])
+    assert "dnsbl" not in verdict.labels
 
 
 def test_a_message_names_the_list_the_meaning_and_who_acts_upon_it():
