@@ -18,6 +18,7 @@ from collectors.mail.payload import DOCUMENT
 
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 MOST_MEMBERS = 200
+MOST_RECORDS = 100_000
 _DEEPEST = 2
 _STEP = 65_536
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})  # the others unpack in one piece of any size
@@ -30,15 +31,21 @@ class UnreadableError(Exception):
 
 @dataclass(slots=True)
 class Budget:
-    """What may still be unpacked: of one mail, or of one file. Raises UnreadableError when it is spent."""
+    """What may still be unpacked and read: of one mail, or of one file. Raises UnreadableError when it is spent."""
 
     bytes: int = LIMITS.decoded
     members: int = MOST_MEMBERS
+    records: int = MOST_RECORDS
 
     def spend(self, size: int) -> None:
         self.bytes -= size
         if self.bytes < 0:
             raise UnreadableError("unpacks to more than the bound")
+
+    def read(self, records: int) -> None:
+        self.records -= records
+        if self.records < 0:
+            raise UnreadableError("more records than the bound")
 
     def enter(self, members: int = 1) -> None:
         self.members -= members

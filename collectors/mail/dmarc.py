@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from xml.etree.ElementTree import Element
 
 from collectors.mail import counts, ip, safe_xml, times
-from collectors.mail.archive import UnreadableError
+from collectors.mail.archive import Budget, UnreadableError
 from collectors.mail.report import Aggregate, SourceRow
 
 _READ = frozenset({"report_metadata", "policy_published", "record"})
@@ -24,33 +24,31 @@ _KNOWN = _READ | {
     "auth_results", "selector", "result", "human_result", "scope",
 }
 _POLICY = ("p", "sp", "np", "adkim", "aspf", "pct", "fo", "testing", "discovery_method")
-_MOST_ROWS = 100_000
 
 
-def read(data: bytes) -> Aggregate:
+def read(data: bytes, budget: Budget) -> Aggregate:
     """The report in an XML document. Raises UnreadableError."""
     text = safe_xml.decode(data)
     try:
-        return _aggregate(safe_xml.elements(text, "feedback", _READ))
+        return _aggregate(safe_xml.elements(text, "feedback", _READ), budget)
     except safe_xml.BrokenError:
         if "<record" not in text:
             raise
         if "</feedback" not in text:
             raise UnreadableError("cut off before its end") from None
     tree = safe_xml.repaired(text, _KNOWN)
-    return _aggregate((element for element in tree.iter() if element.tag in _READ), repaired=True)
+    return _aggregate((element for element in tree.iter() if element.tag in _READ), budget, repaired=True)
 
 
-def _aggregate(elements: Iterable[Element], *, repaired: bool = False) -> Aggregate:
+def _aggregate(elements: Iterable[Element], budget: Budget, *, repaired: bool = False) -> Aggregate:
     stated: dict[str, dict[str, str]] = {}
     rows: list[SourceRow] = []
     uncounted: list[str] = []
     for element in elements:
         name = safe_xml.local(element.tag)
         if name == "record":
+            budget.read(records=1)
             rows.append(_row(element, uncounted))
-            if len(rows) > _MOST_ROWS:
-                raise UnreadableError("more records than the bound")
         elif name not in stated:
             stated[name] = _texts(element)
     if "report_metadata" not in stated and "policy_published" not in stated:

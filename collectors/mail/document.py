@@ -34,6 +34,9 @@ _SPACE = b"\xef\xbb\xbf \t\r\n"
 _MOST_JSON = 4_000_000  # a parsed object takes many times the memory of its text
 _MOST_REPORTS = 200  # of one mail
 _JSON = json.JSONDecoder(strict=False)
+_TOO_MANY = Report(
+    Kind.UNREADABLE, hashlib.sha256(b"too many").hexdigest(), f"more than {_MOST_REPORTS} reports: the others are not read"
+)
 
 
 def digest(data: bytes) -> str:
@@ -68,6 +71,7 @@ def in_mail(mail: Part) -> Report | None:
         reports += [report for report in _reports(payload.read(part), budget)
                     if meant_as_report or announced or report.kind is not Kind.UNREADABLE]
         if len(reports) > _MOST_REPORTS:
+            reports.append(_TOO_MANY)
             break
     found = together(reports)
     if found is None or (found.kind is Kind.UNREADABLE and not announced):
@@ -79,9 +83,6 @@ def together(reports: Iterable[Report]) -> Report | None:
     """The first report that can be read (else the first), with the others beside it; the same one twice is one."""
     distinct = list({report.identity or str(number): report for number, report in enumerate(reports)}.values())
     distinct.sort(key=lambda report: report.kind is Kind.UNREADABLE)
-    if len(distinct) > _MOST_REPORTS:
-        too_many = f"holds more than {_MOST_REPORTS} reports: {len(distinct) - _MOST_REPORTS} are not looked at"
-        distinct = [*distinct[:_MOST_REPORTS], Report(Kind.UNREADABLE, digest(too_many.encode()), too_many)]
     return dataclasses.replace(distinct[0], others=tuple(distinct[1:])) if distinct else None
 
 
@@ -93,21 +94,25 @@ def _may_hold(part: Part) -> bool:
 
 def _reports(data: bytes, budget: Budget) -> Iterator[Report]:
     """Every report in a document, an archive of documents, or several one after the other. Never raises."""
+    count = 0
     try:
         for inside in archive.unpack(data, budget):
             for piece in _pieces(inside):
-                yield _report(piece)
+                if (count := count + 1) > _MOST_REPORTS:
+                    yield _TOO_MANY
+                    return
+                yield _report(piece, budget)
     except UnreadableError as error:
         yield Report(Kind.UNREADABLE, digest(data), str(error))
 
 
-def _report(piece: bytes) -> Report:
+def _report(piece: bytes, budget: Budget) -> Report:
     identity = digest(piece)
     try:
         if piece.startswith((b"{", b"[")):
             report = _json(piece)
         else:
-            aggregate = dmarc.read(piece)
+            aggregate = dmarc.read(piece, budget)
             report = Report(Kind.DMARC_AGGREGATE, error=_uncounted(aggregate), report=aggregate)
     except UnreadableError as error:
         report = Report(Kind.UNREADABLE, error=str(error))

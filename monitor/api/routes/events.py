@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, Header
 
 from collectors.delivery import generic
 from collectors.observation import Batch
-from monitor.api.body import received, unpacked
+from monitor.api.body import received, unpacked_rows
 from monitor.api.given import Brings, Given
 from monitor.api.problem import Problem
 from monitor.api.services import Services
@@ -47,7 +47,7 @@ def events(
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> CountedEvents:
     """Take delivery events: one JSON object, an array of them, or one per line; plain or gzip."""
-    body = unpacked(body, content_encoding.strip().lower())
+    body = unpacked_rows(body, content_encoding.strip().lower())
     lines = _lines(body)
     key, marks = secrets.token_hex(16), []
     if idempotency_key is not None:

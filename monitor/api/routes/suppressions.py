@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from monitor.access.keys import Caller
-from monitor.api.body import received, unpacked
+from monitor.api.body import received, unpacked_rows
 from monitor.api.given import LARGEST_ID, NO_NUL, Given, Listed, MaybeNamed, Operates, Reads, Why
 from monitor.api.problem import Problem, refusals
 from monitor.api.services import Services
@@ -77,7 +77,7 @@ def add(
     services: Given, caller: Operates, body: _Body, content_encoding: Annotated[str, Header()] = ""
 ) -> Added:
     """One (a JSON object) or up to 10,000 (an array, or one per line). They hold from the answer on."""
-    return _add(services, caller, unpacked(body, content_encoding.strip().lower()), MOST_AT_ONCE)
+    return _add(services, caller, unpacked_rows(body, content_encoding.strip().lower()), MOST_AT_ONCE)
 
 
 @router.post("/v1/suppressions/import", openapi_extra=_LINES)
@@ -92,7 +92,7 @@ def take_over(
 ) -> Added:
     """A list of up to 200,000 from elsewhere: CSV, NDJSON or one address per line. May be sent again."""
     given = services.own(caller, {"customer": customer}), reason
-    return _add(services, caller, unpacked(body, content_encoding.strip().lower()), MOST_IMPORTED, *given)
+    return _add(services, caller, unpacked_rows(body, content_encoding.strip().lower()), MOST_IMPORTED, *given)
 
 
 @router.delete("/v1/suppressions/{suppression_id}")

@@ -71,7 +71,7 @@ def test_a_count_is_read_however_it_is_written(count: str, messages: int) -> Non
 
 
 def test_a_record_without_its_parts_is_still_a_record() -> None:
-    found = dmarc.read((HEAD + "<record/><record><row/></record></feedback>").encode())
+    found = dmarc.read((HEAD + "<record/><record><row/></record></feedback>").encode(), Budget())
     assert (found.records, found.passed, found.failed) == (2, 0, 0)
 
 
@@ -101,14 +101,14 @@ def test_a_record_without_its_parts_is_still_a_record() -> None:
 )
 def test_xml_beyond_what_a_report_is_gets_refused(text: str, why: str) -> None:
     with pytest.raises(UnreadableError, match=why):
-        dmarc.read(text.encode())
+        dmarc.read(text.encode(), Budget())
 
 
 @pytest.mark.parametrize("charset", ["utf-8-sig", "utf-16", "iso-8859-1", "windows-1252"])
 def test_xml_in_another_charset_is_read(charset: str) -> None:
     declared = f'<?xml version="1.0" encoding="{charset.removesuffix("-sig")}"?>'
     text = declared + HEAD.replace(">r<", ">Jürgen<") + ROW + "</feedback>"
-    assert dmarc.read(text.encode(charset)).id == "Jürgen"
+    assert dmarc.read(text.encode(charset), Budget()).id == "Jürgen"
 
 
 def test_entities_are_refused_in_every_charset() -> None:

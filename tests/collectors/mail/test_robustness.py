@@ -1,6 +1,7 @@
 """No input raises, hangs or swells: our own cases mutated, and inputs built to hurt."""
 
 import base64
+import gzip
 import random
 import subprocess
 import sys
@@ -130,6 +131,17 @@ HOSTILE = {
     "broken elements": b"<feedback><record>" + b"<p>" * (N // 3) + b"</feedback>",
     "attributes": b"<feedback " + b" ".join(b"a%d='1'" % n for n in range(N // 12)) + b"></feedback>",
     "brackets": b'{"a":' + b"[" * N,
+    "empty gzip members": gzip.compress(b"", mtime=0) * (N // 20),
+    "a gzip bomb": gzip.compress(bytes(17_000_000), mtime=0),
+    "many gzip bombs": MIXED + (b"--b\nContent-Type: application/gzip\nContent-Transfer-Encoding: base64\n\n"
+                                + base64.encodebytes(gzip.compress(b" " * 15_900_000, mtime=0))) * 100,
+    "many reports": gzip.compress(b"<feedback><p/></feedback>" * (N // 8), mtime=0),
+    "lists of reports": gzip.compress(b"[" + b"{}," * (N // 4) + b"{}]", mtime=0),
+    "reports line by line": gzip.compress(b"{}\n" * (N // 4), mtime=0),
+    "uuencoded": FIELDS + b"\nbegin 644 x\n" + (b"M" + b"\xff" * 60 + b"\n") * (N // 62),
+    "base64 that never ends": FIELDS + b"Content-Type: application/zip\n\n" + b"H4sI\n" * (N // 5),
+    "headers of headers": FIELDS + b"\n" + b"Content-A: b\n\n" * (N // 14),
+    "a source ip": MIXED + b"--b\nContent-Type: message/feedback-report\n\nFeedback-Type: abuse\nSource-IP: " + b"1.1." * N,
     "objects": b'{"policies":[' + b"{}," * (N // 3) + b'{}],"report-id":"x"}',
 }
 

@@ -121,3 +121,13 @@ def test_a_trace_is_found_by_recipient_and_never_kept_in_clear(vigie):
     assert vigie.client("read", customer="bolt").get("/v1/trace", params={"recipient": "bob@example.org"}).json() == []
     with vigie.store.reading_session() as session:
         assert "bob" not in repr(session.exec(select(TraceRow)).all())
+
+
+@pytest.mark.parametrize("body", [
+    gzip.compress(b"") * 160_000, gzip.compress(b"[" + b"{}," * 4_000_000 + b"{}]", 1), gzip.compress(b"\n" * 5_000_000, 1),
+], ids=["empty members", "empty objects", "empty lines"])
+def test_a_small_body_that_would_cost_much_is_refused_before_it_is_read(vigie, body):
+    headers = {"Content-Encoding": "gzip"}
+    response = vigie.client("events").post("/v1/events/generic", content=body, headers=headers)
+    assert response.status_code == 413
+    assert "members" in response.text or "values" in response.text
