@@ -90,7 +90,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         else request.getfixturevalue("postgres_cluster").fresh_database(migrated=False)
     )  # fmt: skip
     engines = Engines(url)
-    migrate(engines, "0001")
+    migrate(engines, to="0001")
     with engines.alone() as connection:
         for name, rows in OLD.items():
             columns = [column(each, _TYPES.get(each)) for each in rows[0]]
