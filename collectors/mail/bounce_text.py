@@ -103,16 +103,14 @@ def _is_lookalike(headers: Mapping[str, str]) -> bool:
     ):
         return not (written_by_system and titled)
     if "auto-replied" in headers.get("auto-submitted", "").lower():
-        return not (written_by_system or titled)  # many mail systems mark their bounces so
+        return not (written_by_system or _is_titled(subject))  # many mail systems mark their bounces so
     return bool(headers.get("list-unsubscribe")) and not written_by_system
 
 
 def _is_bounce(headers: Mapping[str, str], lines: list[str]) -> bool:
     """Whether two of three hold: a mail system wrote it, the subject says so, the text speaks of a failure."""
     subject = headers.get("subject", "")[:300]
-    answered = forms.ANSWERED.match(subject)
-    title = forms.SUBJECT.search(subject[answered.end() :] if answered else subject)
-    titled = title is not None and not (answered and title.start() == 0)  # a person answering a bounce
+    titled = _is_titled(subject)
     opening = _opening(lines)
     if not titled and forms.LOOKALIKE.search(opening):
         return False
@@ -121,6 +119,13 @@ def _is_bounce(headers: Mapping[str, str], lines: list[str]) -> bool:
     writers = (headers[name][:300] for name in ("from", "return-path", "sender") if name in headers)
     system = any(forms.DAEMON.search(writer) for writer in writers)
     return (system or titled) if _is_about_a_failure(lines) else (system and titled)
+
+
+def _is_titled(subject: str) -> bool:
+    """Whether the subject speaks of a failure, and is not that of a person answering a bounce."""
+    answered = forms.ANSWERED.match(subject)
+    title = forms.SUBJECT.search(subject[answered.end() :] if answered else subject)
+    return title is not None and not (answered and title.start() == 0)
 
 
 def _opening(lines: list[str]) -> str:
@@ -191,8 +196,11 @@ def _failures(named: Named, report: tuple[str, ...], transcript: Transcript) -> 
     """The report as a whole speaks for a recipient only where it has no words for any single one."""
     alone = len(named) == 1
     whole = report if alone or not any(text and _says_something(essence(text)) for _, text in named) else ()
-    refused = [line for line in report if forms.REFUSED.match(line)] if alone else []
-    return tuple(_failure(address, text, whole, transcript, refused) for address, text in named)
+    return tuple(_failure(address, text, whole, transcript, alone=alone) for address, text in named)
+
+
+def _refusals(report: tuple[str, ...]) -> str:
+    return joined([line for line in report if forms.REFUSED.match(line)])[:DIAGNOSTIC_LIMIT]
 
 
 @functools.lru_cache(maxsize=8)
@@ -201,13 +209,13 @@ def _says_something(text: str) -> bool:
 
 
 def _failure(
-    address: str, text: str, whole: tuple[str, ...], transcript: Transcript, refused: Sequence[str] = ()
+    address: str, text: str, whole: tuple[str, ...], transcript: Transcript, *, alone: bool = False
 ) -> Failure:
     """What the refusing server said about the recipient: beside its name, in the dialogue, or in the report."""
     text = essence(text)
     status, reply_code = _codes(text)
     if status is None and reply_code is None:
-        answer = transcript.about(address) or joined(list(refused))[:DIAGNOSTIC_LIMIT]
+        answer = transcript.about(address) or (_refusals(whole) if alone else "")
         if answer:
             text = answer if _says_something(answer) else f"{answer} {text}".strip()
         elif whole and not (text and _says_something(text)):

@@ -8,12 +8,13 @@ HELO, MAIL FROM or DATA concerns every recipient that has none of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from collectors.mail import bounce_text_forms as forms
 
 _MOST_ANSWER = 1_500  # characters kept of what was answered about one recipient
+_MARKS = (">>>", "<<<", "...", "-->")  # without one of them nothing is a dialogue
 _COMMAND = re.compile(
     r"^\s{0,8}(?:>>>|sent <<<|-->|==>|c:)\s{0,3}"
     r"(rcpt to|mail from|data|helo|ehlo|lhlo|auth|starttls|\.|quit|rset)\b[ :]{0,3}(.*)$",
@@ -54,9 +55,11 @@ class Transcript:
         return [(written, self.about(key)) for key, written in self.written.items()]
 
 
-def read(lines: Iterable[str]) -> Transcript:
+def read(lines: Sequence[str]) -> Transcript:
     """The dialogue in these lines; empty where none is quoted."""
     transcript = Transcript()
+    if not any(mark in line for line in lines for mark in _MARKS):
+        return transcript
     address, step = "", ""
     for line in lines:
         if command := _COMMAND.match(line):

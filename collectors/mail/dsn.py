@@ -46,6 +46,7 @@ _CODED = re.compile(
     rb"Content-Transfer-Encoding:[ \t]*+base64[^\n]*+\n(?:[\w-]++:[^\n]*+\n){0,9}+\r?\n([A-Za-z0-9+/=\s]++)",
     re.IGNORECASE,
 )
+_BY_SMTP = re.compile(r"\s*smtp\b", re.IGNORECASE)
 _NO_NAME = re.compile(r"[\s/|:;,]")
 _ANOTHER_LINE = re.compile(r"[45][0-9][0-9][ -]")  # of a reply, where the fold of its field was lost
 _MOST_RECIPIENTS, _MOST_BLOCK, _MOST_DIAGNOSTIC = 20_000, 8_000_000, 4_000
@@ -162,14 +163,15 @@ def recipient(stated: Mapping[str, str], words: Words | str, *, alone: bool = Tr
     diagnostic = _untyped(stated.get("diagnostic-code", ""))[:_MOST_DIAGNOSTIC]
     remote = _untyped(stated.get("remote-mta", "")) or None
     judgement = _judge(status, diagnostic, remote)
-    if judgement.category == "unknown" or not diagnostic or judgement.reply_code is None:
+    if status is not None and status.startswith("2"):
+        pass  # it arrived; what the words say is not about why
+    elif judgement.category == "unknown" or not diagnostic:
         about = words if isinstance(words, str) else words.about(address, alone=alone)
-        if judgement.category == "unknown" or not diagnostic:
-            comment = field[code.end() :].strip(" ()") if code else ""
-            text = "\n".join(filter(None, (diagnostic, comment, about)))
-            judgement = _judge(status, text, remote)
-        else:
-            judgement = replace(judgement, reply_code=_reply_in(about, judgement.status))
+        comment = field[code.end() :].strip(" ()") if code else ""
+        judgement = _judge(status, "\n".join(filter(None, (diagnostic, comment, about))), remote)
+    elif judgement.reply_code is None and alone and _BY_SMTP.match(stated["diagnostic-code"]):
+        about = words if isinstance(words, str) else words.all
+        judgement = replace(judgement, reply_code=_reply_in(about[:_MOST_DIAGNOSTIC], judgement.status))
     return Recipient(
         address=address,
         action=_action(stated.get("action", ""), status),
