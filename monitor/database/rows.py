@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from collectors.dimensions import Use, names
+
 # (series_id, at, batch_id, known_at, value, reason)
 ReadingRow = tuple[int, int, int, int, float | None, str | None]
 
@@ -22,7 +24,6 @@ LatestFound = tuple[
 ]
 
 TRACE_COLUMNS = (
-    "batch_id", "source", "at", "known_at", "kind", "customer", "stream", "campaign", "ip", "domain", "provider",
-    "recipient_hash", "recipient_ref", "message_id", "message_hash", "category", "status", "reply_code", "text",
-    "how", "count",
+    "batch_id", "source", "at", "known_at", "kind", *names(Use.TRACE), "recipient_hash", "recipient_ref", "message_id",
+    "message_hash", "category", "status", "reply_code", "text", "how", "count",
 )  # fmt: skip

@@ -12,11 +12,13 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Connection, String, select, text
 
 from collectors.cleaning import kept, kept_name, storable
+from collectors.dimensions import Use, names
 from collectors.measures import MEASURES
 from collectors.observation import Batch, Evidence, Parked, Trace
 from monitor.database.bulk import stored, write_traces
@@ -34,6 +36,7 @@ from monitor.facts.series_unused import GENERATION
 
 TraceFields = tuple[Any, ...]  # the columns of TRACE_COLUMNS from `kind` on
 _REF = TRACE_COLUMNS[4:].index("recipient_ref")
+_ABOUT = attrgetter(*names(Use.TRACE))  # the customer first, who is never NULL
 _Kept = list[tuple[int, Batch, list[TraceFields]]]  # the new batches by their ids
 
 
@@ -88,14 +91,11 @@ class Intake:
         ]
 
     def _trace_fields(self, trace: Trace) -> TraceFields:
-        subject = trace.subject
         recipient = self._recipients.hash(trace.recipient) if trace.recipient else trace.recipient_hash
         message_id = trace.message_id and kept(self._recipients.redacted_id(trace.message_id)[:INDEXED_LENGTH])
         words = trace.text and self._recipients.redacted(trace.text)
-        before = (
-            trace.kind, subject.customer or "", subject.stream, subject.campaign, subject.ip, subject.domain,
-            subject.provider,
-        )  # fmt: skip
+        customer, *about = _ABOUT(trace.subject)
+        before = (trace.kind, customer or "", *about)
         after = (trace.category, trace.status, trace.reply_code, words, trace.how)
         return (
             *map(_kept, before), recipient and digest_bytes(recipient), _kept(self._ref(trace)),

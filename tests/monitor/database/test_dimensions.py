@@ -6,6 +6,7 @@ from collectors.contract import Attribution
 from collectors.dimensions import DIMENSIONS, Use, names
 from monitor.database.engine import table
 from monitor.database.tables import Series, TraceRow
+from monitor.facts import wire
 from monitor.inventory.items import KINDS
 from monitor.restrictions.suspensions import SCOPE_DIMENSIONS
 from monitor.rules.model import RULE
@@ -17,6 +18,7 @@ def test_series_have_a_column_for_each_dimension_of_a_subject():
 
 def test_traces_have_a_column_for_each_dimension_of_a_trace():
     assert set(names(Use.TRACE)) <= {column.name for column in table(TraceRow).columns}
+    assert set(names(Use.TRACE)) <= wire.Trace.model_fields.keys()
 
 
 def test_what_a_report_is_attributed_to_has_every_dimension_of_a_trace():
