@@ -58,7 +58,7 @@ _SENDER_CHECK = re.compile(
     r"(?:sender|return[ -]path|reverse[ -]path|mail from|from address)"
     r"|(?:domain|host|mailbox|address|account) of (?:the )?(?:sender|originator|return[ -]path)"
     r"|sending domain|(?:return|reverse)[ -](?:path|address)"
-    r"|(?<!check )your (?:from |sender |envelope |sending |e-?mail )?(?:domain|address|account)\b"
+    r"|(?<!check )your (?:from |sender |envelope |sending |e-?mail )?(?:domain|address(?! book)|account(?! manager))\b"
     r"|from (?:address|domain|header)\b)"
 )
 _SENDER_WORDS = ("sender", "from", "your ", "return", "reverse", "sending", "originator", "call")
