@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, select
 
 from collectors.mail.fields import address
 from collectors.mail.mime import head
@@ -19,9 +19,9 @@ from monitor.abuse.cases import JOINS_WITHIN, NEXT, State, Step, kind_of, kinds,
 from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import AbuseCase, Cursor, Customer, EvidenceRow, TraceRow, Transition
 from monitor.database.transitions import check_reason, new_id
+from monitor.facts.following import Place, followed_traces, place_of_trace
 from monitor.facts.store import Store
 
-REPORTED = ("abuse_letter", "abuse_report")
 DESK = "abuse-desk"
 _MOST_AT_ONCE = 1_000
 _MOST_BATCHES = 200  # of a flood on one matter; its reports are counted on
@@ -46,19 +46,23 @@ def open_cases(store: Store, now: datetime) -> list[str]:
     """Make cases of what arrived since the last time; returns the ids of the new ones. Safe to repeat."""
     opened: list[str] = []
     while True:
+        cut = store.cut()
         with store.session() as session:
             cursor = _cursor(session, now)
-            since = int(cursor.value.get("trace", 0))
-            newest = session.exec(select(func.max(TraceRow.id))).one() or 0
-            chosen = select(TraceRow).where(col(TraceRow.id) > since, col(TraceRow.id) <= newest)
-            chosen = chosen.where(col(TraceRow.kind).in_(REPORTED)).order_by(col(TraceRow.id)).limit(_MOST_AT_ONCE)
-            found = list(session.exec(chosen))
+            since = _place(session, cursor)
+            found = followed_traces(session, since, cut, _MOST_AT_ONCE)
             opened += [made.id for trace in found if (made := _taken(session, trace, now)) is not None]
             more = len(found) == _MOST_AT_ONCE
-            cursor.value, cursor.updated_at = {"trace": found[-1].id if more else newest}, now
+            place = Place(found[-1].batch_id, found[-1].id or 0) if more else max(since, Place(cut.batch + 1))
+            cursor.value, cursor.updated_at = place._asdict(), now
             session.add(cursor)
         if not more:
             return opened
+
+
+def _place(session: Session, cursor: Cursor) -> Place:
+    value = cursor.value
+    return Place(value["batch"], value["row"]) if "batch" in value else place_of_trace(session, value.get("trace", 0))
 
 
 def cases(

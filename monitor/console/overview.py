@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement
 from sqlmodel import Session, case, col, func, select
 
 from monitor.database.tables import Incident, Listing, Outbox, Run, Suspension, Transition
+from monitor.facts.following import newest_transition
 from monitor.facts.runs import Runs, last_runs
 from monitor.notify.message import next_steps
 from monitor.rules.model import AnyRule, ComplaintRateRule
@@ -100,7 +101,7 @@ def take_picture(
     theirs = brakes_of(session, [one.id for one in firing])
     return Picture(
         now=now,
-        version=session.exec(select(func.max(Transition.id))).one() or 0,
+        version=newest_transition(session),
         troubles=[trouble(one, theirs, rules.get(one.rule)) for one in firing],
         pending=[one for one in open_ones if one.state == "pending"][:MOST_ROWS],
         brakes=_brakes_in_force(session, now),

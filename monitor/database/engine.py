@@ -23,7 +23,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlmodel import Session, SQLModel
 
-from monitor.database.tables import PROSE
+from monitor.database.tables import IN_ORDER, PROSE
 
 BUSY_SECONDS = 30  # how long a writer waits for another process's transaction
 
@@ -40,6 +40,8 @@ _PRAGMAS = (
 )
 
 _INTAKE_LOCK = 0x56494749  # "VIGI": the advisory lock that makes intakes, roll-ups and migrations take turns
+_LOCK = text("SELECT pg_advisory_xact_lock(:key)")
+_LOCK_SHARED = text("SELECT pg_advisory_xact_lock_shared(:key)")
 
 
 class Engines:
@@ -64,16 +66,32 @@ class Engines:
         """A write transaction that no other `alone` overlaps, in this process or another."""
         with self.writing() as connection:
             if self.dialect == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _INTAKE_LOCK})
+                connection.execute(_LOCK, {"key": _INTAKE_LOCK})
+            yield connection
+
+    @contextmanager
+    def settled(self) -> Iterator[Connection]:
+        """A look at what is committed while no `alone` is under way, and no transition being written.
+
+        Not a snapshot: what is asked after the lock was had sees all that was committed before.
+        """
+        if self.dialect == "sqlite":
+            with self.reading() as connection:
+                yield connection
+            return
+        with self.writing() as connection:
+            connection.execute(_LOCK_SHARED, {"key": _INTAKE_LOCK})
             yield connection
 
     @contextmanager
     def session(self, prose: Callable[[str], str] = str) -> Iterator[Session]:
         """A session over one write transaction; its objects stay usable afterwards.
 
-        `prose` is what becomes of every text that a person or a stranger wrote (tables.PROSE).
+        `prose` is what becomes of every text that a person or a stranger wrote (tables.PROSE). New rows of a table
+        whose ids must be committed in order (tables.IN_ORDER) make it wait for its turn, as intakes do.
         """
         with self.writing() as connection, Session(connection, expire_on_commit=False) as session:
+            event.listen(session, "before_flush", _keep_order)
             event.listen(session, "before_flush", partial(_write_prose, prose))
             yield session
             session.flush()
@@ -101,6 +119,11 @@ def _write_prose(prose: Callable[[str], str], session: Session, *_: Any) -> None
             text = getattr(row, name)
             if text:
                 setattr(row, name, prose(text))
+
+
+def _keep_order(session: Session, *_: Any) -> None:
+    if any(type(row) in IN_ORDER for row in session.new) and session.get_bind().dialect.name == "postgresql":
+        session.execute(_LOCK, {"key": _INTAKE_LOCK})
 
 
 def table(model: type[SQLModel]) -> Table:

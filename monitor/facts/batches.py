@@ -10,11 +10,6 @@ from sqlmodel import Session, and_, func, or_, select
 from monitor.database.tables import BatchRow
 
 
-def newest_batch(session: Session) -> int:
-    """The id of the newest batch; 0 before the first."""
-    return session.exec(select(func.max(BatchRow.id))).one() or 0
-
-
 def newest_known_at(session: Session) -> datetime | None:
     """When the newest facts were learnt; None before the first."""
     return session.exec(select(func.max(BatchRow.known_at))).one()

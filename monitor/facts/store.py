@@ -18,6 +18,7 @@ from monitor.database.tables import Cursor, Latest, Series
 from monitor.facts import retention, rollups, runs, windows
 from monitor.facts.append import Intake, Taken
 from monitor.facts.consequences import Consequences
+from monitor.facts.following import Cut, take_cut
 from monitor.facts.retention import Retention
 from monitor.facts.runs import Runs
 from monitor.facts.windows import Counts, Group
@@ -87,6 +88,10 @@ class Store:
         measure that collectors.measures does not name.
         """
         return self._intake.take(batches, known_at, evidence_for)
+
+    def cut(self) -> Cut:
+        """Up to where all is committed and nothing comes later: read on to there (monitor.facts.following)."""
+        return take_cut(self._engines)
 
     def cursor(self, collector: str, name: str) -> dict[str, Any] | None:
         """The cursor last committed by this collector under this name."""

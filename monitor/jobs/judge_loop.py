@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from time import monotonic
 
 from monitor.facts import Store
-from monitor.facts.batches import newest_batch
 from monitor.jobs.schedule import LEASE
 
 JUDGING_SHARE = 0.2  # judging takes at most this share of a core under load
@@ -46,8 +45,7 @@ class JudgeLoop:
                 return
             news = self._news.is_set()
             self._news.clear()
-            with self._store.reading_session() as session:
-                newest = newest_batch(session)
+            newest = self._store.cut().batch  # what the pass reads is at least all up to it
             if not news and newest == seen and monotonic() < due_at:
                 continue
             seen, began = newest, monotonic()

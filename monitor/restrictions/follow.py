@@ -1,8 +1,8 @@
 """Keeps what the hot path knows in step with the database: restrictions in force, inventory, keys.
 
-The highest transition id is the version: one look at it says whether anything changed. (Two transactions
-may commit in the other order of their ids, so every few seconds the ids in force are compared as well.) The
-new index is built aside and swapped in whole, so that a decision sees the old one or the new one and never a mixture.
+The highest transition id is the version: one look at it says whether anything changed, for transitions are committed in
+the order of their ids (monitor.facts.following). The ids in force are compared every few seconds as well, should somebody
+have changed the table by hand. The new index is built aside and swapped in whole, so that a decision sees the old one or the new one and never a mixture.
 When the database does not answer, the last index goes on deciding (and says that it is old).
 """
 
@@ -15,12 +15,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, select
 
 from collectors import providers
 from monitor.access.keys import KeyRing
-from monitor.database.tables import ApiKey, MailboxProvider, SendingIp, Stream, Suspension, Transition
+from monitor.database.tables import ApiKey, MailboxProvider, SendingIp, Stream, Suspension
 from monitor.facts import Store
+from monitor.facts.following import newest_transition
 from monitor.gate import Effect, Index, Providers, Restriction, build_index
 from monitor.inventory.names import canonical
 from monitor.inventory.owners import Owners, read_owners
@@ -57,7 +58,7 @@ class GateIndex:
         with self._lock, store.reading_session() as session:
             self.keys.hold(session.exec(select(ApiKey)))
             known = self._index
-            version = session.exec(select(func.max(Transition.id))).one() or 0
+            version = newest_transition(session)
             due = everything or now - self._compared_at >= COMPARED_EVERY
             inventory = _inventory(session) if due else _Inventory(known.pools, known.kinds, known.providers)
             changed = version != known.version or known.next_end <= now or not self.ready

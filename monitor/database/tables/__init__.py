@@ -36,10 +36,14 @@ from monitor.database.tables.judgement import Incident, Listing, Outbox, Silence
 from monitor.database.tables.service import ApiKey, Cursor, Job, Run, Setting
 from monitor.database.tables.suppression import Suppression
 
+# Whose rows are committed in the order of their ids, so that they can be followed (monitor.facts.following).
+IN_ORDER = frozenset({Transition})
+
 __all__ = [
     "EPOCH",
     "FOLLOWED",
     "FOLLOWED_KINDS",
+    "IN_ORDER",
     "PROSE",
     "AbuseCase",
     "ApiKey",
