@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -40,11 +41,23 @@ def postgres_cluster() -> Iterator[object]:
     cluster.stop()
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database with the whole schema, to be copied: migrating one takes as long as most tests."""
+    from monitor.intake.consequences import open_store
+
+    path = tmp_path_factory.mktemp("template") / "vigie.sqlite"
+    with closing(open_store(f"sqlite:///{path}")) as store:
+        store.migrate()
+    return path
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.real("postgres"))])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of a fresh database, once per engine."""
+    """The address of a fresh database with the whole schema, once per engine."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'vigie.sqlite'}"
+        path = shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "vigie.sqlite")
+        return f"sqlite:///{path}"
     return request.getfixturevalue("postgres_cluster").fresh_database()
 
 
@@ -53,7 +66,5 @@ def store(database_url: str) -> Iterator[object]:
     """A migrated store on every engine."""
     from monitor.intake.consequences import open_store
 
-    opened = open_store(database_url)
-    opened.migrate()
-    yield opened
-    opened.close()
+    with closing(open_store(database_url)) as opened:
+        yield opened

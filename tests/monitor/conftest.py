@@ -1,5 +1,6 @@
 """What the tests of `monitor` share: an instant, makers of facts, and a look at any table."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -41,10 +42,9 @@ def batch(key: str, *observations: Observation, source: str = "mta", **more: Any
 
 
 @pytest.fixture
-def sqlite_store(tmp_path: Path) -> Iterator[Store]:
+def sqlite_store(migrated_file: Path, tmp_path: Path) -> Iterator[Store]:
     """For what only SQLite has or only one machine can show."""
-    with closing(open_store(f"sqlite:///{tmp_path / 'vigie.sqlite'}")) as store:
-        store.migrate()
+    with closing(open_store(f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'vigie.sqlite')}")) as store:
         yield store
 
 

@@ -19,6 +19,7 @@ from tests.monitor.judging.world import World
 RULES = [RULE.validate_python(source.data) for source in read_rules(SHIPPED)]
 EVERY = {"dnsbl": timedelta(minutes=15), "feedback_loop": timedelta(minutes=5)}
 RESOLVER = Server("127.0.0.1", 5353)
+STEP = 2.5  # minutes between passes; after a longer pause the timers of incidents would not go on
 LISTS = [f"list-{i}" for i in range(8)]
 IPS = [f"192.0.2.{i}" for i in range(1, 5)]
 LISTED = {("192.0.2.1", "list-0"), ("192.0.2.2", "list-1")}
@@ -47,9 +48,7 @@ class Lookout(World):
         self.store.close_run(run, self.now, outcome="failed" if dead else "ok", reason="network" if dead else None,
                              text="no resolver answers" if dead else None)
         self.mail_read()
-        for _ in range(2):
-            self.judged()
-            self.wait(seconds=150)
+        self.judged_every(STEP, times=2)
 
     def answer(self, ip, dnsbl, reason, listed):
         value = None if reason else float((ip, dnsbl) in listed)
@@ -186,13 +185,12 @@ def test_a_list_taken_out_of_the_configuration_ends_its_incident(lookout, monkey
 ])
 def test_a_mailbox_that_cannot_be_read_is_named_with_the_reason(lookout, reason, words):
     lookout.begin()
-    for _ in range(29):
+    for _ in range(12):
         lookout.mail_read(reason)
-        lookout.judged_every_minute(1)
+        lookout.judged_every(STEP, times=1)
     assert [row.state for row in lookout.blind()] == ["pending"]
-    for _ in range(3):
-        lookout.mail_read(reason)
-        lookout.judged_every_minute(1)
+    lookout.mail_read(reason)
+    lookout.judged_every(STEP, times=1)
     (incident,) = lookout.blind()
     assert (incident.rule, incident.state, incident.subject) == ("mailbox-unread", "firing", {"mailbox": "loop"})
     assert "mailbox loop is not read since 2026-01-05 12:10 UTC" in incident.summary
@@ -204,9 +202,9 @@ def test_a_mailbox_that_cannot_be_read_is_named_with_the_reason(lookout, reason,
 
 def test_a_mailbox_taken_out_of_the_inventory_ends_its_incident(lookout):
     lookout.begin()
-    for _ in range(32):
+    for _ in range(13):
         lookout.mail_read("auth")
-        lookout.judged_every_minute(1)
+        lookout.judged_every(STEP, times=1)
     with lookout.store.session() as session:
         session.delete(session.get(ReportMailbox, "loop"))
     lookout.judged()
@@ -215,10 +213,9 @@ def test_a_mailbox_taken_out_of_the_inventory_ends_its_incident(lookout):
 
 def test_a_collector_without_a_good_run_for_three_turns_is_stale(lookout):
     lookout.begin()
-    for minute in range(60):
-        if minute % 5 == 0:
-            lookout.mail_read()
-        lookout.judged_every_minute(1)
+    for _ in range(12):
+        lookout.mail_read()
+        lookout.judged_every(STEP, times=2)
     (incident,) = lookout.blind()
     assert (incident.rule, incident.state, incident.subject) == ("collector-stale", "firing", {"collector": "dnsbl"})
     assert incident.summary.startswith("collector dnsbl got no answers since 2026-01-05 12:05 UTC")
@@ -227,10 +224,10 @@ def test_a_collector_without_a_good_run_for_three_turns_is_stale(lookout):
 
 
 def test_a_collector_that_fails_says_why(lookout):
-    for _ in range(60):
+    for _ in range(24):
         run = lookout.store.open_run("feedback_loop", lookout.now)
         lookout.store.close_run(run, lookout.now, outcome="failed", reason="auth", text="imap.example.net refuses us")
-        lookout.judged_every_minute(1)
+        lookout.judged_every(STEP, times=1)
     (incident,) = lookout.blind()
     assert "(never since it was configured); its newest run: auth, imap.example.net refuses us" in incident.summary
 

@@ -51,10 +51,13 @@ class World:
     def collected(self, collector, outcome="ok"):
         self.store.close_run(self.store.open_run(collector, self.now), self.now, outcome=outcome)
 
-    def judged_every_minute(self, minutes):
-        for _ in range(minutes):
+    def judged_every(self, minutes, *, times):
+        for _ in range(times):
             self.judged()
-            self.wait(minutes=1)
+            self.wait(minutes=minutes)
+
+    def judged_every_minute(self, minutes):
+        self.judged_every(1, times=minutes)
 
     def judged(self):
         self.judge.judge_all(self.now)
