@@ -6,8 +6,11 @@ CONFIG ?=
 ONLY   ?=
 JOBS   ?= 2
 
-.PHONY: run test setup lint bench lock clean
+.PHONY: help run test setup lint bench lock clean
 .DEFAULT_GOAL := run
+
+help:                           ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 run: setup                      ## the demo, or the real thing with CONFIG=vigie.yaml
 ifeq ($(CONFIG),)
@@ -40,7 +43,7 @@ lock: $(VENV)/dev.stamp         ## resolve again; the locks carry hashes and no 
 	  --no-header --extra demo --group pyproject.toml:dev --group pyproject.toml:bench \
 	  -o requirements-bench.lock pyproject.toml
 
-clean:
+clean:                          ## all that was made here
 	rm -rf $(VENV) build dist *.egg-info
 
 # set-up says what it does on standard error: standard output belongs to the commands
