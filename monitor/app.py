@@ -60,6 +60,7 @@ class Application:
         judge = Judge(
             self.store, self.rules, receivers, Limits(config.engine.max_held_share), config.api.address, intervals
         )
+        self._feeds = judge.feeds
         self._judging = JudgeLoop(self.store, judge.judge_all, clock, owner, afterwards=self._outbox.wake)
         heard = [lambda _: self._judging.wake(), *([on_new] if on_new else [])]
         self.take = Ingest(self.store, clock, config.engine.retention.evidence, heard)
@@ -136,8 +137,8 @@ class Application:
         self._watch_database()
         api = self.config.api
         services = Services(self.store, self._gate, self.clock, self.take, api, self.intervals, self.mail.read,
-                            lambda: self._database.fault)
-        pages = build_pages(Console(self.store, self.clock, self.rules, self.intervals, lambda: self._database.fault))
+                            lambda: self._database.fault, self._feeds)
+        pages = build_pages(Console(self.store, self.clock, self.rules, self.intervals, lambda: self._database.fault, self._feeds))
         serve(build_app(services, pages), api.host, api.port, stop, on_ready=on_ready)
 
     def _watch_database(self) -> None:

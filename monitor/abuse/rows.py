@@ -6,7 +6,6 @@ one transaction, so a crash repeats nothing and skips nothing. Everything else c
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -16,11 +15,14 @@ from sqlmodel import Session, col, select
 from collectors.mail.fields import address
 from collectors.mail.mime import head
 from monitor.abuse.cases import JOINS_WITHIN, NEXT, State, Step, kind_of, kinds, thread
+from monitor.database import transitions
 from monitor.database.paging import Order, Page, Paged, paged
-from monitor.database.tables import AbuseCase, Cursor, Customer, EvidenceRow, TraceRow, Transition
+from monitor.database.tables import AbuseCase, Cursor, TraceRow, Transition
 from monitor.database.transitions import check_reason, new_id
+from monitor.facts.evidence import beginning_of
 from monitor.facts.following import Place, followed_traces, place_of_trace
 from monitor.facts.store import Store
+from monitor.inventory.rows import has_customer
 
 DESK = "abuse-desk"
 _MOST_AT_ONCE = 1_000
@@ -90,9 +92,8 @@ def case(session: Session, case_id: str, *, lock: bool = False) -> AbuseCase:
 
 
 def history(session: Session, case_id: str) -> list[Transition]:
-    """What was done, oldest first."""
-    chosen = select(Transition).where(Transition.kind == "abuse_case", Transition.of == case_id)
-    return list(session.exec(chosen.order_by(col(Transition.id)).limit(1000)))
+    """What was done, the oldest first."""
+    return transitions.history(session, "abuse_case", case_id)
 
 
 def assign(
@@ -110,12 +111,12 @@ def assign(
         if wanted.kind not in kinds():
             raise ValueError(f"no kind '{wanted.kind}'; known: {', '.join(kinds())}")
         row.kind, row.deadline_at = wanted.kind, row.opened_at + kinds()[wanted.kind].within
-    if wanted.customer is not None and session.get(Customer, wanted.customer) is None:
+    if wanted.customer is not None and not has_customer(session, wanted.customer):
         raise ValueError(f"no customer '{wanted.customer}'")
     row.customer, row.assignee = wanted.customer or row.customer, wanted.assignee or row.assignee
     step = Step(wanted.waits_for) if wanted.waits_for else Step.REPORT
-    told = {name: value for name in ("customer", "assignee", "kind") if (value := getattr(wanted, name)) is not None}
-    _step(session, row, step, actor=actor, why=reason, now=now, evidence=told)
+    evidence = {name: value for name in ("customer", "assignee", "kind") if (value := getattr(wanted, name)) is not None}
+    _step(session, row, step, actor=actor, why=reason, now=now, evidence=evidence)
     return row
 
 
@@ -174,11 +175,10 @@ def _same_matter(row: AbuseCase, trace: TraceRow, reporter: str | None) -> bool:
 
 def _reporter(session: Session, batch_id: int) -> str | None:
     """The domain that wrote, as far as the mail was kept."""
-    body = session.exec(select(EvidenceRow.body).where(EvidenceRow.batch_id == batch_id).limit(1)).first()
-    if body is None:
+    beginning = beginning_of(session, batch_id, _HEAD)
+    if beginning is None:
         return None
-    begun = zlib.decompressobj().decompress(body, _HEAD)
-    domain = address(head(begun).get("from")).rpartition("@")[2].strip().lower()
+    domain = address(head(beginning).get("from")).rpartition("@")[2].strip().lower()
     return domain[:253] or None
 
 

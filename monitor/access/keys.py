@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlmodel import Session, col, select
+
 from collectors.cleaning import is_clean_name
 from monitor.database.tables import ApiKey
 
@@ -48,6 +50,21 @@ def make_key(name: str, scopes: Iterable[str], customer: str | None, now: dateti
     key_id, secret = secrets.token_hex(5), secrets.token_hex(32)
     row = ApiKey(id=key_id, name=name, sha256=_digest(secret), scopes=wanted, customer=customer, created_at=now)
     return row, f"{_PREFIX}_{key_id}_{secret}"
+
+
+def all_keys(session: Session) -> list[ApiKey]:
+    """Revoked ones too, the oldest first."""
+    return list(session.exec(select(ApiKey).order_by(col(ApiKey.created_at))))
+
+
+def revoke_key(session: Session, key_id: str, now: datetime) -> ApiKey:
+    """End a key; doing it twice changes nothing. Raises LookupError for an unknown id."""
+    row = session.get(ApiKey, key_id)
+    if row is None:
+        raise LookupError(f"no key {key_id}")
+    row.revoked_at = row.revoked_at or now
+    session.add(row)
+    return row
 
 
 class KeyRing:

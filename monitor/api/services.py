@@ -12,6 +12,7 @@ from monitor.access.bound import own
 from monitor.access.keys import Caller
 from monitor.config.settings import Api
 from monitor.facts import Store, Taken
+from monitor.judging.feed_evidence import FeedEvidence
 from monitor.restrictions.follow import GateIndex
 
 ReadMail = Callable[[bytes, str, str, datetime], tuple[Report, tuple[Batch, ...]]]
@@ -37,6 +38,7 @@ class Services:
     collectors: Mapping[str, timedelta] = field(default_factory=dict)
     read_mail: ReadMail | None = None
     database_fault: Callable[[], str | None] = _none
+    feeds: FeedEvidence | None = None  # None: counted anew at each call
 
     def own(self, caller: Caller, about: Mapping[str, str | None]) -> str | None:
         """The customer meant, once the caller may name all of `about`. Raises ForeignError (403)."""

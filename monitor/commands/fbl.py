@@ -25,7 +25,7 @@ from monitor.database.tables import FblEnrolment
 from monitor.feedback_loops.enrolments import EVERYTHING, Kind, State
 from monitor.feedback_loops.rows import Wish, drop_enrolment, enrolments, gaps_now, set_enrolment
 from monitor.feedback_loops.wire import Enrolment, GapLine, LoopVerdict, NoLoopLine
-from monitor.judging.feed_evidence import silence_verdicts
+from monitor.judging.feed_evidence import FeedEvidence
 
 _STATES = [state.value for state in State]
 
@@ -108,7 +108,7 @@ def gaps(config_file: Path, *, as_json: bool) -> None:
 def silence(config_file: Path, *, as_json: bool) -> None:
     """Which loops have fallen silent, speak, or cannot be judged; exit code 1 where one is silent."""
     with stored(config_file) as store:
-        verdicts = silence_verdicts(store, utc_now())
+        verdicts = FeedEvidence(store).verdicts((), utc_now())
     for verdict in verdicts:
         shown = LoopVerdict.shown(verdict)
         if as_json:

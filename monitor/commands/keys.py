@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from sqlmodel import col, select
 
-from monitor.access.keys import SCOPES, make_key
+from monitor.access.keys import SCOPES, all_keys, make_key, revoke_key
 from monitor.access.wire import Key, NewKey
 from monitor.commands.failing import Failure
 from monitor.commands.printing import json_option, print_json
 from monitor.commands.stored import config_option, stored, utc_now
-from monitor.database.tables import ApiKey, Customer
+from monitor.inventory.rows import has_customer
 
 
 @click.group()
@@ -33,7 +32,7 @@ def create(name: str, scopes: tuple[str, ...], customer: str | None, config_file
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     with stored(config_file) as store, store.session() as session:
-        if customer is not None and session.get(Customer, customer) is None:
+        if customer is not None and not has_customer(session, customer):
             raise Failure(2, f"the inventory has no customer {customer}; vigie apply brings it in")
         session.add(row)
     if as_json:
@@ -49,7 +48,7 @@ def create(name: str, scopes: tuple[str, ...], customer: str | None, config_file
 def list_keys(config_file: Path, *, as_json: bool) -> None:
     """All keys, revoked ones too, without their secrets."""
     with stored(config_file) as store, store.reading_session() as session:
-        rows = list(session.exec(select(ApiKey).order_by(col(ApiKey.created_at))))
+        rows = all_keys(session)
     for row in rows:
         if as_json:
             print_json(Key.from_row(row))
@@ -65,9 +64,8 @@ def list_keys(config_file: Path, *, as_json: bool) -> None:
 def revoke(key_id: str, config_file: Path) -> None:
     """End a key; API processes follow within a second."""
     with stored(config_file) as store, store.session() as session:
-        row = session.get(ApiKey, key_id)
-        if row is None:
-            raise Failure(2, f"no key {key_id}; vigie keys list shows them")
-        row.revoked_at = row.revoked_at or utc_now()
-        session.add(row)
+        try:
+            revoke_key(session, key_id, utc_now())
+        except LookupError as error:
+            raise Failure(2, f"{error}; vigie keys list shows them") from None
     click.echo(f"key {key_id} is revoked", err=True)

@@ -14,7 +14,7 @@ from monitor.incidents import changes as incident_changes
 from monitor.incidents import silences
 from monitor.incidents.wire import Incident, Silence
 from monitor.inventory.names import canonical
-from monitor.notify.message import brake_text, when, where
+from monitor.notify.message import suspension_text, when, where
 from monitor.restrictions import suspensions
 from monitor.restrictions.wire import Suspension
 from monitor.wire import Wire
@@ -114,7 +114,7 @@ def _suspend(
             session, scope=scope, effect=effect, actor=actor(), reason=reason, now=utc_now(), until=until,
             rate_per_hour=rate_per_hour,
         )
-    _show(Suspension.from_row(row), f"{row.id}: {brake_text(row)}", as_json=as_json)
+    _show(Suspension.from_row(row), f"{row.id}: {suspension_text(row)}", as_json=as_json)
 
 
 def _pair(match: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from monitor.commands.stored import actor, config_option, paging_options, print_
 from monitor.database.paging import Page
 from monitor.database.tables import Suppression as SuppressionRow
 from monitor.facts import Store
+from monitor.inventory.rows import streams_of_customers
 from monitor.suppressions import rows as suppression_rows
 from monitor.suppressions.export import exported
 from monitor.suppressions.lines import (
@@ -23,7 +24,6 @@ from monitor.suppressions.lines import (
     LinesError,
     read_lines,
     refs_of,
-    streams_of_customers,
     write,
 )
 from monitor.suppressions.rows import REASONS, Wanted

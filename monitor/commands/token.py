@@ -11,9 +11,9 @@ from monitor.commands.failing import Failure
 from monitor.commands.printing import json_option, print_json
 from monitor.commands.stored import config_option, stored
 from monitor.facts import deliveries
+from monitor.inventory.rows import streams_of_customers
 from monitor.sender.recipient import recipient_ref
 from monitor.sender.token import HEADER, PREFIX, keys_of, make_token, read_token
-from monitor.suppressions.lines import streams_of_customers
 from monitor.suppressions.wire import Token, TokenContent
 
 

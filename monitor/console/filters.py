@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from monitor.notify.message import brake_text, lasted, where
+from monitor.notify.message import lasted, suspension_text, where
 from monitor.rules.conditions.ratio import percent
 
 
@@ -51,7 +51,7 @@ def place(scope: Mapping[str, str]) -> Markup:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "ago": ago,
-    "brake": brake_text,
+    "brake": suspension_text,
     "clock": clock,
     "counted": counted,
     "lasted": lasted,

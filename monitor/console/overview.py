@@ -6,13 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement
-from sqlmodel import Session, case, col, func, select
+from sqlmodel import Session
 
 from monitor.database.tables import Incident, Listing, Outbox, Run, Suspension, Transition
+from monitor.database.transitions import newest_transitions
 from monitor.facts.following import newest_transition
 from monitor.facts.runs import Runs, last_runs
+from monitor.incidents.rows import open_by_gravity
+from monitor.listings.find import count_listings, newest_listings
 from monitor.notify.message import next_steps
+from monitor.notify.outbox import newest_notifications
+from monitor.restrictions.rows import count_in_force, newest_suspensions, of_incidents
 from monitor.rules.model import AnyRule, ComplaintRateRule
 
 MOST_ROWS = 100
@@ -20,7 +24,6 @@ FEW_ROWS = 12
 STALE_TURNS = 3  # a collector that missed so many turns is stale …
 STALE_AT_LEAST = timedelta(minutes=1)  # … but a late start is none
 _SEVERITIES = ("critical", "warning", "info")
-_STATES = ("firing", "recovering", "pending")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +99,21 @@ def take_picture(
     session: Session, now: datetime, rules: Mapping[str, AnyRule], collectors: Mapping[str, timedelta]
 ) -> Picture:
     """What is so now."""
-    open_ones = _open_incidents(session)
-    firing = [one for one in open_ones if one.state != "pending"][:MOST_ROWS]
-    theirs = brakes_of(session, [one.id for one in firing])
+    incidents = open_by_gravity(session, MOST_ROWS * 2)
+    firing = [row for row in incidents if row.state != "pending"][:MOST_ROWS]
+    theirs = of_incidents(session, [row.id for row in firing], now, MOST_ROWS * 10)
     return Picture(
         now=now,
         version=newest_transition(session),
-        troubles=[trouble(one, theirs, rules.get(one.rule)) for one in firing],
-        pending=[one for one in open_ones if one.state == "pending"][:MOST_ROWS],
-        brakes=_brakes_in_force(session, now),
-        braked=_count(session, *_in_force(now)),
+        troubles=[trouble(row, theirs, rules.get(row.rule)) for row in firing],
+        pending=[row for row in incidents if row.state == "pending"][:MOST_ROWS],
+        brakes=newest_suspensions(session, now, MOST_ROWS),
+        braked=count_in_force(session, now),
         listings=_listings(session),
-        listed=_count(session, col(Listing.cleared_at).is_(None)),
+        listed=count_listings(session),
         sources=_sources(session, now, collectors),
-        messages=list(session.exec(select(Outbox).order_by(col(Outbox.id).desc()).limit(FEW_ROWS))),
-        changes=list(session.exec(select(Transition).order_by(col(Transition.id).desc()).limit(FEW_ROWS))),
+        messages=newest_notifications(session, FEW_ROWS),
+        changes=newest_transitions(session, FEW_ROWS),
     )
 
 
@@ -119,16 +122,6 @@ def trouble(incident: Incident, brakes: Sequence[Suspension], rule: AnyRule | No
     mine = [brake for brake in brakes if brake.incident_id == incident.id]
     steps = next_steps(incident.evidence, rule.advice if rule else "")
     return Trouble(incident, _bounds(incident, rule), mine, steps)
-
-
-def brakes_of(session: Session, incidents: Sequence[str]) -> list[Suspension]:
-    """The suspensions of these incidents: those in force first, then the newest."""
-    chosen = select(Suspension).where(col(Suspension.incident_id).in_(incidents)).order_by(col(Suspension.since).desc())
-    return sorted(session.exec(chosen.limit(MOST_ROWS * 10)), key=lambda brake: brake.lifted_at is not None)
-
-
-def recent_runs(session: Session, limit: int) -> list[Run]:
-    return list(session.exec(select(Run).order_by(col(Run.id).desc()).limit(limit)))
 
 
 def _rank(severity: str) -> int:
@@ -145,33 +138,9 @@ def _bounds(incident: Incident, rule: AnyRule | None) -> Bounds | None:
     )
 
 
-def _open_incidents(session: Session) -> list[Incident]:
-    """The worst first, then what fires before what recovers or waits, then the oldest."""
-    worst = case({name: rank for rank, name in enumerate(_SEVERITIES)}, value=Incident.severity, else_=len(_SEVERITIES))
-    state = case({name: rank for rank, name in enumerate(_STATES)}, value=Incident.state, else_=len(_STATES))
-    chosen = select(Incident).where(col(Incident.ended_at).is_(None))
-    return list(session.exec(chosen.order_by(worst, state, col(Incident.started_at)).limit(MOST_ROWS * 2)))
-
-
-def _in_force(now: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Neither lifted nor past its time."""
-    return col(Suspension.lifted_at).is_(None), col(Suspension.until).is_(None) | (col(Suspension.until) > now)
-
-
-def _brakes_in_force(session: Session, now: datetime) -> list[Suspension]:
-    newest = select(Suspension).where(*_in_force(now)).order_by(col(Suspension.since).desc(), col(Suspension.id))
-    return list(session.exec(newest.limit(MOST_ROWS)))
-
-
-def _count(session: Session, *where: ColumnElement[bool]) -> int:
-    return session.exec(select(func.count()).where(*where)).one()
-
-
 def _listings(session: Session) -> list[Listing]:
     """Those that stand and were confirmed first, then those waiting for a second answer."""
-    chosen = select(Listing).where(col(Listing.cleared_at).is_(None)).order_by(col(Listing.id).desc())
-    rows = list(session.exec(chosen.limit(MOST_ROWS)))
-    return sorted(rows, key=lambda row: row.confirmed_at is None)
+    return sorted(newest_listings(session, MOST_ROWS), key=lambda row: row.confirmed_at is None)
 
 
 def _sources(session: Session, now: datetime, collectors: Mapping[str, timedelta]) -> list[Source]:

@@ -21,6 +21,7 @@ from markupsafe import Markup
 from collectors.cleaning import for_page
 from monitor.console import filters
 from monitor.facts import Store
+from monitor.judging.feed_evidence import FeedEvidence
 from monitor.rules.model import AnyRule
 
 
@@ -40,6 +41,7 @@ class Console:
     rules: Iterable[AnyRule] = ()
     collectors: Mapping[str, timedelta] | None = None
     database_fault: Callable[[], str | None] = _none
+    feeds: FeedEvidence | None = None  # None: counted anew
 
 
 class Renderer:

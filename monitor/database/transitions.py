@@ -1,8 +1,13 @@
-"""What every change of state has in common: its id, its reason."""
+"""What every change of state has in common: its id, its reason, and the log it stands in."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
+
+from sqlmodel import Session, col, select
+
+from monitor.database.tables import Transition
 
 
 def new_id(prefix: str) -> str:
@@ -15,3 +20,20 @@ def check_reason(reason: str) -> None:
     """Raises ValueError for a reason that says nothing."""
     if not reason.strip():
         raise ValueError("a reason is needed: who reads this later must know why")
+
+
+def history(session: Session, kind: str, of: str, limit: int = 1000) -> list[Transition]:
+    """Every change of one thing, the oldest first."""
+    chosen = select(Transition).where(Transition.kind == kind, Transition.of == of)
+    return list(session.exec(chosen.order_by(col(Transition.id)).limit(limit)))
+
+
+def newest_transitions(session: Session, limit: int, of: Collection[str] | None = None) -> list[Transition]:
+    """The newest changes, of these things or of all, the newest first."""
+    chosen = select(Transition).order_by(col(Transition.id).desc()).limit(limit)
+    return list(session.exec(chosen if of is None else chosen.where(col(Transition.of).in_(of))))
+
+
+def transitions_after(session: Session, seen: int) -> list[Transition]:
+    """Every change after the one of this id, the oldest first."""
+    return list(session.exec(select(Transition).where(col(Transition.id) > seen).order_by(col(Transition.id))))

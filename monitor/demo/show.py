@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 import orjson
-from sqlmodel import col, select
 
 from collectors.observation import Trace
 from monitor.database.tables import Incident, Transition
+from monitor.database.transitions import transitions_after
 from monitor.facts import Store, Taken
+from monitor.incidents.rows import incident_named
 from monitor.notify.message import where
 
 _COLOURS = {
@@ -90,12 +91,11 @@ class Show:
             return
         with self._reading:
             with self._store.reading_session() as session:
-                newer = select(Transition).where(col(Transition.id) > self._seen).order_by(col(Transition.id))
-                newer = newer.where(col(Transition.kind) != "listing")  # `taken` shows the answers themselves
-                rows = session.exec(newer).all()
-                incidents = {row.of: session.get(Incident, row.of) for row in rows if row.kind == "incident"}
+                newer = transitions_after(session, self._seen)
+                rows = [row for row in newer if row.kind != "listing"]  # `taken` shows the answers themselves
+                incidents = {row.of: incident_named(session, row.of) for row in rows if row.kind == "incident"}
+            self._seen = max((row.id or 0 for row in newer), default=self._seen)
             for row in rows:
-                self._seen = row.id or self._seen
                 self.emit(_transition(row, incidents.get(row.of)))
 
 

@@ -1,17 +1,18 @@
-"""Stored readings of one measure, page by page."""
+"""Readings as they are stored: of one measure page by page, the newest by provider, and sums per day."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from collectors.observation import Subject
 from monitor.database.paging import Order, Page, Paged, paged
-from monitor.database.tables import Reading, Series
+from monitor.database.tables import Daily, Reading, Series
 from monitor.facts import wire
+from monitor.facts.windows import Group, dimensions
 
 _NEWEST = Order((col(Reading.at), col(Reading.series_id), col(Reading.batch_id)), of=lambda row: row[0])
 
@@ -33,6 +34,33 @@ def find_readings(
         chosen = chosen.where(col(Reading.at) < until)
     found = paged(session, chosen, _NEWEST, page)
     return Paged([_shown(reading, series) for reading, series in found.rows], found.next)
+
+
+def newest_by_provider(session: Session, measure: str) -> dict[str, datetime]:
+    """Provider → when its newest reading of a measure is from: one look at the end of each series."""
+    newest = select(func.max(Reading.at)).where(Reading.series_id == Series.id).scalar_subquery()
+    at_of: dict[str, datetime] = {}
+    for provider, at in session.exec(select(Series.provider, newest).where(Series.measure == measure)):
+        if provider is not None and at is not None:
+            at_of[provider] = max(at, at_of.get(provider, at))
+    return at_of
+
+
+def daily_sums(
+    session: Session, measures: Collection[str], by: Sequence[str], span: tuple[datetime, datetime]
+) -> Iterator[tuple[datetime, str, Group, float]]:
+    """(start of the UTC day, measure, values of the `by` fields, sum) of every day with a known reading."""
+    dimensions(by)
+    columns = [getattr(Series, name) for name in by]
+    chosen = (
+        select(Daily.start, Series.measure, *columns, func.sum(Daily.total))  # type: ignore[call-overload]  # any number of columns
+        .join(Series, col(Series.id) == Daily.series_id)
+        .where(col(Series.measure).in_(measures), Daily.start >= span[0], Daily.start < span[1])
+        .group_by(Daily.start, Series.measure, *columns)
+    )
+    for start, measure, *cell, total in session.exec(chosen):
+        if total is not None:
+            yield start, measure, tuple(cell), total
 
 
 def _shown(reading: Reading, series: Series) -> wire.Reading:

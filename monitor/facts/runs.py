@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -64,6 +64,23 @@ def last_runs(session: Session) -> dict[str, Runs]:
         if run.outcome in GOOD:
             good[run.collector] = run
     return {name: Runs(last[name], good.get(name)) for name in sorted(last)}
+
+
+def first_runs(session: Session, collectors: Collection[str]) -> dict[str, datetime]:
+    """When the first kept run of each of these began."""
+    began = select(_RUN.c.collector, func.min(_RUN.c.started_at)).where(_RUN.c.collector.in_(collectors))
+    return {row[0]: row[1] for row in session.execute(began.group_by(_RUN.c.collector))}
+
+
+def newest_runs(session: Session, limit: int) -> list[Run]:
+    """The newest first, of all collectors."""
+    return list(session.execute(select(Run).order_by(*_NEWEST.by).limit(limit)).scalars())
+
+
+def count_runs(session: Session, since: datetime) -> list[tuple[str, str, int]]:
+    """Collector, outcome and how many runs began after `since`."""
+    counted = select(_RUN.c.collector, _RUN.c.outcome, func.count()).where(_RUN.c.started_at > since)
+    return [(row[0], row[1], row[2]) for row in session.execute(counted.group_by(_RUN.c.collector, _RUN.c.outcome))]
 
 
 def _newest(session: Session) -> list[int]:

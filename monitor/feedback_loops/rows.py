@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 
 from collectors.providers import Provider, provider_named, providers
 from monitor.config.validation import did_you_mean
-from monitor.database.tables import FblEnrolment, MailboxProvider, Transition
+from monitor.database.tables import FblEnrolment, Transition
 from monitor.database.transitions import check_reason
 from monitor.facts.store import Store
 from monitor.feedback_loops.enrolments import (
@@ -27,7 +27,7 @@ from monitor.feedback_loops.enrolments import (
     coverage,
     subject_name,
 )
-from monitor.inventory.rows import read_inventory
+from monitor.inventory.rows import own_providers, read_inventory
 
 SENT_WINDOW = timedelta(days=7)
 EXPIRY = "expiry"
@@ -50,6 +50,14 @@ def enrolments(session: Session) -> list[FblEnrolment]:
     """All of them, by provider, kind and subject."""
     rows = session.exec(select(FblEnrolment)).all()
     return sorted(rows, key=lambda row: (row.provider, row.kind, row.subject))
+
+
+def states_by_provider(session: Session) -> dict[str, set[str]]:
+    """Provider → the states of its enrolments; only providers that have any."""
+    states: dict[str, set[str]] = {}
+    for provider, state in session.exec(select(FblEnrolment.provider, FblEnrolment.state)):
+        states.setdefault(provider, set()).add(state)
+    return states
 
 
 def set_enrolment(session: Session, wish: Wish, *, actor: str, reason: str, now: datetime) -> FblEnrolment:
@@ -144,9 +152,9 @@ def _named(session: Session, wish: Wish) -> tuple[str, str]:
     subject = subject_name(wish.kind, wish.subject)
     provider = provider_named(wish.provider)
     if provider is None:
-        own = set(session.exec(select(MailboxProvider.id)))
+        own = own_providers(session)
         if wish.provider not in own:
-            raise ValueError(f"no provider '{wish.provider}' — {did_you_mean(wish.provider, own | providers().keys())}")
+            raise ValueError(f"no provider '{wish.provider}' — {did_you_mean(wish.provider, own.keys() | providers().keys())}")
         return wish.provider, subject
     programme = providers()[provider].fbl
     keyed_by = programme.keyed_by if programme else None

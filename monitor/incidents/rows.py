@@ -1,18 +1,40 @@
-"""Incidents as rows: found page by page, and one with everything that changed."""
+"""Incidents as rows: which are open, which one a group has, which were."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, case, col, func, select
 
 from monitor.database.paging import Order, Page, Paged, paged
-from monitor.database.tables import Incident, Transition
+from monitor.database.tables import Incident
 
 States = Literal["open", "pending", "firing", "recovering", "ended", "all"]
 _NEWEST = Order((col(Incident.started_at), col(Incident.id)))
-_MOST_CHANGES = 1000
+_SEVERITIES = ("critical", "warning", "info")  # the worst first
+_STATES = ("firing", "recovering", "pending")
+
+
+def open_incidents(session: Session, rule: str | None = None) -> list[Incident]:
+    """Those that have not ended, of one rule or of all."""
+    chosen = select(Incident).where(col(Incident.ended_at).is_(None))
+    return list(session.exec(chosen if rule is None else chosen.where(Incident.rule == rule)))
+
+
+def open_by_gravity(session: Session, limit: int) -> list[Incident]:
+    """Those that have not ended: the worst first, then what fires before what recovers or waits, then the oldest."""
+    worst = case({name: rank for rank, name in enumerate(_SEVERITIES)}, value=Incident.severity, else_=len(_SEVERITIES))
+    state = case({name: rank for rank, name in enumerate(_STATES)}, value=Incident.state, else_=len(_STATES))
+    chosen = select(Incident).where(col(Incident.ended_at).is_(None))
+    return list(session.exec(chosen.order_by(worst, state, col(Incident.started_at)).limit(limit)))
+
+
+def open_of(session: Session, rule: str, key: str, *, lock: bool = False) -> Incident | None:
+    """The open incident of a rule's group, if there is one; `lock` it against other writers."""
+    chosen = select(Incident).where(Incident.rule == rule, Incident.open_key == key)
+    return session.exec(chosen.with_for_update() if lock else chosen).first()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +61,24 @@ def find_incidents(session: Session, wanted: Wanted, page: Page) -> Paged[Incide
     return paged(session, chosen, _NEWEST, page)
 
 
+def incident_named(session: Session, incident_id: str) -> Incident | None:
+    return session.get(Incident, incident_id)
+
+
 def incident(session: Session, incident_id: str, customer: str | None = None) -> Incident:
     """One incident; of a customer, where one is named. Raises LookupError."""
-    row = session.get(Incident, incident_id)
+    row = incident_named(session, incident_id)
     if row is None or customer not in {None, row.subject.get("customer")}:
         raise LookupError(f"no incident {incident_id}")
     return row
 
 
-def history(session: Session, incident_id: str) -> list[Transition]:
-    """Its changes, oldest first."""
-    changed = select(Transition).where(Transition.kind == "incident", Transition.of == incident_id)
-    return list(session.exec(changed.order_by(col(Transition.id)).limit(_MOST_CHANGES)))
+def newest_incidents(session: Session, limit: int) -> list[Incident]:
+    """The newest first, ended ones too."""
+    return list(session.exec(select(Incident).order_by(*_NEWEST.by).limit(limit)))
+
+
+def count_open(session: Session) -> Sequence[tuple[str, str, int]]:
+    """Severity, state and how many have not ended."""
+    counted = select(Incident.severity, Incident.state, func.count()).where(col(Incident.ended_at).is_(None))
+    return session.exec(counted.group_by(Incident.severity, Incident.state)).all()

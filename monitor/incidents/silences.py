@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from collectors.dimensions import Use, names
@@ -59,7 +60,7 @@ def find_silences(
     """Newest first: those in force, or with `ended` all. Raises PlaceError."""
     chosen = select(Silence)
     if not ended:
-        chosen = chosen.where(col(Silence.ended_at).is_(None), col(Silence.until) > now)
+        chosen = chosen.where(*_standing(now))
     if customer is not None:
         chosen = chosen.where(col(Silence.matchers)["customer"].as_string() == customer)
     return paged(session, chosen, _NEWEST, page)
@@ -67,11 +68,7 @@ def find_silences(
 
 def silences_at(session: Session, now: datetime) -> list[Silence]:
     """The silences in force now."""
-    return list(session.exec(
-        select(Silence).where(
-            col(Silence.ended_at).is_(None), col(Silence.since) <= now, col(Silence.until) > now
-        )
-    ))
+    return list(session.exec(select(Silence).where(*_standing(now))))
 
 
 def silenced(silences: Iterable[Silence], incident: Incident, labels: Mapping[str, str]) -> bool:
@@ -84,3 +81,7 @@ def silenced(silences: Iterable[Silence], incident: Incident, labels: Mapping[st
         **labels, **incident.subject, "rule": incident.rule, "severity": incident.severity, "incident": incident.id,
     }
     return any(all(words.get(name) == value for name, value in row.matchers.items()) for row in silences)
+
+
+def _standing(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return col(Silence.ended_at).is_(None), col(Silence.since) <= now, col(Silence.until) > now

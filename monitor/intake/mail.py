@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import SecretStr
-from sqlmodel import select
 
 import collectors
 from collectors.contract import CollectorSettings
@@ -23,9 +22,9 @@ from collectors.report_mail.facts import PURPOSES, Arrival, Attribute, read
 from collectors.report_mail.mail_drop import MailDropSettings
 from collectors.report_mail.mail_source import MailboxSettings
 from monitor.config.validation import did_you_mean
-from monitor.database.tables import ReportMailbox
 from monitor.facts import Store
 from monitor.intake.context import RunContext
+from monitor.inventory.rows import mailboxes
 
 FRESH_SECONDS = 5.0  # how long what the inventory said is believed
 
@@ -80,7 +79,7 @@ class HandedMail:
             if self._known is None or time.monotonic() > self._known.until:
                 context = RunContext(self._store, "mail", self._secrets, threading.Event(), self._clock())
                 with self._store.reading_session() as session:
-                    boxes = {box.name: Source(box.purpose, box.provider) for box in session.exec(select(ReportMailbox))}
+                    boxes = {box.name: Source(box.purpose, box.provider) for box in mailboxes(session)}
                 purposes = {purpose: Source(purpose) for purpose in PURPOSES}
                 sources = {**purposes, **self._folders, **boxes}
                 self._known = _Known(sources, context.attribute, time.monotonic() + FRESH_SECONDS)

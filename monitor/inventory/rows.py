@@ -5,12 +5,13 @@ Removing an item removes its row here; facts about it stay until their own reten
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, insert, select, update
-from sqlmodel import Session, SQLModel
+from sqlalchemy import and_, bindparam, delete, insert, update
+from sqlmodel import Session, SQLModel, col, select
 
-from monitor.database.engine import table
+from monitor.database.engine import chunks, table
 from monitor.database.tables import (
     Customer,
     MailboxProvider,
@@ -35,7 +36,7 @@ def read_inventory(session: Session) -> Inventory:
     """All that is stored."""
     found: dict[str, Any] = {}
     for kind, row in ROWS.items():
-        rows = session.connection().execute(select(table(row))).mappings()
+        rows = session.connection().execute(table(row).select()).mappings()
         items = [KINDS[kind].model_validate(dict(values)) for values in rows]
         found[kind] = {item.key: item for item in items}
     return Inventory(**found)
@@ -48,6 +49,64 @@ def apply_difference(session: Session, difference: Difference) -> None:
             _write(session, kind, what, difference.of(kind, what))
     for kind in reversed(KINDS):
         _write(session, kind, "removed", difference.of(kind, "removed"))
+
+
+def pools_of_addresses(session: Session) -> dict[str, str | None]:
+    """Every sending IP, and the pool it is in."""
+    return dict(session.exec(select(SendingIp.address, SendingIp.pool)).all())
+
+
+def streams_of_customers(session: Session) -> dict[str, frozenset[str]]:
+    """Every customer the inventory knows, with its streams."""
+    streams: dict[str, set[str]] = {customer: set() for customer in session.exec(select(Customer.id))}
+    for customer, name in session.exec(select(Stream.customer, Stream.name)):
+        streams[customer].add(name)
+    return {customer: frozenset(names) for customer, names in streams.items()}
+
+
+def stream_kinds(session: Session) -> dict[tuple[str, str], str]:
+    """(customer, stream) → transactional or marketing."""
+    chosen = select(Stream.customer, Stream.name, Stream.kind)
+    return {(customer, name): kind for customer, name, kind in session.exec(chosen)}
+
+
+def stream_kind(session: Session, customer: str, name: str) -> str | None:
+    """None for a stream the inventory does not have."""
+    row = session.get(Stream, (customer, name))
+    return row.kind if row else None
+
+
+def has_customer(session: Session, customer: str) -> bool:
+    return session.get(Customer, customer) is not None
+
+
+def own_providers(session: Session) -> dict[str, list[str]]:
+    """The mailbox providers the inventory adds: id → recipient domains."""
+    return {row.id: row.domains for row in session.exec(select(MailboxProvider))}
+
+
+def mailboxes(session: Session, purpose: str | None = None) -> list[ReportMailbox]:
+    """The mailboxes that hold reports, of one purpose or of all."""
+    chosen = select(ReportMailbox)
+    return list(session.exec(chosen if purpose is None else chosen.where(ReportMailbox.purpose == purpose)))
+
+
+def addresses_among(session: Session, names: Collection[str]) -> dict[str, tuple[str | None, str | None]]:
+    """Of these names those that are sending IPs, with pool and customer."""
+    known: dict[str, tuple[str | None, str | None]] = {}
+    for chunk in chunks(sorted(names)):
+        chosen = select(SendingIp.address, SendingIp.pool, SendingIp.customer).where(col(SendingIp.address).in_(chunk))
+        known |= {name: (pool, customer) for name, pool, customer in session.exec(chosen)}
+    return known
+
+
+def domains_among(session: Session, names: Collection[str]) -> dict[str, str | None]:
+    """Of these names those that are sending domains, with their customer."""
+    known: dict[str, str | None] = {}
+    for chunk in chunks(sorted(names)):
+        chosen = select(SendingDomain.domain, SendingDomain.customer).where(col(SendingDomain.domain).in_(chunk))
+        known |= dict(session.exec(chosen).all())
+    return known
 
 
 def _write(session: Session, kind: str, what: str, changes: list[Change]) -> None:

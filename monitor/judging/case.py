@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from monitor.database.tables import Incident, Suspension
-from monitor.rules.model import AnyRule, BrakingRule, Suspend
+from monitor.restrictions.rows import is_in_force, of_incident
+from monitor.rules.model import AnyRule, Suspend, SuspendingRule
 from monitor.rules.verdict import Answer, Verdict
 
 
@@ -26,8 +27,8 @@ class Case:
 
     @property
     def suspend(self) -> Suspend | None:
-        """The brake its rule puts on; None for one that only tells."""
-        return self.rule.suspend if isinstance(self.rule, BrakingRule) else None
+        """The suspension its rule puts on; None for one that only notifies."""
+        return self.rule.suspend if isinstance(self.rule, SuspendingRule) else None
 
     @property
     def severity(self) -> str:
@@ -40,10 +41,10 @@ class Case:
     def members(self) -> list[str]:
         return [member.key for member in self.verdict.members]
 
-    def brakes(self) -> list[Suspension]:
-        """The incident's brakes, lifted ones too, oldest first."""
-        query = select(Suspension).where(Suspension.incident_id == self.incident.id)
-        return list(self.session.exec(query.order_by(col(Suspension.since))))
+    def suspensions(self) -> list[Suspension]:
+        """The incident's, lifted ones too, the oldest first."""
+        return of_incident(self.session, self.incident.id)
 
-    def brakes_in_force(self) -> list[Suspension]:
-        return [brake for brake in self.brakes() if brake.lifted_at is None]
+    def in_force(self) -> list[Suspension]:
+        """The incident's that are in force, the oldest first."""
+        return [row for row in self.suspensions() if is_in_force(row, self.now)]

@@ -1,4 +1,4 @@
-"""What the rules are asked about: rows of the store as the pure shapes of `monitor.rules.verdict`."""
+"""What the rules are judged by: rows of the store as the pure shapes of `monitor.rules.verdict`."""
 
 from __future__ import annotations
 
@@ -7,26 +7,18 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session
 
 from collectors.measures import MEASURES
-from monitor.database.engine import chunks
-from monitor.database.tables import (
-    Incident,
-    Latest,
-    Listing,
-    ReportMailbox,
-    Run,
-    SendingDomain,
-    SendingIp,
-    Series,
-    Suspension,
-)
+from monitor.database.tables import Latest, Listing, Series
 from monitor.facts import Store
 from monitor.facts.batches import newest_known_at
 from monitor.facts.coverage import complaints_incomplete
-from monitor.facts.runs import Runs
-from monitor.judging.feed_evidence import silence_facts
+from monitor.facts.runs import Runs, first_runs
+from monitor.inventory.rows import addresses_among, domains_among, mailboxes
+from monitor.judging.feed_evidence import FeedEvidence
+from monitor.listings.find import lost_allow_listings, open_listings
+from monitor.restrictions.rows import lifted_since
 from monitor.rules.conditions.table import FactsName
 from monitor.rules.model import AllowListingLostRule, AnyRule, ComplaintRateRule, ListScoreRule
 from monitor.rules.verdict import (
@@ -48,13 +40,13 @@ _COUNTED = ("delivered", "complaint")
 
 
 class Facts:
-    """The facts of one pass at `now`; what several rules ask for is read once.
+    """The facts of one pass at `now`; what several rules need is read once.
 
-    `intervals` says how often each configured collector runs.
+    `intervals` says how often each configured collector runs; `feeds` keeps what feedback loops reported.
     """
 
-    def __init__(self, store: Store, now: datetime, intervals: Mapping[str, timedelta]) -> None:
-        self.store, self.now = store, now
+    def __init__(self, store: Store, now: datetime, intervals: Mapping[str, timedelta], feeds: FeedEvidence) -> None:
+        self.store, self.now, self.feeds = store, now, feeds
         self._intervals = intervals
 
     def of(self, name: FactsName, rule: AnyRule, open_groups: Sequence[Group]) -> Sequence[Any]:
@@ -65,8 +57,7 @@ class Facts:
     def listings(self) -> list[ListingFact]:
         """Every open interval of a target that is still in the inventory."""
         with self.store.reading_session() as session:
-            rows = session.exec(select(Listing).where(col(Listing.cleared_at).is_(None))).all()
-            return self._listing_facts(session, rows)
+            return self._listing_facts(session, open_listings(session))
 
     @cached_property
     def canaries(self) -> list[CanaryFact]:
@@ -83,19 +74,11 @@ class Facts:
 
     def lost_listings(self, rule: AllowListingLostRule) -> list[ListingFact]:
         """The newest confirmed interval of every (target, list) that an allow list let go within `forget_after`."""
-        allowing = (col(Listing.detail)["kind"].as_string() == "allow", col(Listing.confirmed_at).is_not(None))
         with self.store.reading_session() as session:
-            ended = select(Listing).where(*allowing, col(Listing.cleared_at) > self.now - rule.forget_after)
-            lost = list(session.exec(ended.order_by(col(Listing.id))))
-            standing = select(Listing).where(*allowing, col(Listing.cleared_at).is_(None))
-            again = [row for targets in chunks(sorted({row.target for row in lost}))
-                     for row in session.exec(standing.where(col(Listing.target).in_(targets)))]
-            newest = {(row.target, row.dnsbl): row for row in lost}
-            newest |= {pair: row for row in again if (pair := (row.target, row.dnsbl)) in newest}
-            return self._listing_facts(session, newest.values())
+            return self._listing_facts(session, lost_allow_listings(session, self.now - rule.forget_after))
 
     def scores(self, rule: ListScoreRule) -> list[ScoreFact]:
-        held = [found for dnsbl in rule.lists for found in self.store.latest("list_score", dnsbl=dnsbl)]
+        held = [row for dnsbl in rule.lists for row in self.store.latest("list_score", dnsbl=dnsbl)]
         with self.store.reading_session() as session:
             places = _places(session, {_target(series) for series, _ in held})
         return [
@@ -107,7 +90,7 @@ class Facts:
     def mailboxes(self) -> list[MailboxFact]:
         """Those in the inventory that were tried at least once."""
         with self.store.reading_session() as session:
-            known = set(session.exec(select(ReportMailbox.name)))
+            known = {box.name for box in mailboxes(session)}
         return [
             MailboxFact(str(series.mailbox), _state(latest), self.network_fault)
             for series, latest in self.store.latest("mailbox_read")
@@ -119,8 +102,7 @@ class Facts:
         # only a collector that never got an answer is measured by when it began to try: few, and briefly
         never = [name for name, runs in known.items() if runs.good is None]
         with self.store.reading_session() as session:
-            began = select(Run.collector, func.min(Run.started_at)).where(col(Run.collector).in_(never))
-            first = dict(session.exec(began.group_by(Run.collector)).all())
+            first = first_runs(session, never)
         return [
             _runs_fact(name, every, first.get(name), known.get(name), network_fault=self.network_fault)
             for name, every in self._intervals.items()
@@ -150,7 +132,7 @@ _FACTS: dict[FactsName, Callable[[Facts, Any, Sequence[Group]], Sequence[Any]]] 
     "listings": lambda facts, _rule, _groups: facts.listings,
     "lost_listings": lambda facts, rule, _groups: facts.lost_listings(rule),
     "scores": lambda facts, rule, _groups: facts.scores(rule),
-    "loops": lambda facts, rule, _groups: silence_facts(facts.store, rule, facts.now),
+    "loops": lambda facts, rule, _groups: facts.feeds.facts(rule, facts.now),
     "canaries": lambda facts, _rule, _groups: facts.canaries,
     "mailboxes": lambda facts, _rule, _groups: facts.mailboxes(),
     "runs": lambda facts, _rule, _groups: facts.runs(),
@@ -163,23 +145,23 @@ def rate_facts(
 ) -> list[RateFacts]:
     """Counts per group of the rule's `by` over its window, plus the `expected` groups that counted nothing.
 
-    Where one of the rule's brakes was lifted inside the window, the group is counted from then on: it was
+    Where one of the rule's suspensions was lifted inside the window, the group is counted from then on: it was
     judged for what came before, and is not judged for it twice.
     """
     since, until = now - rule.window, now + timedelta(microseconds=1)
     restarts = _restarts(store, rule.id, since)
-    found: dict[Group, RateFacts] = {}
+    facts: dict[Group, RateFacts] = {}
     for values, counts in store.window_counts(_COUNTED, rule.by, since, until).items():
         group: Group = tuple((str(name), value) for name, value in zip(rule.by, values, strict=True) if value is not None)
-        found[group] = _group_facts(group, since, counts, now, stale)
+        facts[group] = _group_facts(group, since, counts, now, stale)
     for group in expected:
-        found.setdefault(group, _group_facts(group, since, {}, now, stale))
+        facts.setdefault(group, _group_facts(group, since, {}, now, stale))
     for group, restart in restarts.items():
-        if group in found:
+        if group in facts:
             counted = store.window_counts(_COUNTED, rule.by, restart, until, where=dict(group))
             exact = {k: v for k, v in counted.items() if tuple(x for x in k if x) == tuple(v for _, v in group)}
-            found[group] = _group_facts(group, restart, next(iter(exact.values()), {}), now, stale)
-    return list(found.values())
+            facts[group] = _group_facts(group, restart, next(iter(exact.values()), {}), now, stale)
+    return list(facts.values())
 
 
 def _group_facts(
@@ -189,29 +171,19 @@ def _group_facts(
 
 
 def _restarts(store: Store, rule: str, since: datetime) -> dict[Group, datetime]:
-    query = (
-        select(Incident.subject, Suspension.lifted_at)
-        .join(Suspension, col(Suspension.incident_id) == Incident.id)
-        .where(col(Suspension.rule) == rule, col(Suspension.lifted_at) > since)
-    )
     restarts: dict[Group, datetime] = {}
     with store.reading_session() as session:
-        for subject, lifted_at in session.exec(query):
+        for subject, lifted_at in lifted_since(session, rule, since):
             group = tuple(subject.items())
-            if lifted_at is not None and lifted_at > restarts.get(group, since):
-                restarts[group] = lifted_at
+            restarts[group] = max(lifted_at, restarts.get(group, since))
     return restarts
 
 
 def _places(session: Session, targets: set[str]) -> dict[str, Place]:
     """Where the inventory has these targets; those it does not have are left out."""
-    places: dict[str, Place] = {}
-    for chunk in chunks(sorted(targets)):
-        ips = select(SendingIp.address, SendingIp.pool, SendingIp.customer).where(col(SendingIp.address).in_(chunk))
-        places |= {name: Place(name, True, pool, customer) for name, pool, customer in session.exec(ips)}
-        domains = select(SendingDomain.domain, SendingDomain.customer).where(col(SendingDomain.domain).in_(chunk))
-        places |= {name: Place(name, False, None, customer) for name, customer in session.exec(domains)}
-    return places
+    addresses, domains = addresses_among(session, targets), domains_among(session, targets)
+    places = {name: Place(name, True, pool, customer) for name, (pool, customer) in addresses.items()}
+    return places | {name: Place(name, False, None, customer) for name, customer in domains.items()}
 
 
 def _target(series: Series) -> str:

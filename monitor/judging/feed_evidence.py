@@ -1,4 +1,4 @@
-"""What the judge of silent feedback loops is asked about: the store's counts, with our own holds left out.
+"""What the judge of feedback loops is given: the store's counts, with our own holds left out.
 
 Counted by customer, stream and provider: of these, what a hold stopped is left out with the reports on it, for a
 held customer's complaints are not missing. A hold of an IP or a domain alone is not: other IPs take over.
@@ -6,18 +6,22 @@ held customer's complaints are not missing. A hold of an IP or a domain alone is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from weakref import WeakKeyDictionary
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session
 
 from collectors.measures import MEASURES
 from collectors.providers import provider_named
-from monitor.database.tables import Daily, FblEnrolment, Reading, ReportMailbox, Series, Suspension
+from monitor.database.tables import Suspension
 from monitor.facts import Store
+from monitor.facts.readings import daily_sums, newest_by_provider
 from monitor.facts.windows import Counts as StoredCounts
 from monitor.feedback_loops.enrolments import State
+from monitor.feedback_loops.rows import states_by_provider
+from monitor.inventory.rows import mailboxes
+from monitor.restrictions.rows import ended_at, holds_since
 from monitor.rules.conditions.shortfall import Day, SilenceFact, judge_silence
 from monitor.rules.model import AnyRule, FblSilenceRule
 from monitor.rules.verdict import Verdict
@@ -28,89 +32,91 @@ _ENDED = {State.LAPSED, State.REFUSED}
 _BY = ("customer", "stream", "provider")
 _COUNTED = ("delivered", "report")
 _MAILBOX_MAX_AGE = MEASURES["mailbox_read"].max_age
+# A pass comes every few seconds. The past of a loop changes once a day, and of three days a few minutes say
+# nothing new: both are counted only so often.
+_COUNT_EVERY = timedelta(minutes=5)
 Cell = tuple[str | None, ...]
 Counts = dict[str, dict[str, float]]  # provider → measure → sum
 History = dict[str, tuple[Day, ...]]
 Recent = tuple[StoredCounts, dict[str, datetime]]  # of the window; provider → its last report
-# A pass comes every few seconds. The past of a loop changes once a day, and of three days a few minutes tell
-# nothing new: both are counted only so often.
-_COUNT_EVERY = timedelta(minutes=5)
-_histories: WeakKeyDictionary[Store, tuple[tuple[datetime, datetime], History]] = WeakKeyDictionary()
-_recents: WeakKeyDictionary[Store, tuple[datetime, timedelta, Recent]] = WeakKeyDictionary()
 
 
-def silence_verdicts(store: Store, now: datetime, rules: Iterable[AnyRule] = ()) -> list[Verdict]:
-    """What the first rule of this kind says now, or one that is as shipped where there is none."""
-    rule = next((each for each in rules if isinstance(each, FblSilenceRule)), _AS_SHIPPED)
-    return judge_silence(rule, silence_facts(store, rule, now), now)
+class FeedEvidence:
+    """The feedback loops of one store, counted only so often; owned by whoever judges, any thread may use it.
 
-
-def silence_facts(store: Store, rule: FblSilenceRule, now: datetime) -> list[SilenceFact]:
-    """One fact per provider whose loop was ever heard in the history, or is enrolled.
-
-    A provider where every enrolment has ended is left out: its silence is known.
+    What was counted is kept per span: rules of different windows do not drive out each other's.
     """
-    since = now - rule.window
-    until = since.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    history = _history(store, until - rule.history, until)
-    with store.reading_session() as session:
-        holds = _holds(session, since)
-        enrolled: dict[str, set[str]] = {}
-        for provider, state in session.exec(select(FblEnrolment.provider, FblEnrolment.state)):
-            enrolled.setdefault(provider, set()).add(state)
-        unread = _unread(store, session, now)
-    in_window, heard = _recent(store, rule.window, now)
-    counts: Counts = {}
-    for cell, counted in in_window.items():
-        if not any(_stops(hold, cell, (since, now)) for hold in holds):
-            _add(counts, cell, counted)
-    watched = history.keys() | {provider for provider, states in enrolled.items() if State.ACTIVE in states}
-    return [
-        SilenceFact(
-            provider, since, counts.get(provider, {}).get("delivered", 0), counts.get(provider, {}).get("report", 0),
-            history.get(provider, ()), heard.get(provider), unread.get(provider if provider in unread else ""),
-        )
-        for provider in sorted(watched)
-        if not enrolled.get(provider, {State.ACTIVE}) <= _ENDED
-    ]
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._histories: dict[timedelta, tuple[datetime, History]] = {}  # by length; with the day it ends before
+        self._recents: dict[timedelta, tuple[datetime, Recent]] = {}  # by window; with when it was counted
+        self._counting = threading.Lock()
+
+    def verdicts(self, rules: Iterable[AnyRule], now: datetime) -> list[Verdict]:
+        """What the first rule of this kind says now, or one that is as shipped where there is none."""
+        rule = next((each for each in rules if isinstance(each, FblSilenceRule)), _AS_SHIPPED)
+        return judge_silence(rule, self.facts(rule, now), now)
+
+    def facts(self, rule: FblSilenceRule, now: datetime) -> list[SilenceFact]:
+        """One fact per provider whose loop ever reported in the history, or is enrolled.
+
+        A provider where every enrolment has ended is left out: its silence is known.
+        """
+        since = now - rule.window
+        today = since.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        with self._counting:
+            history = self._history(rule.history, today)
+            in_window, last_reports = self._recent(rule.window, now)
+        with self._store.reading_session() as session:
+            holds = _holds(session, since)
+            enrolled = states_by_provider(session)
+            unread = _unread(self._store, session, now)
+        counts: Counts = {}
+        for cell, counted in in_window.items():
+            if not any(_stops(hold, cell, (since, now)) for hold in holds):
+                _add(counts, cell, counted)
+        watched = history.keys() | {provider for provider, states in enrolled.items() if State.ACTIVE in states}
+        return [
+            SilenceFact(
+                provider, since, counts.get(provider, {}).get("delivered", 0),
+                counts.get(provider, {}).get("report", 0), history.get(provider, ()), last_reports.get(provider),
+                unread.get(provider if provider in unread else ""),
+            )
+            for provider in sorted(watched)
+            if not enrolled.get(provider, {State.ACTIVE}) <= _ENDED
+        ]
+
+    def _recent(self, window: timedelta, now: datetime) -> Recent:
+        counted_at, recent = self._recents.get(window, (None, None))
+        if recent is None or counted_at is None or not timedelta(0) < now - counted_at < _COUNT_EVERY:
+            counts = self._store.window_counts(_COUNTED, _BY, now - window, now + timedelta(microseconds=1))
+            with self._store.reading_session() as session:
+                recent = (counts, newest_by_provider(session, "report"))
+            self._recents[window] = (now, recent)
+        return recent
+
+    def _history(self, length: timedelta, until: datetime) -> History:
+        ends, history = self._histories.get(length, (None, None))
+        if history is None or ends != until:
+            with self._store.reading_session() as session:
+                history = _read_history(session, until - length, until)
+            self._histories[length] = (until, history)
+        return history
 
 
-def _recent(store: Store, window: timedelta, now: datetime) -> Recent:
-    known = _recents.get(store)
-    if known is None or known[1] != window or not timedelta(0) < now - known[0] < _COUNT_EVERY:
-        counts = store.window_counts(_COUNTED, _BY, now - window, now + timedelta(microseconds=1))
-        with store.reading_session() as session:
-            known = _recents[store] = (now, window, (counts, _last_reports(session)))
-    return known[2]
-
-
-def _history(store: Store, since: datetime, until: datetime) -> History:
-    known = _histories.get(store)
-    if known is None or known[0] != (since, until):
-        known = _histories[store] = ((since, until), _read_history(store, since, until))
-    return known[1]
-
-
-def _read_history(store: Store, since: datetime, until: datetime) -> History:
-    by = [getattr(Series, name) for name in _BY]
-    query = (
-        select(Daily.start, Series.measure, *by, func.sum(Daily.total))  # type: ignore[call-overload]  # six columns
-        .join(Series, col(Series.id) == Daily.series_id)
-        .where(col(Series.measure).in_(_COUNTED), Daily.start >= since, Daily.start < until)
-        .group_by(Daily.start, Series.measure, *by)
-    )
+def _read_history(session: Session, since: datetime, until: datetime) -> History:
     days: dict[datetime, Counts] = {}
-    with store.reading_session() as session:
-        holds = _holds(session, since)
-        for start, measure, *cell, total in session.exec(query):
-            if total is not None and not any(_stops(hold, tuple(cell), (start, start + DAY)) for hold in holds):
-                _add(days.setdefault(start, {}), tuple(cell), {measure: total})
+    holds = _holds(session, since)
+    for start, measure, cell, total in daily_sums(session, _COUNTED, _BY, (since, until)):
+        if not any(_stops(hold, cell, (start, start + DAY)) for hold in holds):
+            _add(days.setdefault(start, {}), cell, {measure: total})
     history: dict[str, list[Day]] = {}
     for start in sorted(days):
         for provider, counts in days[start].items():
             if provider in history or counts.get("report", 0) > 0:
                 history.setdefault(provider, []).append(Day(counts.get("delivered", 0), counts.get("report", 0)))
-    return {provider: tuple(found) for provider, found in history.items()}
+    return {provider: tuple(counted) for provider, counted in history.items()}
 
 
 def _add(counts: Counts, cell: Cell, counted: Mapping[str, float]) -> None:
@@ -121,17 +127,15 @@ def _add(counts: Counts, cell: Cell, counted: Mapping[str, float]) -> None:
             sums[measure] = sums.get(measure, 0) + value
 
 
-def _holds(session: Session, since: datetime) -> list[Suspension]:
+def _holds(session: Session, since: datetime) -> Sequence[Suspension]:
     """Every hold in force at some time since then whose scope our counts can tell apart."""
-    query = select(Suspension).where(
-        Suspension.effect == "hold", col(Suspension.lifted_at).is_(None) | (col(Suspension.lifted_at) > since)
-    )
-    return [row for row in session.exec(query) if set(row.scope) <= set(_BY)]
+    return [row for row in holds_since(session, since) if set(row.scope) <= set(_BY)]
 
 
 def _stops(hold: Suspension, cell: Cell, span: tuple[datetime, datetime]) -> bool:
     """Whether a hold stopped the mail of this cell at some time in the span."""
-    if hold.since >= span[1] or (hold.lifted_at is not None and hold.lifted_at <= span[0]):
+    end = ended_at(hold)
+    if hold.since >= span[1] or (end is not None and end <= span[0]):
         return False
     about = dict(zip(_BY, cell, strict=True))
     return all(about[name] == value for name, value in hold.scope.items())
@@ -140,8 +144,8 @@ def _stops(hold: Suspension, cell: Cell, span: tuple[datetime, datetime]) -> boo
 def _unread(store: Store, session: Session, now: datetime) -> dict[str, str | None]:
     """Provider ("" for mailboxes of many) → why its reports may lie unread; None where they are read."""
     states = {series.mailbox: latest for series, latest in store.latest("mailbox_read")}
-    found: dict[str, str | None] = {}
-    for box in session.exec(select(ReportMailbox).where(ReportMailbox.purpose == "feedback_loop")):
+    reasons: dict[str, str | None] = {}
+    for box in mailboxes(session, "feedback_loop"):
         state = states.get(box.name)
         why = None
         if state is None or now - state.asked_at > _MAILBOX_MAX_AGE:
@@ -149,15 +153,5 @@ def _unread(store: Store, session: Session, now: datetime) -> dict[str, str | No
         elif state.reason is not None:
             why = f"mailbox {box.name} cannot be read ({state.reason})"
         provider = (provider_named(box.provider) or box.provider) if box.provider else ""
-        found[provider] = found.get(provider) or why
-    return found
-
-
-def _last_reports(session: Session) -> dict[str, datetime]:
-    """Provider → when its newest report came: one look at the end of each series."""
-    newest = select(func.max(Reading.at)).where(Reading.series_id == Series.id).scalar_subquery()
-    found: dict[str, datetime] = {}
-    for provider, at in session.exec(select(Series.provider, newest).where(Series.measure == "report")):
-        if provider is not None and at is not None:
-            found[provider] = max(at, found.get(provider, at))
-    return found
+        reasons[provider] = reasons.get(provider) or why
+    return reasons

@@ -1,7 +1,7 @@
 """One pass: what do the rules say of the facts now, and what changes?
 
 Facts are read in a snapshot, judged purely, and every change is written in a transaction of its own with
-its transition, brakes and outbox rows. A pass that dies half-way is finished by the next one. One process
+its transition, suspensions and outbox rows. A pass that dies half-way is finished by the next one. One process
 passes at a time (the caller holds the lease).
 """
 
@@ -11,31 +11,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlmodel import Session, col, select
-
 from monitor.database.tables import Incident
 from monitor.database.transitions import new_id
 from monitor.facts import Store
 from monitor.incidents.changes import moved
+from monitor.incidents.rows import incident_named, open_incidents, open_of
 from monitor.incidents.states import Progress, State, Timing, step
 from monitor.judging import enqueue, suspend
 from monitor.judging.case import Case
 from monitor.judging.evidence import Facts
+from monitor.judging.feed_evidence import FeedEvidence
 from monitor.notify import message
-from monitor.notify.message import Receiver
-from monitor.restrictions.suspensions import expire, in_force, take_off
+from monitor.notify.message import Event, Receiver
+from monitor.notify.outbox import notified_of
+from monitor.restrictions.rows import ended_at, in_force, overdue
+from monitor.restrictions.suspensions import expire, take_off
 from monitor.rules.conditions.table import KINDS
 from monitor.rules.model import AnyRule, ComplaintRateRule
 from monitor.rules.verdict import Answer, Group, Verdict
 
 LONGEST_WAIT = timedelta(seconds=60)
 SHORTEST_WAIT = timedelta(milliseconds=200)
-_TELLING = frozenset({Answer.BREACH, Answer.BETWEEN})  # of the trouble itself: an incident keeps their words
+_OF_TROUBLE = frozenset({Answer.BREACH, Answer.BETWEEN})  # an incident keeps their words
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Judge:
-    """The rules, whom to notify, and how far automation may go; `intervals`: how often each collector runs."""
+    """The rules, whom to notify, and how far automation may go.
+
+    `intervals`: how often each configured collector runs; `feeds`: what is known of feedback loops, kept between passes.
+    """
 
     store: Store
     rules: Sequence[AnyRule]
@@ -43,16 +48,20 @@ class Judge:
     limits: suspend.Limits = field(default_factory=suspend.Limits)
     console_url: str = ""
     intervals: Mapping[str, timedelta] = field(default_factory=dict)
+    feeds: FeedEvidence = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.feeds = FeedEvidence(self.store)
 
     def judge_all(self, now: datetime) -> timedelta:
         """Judge every rule; returns how long the next pass may wait."""
         with self.store.reading_session() as session:
-            due = any(brake.until is not None and brake.until <= now for brake in in_force(session))
+            due = overdue(session, now)
         if due:
             with self.store.session() as session:
                 expire(session, now)
         self._end_orphans(now)
-        facts = Facts(self.store, now, self.intervals)
+        facts = Facts(self.store, now, self.intervals, self.feeds)
         for rule in self.rules:
             if rule.enabled:
                 for verdict in self._verdicts(rule, facts):
@@ -63,7 +72,7 @@ class Judge:
         """Those that may change anything: of what is in breach, and of what has an open incident."""
         kind = KINDS[rule.kind]
         with self.store.reading_session() as session:
-            open_groups = [tuple(row.subject.items()) for row in _open(session, rule.id)]
+            open_groups = [tuple(row.subject.items()) for row in open_incidents(session, rule.id)]
         verdicts = kind.judge(rule, facts.of(kind.facts, rule, open_groups), facts.now)
         judged = {verdict.group for verdict in verdicts}
         gone = [Verdict(group, Answer.CLEAR, kind.gone) for group in open_groups if group not in judged]
@@ -73,18 +82,18 @@ class Judge:
     def _apply(self, rule: AnyRule, verdict: Verdict, now: datetime) -> None:
         timing = Timing(rule.for_, rule.keep)
         with self.store.reading_session() as session:
-            incident = _find(session, rule.id, verdict.group)
+            incident = open_of(session, rule.id, subject_key(verdict.group))
             before = _progress(incident)
             after = step(before, verdict.answer, now, timing)
             if incident is None:
                 settled = after.state is State.OK
             else:
                 case = Case(session, rule, incident, verdict, now)
-                settled = before == after and _says_the_same(case) and not _unsettled(case)
+                settled = before == after and _unchanged(case) and not _unsettled(case)
         if settled:
             return
         with self.store.session() as session:
-            incident = _find(session, rule.id, verdict.group, lock=True) or _new(rule, verdict, now)
+            incident = open_of(session, rule.id, subject_key(verdict.group), lock=True) or _new(rule, verdict, now)
             self._move(Case(session, rule, incident, verdict, now), after)
 
     def _move(self, case: Case, after: Progress) -> None:
@@ -94,7 +103,7 @@ class Judge:
         incident.state, incident.judged_at = state.value, case.now
         incident.elapsed_seconds, incident.counted_to = after.elapsed.total_seconds(), after.counted_to
         incident.unknown_reason, incident.severity = verdict.reason, case.severity
-        if verdict.answer in _TELLING or not incident.summary:
+        if verdict.answer in _OF_TROUBLE or not incident.summary:
             incident.summary, incident.evidence = verdict.summary, dict(verdict.evidence)
         if state is State.FIRING and incident.fired_at is None:
             incident.fired_at = case.now
@@ -115,30 +124,30 @@ class Judge:
             return
         incident = case.incident
         text = message.firing(
-            incident, case.brakes_in_force(), refused, case.advice, self.console_url, grown=event == "grown"
+            incident, case.in_force(), refused, case.advice, self.console_url, worsened=event is Event.WORSENED
         )
         enqueue.write(case, event, text, enqueue.routes(self.receivers, incident))
         incident.told_at = case.now
-        incident.told_members = sorted({*incident.told_members, *enqueue.worth_telling(case)})
+        incident.told_members = sorted({*incident.told_members, *enqueue.worth_notifying(case)})
         case.session.add(incident)
 
     def _end(self, case: Case, why: str) -> None:
         incident = case.incident
         incident.ended_at, incident.open_key = case.now, incident.id
-        for brake in case.brakes_in_force():
-            take_off(case.session, brake, actor=incident.rule, reason=why, now=case.now)
+        for row in case.in_force():
+            take_off(case.session, row, actor=incident.rule, reason=why, now=case.now)
         text = message.resolved(incident, why, self.console_url)
-        enqueue.write(case, "resolved", text, enqueue.told(case.session, incident))
+        enqueue.write(case, Event.RESOLVED, text, notified_of(case.session, incident.id))
         case.session.add(incident)
 
     def _end_orphans(self, now: datetime) -> None:
         """End what a rule opened that is configured no more: nobody would ever judge it again."""
         known = {rule.id: rule for rule in self.rules if rule.enabled}
         with self.store.reading_session() as session:
-            orphans = [row.id for row in _open(session) if row.rule not in known]
+            orphans = [row.id for row in open_incidents(session) if row.rule not in known]
         for incident_id in orphans:
             with self.store.session() as session:
-                incident = session.get(Incident, incident_id)
+                incident = incident_named(session, incident_id)
                 if incident is None or incident.ended_at is not None:
                     continue
                 why = f"rule {incident.rule} is no longer configured"
@@ -148,27 +157,27 @@ class Judge:
                 self._end(Case(session, None, incident, gone, now), why)
 
     def _wait(self, now: datetime) -> timedelta:
-        """Until the next timer or brake runs out, at most a minute."""
+        """Until the next timer or suspension runs out, at most a minute."""
         timers = {rule.id: {State.PENDING: rule.for_, State.RECOVERING: rule.keep} for rule in self.rules}
         waits = [LONGEST_WAIT]
         with self.store.reading_session() as session:
-            waits += [brake.until - now for brake in in_force(session) if brake.until is not None]
-            for row in _open(session):
+            waits += [row.until - now for row in in_force(session, now) if row.until is not None]
+            for row in open_incidents(session):
                 needed = timers.get(row.rule, {}).get(State(row.state))
                 if needed is not None and row.counted_to is not None:
                     waits.append(needed - timedelta(seconds=row.elapsed_seconds))
         return max(min(waits), SHORTEST_WAIT)
 
 
-def _says_the_same(case: Case) -> bool:
+def _unchanged(case: Case) -> bool:
     incident, verdict = case.incident, case.verdict
-    summary = verdict.summary if verdict.answer in _TELLING else incident.summary
-    said = (incident.summary, incident.severity, incident.unknown_reason)
-    return said == (summary, case.severity, verdict.reason)
+    summary = verdict.summary if verdict.answer in _OF_TROUBLE else incident.summary
+    stored = (incident.summary, incident.severity, incident.unknown_reason)
+    return stored == (summary, case.severity, verdict.reason)
 
 
 def _unsettled(case: Case) -> bool:
-    """Whether an incident whose state stays wants something done: a brake, a message, its quiet end."""
+    """Whether an incident whose state stays wants something done: a suspension, a message, its quiet end."""
     if case.incident.state == State.FIRING and (
         suspend.gone(case) or suspend.wanting(case) or enqueue.due_event(case)
     ):
@@ -177,25 +186,14 @@ def _unsettled(case: Case) -> bool:
 
 
 def _fell_quiet(case: Case) -> bool:
-    """Its brake has ended by itself, and then nothing was sent for so long that nothing is left to judge."""
+    """Its suspension has ended by itself, and then nothing was sent for so long that nothing is left to judge."""
     rule, fired_at = case.rule, case.incident.fired_at
     if not isinstance(rule, ComplaintRateRule) or case.verdict.reason != "no_data" or fired_at is None:
         return False
-    ends = [brake.lifted_at for brake in case.brakes()]
-    if any(end is None for end in ends):
+    if case.in_force():
         return False
-    quiet_since = max([fired_at, *(end for end in ends if end is not None)])
+    quiet_since = max([fired_at, *(end for row in case.suspensions() if (end := ended_at(row)) is not None)])
     return case.now - quiet_since >= rule.quiet_for
-
-
-def _open(session: Session, rule: str | None = None) -> list[Incident]:
-    query = select(Incident).where(col(Incident.ended_at).is_(None))
-    return list(session.exec(query if rule is None else query.where(Incident.rule == rule)))
-
-
-def _find(session: Session, rule: str, group: Group, *, lock: bool = False) -> Incident | None:
-    query = select(Incident).where(Incident.rule == rule, Incident.open_key == subject_key(group))
-    return session.exec(query.with_for_update() if lock else query).first()
 
 
 def subject_key(group: Group) -> str:

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlmodel import col, select
-
 from collectors.dimensions import Use, names
-from monitor.database.tables import SendingIp, Stream, Suspension
+from monitor.database.tables import Suspension
 from monitor.database.transitions import new_id
 from monitor.facts import Store
+from monitor.inventory.rows import pools_of_addresses, stream_kind
 from monitor.judging.case import Case
 from monitor.notify.message import where
+from monitor.restrictions.rows import in_force
 from monitor.restrictions.suspensions import put_on, scope_key, take_off
 from monitor.rules.verdict import Answer, Member
 
@@ -23,21 +23,20 @@ _TRAFFIC_BY = names(Use.SUBJECT | Use.SCOPE)  # a scope that names another would
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Automation brakes at most `max_held_share` (0-1) of the measured traffic."""
+    """Automation holds at most `max_held_share` (0-1) of the measured traffic."""
 
     max_held_share: float = 0.25
 
 
 def wanting(case: Case) -> list[Member]:
-    """The members of a breach that have no brake and may get one.
+    """The members of a breach that have no suspension and may get one.
 
-    A brake lifted after the evidence arose was lifted knowing it, and is not put on again for it.
+    One lifted after the evidence arose was lifted knowing it, and is not put on again for it.
     """
     if case.verdict.answer is not Answer.BREACH or case.suspend is None:
         return []
-    brakes = case.brakes()
-    active = {brake.member for brake in brakes if brake.lifted_at is None}
-    lifted = {brake.member: brake.lifted_at for brake in brakes if brake.lifted_at is not None}
+    active = {row.member for row in case.in_force()}
+    lifted = {row.member: row.lifted_at for row in case.suspensions() if row.lifted_at is not None}
     return [
         member
         for member in case.verdict.members
@@ -46,35 +45,35 @@ def wanting(case: Case) -> list[Member]:
 
 
 def gone(case: Case) -> list[Suspension]:
-    """The brakes in force whose member is no longer part of a breach."""
+    """The suspensions in force whose member is no longer part of a breach."""
     if case.verdict.answer is not Answer.BREACH:
         return []
-    return [brake for brake in case.brakes_in_force() if brake.member not in case.members]
+    return [row for row in case.in_force() if row.member not in case.members]
 
 
 def reconcile(case: Case, store: Store, limits: Limits) -> list[str]:
-    """Put on the brakes that are missing and take off those whose member is gone.
+    """Put on the suspensions that are missing and take off those whose member is gone.
 
     Returns what was *not* done and why, in words for people.
     """
-    for brake in gone(case):
-        take_off(case.session, brake, actor=case.incident.rule, reason=f"{brake.member} is clear", now=case.now)
+    for row in gone(case):
+        take_off(case.session, row, actor=case.incident.rule, reason=f"{row.member} is clear", now=case.now)
     missing = wanting(case)
     if not missing:
         return []
     held, refused = _Held(case, store), []
     for member in missing:
-        brake = _brake(case, member)
-        why_not = _why_not(case, held, brake, limits)
+        row = _suspension(case, member)
+        why_not = _why_not(case, held, row, limits)
         if why_not:
             refused.append(why_not)
         else:
-            put_on(case.session, brake, why=member.text)
-            held.add(brake)
+            put_on(case.session, row, why=member.text)
+            held.add(row)
     return refused
 
 
-def _brake(case: Case, member: Member) -> Suspension:
+def _suspension(case: Case, member: Member) -> Suspension:
     suspend = case.suspend
     assert case.rule is not None
     assert suspend is not None
@@ -88,15 +87,14 @@ def _brake(case: Case, member: Member) -> Suspension:
     )
 
 
-def _why_not(case: Case, held: _Held, brake: Suspension, limits: Limits) -> str | None:
-    scope = brake.scope
+def _why_not(case: Case, held: _Held, row: Suspension, limits: Limits) -> str | None:
+    scope = row.scope
     suspend = case.suspend
-    if suspend and not suspend.transactional and {"customer", "stream"} <= set(scope):
-        stream = case.session.get(Stream, (scope["customer"], scope["stream"]))
-        if stream is not None and stream.kind == "transactional":
-            return f"{where(scope)} is transactional: automation does not {brake.effect} it by itself"
-    if brake.effect == "hold":
-        share = held.share_with(brake)
+    spares = suspend is not None and not suspend.transactional and {"customer", "stream"} <= set(scope)
+    if spares and stream_kind(case.session, scope["customer"], scope["stream"]) == "transactional":
+        return f"{where(scope)} is transactional: automation does not {row.effect} it by itself"
+    if row.effect == "hold":
+        share = held.share_with(row)
         if share is not None and share > limits.max_held_share:
             return (
                 f"holding {where(scope)} too would hold {share:.0%} of the traffic; automation may hold "
@@ -114,22 +112,21 @@ class _Held:
         self._traffic = [
             (dict(zip(_TRAFFIC_BY, values, strict=True)), counts["delivered"]) for values, counts in counted.items()
         ]
-        self._pools = dict(case.session.exec(select(SendingIp.address, SendingIp.pool)).all())
-        in_force = select(Suspension.scope).where(
-            col(Suspension.lifted_at).is_(None), Suspension.effect == "hold", col(Suspension.rule).is_not(None)
-        )
-        self._scopes: list[Mapping[str, str]] = list(case.session.exec(in_force))
+        self._pools = pools_of_addresses(case.session)
+        self._scopes: list[Mapping[str, str]] = [
+            row.scope for row in in_force(case.session, case.now) if row.effect == "hold" and row.rule is not None
+        ]
 
-    def add(self, brake: Suspension) -> None:
-        if brake.effect == "hold":
-            self._scopes.append(brake.scope)
+    def add(self, row: Suspension) -> None:
+        if row.effect == "hold":
+            self._scopes.append(row.scope)
 
-    def share_with(self, brake: Suspension) -> float | None:
-        """The share of the traffic that would be stopped with this brake too; None: not measured.
+    def share_with(self, row: Suspension) -> float | None:
+        """The share of the traffic that would be stopped with this suspension too; None: not measured.
 
         A held IP stops its mail only once its whole pool is held: until then the others of the pool take it over.
         """
-        scopes = [*self._scopes, brake.scope]
+        scopes = [*self._scopes, row.scope]
         held = {scope["ip"] for scope in scopes if set(scope) == {"ip"}}
         free = {pool for address, pool in self._pools.items() if pool is not None and address not in held}
         stopped_ips = {ip for ip in held if self._pools.get(ip) not in free}

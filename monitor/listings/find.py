@@ -1,11 +1,13 @@
-"""Which listings there are, page by page."""
+"""Which listings stand, which ended: intervals as they are stored."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlmodel import Session, col, or_, select
+from sqlmodel import Session, col, func, or_, select
 
+from monitor.database.engine import chunks
 from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import Listing
 from monitor.inventory.owners import domains_of, ips_of
@@ -36,3 +38,35 @@ def find_listings(session: Session, wanted: Wanted, page: Page) -> Paged[Listing
         target = col(Listing.target)
         chosen = chosen.where(or_(target.in_(ips_of(wanted.customer)), target.in_(domains_of(wanted.customer))))
     return paged(session, chosen, _NEWEST, page)
+
+
+def newest_listings(session: Session, limit: int) -> list[Listing]:
+    """Those that have not ended, the newest first."""
+    chosen = select(Listing).where(col(Listing.cleared_at).is_(None)).order_by(*_NEWEST.by)
+    return list(session.exec(chosen.limit(limit)))
+
+
+def open_listings(session: Session) -> list[Listing]:
+    """Every interval that has not ended."""
+    return list(session.exec(select(Listing).where(col(Listing.cleared_at).is_(None))))
+
+
+def count_listings(session: Session) -> int:
+    """How many have not ended."""
+    return session.exec(select(func.count()).select_from(Listing).where(col(Listing.cleared_at).is_(None))).one()
+
+
+def lost_allow_listings(session: Session, since: datetime) -> list[Listing]:
+    """The newest confirmed interval of every (target, allow list) that let the target go after `since`.
+
+    Where it stands again by now, the interval that stands.
+    """
+    allowing = (col(Listing.detail)["kind"].as_string() == "allow", col(Listing.confirmed_at).is_not(None))
+    ended = select(Listing).where(*allowing, col(Listing.cleared_at) > since)
+    lost = list(session.exec(ended.order_by(col(Listing.id))))
+    standing = select(Listing).where(*allowing, col(Listing.cleared_at).is_(None))
+    again = [row for targets in chunks(sorted({row.target for row in lost}))
+             for row in session.exec(standing.where(col(Listing.target).in_(targets)))]
+    newest = {(row.target, row.dnsbl): row for row in lost}
+    newest |= {pair: row for row in again if (pair := (row.target, row.dnsbl)) in newest}
+    return list(newest.values())

@@ -13,10 +13,13 @@ from apprise import Apprise, NotifyFormat, NotifyType
 from apprise.result import AppriseResultStatus
 
 from collectors.cleaning import for_chat
+from monitor.notify.message import Event
 
 # schemes of a plain web hook: the payload is ours, so the outbox key goes with it for whoever deduplicates
 _WEB_HOOKS = ("json://", "jsons://", "form://", "forms://")
-_TYPES = {"firing": NotifyType.FAILURE, "grown": NotifyType.WARNING, "resolved": NotifyType.SUCCESS}
+_TYPES: dict[str, NotifyType] = {
+    Event.FIRING: NotifyType.FAILURE, Event.WORSENED: NotifyType.WARNING, Event.RESOLVED: NotifyType.SUCCESS,
+}
 
 
 class Chat:
@@ -36,7 +39,7 @@ class Chat:
             apprise = Apprise()
             apprise.add(self._with_key(key, event, severity))
             result = apprise.notify(
-                body=for_chat(body), title=for_chat(title), notify_type=_TYPES[event], body_format=NotifyFormat.TEXT
+                body=for_chat(body), title=for_chat(title), notify_type=_TYPES.get(event, NotifyType.WARNING), body_format=NotifyFormat.TEXT
             )
         if result.status == AppriseResultStatus.SUCCESS:
             return None

@@ -2,7 +2,7 @@
 
 A row is leased, sent, then marked; a crash between the last two sends it again, with the same key. A
 failure is tried again with growing pauses until it is given up after a day. Rows of one incident to one
-receiver go out in the order they were written, so nobody hears "resolved" before "firing".
+receiver go out in the order they were written, so nobody reads "resolved" before "firing".
 """
 
 from __future__ import annotations
@@ -14,13 +14,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import exists
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import aliased
-from sqlmodel import col, or_, select
 
 from monitor.database.tables import Outbox
 from monitor.facts import Store
+from monitor.notify import outbox
 from monitor.notify.chat import Chat
 
 log = logging.getLogger(__name__)
@@ -34,7 +32,7 @@ GIVE_UP_AFTER = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """`owner` tells this process's leases from another's; `clock` gives aware UTC."""
+    """`owner` names this process in its leases; `clock` gives aware UTC."""
 
     store: Store
     chats: Mapping[str, Chat]
@@ -44,7 +42,7 @@ class Worker:
     def send_due(self, receiver: str) -> int:
         """Send what is due for one receiver now; returns how many were delivered."""
         sent = 0
-        while (row := self._claim(receiver)) is not None:
+        while (row := self.claim(receiver)) is not None:
             with self._leased(row):
                 error = self._send(row)
             self._settle(row, error)
@@ -55,10 +53,13 @@ class Worker:
 
     def waiting(self) -> set[str]:
         """The receivers that have something due now."""
-        now = self.clock()
         with self.store.reading_session() as session:
-            query = select(Outbox.receiver).where(Outbox.state == "waiting", col(Outbox.next_attempt_at) <= now)
-            return set(session.exec(query.distinct()))
+            return outbox.receivers_due(session, self.clock())
+
+    def claim(self, receiver: str) -> Outbox | None:
+        """Take the receiver's next row for LEASE; None where nothing is due."""
+        with self.store.session() as session:
+            return outbox.claim(session, receiver, self.owner, self.clock(), LEASE)
 
     @contextmanager
     def _leased(self, row: Outbox) -> Iterator[None]:
@@ -75,8 +76,8 @@ class Worker:
     def _renew(self, row_id: int, done: threading.Event) -> None:
         while not done.wait(RENEW_SECONDS):
             with suppress(SQLAlchemyError), self.store.session() as session:
-                row = session.get(Outbox, row_id)
-                if row is None or row.lease_owner != self.owner:
+                row = outbox.leased(session, row_id, self.owner)
+                if row is None:
                     return
                 row.lease_until = self.clock() + LEASE
                 session.add(row)
@@ -87,34 +88,11 @@ class Worker:
             return "no such receiver is configured any more"
         return chat.send(row.key, row.event, row.severity, row.title, row.body)
 
-    def _claim(self, receiver: str) -> Outbox | None:
-        now = self.clock()
-        older = aliased(Outbox)
-        query = (
-            select(Outbox)
-            .where(
-                Outbox.receiver == receiver, Outbox.state == "waiting", col(Outbox.next_attempt_at) <= now,
-                or_(col(Outbox.lease_until).is_(None), col(Outbox.lease_until) <= now,
-                    Outbox.lease_owner == self.owner),
-                ~exists().where(
-                    col(older.receiver) == col(Outbox.receiver), col(older.incident_id) == col(Outbox.incident_id),
-                    col(older.state) == "waiting", col(older.id) < col(Outbox.id),
-                ),
-            )
-            .order_by(col(Outbox.id)).limit(1).with_for_update(skip_locked=True)
-        )
-        with self.store.session() as session:
-            row = session.exec(query).first()
-            if row is not None:
-                row.lease_owner, row.lease_until, row.attempts = self.owner, now + LEASE, row.attempts + 1
-                session.add(row)
-        return row
-
     def _settle(self, row: Outbox, error: str | None) -> None:
         now = self.clock()
         with self.store.session() as session:
-            fresh = session.get(Outbox, row.id)
-            if fresh is None or fresh.lease_owner != self.owner:
+            fresh = outbox.leased(session, row.id, self.owner)
+            if fresh is None:
                 return  # somebody else has it by now
             fresh.lease_owner = fresh.lease_until = None
             fresh.last_error = error

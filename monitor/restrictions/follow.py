@@ -15,17 +15,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from collectors import providers
-from monitor.access.keys import KeyRing
-from monitor.database.tables import ApiKey, MailboxProvider, SendingIp, Stream, Suspension
+from monitor.access.keys import KeyRing, all_keys
+from monitor.database.tables import Suspension
 from monitor.facts import Store
 from monitor.facts.following import newest_transition
 from monitor.gate import Effect, Index, Providers, Restriction, build_index
 from monitor.inventory.names import canonical
 from monitor.inventory.owners import Owners, read_owners
-from monitor.restrictions.suspensions import in_force
+from monitor.inventory.rows import own_providers, pools_of_addresses, stream_kinds
+from monitor.restrictions.rows import ids_in_force, in_force
 
 EVERY_SECONDS = 0.25
 COMPARED_EVERY = timedelta(seconds=5)  # the inventory (its changes leave no transition) and the ids in force
@@ -56,14 +57,14 @@ class GateIndex:
     def refresh(self, store: Store, now: datetime, *, everything: bool = False) -> Index:
         """Read what changed; with `everything`, also what is otherwise compared every few seconds only."""
         with self._lock, store.reading_session() as session:
-            self.keys.hold(session.exec(select(ApiKey)))
+            self.keys.hold(all_keys(session))
             known = self._index
             version = newest_transition(session)
             due = everything or now - self._compared_at >= COMPARED_EVERY
             inventory = _inventory(session) if due else _Inventory(known.pools, known.kinds, known.providers)
             changed = version != known.version or known.next_end <= now or not self.ready
-            if changed or (due and self._differs(session, inventory)):
-                rows = in_force(session)
+            if changed or (due and self._differs(session, now, inventory)):
+                rows = in_force(session, now)
                 self._in_force = frozenset(row.id for row in rows)
                 restrictions = filter(None, (_restriction(row, inventory.providers) for row in rows))
                 self._index = build_index(restrictions, version=version, built_at=now, **inventory._asdict())
@@ -74,15 +75,14 @@ class GateIndex:
                 self._compared_at = now
         return self._index
 
-    def _differs(self, session: Session, inventory: _Inventory) -> bool:
-        in_force_now = session.exec(select(Suspension.id).where(col(Suspension.lifted_at).is_(None)))
+    def _differs(self, session: Session, now: datetime, inventory: _Inventory) -> bool:
         known = self._index
-        return inventory != (known.pools, known.kinds, known.providers) or frozenset(in_force_now) != self._in_force
+        return inventory != (known.pools, known.kinds, known.providers) or ids_in_force(session, now) != self._in_force
 
     def refresh_keys(self, store: Store) -> None:
         """Read the keys alone: somebody came with one that is not known (yet)."""
         with store.reading_session() as session:
-            self.keys.hold(session.exec(select(ApiKey)))
+            self.keys.hold(all_keys(session))
 
 
 def follow(gate: GateIndex, store: Store, clock: Callable[[], datetime], stop: threading.Event) -> None:
@@ -108,20 +108,15 @@ class _Inventory(NamedTuple):
 
 
 def _inventory(session: Session) -> _Inventory:
-    pools = select(SendingIp.address, SendingIp.pool).where(col(SendingIp.pool).is_not(None))
-    kinds = select(Stream.customer, Stream.name, Stream.kind)
-    return _Inventory(
-        {address: pool for address, pool in session.exec(pools) if pool},
-        {(customer, name): kind for customer, name, kind in session.exec(kinds)},
-        _providers(session),
-    )
+    pools = {address: pool for address, pool in pools_of_addresses(session).items() if pool}
+    return _Inventory(pools, stream_kinds(session), _providers(session))
 
 
 def _providers(session: Session) -> Providers:
     """Those shipped, and the inventory's own: where both name a domain, the inventory is right."""
     domains = dict(providers.recipient_domains())
-    for row in session.exec(select(MailboxProvider)):
-        domains.update(dict.fromkeys(row.domains, row.id.lower()))
+    for provider, names in own_providers(session).items():
+        domains.update(dict.fromkeys(names, provider.lower()))
     # here a name with a dot stands for itself too, to the gate only for what is below it
     domains = {name.removeprefix("."): provider for name, provider in domains.items() if name.startswith(".")} | domains
     return Providers(domains, providers.other_names())

@@ -1,4 +1,4 @@
-"""Changes of incidents, suspensions and silences. Each writes its transition in the same transaction.
+"""Suspensions put on, lifted, expired: each change writes its transition in the same transaction.
 
 Nothing here commits: the caller's session does, so that a change, its transition and its outbox rows
 stand or fall together.
@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from collectors.dimensions import Use, names
-from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import Suspension, Transition
 from monitor.database.transitions import check_reason, new_id
 from monitor.gate import Effect
+from monitor.restrictions.rows import overdue
 
 SCOPE_DIMENSIONS = names(Use.SCOPE)
-_NEWEST = Order((col(Suspension.since), col(Suspension.id)))
 
 
 def scope_key(scope: Mapping[str, str]) -> str:
@@ -38,36 +37,36 @@ def hold(
     rate_per_hour: int | None = None,
 ) -> Suspension:
     """An operator's suspension. Raises ValueError for an empty or unknown scope, a bad effect, or no reason."""
-    _check_brake(scope, effect, rate_per_hour)
+    _check(scope, effect, rate_per_hour)
     check_reason(reason)
     if until is not None and until <= now:
         raise ValueError("until is in the past")
-    brake = Suspension(
+    row = Suspension(
         id=new_id("sus"), scope=dict(scope), scope_key=scope_key(scope), effect=effect, actor=actor,
         rate_per_hour=rate_per_hour, text=reason, since=now, until=until, lifts_when="an operator lifts it",
     )
-    return put_on(session, brake, why=reason)
+    return put_on(session, row, why=reason)
 
 
-def put_on(session: Session, brake: Suspension, *, why: str) -> Suspension:
+def put_on(session: Session, row: Suspension, *, why: str) -> Suspension:
     """Write a suspension and its transition."""
-    session.add(brake)
+    session.add(row)
     session.add(Transition(
-        at=brake.since, kind="suspension", of=brake.id, old="none", new=brake.effect, why=why, actor=brake.actor,
-        rule=brake.rule, evidence={"scope": brake.scope, **brake.evidence},
+        at=row.since, kind="suspension", of=row.id, old="none", new=row.effect, why=why, actor=row.actor,
+        rule=row.rule, evidence={"scope": row.scope, **row.evidence},
     ))
-    return brake
+    return row
 
 
 def lift(session: Session, suspension_id: str, *, actor: str, reason: str, now: datetime) -> Suspension:
     """End a suspension. Lifting twice changes nothing. Raises LookupError for an unknown id."""
     check_reason(reason)
-    brake = session.get(Suspension, suspension_id)
-    if brake is None:
+    row = session.get(Suspension, suspension_id)
+    if row is None:
         raise LookupError(f"no suspension {suspension_id}")
-    if brake.lifted_at is None:
-        take_off(session, brake, actor=actor, reason=reason, now=now)
-    return brake
+    if row.lifted_at is None:
+        take_off(session, row, actor=actor, reason=reason, now=now)
+    return row
 
 
 def check_customers_lift(session: Session, suspension_id: str, customer: str, *, may_lift_others: bool) -> None:
@@ -79,50 +78,28 @@ def check_customers_lift(session: Session, suspension_id: str, customer: str, *,
         raise PermissionError("a customer lifts what it put on itself; this suspension is the provider's")
 
 
-def take_off(session: Session, brake: Suspension, *, actor: str, reason: str, now: datetime) -> None:
+def take_off(session: Session, row: Suspension, *, actor: str, reason: str, now: datetime) -> None:
     """Mark a suspension lifted and write its transition."""
-    brake.lifted_at, brake.lifted_by, brake.lift_reason = now, actor, reason
-    session.add(brake)
+    row.lifted_at, row.lifted_by, row.lift_reason = now, actor, reason
+    session.add(row)
     session.add(Transition(
-        at=now, kind="suspension", of=brake.id, old=brake.effect, new="lifted", why=reason, actor=actor,
-        rule=brake.rule, evidence={"scope": brake.scope},
+        at=now, kind="suspension", of=row.id, old=row.effect, new="lifted", why=reason, actor=actor,
+        rule=row.rule, evidence={"scope": row.scope},
     ))
 
 
 def expire(session: Session, now: datetime) -> list[Suspension]:
-    """Lift every suspension whose `until` has come."""
-    due = session.exec(
-        select(Suspension).where(col(Suspension.lifted_at).is_(None), col(Suspension.until) <= now)
-    ).all()
-    for brake in due:
-        take_off(session, brake, actor="expiry", reason="its time is over", now=now)
-        brake.lifted_at = brake.until  # the gate let go then: what was sent since is sent after the brake
-    return list(due)
+    """Write the end of every suspension whose `until` has come."""
+    due = overdue(session, now)
+    for row in due:
+        take_off(session, row, actor="expiry", reason="its time is over", now=now)
+        row.lifted_at = row.until  # the gate let go then: what was sent since is sent after the suspension
+    return due
 
 
-def in_force(session: Session) -> list[Suspension]:
-    """Every suspension that is not lifted, oldest first (one past its `until` is lifted by `expire`)."""
-    return list(session.exec(
-        select(Suspension).where(col(Suspension.lifted_at).is_(None)).order_by(col(Suspension.since))
-    ))
-
-
-def find_suspensions(
-    session: Session, now: datetime, page: Page, *, lifted: bool = False, customer: str | None = None
-) -> Paged[Suspension]:
-    """Newest first: those in force, or with `lifted` also those that were. Raises PlaceError."""
-    chosen = select(Suspension)
-    if not lifted:
-        ends = col(Suspension.until)
-        chosen = chosen.where(col(Suspension.lifted_at).is_(None), ends.is_(None) | (ends > now))
-    if customer is not None:
-        chosen = chosen.where(col(Suspension.scope)["customer"].as_string() == customer)
-    return paged(session, chosen, _NEWEST, page)
-
-
-def _check_brake(scope: Mapping[str, str], effect: str, rate_per_hour: int | None) -> None:
+def _check(scope: Mapping[str, str], effect: str, rate_per_hour: int | None) -> None:
     if not scope:
-        raise ValueError("an empty scope would brake everything; name at least one dimension")
+        raise ValueError("an empty scope would hold everything; name at least one dimension")
     if strange := set(scope) - set(SCOPE_DIMENSIONS):
         raise ValueError(f"no scope dimension {_list(strange)}; known: {', '.join(SCOPE_DIMENSIONS)}")
     if empty := [name for name, value in scope.items() if not value]:

@@ -257,5 +257,5 @@ AnyRule = (
     ListingRule | AllowListingLostRule | ListScoreRule | ComplaintRateRule | FblSilenceRule
     | OwnNetworkRule | ListUnusableRule | MailboxUnreadRule | StalenessRule | ClockRule
 )  # fmt: skip
-BrakingRule = ListingRule | ComplaintRateRule
+SuspendingRule = ListingRule | ComplaintRateRule
 RULE: TypeAdapter[AnyRule] = TypeAdapter(Annotated[AnyRule, Field(discriminator="kind")])

@@ -27,11 +27,11 @@ from pydantic import (
     Field,
     ValidationError,
 )
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from monitor.config.quantities import When
-from monitor.database.tables import Customer, Stream
 from monitor.facts import Store
+from monitor.inventory.rows import streams_of_customers
 from monitor.sender.recipient import plain_address
 from monitor.suppressions.rows import Suppressed, suppress
 
@@ -102,14 +102,6 @@ class Given:
 class LineError:
     line: int
     error: str
-
-
-def streams_of_customers(session: Session) -> dict[str, frozenset[str]]:
-    """Every customer the inventory knows, with its streams."""
-    streams: dict[str, set[str]] = {customer: set() for customer in session.exec(select(Customer.id))}
-    for customer, name in session.exec(select(Stream.customer, Stream.name)):
-        streams[customer].add(name)
-    return {customer: frozenset(names) for customer, names in streams.items()}
 
 
 def refs_of(

@@ -18,7 +18,7 @@ from monitor.database.paging import part
 from monitor.feedback_loops.enrolments import Kind, State
 from monitor.feedback_loops.rows import Wish, drop_enrolment, enrolments, gaps_now, set_enrolment
 from monitor.feedback_loops.wire import Enrolment, Gaps, LoopVerdict
-from monitor.judging.feed_evidence import silence_verdicts
+from monitor.judging.feed_evidence import FeedEvidence
 
 router = APIRouter(tags=["feedback loops"])
 
@@ -78,6 +78,7 @@ def gaps(services: Given, caller: Reads) -> Gaps:
 def silence(services: Given, caller: Reads, listed: Listed) -> list[LoopVerdict]:
     """Which loops have fallen silent, speak, or cannot be judged, by provider."""
     all_customers(caller)
-    verdicts = [LoopVerdict.shown(each) for each in silence_verdicts(services.store, services.now())]
+    feeds = services.feeds or FeedEvidence(services.store)
+    verdicts = [LoopVerdict.shown(each) for each in feeds.verdicts((), services.now())]
     with refusals():
         return listed.linked(part(verdicts, lambda verdict: (verdict.provider,), listed.page))

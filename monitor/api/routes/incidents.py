@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from monitor.api.given import Given, Listed, MaybeNamed, Operates, Reads, Reasoned
 from monitor.api.problem import refusals
+from monitor.database.transitions import history
 from monitor.incidents import changes as incident_changes
 from monitor.incidents import rows as incident_rows
 from monitor.incidents.rows import States, Wanted
@@ -35,7 +36,7 @@ def incident(services: Given, caller: Reads, incident_id: str) -> IncidentHistor
     with refusals(), services.store.reading_session() as session:
         row = incident_rows.incident(session, incident_id, caller.customer)
         return IncidentHistory.model_validate(
-            {"incident": row, "transitions": incident_rows.history(session, incident_id)}
+            {"incident": row, "transitions": history(session, "incident", incident_id)}
         )
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, select
 
 from monitor.api.given import Given
 from monitor.api.problem import Problem
 from monitor.database.faults import sentence
-from monitor.database.tables import Incident, Outbox, Run
-from monitor.facts.runs import last_runs
+from monitor.facts.runs import count_runs, last_runs
+from monitor.incidents.rows import count_open
+from monitor.notify.outbox import count_waiting
 
 router = APIRouter(tags=["operation"])
 _FRESH_SECONDS = 60  # an index older than this: the database is away
@@ -57,7 +57,7 @@ def metrics(request: Request, services: Given) -> Response:
             _metric("vigie_incidents_open", "gauge", "Incidents not ended, by severity and state.",
                     _open_incidents(session)),
             _metric("vigie_outbox_waiting", "gauge", "Messages not sent yet.",
-                    [({}, session.exec(select(func.count()).where(Outbox.state == "waiting")).one())]),
+                    [({}, count_waiting(session))]),
         ))
     index = services.gate.index
     text += _metric("vigie_decisions_total", "counter", "Decisions of this process, by answer.",
@@ -70,8 +70,7 @@ def metrics(request: Request, services: Given) -> Response:
 
 
 def _runs(session: Session, now: datetime) -> list[_Sample]:
-    counted = select(Run.collector, Run.outcome, func.count()).where(col(Run.started_at) > now - timedelta(hours=24))
-    rows = session.exec(counted.group_by(Run.collector, Run.outcome))
+    rows = count_runs(session, now - timedelta(hours=24))
     return [({"collector": collector, "outcome": outcome}, count) for collector, outcome, count in rows]
 
 
@@ -84,12 +83,7 @@ def _ages(session: Session, now: datetime) -> list[_Sample]:
 
 
 def _open_incidents(session: Session) -> list[_Sample]:
-    rows: Any = session.exec(
-        select(Incident.severity, Incident.state, func.count())
-        .where(col(Incident.ended_at).is_(None))
-        .group_by(Incident.severity, Incident.state)
-    )
-    return [({"severity": severity, "state": state}, count) for severity, state, count in rows]
+    return [({"severity": severity, "state": state}, count) for severity, state, count in count_open(session)]
 
 
 def _metric(name: str, kind: str, meaning: str, samples: list[_Sample]) -> str:

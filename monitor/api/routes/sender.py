@@ -14,10 +14,11 @@ from pydantic import Field
 
 from monitor.api.given import Body, Gates, Given, MaybeNamed
 from monitor.api.problem import Problem
+from monitor.inventory.rows import streams_of_customers
 from monitor.sender.recipient import key_name
 from monitor.sender.suppressions import FALSE_POSITIVE_RATE, RATES, build_filter
 from monitor.suppressions import rows as suppression_rows
-from monitor.suppressions.lines import MOST_AT_ONCE, Address, Named, Ref, streams_of_customers
+from monitor.suppressions.lines import MOST_AT_ONCE, Address, Named, Ref
 from monitor.suppressions.wire import Checked, Forbidden, SenderKey
 
 router = APIRouter(tags=["sender"])

@@ -16,6 +16,7 @@ from monitor.api.body import received, unpacked_rows
 from monitor.api.given import LARGEST_ID, NO_NUL, Given, Listed, MaybeNamed, Operates, Reads, Why
 from monitor.api.problem import Problem, refusals
 from monitor.api.services import Services
+from monitor.inventory.rows import streams_of_customers
 from monitor.suppressions import rows as suppression_rows
 from monitor.suppressions.export import exported
 from monitor.suppressions.lines import (
@@ -26,7 +27,6 @@ from monitor.suppressions.lines import (
     Reason,
     read_lines,
     refs_of,
-    streams_of_customers,
     write,
 )
 from monitor.suppressions.lines import (

@@ -19,6 +19,7 @@ from monitor.incidents import silences
 from monitor.incidents.wire import Silence
 from monitor.inventory.names import canonical
 from monitor.restrictions import suspensions
+from monitor.restrictions.rows import find_suspensions
 from monitor.restrictions.wire import Suspension
 
 router = APIRouter(tags=["operate"])
@@ -44,10 +45,8 @@ class NewSilence(Reasoned):
 def list_suspensions(services: Given, caller: Reads, listed: Listed, *, lifted: bool = False) -> list[Suspension]:
     """Suspensions, newest first: those in force, or with `lifted` also those that were."""
     with refusals(), services.store.reading_session() as session:
-        found = suspensions.find_suspensions(
-            session, services.now(), listed.page, lifted=lifted, customer=caller.customer
-        )
-        return listed.shown(found, Suspension)
+        page = find_suspensions(session, services.now(), listed.page, lifted=lifted, customer=caller.customer)
+        return listed.shown(page, Suspension)
 
 
 @router.post("/v1/suspensions", status_code=201)

@@ -10,7 +10,7 @@ from monitor.abuse.rows import case, cases, history
 from monitor.console.page import Console, Renderer
 from monitor.database.paging import Page
 from monitor.feedback_loops.rows import enrolments, gaps_now
-from monitor.judging.feed_evidence import silence_verdicts
+from monitor.judging.feed_evidence import FeedEvidence
 
 _MOST_CASES, _MOST_CLOSED = 500, 50
 
@@ -18,6 +18,7 @@ _MOST_CASES, _MOST_CLOSED = 500, 50
 def desk_pages(console: Console, render: Renderer) -> APIRouter:
     """`/fbl`, `/abuse` and `/abuse/{id}`."""
     router = APIRouter(default_response_class=HTMLResponse)
+    feeds = console.feeds or FeedEvidence(console.store)
 
     @router.get("/fbl")
     def fbl() -> HTMLResponse:
@@ -25,7 +26,7 @@ def desk_pages(console: Console, render: Renderer) -> APIRouter:
         with console.store.reading_session() as session:
             enrolled = enrolments(session)
         names = {provider.id: provider.name for provider in providers().values()}
-        verdicts = silence_verdicts(console.store, now, console.rules)
+        verdicts = feeds.verdicts(console.rules, now)
         covered = gaps_now(console.store, now)
         return render("fbl.html", now, enrolments=enrolled, verdicts=verdicts, coverage=covered, names=names)
 

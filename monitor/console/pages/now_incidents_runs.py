@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import HTMLResponse
-from sqlmodel import col, select
 
-from monitor.console.overview import brakes_of, recent_runs, take_picture, trouble
+from monitor.console.overview import take_picture, trouble
 from monitor.console.page import Console, Renderer
 from monitor.console.pages.feedback_loops_and_abuse import desk_pages
-from monitor.database.tables import Incident, Outbox, Transition
+from monitor.database.transitions import newest_transitions
+from monitor.facts.runs import newest_runs
+from monitor.incidents.rows import incident_named, newest_incidents
+from monitor.notify.outbox import newest_notifications
+from monitor.restrictions.rows import of_incidents
 
 _REFRESH_SECONDS = 5
-_MOST_RUNS, _MOST_INCIDENTS, _MOST_CHANGES = 200, 200, 500
+_MOST_RUNS, _MOST_INCIDENTS, _MOST_CHANGES, _MOST_SUSPENSIONS, _MOST_MESSAGES = 200, 200, 500, 1000, 100
 
 
 def build_pages(console: Console) -> APIRouter:
@@ -31,28 +34,26 @@ def build_pages(console: Console) -> APIRouter:
     @router.get("/incidents")
     def incidents() -> HTMLResponse:
         with console.store.reading_session() as session:
-            newest = select(Incident).order_by(col(Incident.started_at).desc(), col(Incident.id))
-            rows = list(session.exec(newest.limit(_MOST_INCIDENTS)))
+            rows = newest_incidents(session, _MOST_INCIDENTS)
         return render("incidents.html", console.now(), incidents=rows)
 
     @router.get("/incidents/{incident_id}")
     def incident(incident_id: str) -> HTMLResponse:
         with console.store.reading_session() as session:
-            row = session.get(Incident, incident_id)
+            row = incident_named(session, incident_id)
             if row is None:
                 raise HTTPException(404, f"no incident {incident_id}")
-            brakes = brakes_of(session, [row.id])
+            brakes = of_incidents(session, [row.id], console.now(), _MOST_SUSPENSIONS)
             about = [row.id, *(brake.id for brake in brakes)]
-            changed = select(Transition).where(col(Transition.of).in_(about)).order_by(col(Transition.id).desc())
-            told = select(Outbox).where(Outbox.incident_id == row.id).order_by(col(Outbox.id).desc())
-            changes, messages = list(session.exec(changed.limit(_MOST_CHANGES))), list(session.exec(told.limit(100)))
+            changes = newest_transitions(session, _MOST_CHANGES, about)
+            messages = newest_notifications(session, _MOST_MESSAGES, row.id)
         shown = trouble(row, brakes, rules.get(row.rule))
         return render("incident.html", console.now(), trouble=shown, changes=changes, messages=messages)
 
     @router.get("/runs")
     def runs() -> HTMLResponse:
         with console.store.reading_session() as session:
-            rows = recent_runs(session, _MOST_RUNS)
+            rows = newest_runs(session, _MOST_RUNS)
         return render("runs.html", console.now(), runs=rows)
 
     router.include_router(desk_pages(console, render))

@@ -123,7 +123,7 @@ class Outbox(SQLModel, table=True):
     key: str = Field(unique=True)
     incident_id: str = Field(index=True)
     receiver: str
-    event: str  # firing | grown | resolved
+    event: str  # firing | worsened | resolved
     severity: str
     title: str
     body: str

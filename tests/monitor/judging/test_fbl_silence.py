@@ -6,7 +6,7 @@ from sqlmodel import select
 from collectors.observation import Batch, Observation, Subject
 from monitor.config.load import read_rules
 from monitor.database.tables import FblEnrolment, Incident, ReportMailbox
-from monitor.judging.feed_evidence import silence_facts
+from monitor.judging.feed_evidence import FeedEvidence
 from monitor.judging.run import Judge
 from monitor.restrictions.suspensions import hold, lift
 from monitor.rules.conditions.shortfall import judge_silence
@@ -23,7 +23,7 @@ class Loop:
     """A store with a past; days are counted back from now."""
 
     def __init__(self, store):
-        self.store, self.serial = store, 0
+        self.store, self.feeds, self.serial = store, FeedEvidence(store), 0
 
     def days(self, first, last, delivered, reports, subject=BOLT):
         """From `first` to `last` days ago, so much a day; None: nothing of it was told."""
@@ -47,7 +47,7 @@ class Loop:
             session.add_all(rows)
 
     def verdicts(self, now=NOW):
-        facts = silence_facts(self.store, RULE, now)
+        facts = self.feeds.facts(RULE, now)
         return {verdict.group[0][1]: verdict for verdict in judge_silence(RULE, facts, now)}
 
     def word(self, now=NOW):
@@ -88,7 +88,7 @@ def test_days_before_the_first_report_are_not_measured_and_later_ones_without_ar
     loop.days(24, 15, 10_000, None)
     loop.days(14, 4, 10_000, 40)
     loop.days(2, 0, 10_000, None)
-    (fact,) = silence_facts(loop.store, RULE, NOW)
+    (fact,) = loop.feeds.facts(RULE, NOW)
     assert len(fact.history) == 11
     loop.days(13, 13, 10_000, None, ACME)
     assert loop.word() == "breach"
@@ -129,11 +129,11 @@ def test_what_our_own_hold_stops_is_not_expected(loop):
     loop.days(2, 0, 5_000, None, BOLT)
     with loop.store.session() as session:
         brake = hold(session, scope={"customer": "bolt"}, effect="hold", actor="ann", reason="x", now=NOW - 4 * DAY)
-    (fact,) = silence_facts(loop.store, RULE, NOW)
+    (fact,) = loop.feeds.facts(RULE, NOW)
     assert (fact.delivered, fact.history[-1].reports) == (30_000, 0)  # the day of the hold counts without Bolt
     with loop.store.session() as session:
         lift(session, brake.id, actor="ann", reason="x", now=NOW - 3 * DAY - timedelta(minutes=1))
-    (fact,) = silence_facts(loop.store, RULE, NOW)
+    (fact,) = loop.feeds.facts(RULE, NOW)
     assert fact.delivered == 45_000
 
 
@@ -146,7 +146,7 @@ def test_only_a_hold_on_this_mail_is_left_out(loop, scope, delivered):
     loop.days(2, 0, 10_000, None)
     with loop.store.session() as session:
         hold(session, scope=scope, effect="hold", actor="ann", reason="x", now=NOW - DAY)
-    (fact,) = silence_facts(loop.store, RULE, NOW)
+    (fact,) = loop.feeds.facts(RULE, NOW)
     assert fact.delivered == delivered
 
 

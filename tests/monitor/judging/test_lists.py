@@ -47,9 +47,9 @@ def test_a_listing_that_gets_worse_is_told_again_with_its_new_meaning(world):
     assert severities(world) == [("firing", "warning")]
     world.answers(listed=True, **SBL)
     world.judged_every_minute(3)
-    assert severities(world) == [("firing", "warning"), ("grown", "critical")]
-    grown = world.rows(Outbox)[-1]
-    assert "listed on big (SBL), acted upon by Gmail" in grown.body
+    assert severities(world) == [("firing", "warning"), ("worsened", "critical")]
+    worsened = world.rows(Outbox)[-1]
+    assert "listed on big (SBL), acted upon by Gmail" in worsened.body
     assert world.incident().severity == "critical"
 
 

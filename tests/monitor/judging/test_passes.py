@@ -75,7 +75,7 @@ def test_mail_that_draws_complaints_again_after_the_hold_is_held_again_and_told(
     world.sent(20_000, 90)
     world.judged()
     assert len(world.brakes()) == 1
-    assert world.told() == ["firing", "grown"]
+    assert world.told() == ["firing", "worsened"]
 
 
 def test_an_operator_who_lifts_is_not_overruled_by_the_evidence_he_knew(world):
@@ -167,7 +167,7 @@ def test_forty_ips_on_one_list_are_one_incident_and_growth_is_told_no_oftener_th
     assert len(world.brakes()) == 4
     world.wait(minutes=2)
     world.judged()
-    assert world.told() == ["firing", "grown"]
+    assert world.told() == ["firing", "worsened"]
 
 
 def test_transactional_mail_is_told_of_but_not_held(world):

@@ -85,7 +85,7 @@ def test_resolved_never_overtakes_firing_but_other_incidents_are_not_held_up(pos
 def test_a_row_whose_worker_died_is_sent_by_another_once_the_lease_is_over(post):
     post.write("inc-1", "firing")
     dead = post.worker("dead")
-    dead._claim("on-call")
+    dead.claim("on-call")
     assert post.worker("alive").send_due("on-call") == 0
     post.now += LEASE
     assert post.worker("alive").send_due("on-call") == 1

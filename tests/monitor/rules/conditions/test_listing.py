@@ -156,7 +156,7 @@ def test_a_page_for_removal_is_a_step_and_to_pay_never_is():
     assert steps == [
         "find the cause",
         "do not pay Seller for removal: the listing ends by itself once its cause has",
-        "once the cause is mended, ask Big for removal: https://big.example/removal",
+        "once the cause is removed, ask Big for removal: https://big.example/removal",
     ]
 
 
