@@ -20,6 +20,7 @@ COMMANDS: Table = {
     "serve": ("monitor.commands.service", "serve", "Only the API and the console."),
     "collect": ("monitor.commands.service", "collect", "Scheduler and collectors; or one run of one, with --once."),
     "demo": ("monitor.commands.demo", "demo", "The service against a loopback world that goes wrong."),
+    "erase": ("monitor.commands.erase", "erase", "Take a person's data out of every table."),
     "events": ("monitor.commands.events", "events", "Take delivery records of MTAs and senders."),
     "gate": ("monitor.commands.gate", "gate", "Ask the gate: may I send?"),
     "fbl": ("monitor.commands.fbl", "fbl", "Feedback loops: enrolments, gaps, silence."),

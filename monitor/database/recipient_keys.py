@@ -125,8 +125,13 @@ def _named(address: str, hash_of: Callable[[str], str]) -> str:
     return address if plain.partition("@")[0].lower() in _ROLES else _form(plain, hash_of)
 
 
+def form_of(digest: str) -> str:
+    """How an address stands in a text: by the beginning of its hash in hex."""
+    return f"recipient:{digest[:16]}"
+
+
 def _form(address: str, hash_of: Callable[[str], str]) -> str:
-    return f"recipient:{hash_of(address)[:16]}"
+    return form_of(hash_of(address))
 
 
 def _proof(key: bytes) -> str:

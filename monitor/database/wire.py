@@ -21,3 +21,10 @@ class Transition(Wire):
     actor: str
     rule: str | None
     evidence: dict[str, Any]
+
+
+class Erased(Wire):
+    """What `vigie erase` changed: rows by table, and how many suppressions in force were kept."""
+
+    rows: dict[str, int]
+    suppressions_kept: int
