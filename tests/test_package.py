@@ -14,7 +14,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 def test_the_version_stands_in_one_place_and_everything_says_it():
     version = PROJECT["project"]["version"]
-    assert CliRunner().invoke(cli, ["--version"]).output == f"vigie, version {version}\n"
+    assert CliRunner().invoke(cli, ["--version"], prog_name="vigie").output == f"vigie, version {version}\n"
     sources = [path for folder in ("collectors", "monitor", "dashboards") for path in (ROOT / folder).rglob("*.py")]
     assert [path for path in sources if re.search(rf"version\W{{1,4}}\"{re.escape(version)}\"", path.read_text("utf-8"))] == []
 

@@ -1,0 +1,82 @@
+"""Words that code, messages, pages and docs do without, and the files that do not yet.
+
+`python -m tests.words` says what is left; with `--shrink` it takes the files that are clean out of `words_not_yet.txt`.
+Nothing is ever added there.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.places import ROOT
+
+# said nowhere → what is said instead (README of the words: one per thing, the field's own first)
+INSTEAD = {
+    "brake": "restriction, suspension", "brakes": "restrictions, suspensions", "braking": "restricting",
+    "told": "notified, given, reported", "tell": "notify, report, say", "tells": "reports, says", "telling": "notifying",
+    "clue": "identifier", "clues": "identifiers", "desk": "abuse cases", "waist": "", "door": "client",
+    "mend": "repair", "mends": "repairs", "mended": "repaired", "heal": "recover", "heals": "recovers",
+    "healed": "recovered", "grown": "", "blindness": "own health",
+}
+NO_NAMES = frozenset({"said", "one", "found", "asked", "told"})  # of variables and parameters
+NOT_YET = Path(__file__).with_name("words_not_yet.txt")
+_SUFFIXES = {".py", ".md", ".html", ".css", ".yaml", ".toml", ".yml"}
+# what others wrote: mails, texts of mail systems, the words of lists; and these words themselves
+_OTHERS = re.compile(
+    r"tests/words\.py|tests/.*/cases/|tests/monitor/config/invalid/|collectors/replies/.*\.yaml|collectors/dnsbl/catalogue\.json"
+)
+
+
+def files() -> list[str]:
+    """Paths of all texts of ours, from the root."""
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split("\n")
+    ours = [name for name in tracked if Path(name).suffix in _SUFFIXES and not _OTHERS.match(name)]
+    return sorted(name for name in ours if (ROOT / name).exists())
+
+
+def not_yet() -> list[str]:
+    return NOT_YET.read_text("utf-8").split()
+
+
+def faults(name: str) -> list[str]:
+    """What a file says that it should not, with its lines."""
+    text = (ROOT / name).read_text("utf-8")
+    lines = [f"{name}:{number}: {word} (say: {INSTEAD[word]})" if INSTEAD[word] else f"{name}:{number}: {word}"
+             for number, line in enumerate(text.splitlines(), 1) for word in _parts(line) if word in INSTEAD]
+    return lines + [f"{name}:{line}: a variable named {word}" for line, word in _names(text) if name.endswith(".py")]
+
+
+def _parts(line: str) -> Iterator[str]:
+    """The words of a line, names taken apart: `MailboxDoor`, `desk_pages`."""
+    for run in re.findall(r"[A-Za-z]+", line):
+        yield from (part.lower() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", run))
+
+
+def _names(text: str) -> Iterator[tuple[int, str]]:
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id in NO_NAMES:
+            yield node.lineno, node.id
+        elif isinstance(node, ast.arg) and node.arg in NO_NAMES:
+            yield node.lineno, node.arg
+
+
+def main(arguments: list[str]) -> int:
+    left = [name for name in not_yet() if (ROOT / name).exists() and faults(name)]
+    if "--shrink" in arguments:
+        NOT_YET.write_text("".join(f"{name}\n" for name in left), "utf-8")
+    for name in files():
+        print(*faults(name), sep="\n", end="\n" if faults(name) else "")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
