@@ -92,6 +92,8 @@ class _Loop:
 
     def __exit__(self, *_: object) -> None:
         self.selector.close()
+        for lane in self.lanes:
+            lane.route = []
         for fetch in self.fetches:
             fetch.close()
         for peer in self.peers.values():

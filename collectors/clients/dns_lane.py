@@ -55,10 +55,10 @@ class Lane:
     )  # fmt: skip
 
     def __init__(
-        self, servers: Sequence[Server], questions: Iterable[Question] = (), *, window: int = 32, pacer: Pacer | None = None
+        self, servers: Sequence[Server], questions: Iterable[Question] | None = None, *, window: int = 32, pacer: Pacer | None = None
     ) -> None:
         self.servers = tuple(servers)
-        self.questions: Iterator[Question] = iter(questions)
+        self.questions: Iterator[Question] = NOTHING if questions is None else iter(questions)
         self.route: list[Peer] = []  # the servers, once they are known to the loop
         self.window = window
         self.pacer = pacer or Pacer()

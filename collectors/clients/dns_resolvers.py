@@ -15,7 +15,7 @@ from collectors.contract import CollectorError, Reason
 
 WHAT_TO_SET = (
     "name a resolver of your own that asks the lists itself (unbound, BIND or Knot on this machine or network): "
-    "--resolver HOST:PORT, or `resolvers` in the settings"
+    "--resolver HOST:PORT, or `collectors.dnsbl.resolvers` in the settings"
 )
 _SYSTEM = Path("/etc/resolv.conf")
 _PUBLIC = {
@@ -59,10 +59,10 @@ def parse_server(text: str) -> Server:
 
 def _looked_up(host: str, port: int) -> Server:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError) as error:
         raise CollectorError(Reason.CONFIG, f"the resolver {host!r} has no address: {error}") from error
-    first = min(found, key=lambda one: one[0] != socket.AF_INET)  # `localhost` is often served on 127.0.0.1 alone
+    first = min(addresses, key=lambda each: each[0] != socket.AF_INET)  # `localhost` is often served on 127.0.0.1 alone
     return Server(str(first[4][0]), port)
 
 

@@ -108,6 +108,7 @@ class DnsList(_Data):
     min_poll_interval: int | None = Field(None, ge=0)
     max_qps: float | None = Field(None, gt=0)
     default_enabled: bool = True
+    free_targets: int | None = Field(None, ge=0)  # more are asked about only where the list is named
     status: Literal["alive", "unknown", "dead"] = "alive"
     dead: Dead | None = None
     zone_aliases: tuple[str, ...] = ()
@@ -168,11 +169,25 @@ class DnsList(_Data):
     def is_dead(self) -> bool:
         return self.status == "dead"
 
-    def obituary(self) -> str:
+    @property
+    def is_assumed(self) -> bool:
+        """Whether its positive test entry is RFC 5782's, which no source confirms for this list."""
+        return bool(self.notes.get("positive_test_assumed"))
+
+    def is_beyond_free_use(self, target_count: int) -> bool:
+        """Whether so many targets are more than it may be asked about for nothing."""
+        return self.free_targets is not None and target_count > self.free_targets
+
+    @property
+    def terms(self) -> str | None:
+        """On what terms the list may be asked, as its operator has it."""
+        return self.notes.get("free_use_policy")
+
+    def why_dead(self) -> str:
         """Why a dead list is not asked, and what to ask instead."""
-        story = (self.dead and self.dead.error) or f"{self.zone} is dead"
+        reason = ((self.dead and self.dead.error) or f"{self.zone} is dead").rstrip(".")
         successor = self.replaced_by or self.superseded_by
-        return f"{story.rstrip('.')}; use {successor} instead" if successor else story.rstrip(".")
+        return f"{reason}; use {successor} instead" if successor else reason
 
 
 _BITS = frozenset(1 << place for place in range(8))
@@ -196,9 +211,15 @@ class Operator(_Data):
 class Catalogue:
     """Lists by id, operators by name."""
 
-    def __init__(self, lists: Iterable[DnsList], operators: Mapping[str, Operator] | None = None) -> None:
+    def __init__(
+        self,
+        lists: Iterable[DnsList],
+        operators: Mapping[str, Operator] | None = None,
+        invented_zones: Mapping[str, str] | None = None,
+    ) -> None:
         self.lists = {entry.id: entry for entry in lists}
         self.operators = dict(operators or {})
+        self.invented_zones = dict(invented_zones or {})  # with what is there instead
 
     def enabled(self) -> list[DnsList]:
         """What is asked where nothing is chosen."""
@@ -208,40 +229,71 @@ class Catalogue:
         """Lists by id, or by pattern (`abusix-*`, which takes the living only), in the order named."""
         chosen: dict[str, DnsList] = {}
         for pattern in patterns:
-            found = [self.lists[pattern]] if pattern in self.lists else self._matching(pattern)
-            if not found:
-                near = difflib.get_close_matches(pattern, self.lists, 3)
-                hint = f"; near: {', '.join(near)}" if near else ""
-                raise CatalogueError(f"no list has the id {pattern!r}{hint}")
-            chosen.update((entry.id, entry) for entry in found)
+            lists = self.matching(pattern)
+            if not lists:
+                raise CatalogueError(f"no list has the id {pattern!r}{self.hint(pattern)}")
+            chosen.update((entry.id, entry) for entry in lists)
         return list(chosen.values())
 
-    def _matching(self, pattern: str) -> list[DnsList]:
+    def matching(self, pattern: str) -> list[DnsList]:
+        """The lists of an id or pattern; a pattern takes the living only."""
+        if pattern in self.lists:
+            return [self.lists[pattern]]
         return [e for e in self.lists.values() if not e.is_dead and fnmatch.fnmatchcase(e.id, pattern)]
 
+    def hint(self, name: str) -> str:
+        """What may have been meant by a name that is the id of no list: to be put behind a message."""
+        zone = name.lower().rstrip(".")
+        by_zone = {entry.zone.lower().rstrip("."): entry.id for entry in self.lists.values() if not entry.is_dead}
+        if zone in by_zone:
+            return f": that is a zone, and lists are named by id; did you mean {by_zone[zone]}?"
+        if zone in self.invented_zones:
+            return f": {self.invented_zones[zone]}"
+        if dead := self.dead_by_zone(zone):
+            return f": {dead.why_dead()}"
+        near = difflib.get_close_matches(zone, [*self.lists, *by_zone], 3)
+        near = list(dict.fromkeys(by_zone.get(each, each) for each in near))
+        return f"; did you mean {' or '.join(near)}?" if near else "; `vigie dnsbl lists` shows them all"
+
     def refuse_dead(self, lists: Iterable[DnsList]) -> None:
-        """CatalogueError with the story of every dead list among these."""
-        stories = [f"{entry.id}: {entry.obituary()}" for entry in lists if entry.is_dead]
-        if stories:
-            raise CatalogueError("dead lists are not asked: " + "; ".join(stories))
+        """CatalogueError with the reason for every dead list among these."""
+        reasons = [f"{entry.id}: {entry.why_dead()}" for entry in lists if entry.is_dead]
+        if reasons:
+            raise CatalogueError("dead lists are not asked: " + "; ".join(reasons))
+
+    def refuse_unknown(self, what: str, patterns: Iterable[str]) -> None:
+        """CatalogueError for a name or pattern that fits no list; `what` says where it stands."""
+        for pattern in patterns:
+            if not self.matching(pattern):
+                raise CatalogueError(f"{what}: no list has the id {pattern!r}{self.hint(pattern)}")
+
+    def refuse_unknown_operators(self, what: str, names: Iterable[str]) -> None:
+        """CatalogueError for a name that is no operator of a list."""
+        operators = sorted({entry.operator or entry.id for entry in self.lists.values()})
+        for name in names:
+            if name not in operators:
+                near = difflib.get_close_matches(name, operators, 3)
+                meant = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+                raise CatalogueError(f"{what}: {name!r} operates no list{meant}")
 
     def beside(self, other: Catalogue) -> Catalogue:
         """Both together; where both know an id or an operator, `other` speaks."""
         lists = {**self.lists, **other.lists}
-        return Catalogue(lists.values(), {**self.operators, **other.operators})
+        operators = {**self.operators, **other.operators}
+        return Catalogue(lists.values(), operators, {**self.invented_zones, **other.invented_zones})
 
     def counted(self, ids: Iterable[str]) -> set[str]:
         """Those of several listings that count: a sublist does not beside the list that holds it."""
         listed = set(ids)
-        return {one for one in listed if not self._holders(one) & listed}
+        return {each for each in listed if not self._holders(each) & listed}
 
-    def _holders(self, one: str) -> set[str]:
+    def _holders(self, list_id: str) -> set[str]:
         holders: set[str] = set()
-        entry = self.lists.get(one)
+        entry = self.lists.get(list_id)
         while entry and entry.included_in and entry.included_in not in holders:
             holders.add(entry.included_in)
             entry = self.lists.get(entry.included_in)
-        return holders - {one}
+        return holders - {list_id}
 
     def dead_by_zone(self, zone: str) -> DnsList | None:
         """The dead list whose name, alias or remains this zone is."""
@@ -263,26 +315,23 @@ def _shipped() -> Catalogue:
 def load_catalogue(path: str | Path | None = None) -> Catalogue:
     """The catalogue that comes with the program, or a user's own file; CatalogueError where it is wrong.
 
-    A list of the user's that carries the zone of a list known to be dead is refused with its story.
+    A list of the user's that carries the zone of a list known to be dead is refused with the reason.
     """
     if path is None:
         return _shipped()
     own = _read(Path(path))
     for entry in own.lists.values():
-        grave = None if entry.is_dead else _shipped().dead_by_zone(entry.zone)
-        if grave:
-            raise CatalogueError(f"{path}: list {entry.id}: {grave.obituary()}")
+        if entry.is_dead:
+            continue
+        if dead := _shipped().dead_by_zone(entry.zone):
+            raise CatalogueError(f"{path}: list {entry.id}: {dead.why_dead()}")
+        if instead := _shipped().invented_zones.get(entry.zone.lower().rstrip(".")):
+            raise CatalogueError(f"{path}: list {entry.id}: {entry.zone}: {instead}")
     return own
 
 
 def _read(path: Path) -> Catalogue:
-    try:
-        text = path.read_text(encoding="utf-8")
-        data = json.loads(text) if path.suffix == ".json" or text.lstrip()[:1] in "{[" else yaml.safe_load(text)
-    except OSError as error:
-        raise CatalogueError(f"{path}: {error.strerror}") from error
-    except (ValueError, yaml.YAMLError) as error:
-        raise CatalogueError(f"{path}: {' '.join(str(error).split())}") from error
+    text, data = _data(path)
     entries = data.get("lists") if isinstance(data, dict) else data
     if not isinstance(entries, list):
         raise CatalogueError(f"{path}: there is no `lists` in it")
@@ -295,11 +344,30 @@ def _read(path: Path) -> Catalogue:
         if entry.id in lists:
             raise CatalogueError(f"{_place(path, text, raw)}: two lists have the id {entry.id!r}")
         lists[entry.id] = entry
-    operators = (data.get("operators") or {}) if isinstance(data, dict) else {}
+    rest = data if isinstance(data, dict) else {}
     try:
-        return Catalogue(lists.values(), {name: Operator.model_validate(raw) for name, raw in operators.items()})
+        operators = {name: Operator.model_validate(raw) for name, raw in (rest.get("operators") or {}).items()}
     except (ValidationError, AttributeError) as error:
         raise CatalogueError(f"{path}: operators: {' '.join(str(error).split())}") from None
+    catalogue = Catalogue(lists.values(), operators, rest.get("invented_zones"))
+    catalogue.refuse_unknown_operators(f"{path}: operators", operators)
+    return catalogue
+
+
+def _data(path: Path) -> tuple[str, Any]:
+    """A file as text and as what it holds."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = json.loads(text) if path.suffix == ".json" or text.lstrip()[:1] in ("{", "[") else yaml.safe_load(text)
+    except OSError as error:
+        raise CatalogueError(f"{path}: {error.strerror}") from error
+    except (ValueError, yaml.YAMLError) as error:
+        if not text.strip():
+            raise CatalogueError(f"{path} is empty: expected lists") from None
+        raise CatalogueError(f"{path}: {' '.join(str(error).split())}") from error
+    if not data:
+        raise CatalogueError(f"{path} is empty: expected lists")
+    return text, data
 
 
 def _complaint(path: Path, text: str, number: int, raw: Any, error: ValidationError) -> str:
@@ -313,5 +381,5 @@ def _complaint(path: Path, text: str, number: int, raw: Any, error: ValidationEr
 def _place(path: Path, text: str, raw: Any) -> str:
     """`file:line` of the last list with this id (the last, because of two alike the second is wrong)."""
     named = re.escape(str(raw.get("id"))) if isinstance(raw, dict) else None
-    found = list(re.finditer(rf"""["']?id["']?\s*:\s*["']?{named}\b""", text)) if named else []
-    return f"{path}:{text.count(chr(10), 0, found[-1].start()) + 1}" if found else str(path)
+    places = list(re.finditer(rf"""["']?id["']?\s*:\s*["']?{named}\b""", text)) if named else []
+    return f"{path}:{text.count(chr(10), 0, places[-1].start()) + 1}" if places else str(path)

@@ -2,7 +2,8 @@
 
 Asks the lists through the user's own resolvers, each pair of target and list not before its last answer has
 expired (TTL), not more often than the list likes, and not more than its operator allows in a day. What is not
-due keeps its last answer. A list that fails its canaries gives unknown answers only.
+due keeps its last answer, across restarts too. What a list says counts between two good checks of its test entries;
+where one fails by a wrong answer, what it said since the last good one is taken back.
 """
 
 from __future__ import annotations
@@ -18,22 +19,25 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, model_validator
 
 from collectors.clients.dns import Pace, Server
-from collectors.clients.dns_resolvers import parse_server, system_servers
+from collectors.clients.dns_resolvers import WHAT_TO_SET, parse_server, system_servers
 from collectors.contract import CollectorError, CollectorSettings, Context, Reason, Target
 from collectors.dnsbl.budget import Budget
 from collectors.dnsbl.canary import Canaries
 from collectors.dnsbl.catalogue import Catalogue, CatalogueError, DnsList, load_catalogue
-from collectors.dnsbl.facts import canary_observations, observations
+from collectors.dnsbl.decode import unknown
+from collectors.dnsbl.facts import EVER, canary_observations, observations
+from collectors.dnsbl.memory import Memory
+from collectors.dnsbl.pacers import Pacers, operator_of
 from collectors.dnsbl.question import UnsupportedTargetError, Zone, key_for, parse_target
-from collectors.dnsbl.sweep import Resolvers, Result, Sweep, operator_of
+from collectors.dnsbl.result import Result
+from collectors.dnsbl.sweep import Resolvers, Sweep
 from collectors.observation import Batch, Observation
 
 log = logging.getLogger(__name__)
 
 _BATCH = 2000
 _PATIENCE_SECONDS = 5.0
-_CURSOR = "budget"
-_LONGEST_WAIT = timedelta(days=1)  # whatever TTL a list gives
+_BUDGET, _MEMORY = "budget", "answers"  # cursors
 
 
 class DnsblSettings(CollectorSettings):
@@ -56,6 +60,9 @@ class DnsblSettings(CollectorSettings):
     def _lists_can_be_asked(self) -> Self:
         known = self.known()
         known.refuse_dead(self.chosen(known))
+        known.refuse_unknown("keys", self.keys)
+        known.refuse_unknown("list_resolvers", self.list_resolvers)
+        known.refuse_unknown_operators("daily_queries", self.daily_queries)
         return self
 
     def known(self) -> Catalogue:
@@ -79,44 +86,94 @@ class Dnsbl:
         self.known = settings.known()
         self.lists = settings.chosen(self.known)
         self.canaries = Canaries(settings.canary_max_age)
-        limits = {name: told.daily_queries for name, told in self.known.operators.items() if told.daily_queries}
+        self.pacers = Pacers(self.lists, self.known.operators)
+        limits = {name: operator.daily_queries for name, operator in self.known.operators.items() if operator.daily_queries}
         self.budget = Budget(limits | settings.daily_queries)
-        self._due: dict[tuple[str, str], datetime] = {}  # (target, list) → when to ask again
+        self.memory = Memory()
         self._warned: set[str] = set()
 
     def collect(self, context: Context, now: datetime) -> Iterator[Batch]:
         """One sweep over what is due. CollectorError(network) where no resolver answered anything."""
-        zones = [Zone(entry, self._key(entry, context)) for entry in self.lists]
+        self.budget.begin(now.date(), context.cursor(_BUDGET))
+        self.memory.load(context.cursor(_MEMORY))
         sweep = Sweep(
             self._resolvers(),
+            pacers=self.pacers,
             pace=Pace(self.settings.timeout_seconds, self.settings.attempts, self.settings.in_flight),
             canaries=self.canaries,
             budget=self.budget,
-            operators=self.known.operators,
+            listed={entry.id: self.memory.of(entry.id).listed for entry in self.lists},
         )
-        self.budget.begin(now.date(), context.cursor(_CURSOR))
-        due = _Due(_targets(context.targets()), self.lists, self._due, now)
-        waits = self._waits(due)
-        waiting = _Waiting()
-        number = 0
-        for chunk in sweep.run(due.pairs, zones, now, context.stopping):
-            if not waiting.told:
-                waiting.add(canary_observations(sweep.healths, sweep.faults, self.name, now))
-            for result in chunk:
-                self._put_off(result, waits[result.entry.id], now)
-                waiting.add(seen for one in due.sharing(result) for seen in observations(one, now))
-            for batch in waiting.ripe():
-                yield self._batch(batch, number, now)
-                number += 1
+        targets = _targets(context.targets())
+        due = _Due(targets, self.lists, self.memory, now)
+        self._leave_out(due)
+        waiting, number = _Waiting(), 0
+        for batch in self._batches(sweep, due, waiting, context, now):
+            yield self._batch(batch, number, now)
+            number += 1
         if waiting.seen:
             yield self._batch(waiting.seen, number, now)
+        if sweep.asked_count:
+            memory = self.memory.saved({entry.id for entry in self.lists}, [target.name for target in targets], now)
+            yield Batch(self.name, f"{now.isoformat()}/{_MEMORY}", now, cursor_name=_MEMORY, cursor=memory)
         if sweep.asked_count and not sweep.heard_count and not context.stopping():
             servers = ", ".join(str(server) for server in sweep.resolvers.default)
-            raise CollectorError(Reason.NETWORK, f"no resolver answers ({servers}): check that they run and let us ask")
+            raise CollectorError(Reason.NETWORK, f"no resolver answers ({servers}): check that they run and let us ask, or {WHAT_TO_SET}")
+
+    def _batches(
+        self, sweep: Sweep, due: _Due, waiting: _Waiting, context: Context, now: datetime
+    ) -> Iterator[list[Observation]]:
+        """The observations of a sweep as batches that are ripe; what is left stays in `waiting`."""
+        zones = [Zone(entry, self._key(entry, context)) for entry in self.lists]
+        due.waits = self._waits(due)
+        for chunk in sweep.run(due.pairs, zones, now, context.stopping):
+            for result in chunk:
+                waiting.add(self._learn(result, sweep, due, now))
+            yield from waiting.ripe()
+        for entry in self.lists:
+            self._prove(entry.id, sweep)
+        waiting.add(self._taken_back(sweep, due, now))
+        unproved = {entry.id for entry in self.lists if entry.is_assumed and not self.memory.of(entry.id).proved_at}
+        waiting.add(canary_observations(sweep.healths, sweep.faults, self.name, now, unproved))
+        yield from waiting.ripe()
+
+    def _learn(self, result: Result, sweep: Sweep, due: _Due, now: datetime) -> Iterator[Observation]:
+        """A result as observations. That a day's questions are used up takes nothing from an answer we have."""
+        verdict, memory = result.verdict, self.memory.of(result.entry.id)
+        lasts = timedelta(seconds=verdict.ttl_seconds or 0)
+        if verdict.listed is not None:
+            lasts = max(lasts, due.waits[result.entry.id])
+        self._prove(result.entry.id, sweep)
+        for each in due.sharing(result):
+            name = each.target.name
+            if verdict.reason is Reason.BUDGET and name in memory.answered:
+                continue
+            taken_back = result.entry.id in sweep.liars and name in memory.unproved()
+            yield from observations(each, now, void_since=(memory.proved_at or EVER) if taken_back else None)
+            if taken_back:
+                memory.take_back([name])
+            memory.learn(name, verdict.listed, now, lasts)
+
+    def _prove(self, list_id: str, sweep: Sweep) -> None:
+        """Take over until when the checks of this sweep vouch for what a list said."""
+        if proved_at := sweep.proved_at.get(list_id):
+            memory = self.memory.of(list_id)
+            memory.proved_at = max(memory.proved_at or EVER, proved_at)
+
+    def _taken_back(self, sweep: Sweep, due: _Due, now: datetime) -> Iterator[Observation]:
+        """Of each list that turned out to answer wrongly: what else it said since its last good check is unknown."""
+        for list_id, health in sweep.liars.items():
+            memory = self.memory.of(list_id)
+            names = memory.unproved()
+            for target in due.targets:
+                if target.name in names:
+                    result = Result(target, self.known.lists[list_id], unknown(Reason.CANARY_FAILED, health.why))
+                    yield from observations(result, now, void_since=memory.proved_at or EVER)
+            memory.take_back(names)
 
     def _batch(self, seen: Sequence[Observation], number: int, now: datetime) -> Batch:
         key = f"{now.isoformat()}/{number}"
-        return Batch(self.name, key, now, tuple(seen), cursor_name=_CURSOR, cursor=self.budget.saved())
+        return Batch(self.name, key, now, tuple(seen), cursor_name=_BUDGET, cursor=self.budget.saved())
 
     def _key(self, entry: DnsList, context: Context) -> str | None:
         secret = key_for(entry, self.settings.keys) if entry.takes_key else None
@@ -149,18 +206,20 @@ class Dnsbl:
             waits[entry.id] = max(wished, stretched)
         return waits
 
+    def _leave_out(self, due: _Due) -> None:
+        """Lists that are free for fewer targets than we have are asked only where they are named."""
+        for entry in self.lists:
+            if not self.settings.lists and entry.is_beyond_free_use(due.load(entry)):
+                due.pairs[entry.id] = []
+                if entry.id not in self._warned:
+                    self._warned.add(entry.id)
+                    log.warning("%s is not asked unless `lists` names it: %s", entry.id, entry.terms)
+
     def _warn(self, operator: str, stretched: timedelta) -> None:
         if operator not in self._warned:
             self._warned.add(operator)
             hours = stretched.total_seconds() / 3600
             log.warning("%s: to stay within its daily limit each target is asked every %.1f hours only", operator, hours)
-
-    def _put_off(self, result: Result, wait: timedelta, now: datetime) -> None:
-        verdict = result.verdict
-        lasts = min(timedelta(seconds=verdict.ttl_seconds or 0), _LONGEST_WAIT)
-        if verdict.listed is not None:
-            lasts = max(lasts, wait)
-        self._due[result.target.name, result.entry.id] = now + lasts
 
 
 class _Waiting:
@@ -168,11 +227,9 @@ class _Waiting:
 
     def __init__(self) -> None:
         self.seen: list[Observation] = []
-        self.told = False  # whether anything was ever added
         self._since = time.monotonic()
 
     def add(self, seen: Iterable[Observation]) -> None:
-        self.told = True
         self.seen.extend(seen)
 
     def ripe(self) -> Iterator[list[Observation]]:
@@ -192,16 +249,21 @@ class _Due:
         self,
         targets: Sequence[Target],
         lists: Sequence[DnsList],
-        due: Mapping[tuple[str, str], datetime],
+        memory: Memory,
         now: datetime,
     ) -> None:
+        self.targets = targets
+        self.waits: dict[str, timedelta] = {}  # by list: how long it is left alone after an answer
         self.pairs: dict[str, list[Target]] = {}
         self._neighbours: dict[tuple[str, str], list[Target]] = {}
         self._load: dict[str, int] = {}
         for entry in lists:
             fitting = self._spokesmen([target for target in targets if target.kind in entry.targets], entry)
             self._load[entry.id] = len(fitting)
-            self.pairs[entry.id] = [t for t in fitting if due.get((t.name, entry.id), now) <= now]
+            due = memory.of(entry.id).due
+            ripe = ((due.get(target.name, EVER), number) for number, target in enumerate(fitting))
+            # where the day's questions do not reach, those that wait longest come first
+            self.pairs[entry.id] = [fitting[number] for at, number in sorted(ripe) if at <= now]
 
     def load(self, entry: DnsList) -> int:
         return self._load[entry.id]

@@ -27,7 +27,9 @@ from collectors.contract import Reason
 from collectors.dnsbl.catalogue import Code, DnsList
 
 SEVERITIES = ("critical", "high", "medium", "low", "policy", "info", "score", "positive")  # gravest first
-_POLICY_SEVERITY = {"mta": "high"}  # a range that must not send mail: grave for who does, news for all others
+# what a target does; policy lists hold ranges that must not send mail: grave for who does, news for the others
+SENDING_ROLES = ("mta",)
+ROLES = (*SENDING_ROLES, "web", "dns", "nat", "other")
 _ANY = Code(meaning="listed (the list documents no codes)")
 
 
@@ -61,98 +63,98 @@ def not_listed(ttl_seconds: int | None) -> Verdict:
     return Verdict(False, ttl_seconds=ttl_seconds)
 
 
-def decode(answer: Answer, asked: DnsList, role: str = "mta") -> Verdict:
+def decode(answer: Answer, entry: DnsList, role: str = "mta") -> Verdict:
     """The verdict of one list on one target; `role` is what the target does, which policy listings depend on."""
     if answer.malformed:
         return unknown(Reason.SERVFAIL, f"the answer cannot be believed: {answer.malformed}")
     if answer.rcode not in (NOERROR, NXDOMAIN):
-        return _rcode(answer.rcode, asked)
+        return _rcode(answer.rcode, entry)
     if not answer.addresses:
         return not_listed(answer.ttl_seconds)
     addresses = sorted(set(answer.addresses))
-    refusal = _refusal(addresses, asked, answer.ttl_seconds)
-    return refusal or _listing(addresses, asked, role, answer.ttl_seconds)
+    refusal = _refusal(addresses, entry, answer.ttl_seconds)
+    return refusal or _listing(addresses, entry, role, answer.ttl_seconds)
 
 
-def is_listing(answer: Answer, asked: DnsList) -> bool:
+def is_listing(answer: Answer, entry: DnsList) -> bool:
     """Whether the answer, by any code in 127/8 that is no refusal, says that the name is in the list.
 
     Weaker than `decode`: test points often carry a code of their own that stands in no table.
     """
     addresses = sorted(set(answer.addresses))
     plain = answer.rcode == NOERROR and not answer.malformed and bool(addresses)
-    return plain and _refusal(addresses, asked, None) is None
+    return plain and _refusal(addresses, entry, None) is None
 
 
-def _rcode(rcode: int, asked: DnsList) -> Verdict:
+def _rcode(rcode: int, entry: DnsList) -> Verdict:
     name = rcode_name(rcode)
-    told = asked.refused_codes.get(f"rcode:{name}")
-    if told or rcode == REFUSED:
-        return unknown(Reason.REFUSED, told or "the server refuses to answer (REFUSED)")
+    reason = entry.refused_codes.get(f"rcode:{name}")
+    if reason or rcode == REFUSED:
+        return unknown(Reason.REFUSED, reason or "the server refuses to answer (REFUSED)")
     return unknown(Reason.SERVFAIL, f"the server could not answer ({name})")
 
 
-def _refusal(addresses: list[bytes], asked: DnsList, ttl: int | None) -> Verdict | None:
+def _refusal(addresses: list[bytes], entry: DnsList, ttl: int | None) -> Verdict | None:
     """One address that is no listing spoils the whole answer: nobody knows which part to believe."""
     texts = [_text(address) for address in addresses]
     for text, address in zip(texts, addresses, strict=True):
         if address[0] != 127:
             return unknown(Reason.REWRITTEN, f"{text} is not an answer of a DNSBL", ttl)
     for text, address in zip(texts, addresses, strict=True):
-        told = _refused_code(address, text, asked)
-        if told:
-            return unknown(Reason.REFUSED, f"{text}: {told}", ttl)
+        reason = _refused_code(address, text, entry)
+        if reason:
+            return unknown(Reason.REFUSED, f"{text}: {reason}", ttl)
     return None
 
 
-def _refused_code(address: bytes, text: str, asked: DnsList) -> str | None:
-    for code, told in asked.refused_codes.items():
+def _refused_code(address: bytes, text: str, entry: DnsList) -> str | None:
+    for code, reason in entry.refused_codes.items():
         if code.startswith("bit:"):
-            if address[asked.bitmask_octet - 1] & int(code[4:]):
-                return told
+            if address[entry.bitmask_octet - 1] & int(code[4:]):
+                return reason
         elif not code.startswith("rcode:") and _matches(code, text):
-            return told
+            return reason
     if address[:3] == b"\x7f\xff\xff":
         return "the list answers with an error code"
-    if address == b"\x7f\0\0\1" and not asked.loopback_is_valid:
+    if address == b"\x7f\0\0\1" and not entry.loopback_is_valid:
         return "query refused, or something on the way blocks the name"
     return None
 
 
-def _listing(addresses: list[bytes], asked: DnsList, role: str, ttl: int | None) -> Verdict:
+def _listing(addresses: list[bytes], entry: DnsList, role: str, ttl: int | None) -> Verdict:
     known: dict[bytes, list[Code]] = {}
     for address in addresses:
-        if found := _codes(address, asked):
-            known[address] = found
+        if codes := _codes(address, entry):
+            known[address] = codes
     undocumented = tuple(_text(address) for address in addresses if address not in known)
     if not known:
         return unknown(Reason.REWRITTEN, f"{', '.join(undocumented)}: no code of this list", ttl)
-    codes = [code for found in known.values() for code in found]
-    severities = [_severity(code, asked, role) for code in codes]
+    codes = [code for several in known.values() for code in several]
+    severities = [_severity(code, entry, role) for code in codes]
     return Verdict(
         True,
         codes=tuple(_text(address) for address in known),
         meanings=tuple(dict.fromkeys(code.meaning for code in codes)),
         categories=tuple(dict.fromkeys(code.category for code in codes if code.category)),
         severity=min(severities, key=SEVERITIES.index),
-        weight=round(asked.weight * max(code.weight_factor for code in codes), 3),
-        policy=all(_is_policy(code, asked) for code in codes),
-        score=_score(list(known), asked),
+        weight=round(entry.weight * max(code.weight_factor for code in codes), 3),
+        policy=all(_is_policy(code, entry) for code in codes),
+        score=_score(list(known), entry),
         undocumented=undocumented,
         ttl_seconds=ttl,
     )
 
 
-def _codes(address: bytes, asked: DnsList) -> list[Code]:
+def _codes(address: bytes, entry: DnsList) -> list[Code]:
     text = _text(address)
-    if not asked.codes:
+    if not entry.codes:
         return [_ANY]
-    if asked.code_style == "bitmask":
-        return _bits(address, asked.codes, asked.bitmask_octet - 1)
-    if asked.code_style == "score" and _score([address], asked) is None:
+    if entry.code_style == "bitmask":
+        return _bits(address, entry.codes, entry.bitmask_octet - 1)
+    if entry.code_style == "score" and _score([address], entry) is None:
         return []
-    exact = asked.codes.get(text)
-    return [exact] if exact else [code for pattern, code in asked.codes.items() if _matches(pattern, text)][:1]
+    exact = entry.codes.get(text)
+    return [exact] if exact else [code for pattern, code in entry.codes.items() if _matches(pattern, text)][:1]
 
 
 def _bits(address: bytes, codes: Mapping[str, Code], octet: int) -> list[Code]:
@@ -169,8 +171,8 @@ def _matches(pattern: str, text: str) -> bool:
     return all(wanted in ("*", octet) for wanted, octet in pairs)
 
 
-def _score(addresses: list[bytes], asked: DnsList) -> int | None:
-    scale = asked.score
+def _score(addresses: list[bytes], entry: DnsList) -> int | None:
+    scale = entry.score
     if not scale:
         return None
     values = [a[scale.octet - 1] for a in addresses if f"{_text(a)}.".startswith(scale.prefix.rstrip(".") + ".")]
@@ -180,12 +182,15 @@ def _score(addresses: list[bytes], asked: DnsList) -> int | None:
     return min(fitting) if scale.higher_is_better else max(fitting)
 
 
-def _is_policy(code: Code, asked: DnsList) -> bool:
-    return asked.policy_list or code.severity == "policy"
+def _is_policy(code: Code, entry: DnsList) -> bool:
+    return entry.policy_list or code.severity == "policy"
 
 
-def _severity(code: Code, asked: DnsList, role: str) -> str:
-    return _POLICY_SEVERITY.get(role, "info") if _is_policy(code, asked) else code.severity
+def _severity(code: Code, entry: DnsList, role: str) -> str:
+    """A role nobody knows counts as sending: a policy listing must not vanish by a slip of the pen."""
+    if not _is_policy(code, entry):
+        return code.severity
+    return "info" if role.lower() in ROLES and role.lower() not in SENDING_ROLES else "high"
 
 
 def _text(address: bytes) -> str:

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 from collectors.clients.dns import Server
 from collectors.contract import Reason, Target
-from collectors.dnsbl.canary import Health, Place
+from collectors.dnsbl.canary import Fault, Health, Place
 from collectors.dnsbl.catalogue import DnsList
-from collectors.dnsbl.sweep import Result
+from collectors.dnsbl.result import Result, delist_url, is_finding
 from collectors.observation import Observation, Subject
 
-
-def delist_url(entry: DnsList, target: Target) -> str | None:
-    """Where delisting is asked for; none where the operator sells it: such a listing is waited out."""
-    if not entry.delist_url or entry.paid_delist:
-        return None
-    return entry.delist_url.replace("{target}", quote(target.name, safe=""))
-
-
-def is_finding(result: Result) -> bool:
-    """Whether a listing speaks against the target: on a block list, and not by a policy its role is free of."""
-    verdict = result.verdict
-    return bool(verdict.listed) and result.entry.kind == "block" and not (verdict.policy and verdict.severity == "info")
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def subject_of(target: Target, entry: DnsList) -> Subject:
@@ -34,11 +22,16 @@ def subject_of(target: Target, entry: DnsList) -> Subject:
     return Subject(customer=target.customer, ip=target.name, dnsbl=entry.id)
 
 
-def observations(result: Result, at: datetime) -> Iterator[Observation]:
-    """What a result is to the store: `listing`, `list_score`, or both for an allow list with a scale."""
+def observations(result: Result, at: datetime, void_since: datetime | None = None) -> Iterator[Observation]:
+    """What a result is to the store: `listing`, `list_score`, or both for an allow list with a scale.
+
+    With `void_since`, what the list said of the target after that time is taken back (detail `void_since`, ISO 8601).
+    """
     verdict, entry = result.verdict, result.entry
     subject = subject_of(result.target, entry)
     detail = _detail(result)
+    if void_since:
+        detail["void_since"] = void_since.isoformat()
     if entry.kind != "score" or not entry.score:
         value = None if verdict.listed is None else float(verdict.listed)
         yield Observation("listing", subject, at, value, verdict.reason, detail)
@@ -70,19 +63,23 @@ def _detail(result: Result) -> dict[str, Any]:
             "included_in": entry.included_in,
             "collateral": entry.collateral,
         }
-    return {key: said for key, said in detail.items() if said is not None and said != []}
+    return {name: value for name, value in detail.items() if value is not None and value != []}
 
 
 def canary_observations(
-    healths: Mapping[Place, Health], faults: Mapping[Server, Reason], collector: str, now: datetime
+    healths: Mapping[Place, Health], faults: Mapping[Server, Fault], collector: str, now: datetime,
+    unproved: Collection[str] = (),
 ) -> Iterator[Observation]:
     """One `canary` per list (healthy through any resolver), and one without a list: our own network.
+
+    `unproved`: lists whose test entries are only assumed to exist and were never seen to. That one of those is not
+    listed says as little of the list as of the assumption: unknown.
 
     Where the network is at fault the lists that fail with it are unknown, so that one incident is raised, not many.
     Where no list answers anything at all, it is taken to be the network, however few they are.
     """
     if healths and all(health.silent for health in healths.values()):
-        faults = {server: Reason.NETWORK for _, server in healths}
+        faults = {server: Fault(Reason.NETWORK, reached=False) for _, server in healths}
     by_list: dict[str, dict[Server, Health]] = {}
     for (list_id, server), health in healths.items():
         by_list.setdefault(list_id, {})[server] = health
@@ -93,10 +90,12 @@ def canary_observations(
         at = min(health.at for health in at_servers.values())
         if len(failing) < len(at_servers):
             yield Observation("canary", subject, at, 1.0, None, detail)
-        elif all(faults.get(server) in (Reason.NETWORK, health.reason) for server, health in failing.items()):
+        elif all(server in faults and faults[server].explains(health) for server, health in failing.items()):
             yield Observation("canary", subject, at, None, Reason.NETWORK, detail)
+        elif list_id in unproved and all(health.lies for health in failing.values()):
+            yield Observation("canary", subject, at, None, Reason.UNVERIFIED, detail)
         else:
             yield Observation("canary", subject, at, 0.0, None, detail)
     if healths:
-        own = {str(server): f"most lists fail alike: {reason}" for server, reason in faults.items()}
+        own = {str(server): f"most lists fail alike: {fault.reason}" for server, fault in faults.items()}
         yield Observation("canary", Subject(collector=collector), now, 0.0 if faults else 1.0, None, own)

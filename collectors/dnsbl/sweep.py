@@ -1,37 +1,28 @@
-"""One round of asking: every target, every list that can hold it, exactly one result each.
+"""One sweep: every target, every list that can hold it, exactly one result each.
 
-Canaries first, then the A questions, spread over operators within their limits, then TXT for what was found
-(the text explains, it never changes a verdict). Results come as they are known, in no order.
+Every list goes its own way (list_round), all at the same time over the same sockets; results come as they count,
+in no order. What failed is told apart at the end: whether it was the list, or a resolver or network of ours.
 """
 
 from __future__ import annotations
 
-import itertools
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import NamedTuple
 
-from collectors.clients.dns import Lane, Pace, Pacer, Question, Reply, Server, ask
-from collectors.clients.dns_wire import Answer, room
+from collectors.clients.dns import Lane, Pace, Reply, Server, ask
+from collectors.clients.dns_wire import room
 from collectors.contract import Reason, Target
 from collectors.dnsbl.budget import Budget
-from collectors.dnsbl.canary import Canaries, Health, Place, network_fault, points
-from collectors.dnsbl.catalogue import DnsList, Operator
-from collectors.dnsbl.decode import Verdict, decode, unknown
+from collectors.dnsbl.canary import Canaries, Fault, Health, Place, network_fault, points
+from collectors.dnsbl.catalogue import DnsList
+from collectors.dnsbl.decode import Verdict, unknown
+from collectors.dnsbl.list_round import Again, Round, Stage, Text, spent
+from collectors.dnsbl.pacers import Pacers, operator_of
 from collectors.dnsbl.question import Zone, owner_wire
-
-_LONGEST_TEXT = 1000
-
-
-class Result(NamedTuple):
-    target: Target
-    entry: DnsList
-    verdict: Verdict
-    text: str | None = None
-    elapsed_seconds: float = 0.0
+from collectors.dnsbl.result import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,36 +37,39 @@ class Resolvers:
         return next(own, self.default)
 
 
-def operator_of(entry: DnsList) -> str:
-    """Who answers for a list; a list of no known operator is its own."""
-    return entry.operator or entry.id
-
-
 class Sweep:
-    """One round over targets and zones. After it: `healths` (canaries), `faults` (resolvers that are ill
-    themselves, and how), `asked_count` and `heard_count` (questions, and how many had any answer).
+    """One sweep over targets and zones. After it: `healths` (the last check of each list), `faults` (resolvers that
+    are at fault themselves), `liars` (lists whose check failed by a wrong answer, with that check), `proved_at` (by
+    list: until when a good check vouches for answers), `asked_count` and `heard_count` (questions, and how many had any answer).
+
+    `listed` holds, by list id, the targets that were listed when last asked: what would change that is asked twice.
     """
 
     def __init__(
         self,
         resolvers: Resolvers,
         *,
+        pacers: Pacers,
         pace: Pace | None = None,
         canaries: Canaries | None = None,
         budget: Budget | None = None,
-        operators: Mapping[str, Operator] | None = None,
+        listed: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         self.resolvers = resolvers
+        self.pacers = pacers
         self.pace = pace
         self.canaries = canaries
         self.budget = budget
-        self.operators = operators or {}
+        self.listed = listed or {}
         self.healths: dict[Place, Health] = {}
-        self.faults: dict[Server, Reason] = {}
+        self.faults: dict[Server, Fault] = {}
+        self.liars: dict[str, Health] = {}
+        self.proved_at: dict[str, datetime] = {}
         self.asked_count = 0
         self.heard_count = 0
+        self._lanes: list[Lane] = []
+        self._rounds: list[Round] = []
         self._done: list[Result] = []  # known without asking
-        self._lanes: dict[str, Lane] = {}  # by list id
 
     def run(
         self,
@@ -84,155 +78,156 @@ class Sweep:
         now: datetime,
         stopping: Callable[[], bool] = lambda: False,
     ) -> Iterator[list[Result]]:
-        """Ask each zone about its targets (`pairs`, by list id); yield results as they come."""
-        zones = [zone for zone in zones if pairs.get(zone.entry.id) and not self._hopeless(zone, pairs)]
-        servers = self._trusted(zones, pairs, now, stopping)
-        if stopping():
-            return
-        lanes = self._make_lanes([zone for zone in zones if zone.entry.id in servers], servers, pairs)
-        for chunk in itertools.chain([[]], ask(lanes, self.pace, stopping)):
-            ready, self._done = self._done, []
-            ready.extend(result for reply in chunk if (result := self._hear(reply)))
-            if ready:
-                yield ready
-        if self._done:
-            yield self._done
+        """Ask each zone about its targets (`pairs`, by list id); yield results as they come to count."""
+        owners = _owners(pairs[zone.entry.id] for zone in zones if zone.entry.id in pairs)
+        for zone in zones:
+            if targets := self._askable(zone, pairs.get(zone.entry.id, ()), owners):
+                self._start(zone, targets, owners, now)
+        yield from self._ready()
+        busy = True
+        while busy and not stopping():
+            for chunk in ask(self._lanes, self.pace, stopping):
+                for reply in chunk:
+                    self._hear(reply)
+                yield from self._ready()
+            yield from self._ready()
+            busy = any(lane.waiting for lane in self._lanes)
+        if not stopping():
+            self._conclude()
+            yield from self._ready()
 
-    # --- what need not be asked
+    def _ready(self) -> Iterator[list[Result]]:
+        ready, self._done = self._done, []
+        for round_ in self._rounds:
+            if round_.stage is not Stage.DONE:
+                round_.advance()
+            if round_.done:
+                ready.extend(round_.done)
+                round_.done = []
+        if ready:
+            yield ready
 
-    def _hopeless(self, zone: Zone, pairs: Mapping[str, Sequence[Target]]) -> bool:
+    # --- what is asked
+
+    def _askable(self, zone: Zone, targets: Sequence[Target], owners: Mapping[str, bytes]) -> list[Target]:
+        """The targets a list can be asked about; the others have their results at once."""
+        entry, longest = zone.entry, room(zone.a)
+        hopeless = _hopeless(zone)
+        askable = []
+        for target in targets:
+            if target.kind not in entry.targets or len(owners[target.name]) > longest:
+                self._done.append(Result(target, entry, _unsupported(target, entry)))
+            elif hopeless:
+                self._done.append(Result(target, entry, hopeless))
+            else:
+                askable.append(target)
+        return askable
+
+    def _start(self, zone: Zone, targets: Sequence[Target], owners: Mapping[str, bytes], now: datetime) -> None:
         entry = zone.entry
-        if entry.is_dead:
-            verdict = unknown(Reason.DEAD, entry.obituary())
-        elif zone.key_missing:
-            verdict = unknown(Reason.KEY_MISSING, "this list wants a key")
-        else:
-            return False
-        self._give_up(zone, pairs[entry.id], verdict)
-        return True
+        servers = self.resolvers.of(entry)
+        checked = self.canaries is not None and bool(points(entry))
+        fresh = {each: health for each in servers if (health := self._fresh(entry, each, now))} if checked else {}
+        stale = [server for server in servers if server not in fresh] if checked else []
+        if checked and not self._take(entry, len(points(entry)) * (len(servers) + len(stale))):
+            self._done.extend(Result(target, entry, spent(entry)) for target in targets)
+            return
+        lane = Lane((), pacer=self.pacers.of(entry))
+        self._lanes.append(lane)
+        take, listed = functools.partial(self._take, entry), self.listed.get(entry.id, ())
+        round_ = Round(zone, targets, lane, owners=owners, was_listed=listed, take=take, lanes=self._lanes, now=now)
+        round_.checked = checked
+        self._rounds.append(round_)
+        for server in fresh if checked else servers:
+            round_.begin(server)
+        for server, health in fresh.items():
+            self.healths[entry.id, server] = health
+        if stale:
+            self.asked_count += len(stale)
+            round_.check(stale)
 
-    def _give_up(self, zone: Zone, targets: Iterable[Target], verdict: Verdict) -> None:
-        self._done.extend(
-            Result(target, zone.entry, verdict if target.kind in zone.entry.targets else _unsupported(target, zone.entry))
-            for target in targets
-        )
+    def _fresh(self, entry: DnsList, server: Server, now: datetime) -> Health | None:
+        return self.canaries.fresh((entry.id, server), now) if self.canaries else None
 
-    def _trusted(
-        self, zones: Sequence[Zone], pairs: Mapping[str, Sequence[Target]], now: datetime, stopping: Callable[[], bool]
-    ) -> dict[str, tuple[Server, ...]]:
-        """The resolvers through which each list is healthy; the targets of lists with none are given up."""
-        trusted = {zone.entry.id: self.resolvers.of(zone.entry) for zone in zones}
-        if self.canaries is None:
-            return trusted
-        able = [zone for zone in zones if any(target.kind in zone.entry.targets for target in pairs[zone.entry.id])]
-        self._ask_canaries(self.canaries, able, now, stopping)
-        for zone in able:
-            healths = [(server, self.healths.get((zone.entry.id, server))) for server in trusted[zone.entry.id]]
-            trusted[zone.entry.id] = tuple(server for server, health in healths if health and health.healthy)
-            if not trusted[zone.entry.id]:
-                self._give_up(zone, pairs[zone.entry.id], self.mistrust(zone.entry))
-                del trusted[zone.entry.id]
-        return trusted
-
-    def _ask_canaries(
-        self, canaries: Canaries, zones: Sequence[Zone], now: datetime, stopping: Callable[[], bool]
-    ) -> None:
-        places = []
-        for zone in zones:
-            for server in self.resolvers.of(zone.entry):
-                known = canaries.fresh((zone.entry.id, server), now)
-                if known or self._take(zone.entry, len(points(zone.entry))):
-                    places.append((zone, server))
-        self.healths = canaries.ask(places, now, self.pace, stopping)
-        asked = [health for health in self.healths.values() if health.at == now]
-        self.asked_count += len(asked)
-        self.heard_count += sum(not health.silent for health in asked)
-        operators = {zone.entry.id: operator_of(zone.entry) for zone in zones}
-        self.faults = network_fault(self.healths, operators)
-
-    def mistrust(self, entry: DnsList) -> Verdict:
-        """Why a list is not believed, by the canaries at its first resolver."""
-        server = self.resolvers.of(entry)[0]
-        health = self.healths.get((entry.id, server))
-        if health is None:
-            return _spent(entry)
-        if health.reason and self.faults.get(server) == health.reason:
-            return unknown(Reason.NETWORK, f"most lists fail alike through {server} ({health.reason}): {health.why}")
-        return unknown(health.reason or Reason.CANARY_FAILED, health.why)
-
-    # --- asking
-
-    def _make_lanes(
-        self, zones: Sequence[Zone], servers: Mapping[str, tuple[Server, ...]], pairs: Mapping[str, Sequence[Target]]
-    ) -> list[Lane]:
-        """One lane per operator and set of resolvers."""
-        shared: dict[tuple[str, tuple[Server, ...]], list[Zone]] = {}
-        for zone in zones:
-            shared.setdefault((operator_of(zone.entry), servers[zone.entry.id]), []).append(zone)
-        owners = _owners(pairs[zone.entry.id] for zone in zones)
-        lanes = []
-        for (operator, through), together in shared.items():
-            questions = self._questions(together, pairs, owners)
-            lane = Lane(through, questions, pacer=Pacer(self._interval(operator, together)))
-            self._lanes.update((zone.entry.id, lane) for zone in together)
-            lanes.append(lane)
-        return lanes
-
-    def _interval(self, operator: str, zones: Iterable[Zone]) -> float:
-        told = self.operators.get(operator)
-        limits = [zone.entry.max_qps for zone in zones] + [told.max_qps if told else None]
-        return max((1 / limit for limit in limits if limit), default=0.0)
-
-    def _questions(
-        self, zones: Sequence[Zone], pairs: Mapping[str, Sequence[Target]], owners: Mapping[str, bytes]
-    ) -> Iterator[Question]:
-        for zone in zones:
-            entry, suffix = zone.entry, zone.a
-            longest, kinds, budget = room(suffix), entry.targets, self.budget
-            for target in pairs[entry.id]:
-                owner = owners[target.name]
-                if target.kind not in kinds or len(owner) > longest:
-                    self._done.append(Result(target, entry, _unsupported(target, entry)))
-                elif budget and not self._take(entry):
-                    self._done.append(Result(target, entry, _spent(entry)))
-                else:
-                    self.asked_count += 1
-                    yield Question(owner + suffix, (target, zone))
-
-    def _take(self, entry: DnsList, count: int = 1) -> bool:
+    def _take(self, entry: DnsList, count: int) -> bool:
         return self.budget is None or self.budget.take(operator_of(entry), count)
 
-    # --- hearing
+    # --- what comes in
 
-    def _hear(self, reply: Reply) -> Result | None:
-        """The result a reply completes; none where a text is still to be asked for."""
-        if isinstance(reply.token, _Hit):
-            return reply.token.result._replace(text=_readable(reply.token.zone, reply.answer))
-        target, zone = reply.token
-        if reply.answer is None:
-            reason = reply.reason or Reason.TIMEOUT
-            return Result(target, zone.entry, unknown(reason, _SILENCE[reason]), None, reply.elapsed_seconds)
-        self.heard_count += 1
-        verdict = decode(reply.answer, zone.entry, target.role)
-        result = Result(target, zone.entry, verdict, None, reply.elapsed_seconds)
-        if not (verdict.listed and zone.entry.txt_reason and self._take(zone.entry)):
-            return result
-        wire = owner_wire(target.name, target.kind) + zone.txt
-        self._lanes[zone.entry.id].add(Question(wire, _Hit(result, zone)))
-        return None
+    def _hear(self, reply: Reply) -> None:
+        token = reply.token
+        kind = token.__class__
+        if kind is tuple:
+            round_, target = token
+            round_.hear(target, reply)
+        elif kind is Text:
+            token.round.hear_text(token, reply)
+        elif kind is Again:
+            token.round.hear_again(token, reply)
+        elif (server := token.round.hear_point(token, reply)) is not None:
+            self._checked(token.round, server)
+
+    def _checked(self, round_: Round, server: Server) -> None:
+        """A check of test entries is complete: one before anything is asked there, or one that vouches for answers."""
+        assert self.canaries is not None
+        place, vouching = (round_.entry.id, server), server in round_.lane.servers
+        health = self.healths[place] = self.canaries.learn(place, round_.healths[server])
+        if health.proved_at:
+            self.proved_at[round_.entry.id] = health.proved_at
+        if round_.stage is Stage.DONE:
+            return
+        if not vouching:
+            self.heard_count += not health.silent
+            if health.healthy:
+                round_.begin(server)
+            elif round_.stage is Stage.OPENING and not round_.checks:
+                first = round_.healths[min(round_.healths, key=self.resolvers.of(round_.entry).index)]
+                round_.fail(unknown(first.reason or Reason.CANARY_FAILED, first.why))
+        elif not round_.vouching:
+            ours = [round_.healths[each] for each in round_.lane.servers if each in round_.healths]
+            bad = next((each for each in ours if each.lies), None)
+            if bad is None and not any(each.healthy for each in ours):
+                bad = ours[0]
+            if bad:
+                round_.fail(unknown(bad.reason or Reason.CANARY_FAILED, bad.why))
+            else:
+                round_.vouch()
+
+    # --- what failed
+
+    def _conclude(self) -> None:
+        """Tell faults of ours from those of lists, and give the targets of failed lists their results."""
+        operators = {round_.entry.id: operator_of(round_.entry) for round_ in self._rounds}
+        self.faults = network_fault(self.healths, operators, self.canaries.list_count if self.canaries else 0)
+        for round_ in self._rounds:
+            self.asked_count += round_.asked_count
+            self.heard_count += round_.heard_count
+            if round_.failed:
+                self._note_liar(round_)
+                verdict = self._mistrust(round_)
+                round_.done.extend(Result(target, round_.entry, verdict) for target in round_.unanswered())
+
+    def _note_liar(self, round_: Round) -> None:
+        list_id = round_.entry.id
+        checks = [self.healths[place] for each in self.resolvers.of(round_.entry) if (place := (list_id, each)) in self.healths]
+        if lie := next((health for health in checks if health.lies), None):
+            self.liars[list_id] = lie
+
+    def _mistrust(self, round_: Round) -> Verdict:
+        """Why a list is not believed: a fault of ours at its first resolver, or what its check says."""
+        entry = round_.entry
+        server = self.resolvers.of(entry)[0]
+        health, fault = self.healths.get((entry.id, server)), self.faults.get(server)
+        if health and fault and fault.explains(health):
+            return unknown(Reason.NETWORK, f"most lists fail alike through {server} ({fault.reason}): {health.why}")
+        assert round_.failed is not None
+        return round_.failed
 
 
-class _Hit(NamedTuple):
-    """A listing that waits for its text."""
-
-    result: Result
-    zone: Zone
-
-
-_SILENCE = {
-    Reason.TIMEOUT: "no answer in time",
-    Reason.NETWORK: "the resolver cannot be reached",
-}
+def _hopeless(zone: Zone) -> Verdict | None:
+    if zone.entry.is_dead:
+        return unknown(Reason.DEAD, zone.entry.why_dead())
+    return unknown(Reason.KEY_MISSING, "this list wants a key") if zone.key_missing else None
 
 
 def _owners(several: Iterable[Sequence[Target]]) -> dict[str, bytes]:
@@ -249,15 +244,3 @@ def _unsupported(target: Target, entry: DnsList) -> Verdict:
     if target.kind in entry.targets:
         return unknown(Reason.UNSUPPORTED_TARGET, "the name is too long for this list")
     return unknown(Reason.UNSUPPORTED_TARGET, f"this list holds {', '.join(entry.targets)}, no {target.kind}")
-
-
-def _spent(entry: DnsList) -> Verdict:
-    return unknown(Reason.BUDGET, f"the questions {operator_of(entry)} allows in a day are used up")
-
-
-def _readable(zone: Zone, answer: Answer | None) -> str | None:
-    """The text of a list in one line, without its key and without what a terminal would obey."""
-    texts = answer.texts if answer else ()
-    joined = zone.redacted("; ".join(texts))
-    clean = "".join(" " if unicodedata.category(sign)[0] == "C" else sign for sign in joined)
-    return clean[:_LONGEST_TEXT].strip() or None

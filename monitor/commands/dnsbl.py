@@ -1,35 +1,40 @@
 """`vigie dnsbl`: ask DNS block and allow lists now, and see which lists there are.
 
-`check` asks once, keeps nothing and tells no one. Keys come from the environment variable VIGIE_DNSBL_KEYS
+`check` asks once, keeps nothing and notifies nobody. Keys come from the environment variable VIGIE_DNSBL_KEYS
 (`spamhaus-dqs-*=abc,abusix-*=def`), never from the command line, where every user of the machine reads them.
 """
 
 from __future__ import annotations
 
+import collections
+import difflib
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NoReturn
 
 import click
 
 from collectors.clients.dns import Pace, Server
-from collectors.clients.dns_resolvers import parse_server, public_name, system_servers
+from collectors.clients.dns_resolvers import WHAT_TO_SET, parse_server, public_name, system_servers
 from collectors.contract import CollectorError, Reason, Target
 from collectors.dnsbl.budget import Budget
-from collectors.dnsbl.canary import Canaries, Health
+from collectors.dnsbl.canary import Canaries, Health, check_lists
 from collectors.dnsbl.catalogue import Catalogue, CatalogueError, DnsList, load_catalogue
-from collectors.dnsbl.decode import unknown
-from collectors.dnsbl.facts import delist_url, is_finding
+from collectors.dnsbl.decode import ROLES, unknown
+from collectors.dnsbl.pacers import Pacers, operator_of
 from collectors.dnsbl.question import UnsupportedTargetError, Zone, is_public, key_for, parse_target
-from collectors.dnsbl.sweep import Resolvers, Result, Sweep, operator_of
+from collectors.dnsbl.result import Result, delist_url, is_finding
+from collectors.dnsbl.sweep import Resolvers, Sweep
 from monitor.commands.printing import json_option, print_json
 from monitor.listings.wire import CanaryHealth, DnsblAnswer, DnsblList
 
 KEYS_VARIABLE = "VIGIE_DNSBL_KEYS"
-FINDING, MISUSE, UNREACHABLE = 1, 2, 3
+FINDING, MISUSE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
 _COLOURS = {"listed": "red", "not_listed": "green", "unknown": "yellow"}
+_HEADER = f"{'TARGET':<24} {'LIST':<22} {'VERDICT':<10} MEANING OR REASON"
 
 
 @click.group()
@@ -67,46 +72,149 @@ def check(
 ) -> None:
     """Ask lists about IPs and domains: one row per target and list.
 
-    Exit 0: nothing listed. 1: a block list lists a target. 2: bad usage or configuration. 3: no resolver answers.
+    Exit 0: nothing listed. 1: a block list lists a target. 2: bad usage or configuration. 3: no resolver answers, or
+    nothing could be known. 130: interrupted.
     """
     try:
         known = load_catalogue(catalogue)
-        lists = _choose(known, chosen)
-        zones = [Zone(entry, key_for(entry, _keys())) for entry in lists]
+        lists = _choose(known, chosen, len(targets))
+        keys = _keys(known)
+        zones = [Zone(entry, key_for(entry, keys)) for entry in lists]
         through = Resolvers(_servers(resolvers))
+        asking = _Asking(list(dict.fromkeys(targets)), zones, _role(role))
     except (CatalogueError, CollectorError) as error:
         _fail(getattr(error, "text", str(error)))
     sweep = Sweep(
         through,
+        pacers=Pacers(lists, known.operators),
         pace=Pace(timeout_seconds=timeout),
         canaries=None if no_canary else Canaries(),
         budget=_budget(known, lists, len(targets)),
-        operators=known.operators,
     )
-    results = _results(sweep, list(dict.fromkeys(targets)), zones, role)
-    for text, result in results:
-        if as_json:
+    asking.run(sweep)
+    if as_json:
+        for wrong in asking.parsed.values():
+            if isinstance(wrong, str):
+                _say(f"unsupported target {wrong}")
+        for text, result in asking.rows():
             print_json(_answer(text, result))
-        else:
-            click.echo(_line(text, result))
-    for server, reason in sweep.faults.items():
-        _say(f"most lists fail alike through {server} ({reason}): it is the resolver or the network, not the lists")
-    sys.exit(_exit_code(sweep, [result for _, result in results]))
+    else:
+        asking.show()
+    sys.exit(_exit_code(sweep, asking))
 
 
-def _choose(known: Catalogue, chosen: str | None) -> list[DnsList]:
-    lists = known.choose(part.strip() for part in chosen.split(",") if part.strip()) if chosen else known.enabled()
+@dataclass
+class _Asking:
+    """The targets as typed, what they were read as, and the results so far."""
+
+    texts: Sequence[str]
+    zones: Sequence[Zone]
+    role: str
+    parsed: dict[str, Target | str] = field(default_factory=dict)
+    results: dict[tuple[str, str], Result] = field(default_factory=dict)
+    interrupted: bool = False
+
+    def __post_init__(self) -> None:
+        for text in self.texts:
+            try:
+                self.parsed[text] = parse_target(text, self.role)
+            except UnsupportedTargetError as error:
+                self.parsed[text] = str(error)
+
+    @property
+    def targets(self) -> list[Target]:
+        return list(dict.fromkeys(target for target in self.parsed.values() if isinstance(target, Target)))
+
+    def run(self, sweep: Sweep) -> None:
+        """Ask; an interruption leaves what is known until then."""
+        targets = self.targets
+        if inner := [target.name for target in targets if not is_public(target)]:
+            _say(f"{len(inner)} of {len(targets)} are no public addresses (first {inner[0]}): only lists of your own hold them")
+        total = len(targets) * len(self.zones)
+        try:
+            for chunk in sweep.run({zone.entry.id: targets for zone in self.zones}, self.zones, datetime.now(UTC)):
+                self.results.update(((result.target.name, result.entry.id), result) for result in chunk)
+                _progress(len(self.results), total)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            _say(f"interrupted: {len(self.results)} of {total} answers are known")
+
+    def rows(self) -> Iterator[tuple[str, Result]]:
+        """One result per target as typed and list, in the order given; those without one are left out."""
+        for text, target in self.parsed.items():
+            for zone in self.zones:
+                if isinstance(target, str):
+                    nothing = unknown(Reason.UNSUPPORTED_TARGET, target)
+                    yield text, Result(Target(text, "unsupported", self.role), zone.entry, nothing)
+                elif result := self.results.get((target.name, zone.entry.id)):
+                    yield text, result
+
+    def show(self) -> None:
+        """For people: a header, rows of the lists that can hold each target, one line for what is no target, a sum."""
+        click.echo(_HEADER)
+        shown = []
+        for text, target in self.parsed.items():
+            fitting = [] if isinstance(target, str) else [zone for zone in self.zones if target.kind in zone.entry.targets]
+            if not fitting:
+                why = target if isinstance(target, str) else f"none of these lists holds {target.kind}"
+                click.echo(f"{_printable(text):<24} {'-':<22} {click.style('unknown   ', fg='yellow')} {why}")
+            for zone in fitting:
+                if isinstance(target, Target) and (result := self.results.get((target.name, zone.entry.id))):
+                    shown.append(result)
+                    click.echo(_line(text, result))
+        click.echo(_summary(shown))
+
+
+def _summary(results: Sequence[Result]) -> str:
+    words = collections.Counter(result.verdict.word for result in results)
+    reasons = collections.Counter(str(result.verdict.reason) for result in results if result.verdict.reason)
+    parts = [f"{words['listed']} listed", f"{words['not_listed']} not listed", f"{words['unknown']} unknown"]
+    if reasons:
+        parts[-1] += f" ({', '.join(f'{count} {reason}' for reason, count in reasons.most_common())})"
+    findings = {result.target.name for result in results if is_finding(result)}
+    names = {result.target.name for result in results}
+    return f"{', '.join(parts)}; block lists list {len(findings)} of {len(names)} targets"
+
+
+def _choose(known: Catalogue, chosen: str | None, target_count: int) -> list[DnsList]:
+    """The lists named; else those on by default, without those that are free for fewer targets only."""
+    if chosen:
+        lists = known.choose(part.strip() for part in chosen.split(",") if part.strip())
+    else:
+        lists = [entry for entry in known.enabled() if not entry.is_beyond_free_use(target_count)]
+        for entry in known.enabled():
+            if entry.is_beyond_free_use(target_count):
+                _say(f"{entry.id} is not asked unless it is named: {target_count} targets. {entry.terms or ''}".rstrip())
     if not lists:
         raise CatalogueError("no list is chosen and none is on by default")
     for entry in lists:
         if entry.is_dead:
-            _say(f"{entry.id} is not asked: {entry.obituary()}")
+            _say(f"{entry.id} is not asked: {entry.why_dead()}")
     return lists
 
 
-def _keys() -> dict[str, str]:
-    pairs = (part.partition("=") for part in os.environ.get(KEYS_VARIABLE, "").split(",") if part.strip())
-    return {pattern.strip(): key.strip() for pattern, _, key in pairs}
+def _keys(known: Catalogue) -> dict[str, str]:
+    """Keys by list id or pattern. Messages never show what may be a key."""
+    keys = {}
+    for number, part in enumerate(os.environ.get(KEYS_VARIABLE, "").split(","), 1):
+        pattern, equals, key = (piece.strip() for piece in part.partition("="))
+        if not part.strip():
+            continue
+        if not (equals and pattern and key):
+            raise CatalogueError(f"{KEYS_VARIABLE}: its part {number} names no list: write LIST=KEY, separated by commas")
+        if not known.matching(pattern):
+            _say(f"{KEYS_VARIABLE}: no list has the id of its part {number}, so that key is not used")
+        keys[pattern] = key
+    return keys
+
+
+def _role(role: str) -> str:
+    if role.lower() in ROLES:
+        return role.lower()
+    swapped = [each for each in ROLES if sorted(each) == sorted(role.lower())]  # mat for mta
+    near = swapped or difflib.get_close_matches(role.lower(), ROLES, 1, 0.5)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    raise CatalogueError(f"--role {_printable(role)}: the role is one of {', '.join(ROLES)}{meant}")
 
 
 def _servers(texts: Sequence[str]) -> tuple[Server, ...]:
@@ -120,40 +228,12 @@ def _servers(texts: Sequence[str]) -> tuple[Server, ...]:
 
 
 def _budget(known: Catalogue, lists: Sequence[DnsList], target_count: int) -> Budget:
-    limits = {name: told.daily_queries for name, told in known.operators.items() if told.daily_queries}
+    limits = {name: operator.daily_queries for name, operator in known.operators.items() if operator.daily_queries}
     for operator in sorted({operator_of(entry) for entry in lists} & set(limits)):
         needed = target_count * sum(operator_of(entry) == operator for entry in lists)
         if needed > limits[operator]:
             _say(f"{operator} allows {limits[operator]} questions a day, {needed} are wanted: the rest stays unknown")
     return Budget(limits)
-
-
-def _results(sweep: Sweep, texts: Sequence[str], zones: Sequence[Zone], role: str) -> list[tuple[str, Result]]:
-    """One result per target as typed and list, in the order given."""
-    parsed: dict[str, Target | str] = {}
-    for text in texts:
-        try:
-            parsed[text] = parse_target(text, role)
-        except UnsupportedTargetError as error:
-            parsed[text] = str(error)
-            _say(f"unsupported target {error}")
-    targets = list(dict.fromkeys(target for target in parsed.values() if isinstance(target, Target)))
-    if inner := [target.name for target in targets if not is_public(target)]:
-        _say(f"{len(inner)} of {len(targets)} are no public addresses (first {inner[0]}): only lists of your own hold them")
-    pairs = {zone.entry.id: targets for zone in zones}
-    found: dict[tuple[str, str], Result] = {}
-    for chunk in sweep.run(pairs, zones, datetime.now(UTC)):
-        found.update(((result.target.name, result.entry.id), result) for result in chunk)
-        _progress(len(found), len(targets) * len(zones))
-    rows = []
-    for text, asked in parsed.items():
-        for zone in zones:
-            if isinstance(asked, Target):
-                rows.append((text, found[asked.name, zone.entry.id]))
-            else:
-                nothing = unknown(Reason.UNSUPPORTED_TARGET, asked)
-                rows.append((text, Result(Target(text, "unsupported", role), zone.entry, nothing)))
-    return rows
 
 
 def _progress(done: int, total: int) -> None:
@@ -193,26 +273,38 @@ def _line(text: str, result: Result) -> str:
     word = verdict.word
     if verdict.listed and not is_finding(result):
         colour = "green" if entry.kind == "allow" else "cyan"
-    said = [verdict.reason and f"{verdict.reason}:", verdict.why] if verdict.listed is None else []
+    details = [verdict.reason and f"{verdict.reason}:", verdict.why] if verdict.listed is None else []
     if verdict.listed:
-        found = [verdict.severity, " ".join(verdict.codes), "; ".join(verdict.meanings), result.text]
-        said = [*found, delist_url(entry, result.target)]
-    return f"{text:<24} {entry.id:<22} {click.style(f'{word:<10}', fg=colour)} {'  '.join(filter(None, said))}".rstrip()
+        details = [verdict.severity, " ".join(verdict.codes), "; ".join(verdict.meanings), result.text]
+        details.append(delist_url(entry, result.target))
+    row = f"{_printable(text):<24} {entry.id:<22} {click.style(f'{word:<10}', fg=colour)} {'  '.join(filter(None, details))}"
+    return row.rstrip()
 
 
-def _exit_code(sweep: Sweep, results: Iterable[Result]) -> int:
-    results = list(results)
+def _printable(text: str) -> str:
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def _exit_code(sweep: Sweep, asking: _Asking) -> int:
+    results = list(asking.results.values())
+    for server, fault in sweep.faults.items():
+        _say(f"most lists fail alike through {server} ({fault.reason}): it is the resolver or the network, not the lists")
+    if asking.interrupted:
+        return INTERRUPTED
     if any(is_finding(result) for result in results):
         return FINDING
     if sweep.asked_count and not sweep.heard_count:
-        _say("no resolver answers")
+        servers = ", ".join(map(str, sweep.resolvers.default))
+        _say(f"no resolver answers ({servers}): {WHAT_TO_SET}")
         return UNREACHABLE
-    unaskable = (Reason.DEAD, Reason.UNSUPPORTED_TARGET)
-    named_wrongly = all(
-        result.verdict.reason in unaskable and (result.entry.is_dead or result.target.kind == "unsupported")
-        for result in results
-    )
-    return MISUSE if named_wrongly else 0
+    fitting = [result for result in results if result.verdict.reason is not Reason.UNSUPPORTED_TARGET]
+    if all(result.verdict.reason is Reason.DEAD for result in fitting):
+        return MISUSE  # only dead lists, or none that can hold a target
+    if all(result.verdict.listed is None for result in fitting):
+        reasons = collections.Counter(str(result.verdict.reason) for result in fitting)
+        _say(f"nothing could be known: {', '.join(f'{count} {reason}' for reason, count in reasons.most_common())}")
+        return UNREACHABLE
+    return 0
 
 
 def _say(text: str) -> None:
@@ -233,12 +325,14 @@ def lists_command(resolvers: tuple[str, ...], catalogue: str | None, also_dead: 
     """Show the catalogue; with a resolver, also how each list stands there now."""
     try:
         known = load_catalogue(catalogue)
-        zones = [Zone(entry, key_for(entry, _keys())) for entry in known.lists.values()]
+        keys = _keys(known)
+        zones = [Zone(entry, key_for(entry, keys)) for entry in known.lists.values()]
         servers = _servers(resolvers) if resolvers else ()
     except (CatalogueError, CollectorError) as error:
         _fail(getattr(error, "text", str(error)))
     living = [zone for zone in zones if not zone.entry.is_dead and not zone.key_missing]
-    healths = Canaries().ask([(zone, server) for zone in living for server in servers], datetime.now(UTC))
+    places = [(zone, server) for zone in living for server in servers]
+    healths = check_lists(places, datetime.now(UTC), Pacers(known.lists.values(), known.operators))
     for zone in zones:
         row = _list(zone, known, {server: healths.get((zone.entry.id, server)) for server in servers})
         if as_json:
@@ -262,7 +356,10 @@ def _list(zone: Zone, known: Catalogue, healths: Mapping[Server, Health | None])
         daily_queries=operator.daily_queries if operator else None,
         max_qps=entry.max_qps or (operator.max_qps if operator else None),
         weight=entry.weight,
-        dead=entry.obituary() if entry.is_dead else None,
+        terms=entry.terms,
+        free_targets=entry.free_targets,
+        test_entries="assumed" if entry.is_assumed else "published" if entry.positive_test else "none",
+        dead=entry.why_dead() if entry.is_dead else None,
         canary={str(server): CanaryHealth.from_row(health) for server, health in healths.items() if health},
     )
 
@@ -273,6 +370,10 @@ def _list_line(row: DnsblList) -> str:
         state.append(f"key {row.key}")
     if row.daily_queries:
         state.append(f"{row.daily_queries} a day")
+    if row.free_targets is not None:
+        state.append(f"up to {row.free_targets} targets, more where it is named")
+    if row.test_entries == "assumed":
+        state.append("test entries assumed")
     for server, health in row.canary.items():
         colour, word = ("green", "healthy") if health.healthy else ("red", f"{health.reason}: {health.why}")
         state.append(f"{server} {click.style(word, fg=colour)}")

@@ -59,7 +59,9 @@ class CanaryHealth(Wire):
 
 
 class DnsblList(Wire):
-    """A list of the catalogue. `canary`: how it stands at each resolver asked."""
+    """A list of the catalogue. `canary`: how it stands at each resolver asked; `test_entries`: published | assumed | none;
+    `free_targets`: about more it is asked only where it is named.
+    """
 
     id: str
     zone: str
@@ -73,5 +75,8 @@ class DnsblList(Wire):
     daily_queries: int | None
     max_qps: float | None
     weight: float | None
+    terms: str | None
+    free_targets: int | None
+    test_entries: str
     dead: str | None
     canary: dict[str, CanaryHealth]

@@ -23,6 +23,7 @@ import dns.resolver
 from collectors.clients.dns import Server
 from collectors.dnsbl.canary import Canaries
 from collectors.dnsbl.catalogue import DnsList
+from collectors.dnsbl.pacers import Pacers
 from collectors.dnsbl.question import Zone, parse_target
 from collectors.dnsbl.sweep import Resolvers, Sweep
 from tests.servers.rbldnsd import Rbldnsd
@@ -50,7 +51,7 @@ def sweep_once(port: int) -> dict[str, float]:
         for zone in ZONES
     ]
     zones, targets = [Zone(entry) for entry in lists], [parse_target(address) for address in ADDRESSES]
-    sweep = Sweep(Resolvers((Server("127.0.0.1", port),)), canaries=Canaries())
+    sweep = Sweep(Resolvers((Server("127.0.0.1", port),)), pacers=Pacers(lists, {}), canaries=Canaries())
     started, cpu = time.perf_counter(), time.process_time()
     counts = {"listed": 0, "not_listed": 0, "unknown": 0}
     for chunk in sweep.run(dict.fromkeys(ZONES, targets), zones, datetime.now(UTC)):

@@ -7,11 +7,13 @@ import pytest
 import yaml
 
 from collectors.clients.dns_wire import Answer
+from collectors.contract import Target
 from collectors.dnsbl.canary import points
 from collectors.dnsbl.catalogue import SHIPPED as SHIPPED_FILE
 from collectors.dnsbl.catalogue import CatalogueError, load_catalogue
 from collectors.dnsbl.decode import decode
 from collectors.dnsbl.question import Zone
+from collectors.dnsbl.result import Result, is_finding
 
 SHIPPED = load_catalogue()
 LIVING = [entry for entry in SHIPPED.lists.values() if not entry.is_dead]
@@ -60,7 +62,7 @@ def test_every_refusal_is_unknown_and_no_listing(entry):
 
 @pytest.mark.parametrize("entry", [entry for entry in SHIPPED.lists.values() if entry.is_dead], ids=ids)
 def test_every_dead_list_has_a_story_and_stays_off(entry):
-    assert entry.zone in entry.obituary()
+    assert entry.zone in entry.why_dead()
     assert not entry.default_enabled
     with pytest.raises(CatalogueError, match="dead"):
         SHIPPED.refuse_dead([entry])
@@ -101,7 +103,7 @@ def test_the_key_of_a_list_in_the_name_is_told_from_a_resolver_that_must_be_know
     assert not SHIPPED.lists["validity-rpbl"].takes_key
     assert Zone(SHIPPED.lists["abusix-black"]).key_missing
     assert not Zone(SHIPPED.lists["validity-rpbl"]).key_missing
-    assert not Zone(SHIPPED.lists["spamrats-all"]).key_missing
+    assert Zone(SHIPPED.lists["spamrats-all"]).key_missing
 
 
 def write(folder: Path, *lists, name="own.json", **more) -> Path:
@@ -179,5 +181,51 @@ def test_a_remark_of_the_authors_own_is_kept(tmp_path, caplog):
 def test_lists_are_chosen_by_id_or_pattern_and_a_wrong_name_gets_a_hint():
     assert [entry.id for entry in SHIPPED.choose(["spamcop", "spamhaus-dqs-zen"])] == ["spamcop", "spamhaus-dqs-zen"]
     assert {entry.id for entry in SHIPPED.choose(["uribl-*"])} >= {"uribl-multi", "uribl-red"}
-    with pytest.raises(CatalogueError, match="'spamcopp'; near: spamcop"):
-        SHIPPED.choose(["spamcopp"])
+    for name, hint in [
+        ("spamcopp", "did you mean spamcop"),
+        ("zen.spamhaus.org", "that is a zone, and lists are named by id; did you mean spamhaus-zen?"),
+        ("zen.spamhaus.or", "did you mean spamhaus-zen"),
+        ("ivmsip.invaluement.com", "Invaluement has no public DNS list"),
+        ("dnsbl.sorbs.net", "Proofpoint decommissioned SORBS"),
+        ("qqqqqqqq", "`vigie dnsbl lists` shows them all"),
+    ]:
+        with pytest.raises(CatalogueError) as refused:
+            SHIPPED.choose([name])
+        assert hint in str(refused.value)
+
+
+def test_information_is_no_finding_whatever_list_says_it():
+    for list_id, code in [("sem-fresh15", "127.0.0.2"), ("surbl-multi", "127.0.0.4"), ("spfbl-bl", "127.0.0.3"),
+                          ("spfbl-bl", "127.0.0.4"), ("spamhaus-dqs-zrd", "127.0.2.4")]:  # fmt: skip
+        entry = SHIPPED.lists[list_id]
+        verdict = decode(Answer(0, (octets(code),), 60), entry)
+        assert verdict.listed
+        assert not is_finding(Result(Target("example.com", "domain"), entry, verdict)), list_id
+    entry = SHIPPED.lists["surbl-multi"]
+    assert is_finding(Result(Target("example.com", "domain"), entry, decode(Answer(0, (octets("127.0.0.12"),), 60), entry)))
+
+
+def test_lists_whose_terms_exclude_us_are_off_until_they_are_named():
+    on = {entry.id for entry in SHIPPED.enabled()}
+    assert not on & {"hostkarma", "spamrats-all", "spamrats-dyna"}
+    for list_id in ("surbl-multi", "uribl-multi"):
+        entry = SHIPPED.lists[list_id]
+        assert entry.terms
+        assert (entry.is_beyond_free_use(500), entry.is_beyond_free_use(501)) == (False, True)
+    assert not SHIPPED.lists["psbl"].is_beyond_free_use(10**6)
+
+
+def test_zones_that_never_existed_and_empty_files_are_refused(tmp_path):
+    with pytest.raises(CatalogueError, match="Invaluement has no public DNS list"):
+        load_catalogue(write(tmp_path, {"id": "mine", "zone": "ivmSIP.invaluement.com"}))
+    for name, text in [("a.json", ""), ("b.yaml", " \n"), ("c.yaml", "# nothing\n"), ("d.json", "[]")]:
+        path = tmp_path / name
+        path.write_text(text)
+        with pytest.raises(CatalogueError, match=f"{name} is empty: expected lists"):
+            load_catalogue(path)
+
+
+def test_an_operator_of_no_list_is_refused(tmp_path):
+    mine = {"id": "mine", "zone": "bl.example.net", "operator": "Acme"}
+    with pytest.raises(CatalogueError, match="'Acmee' operates no list; did you mean 'Acme'"):
+        load_catalogue(write(tmp_path, mine, operators={"Acmee": {"max_qps": 1}}))

@@ -1,5 +1,6 @@
 """The collector over a list server on loopback: facts, rhythm, budget, faults."""
 
+import collections
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +11,7 @@ from collectors.contract import CollectorError, Reason, Target
 from collectors.dnsbl import Dnsbl
 from collectors.observation import Subject
 from tests.servers.dns import DnsblServer
-from tests.servers.dns_hostile import Hostile
+from tests.servers.dns_hostile import Hostile, a, clean, listed
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ACME = Target("192.0.2.7", "ipv4", customer="acme")
@@ -139,22 +140,117 @@ def test_keys_come_from_secrets_and_a_missing_one_is_a_fact(make):
 def test_batches_are_bounded_and_their_keys_are_those_of_the_sweep(make):
     targets = [Target(f"192.0.{n // 250}.{n % 250}", "ipv4") for n in range(2100)]
     batches = World(*targets).take(make(IPS))
-    assert [len(batch.observations) for batch in batches] == [2000, 102]
-    assert [batch.key for batch in batches] == ["2026-01-01T12:00:00+00:00/0", "2026-01-01T12:00:00+00:00/1"]
+    assert [len(batch.observations) for batch in batches] == [2000, 102, 0]
+    assert [batch.key for batch in batches] == [f"2026-01-01T12:00:00+00:00/{end}" for end in (0, 1, "answers")]
     assert {batch.source for batch in batches} == {"dnsbl"}
 
 
 def test_the_budget_outlives_the_process_and_is_stretched(make, caplog):
     world = World(*(Target(f"192.0.2.{n}", "ipv4") for n in range(20, 30)))
-    settings = {"file": {"operators": {"Acme": {"daily_queries": 16}}}}
+    settings = {"file": {"operators": {"Acme": {"daily_queries": 16}}}, "min_poll_interval": timedelta(0)}
     first = observations(world.take(make(IPS | {"operator": "Acme"}, **settings)))
-    assert world.saved["budget"] == {"day": "2026-01-01", "spent": {"Acme": 12}}
+    assert world.saved["budget"] == {"day": "2026-01-01", "spent": {"Acme": 14}}  # 2 test points twice, 10 addresses
     assert "to stay within its daily limit each target is asked every 16.7 hours only" in caplog.text
-    again = observations(world.take(make(IPS | {"operator": "Acme"}, **settings), NOW + timedelta(hours=1)))
-    assert [one.reason for one in first.values()] == [None] * 10
-    assert [one.reason for one in again.values()].count("budget") == 8
+    assert [each.reason for each in first.values()] == [None] * 10
     tomorrow = observations(world.take(make(IPS | {"operator": "Acme"}, **settings), NOW + timedelta(days=1)))
-    assert {one.reason for one in tomorrow.values()} == {None}
+    assert {each.reason for each in tomorrow.values()} == {None}
+
+
+def test_a_spent_budget_takes_nothing_from_an_answer_there_is(make):
+    known, new = Target("192.0.2.20", "ipv4"), Target("192.0.2.21", "ipv4")
+    acme = IPS | {"operator": "Acme", "txt_reason": False}
+    world = World(known)
+    world.take(make(acme, daily_queries={"Acme": 5}))
+    world._targets = (known, new)
+    collector = make(acme, daily_queries={"Acme": 5})
+    collector._waits = lambda due: {"bl": timedelta(0)}
+    again = observations(world.take(collector, NOW + timedelta(hours=6)))
+    assert {(subject.ip, each.reason) for subject, each in again.items()} == {("192.0.2.21", "budget")}
+
+
+def test_due_times_outlive_the_process(make, server):
+    world, wish = World(ACME, BOLT), IPS | {"min_poll_interval": 3600}
+    world.take(make(wish))
+    assert observations(world.take(make(wish), NOW + timedelta(minutes=59))) == {}
+    assert len(observations(world.take(make(wish), NOW + timedelta(minutes=60)))) == 2
+
+
+def test_a_list_that_turns_out_to_list_the_world_lists_nobody(make):
+    answers = collections.Counter()
+
+    def wild(asked):
+        answers[asked.rdtype] += 1
+        good = listed(asked) if asked.name.startswith("2.0.0.127.") else clean(asked)
+        return good if answers[1] <= 2 else listed(asked)
+
+    with Hostile({"bl.example.net": wild}) as turned:
+        targets = [Target(f"198.51.100.{n}", "ipv4") for n in range(200)]
+        batches = World(*targets).take(make(IPS, resolvers=(f"127.0.0.1:{turned.port}",)))
+        assert {(each.value, each.reason) for each in observations(batches).values()} == {(None, "canary_failed")}
+        assert [each.value for subject, each in observations(batches, "canary").items() if subject.dnsbl] == [0.0]
+
+
+def test_what_no_good_check_vouches_for_is_taken_back_when_the_next_one_fails(make):
+    """The list is emptied; its positive entry lies in the resolver's cache for a while and hides that."""
+    state = {"ttl": 1000, "empty": False, "cached": True}
+
+    def emptied(asked):
+        if asked.name.startswith("2.0.0.127."):
+            return [asked.reply(a(ttl=state["ttl"]))] if state["cached"] else clean(asked)
+        return listed(asked) if ".2.0.192." in asked.name and not state["empty"] else clean(asked)
+
+    with Hostile({"bl.example.net": emptied}) as server:
+        world, collector = World(ACME), make(IPS, resolvers=(f"127.0.0.1:{server.port}",))
+        assert [each.value for each in observations(world.take(collector)).values()] == [1.0]
+        state.update(empty=True, ttl=300)
+        gone = NOW + timedelta(seconds=700)
+        assert [each.value for each in observations(world.take(collector, gone)).values()] == [0.0]
+        state["cached"] = False
+        (answer,) = observations(world.take(make(IPS, resolvers=(f"127.0.0.1:{server.port}",)), gone + timedelta(hours=1))).values()
+        assert (answer.value, answer.reason) == (None, "canary_failed")
+        assert answer.detail["void_since"] == NOW.isoformat()  # 700 s are over, the entry was 700 s old
+
+
+def test_test_entries_that_are_only_assumed_are_no_fault_of_the_list_until_they_were_there_once(make):
+    assumed = IPS | {"positive_test_assumed": "RFC 5782 default"}
+    with Hostile({"bl.example.net": clean}) as server:
+        world = World(ACME)
+        settings = {"resolvers": (f"127.0.0.1:{server.port}",)}
+        canaries = observations(world.take(make(assumed, **settings)), "canary")
+        assert [(each.value, each.reason) for subject, each in canaries.items() if subject.dnsbl] == [(None, "unverified")]
+        canaries = observations(World(ACME).take(make(IPS, **settings)), "canary")
+        assert [(each.value, each.reason) for subject, each in canaries.items() if subject.dnsbl] == [(0.0, None)]
+
+
+def test_a_resolver_that_refuses_every_name_is_one_fault_of_ours(make):
+    lists = [IPS | {"id": f"l{n}", "zone": f"l{n}.example.net"} for n in range(10)]
+    with Hostile({}) as refusing:
+        canaries = observations(World(ACME).take(make(*lists, resolvers=(f"127.0.0.1:{refusing.port}",))), "canary")
+    assert {(each.value, each.reason) for subject, each in canaries.items() if subject.dnsbl} == {(None, "network")}
+    assert [each.value for subject, each in canaries.items() if not subject.dnsbl] == [0.0]
+
+
+def test_lists_free_for_few_targets_are_asked_about_many_only_where_they_are_named(make, caplog):
+    few, always = IPS | {"free_targets": 1}, {**DOMAINS, "targets": ["ipv4", "domain"]}
+    assert {subject.dnsbl for subject in observations(World(ACME, BOLT).take(make(few, always)))} == {"dbl"}
+    assert "bl is not asked unless `lists` names it" in caplog.text
+    named = make(few, always, lists=("bl", "dbl"))
+    assert {subject.dnsbl for subject in observations(World(ACME, BOLT).take(named))} == {"bl", "dbl"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"keys": {"spamhous-*": "x"}}, "keys: no list has the id 'spamhous-*'"),
+        ({"list_resolvers": {"spamcopp": ("127.0.0.1",)}}, "list_resolvers: no list has the id 'spamcopp'; did you mean spamcop"),
+        ({"daily_queries": {"Spamhaus": 5}}, "daily_queries: 'Spamhaus' operates no list"),
+        ({"lists": ("zen.spamhaus.org",)}, "did you mean spamhaus-zen?"),
+    ],
+)
+def test_names_nobody_knows_are_refused_in_the_configuration(settings, message):
+    with pytest.raises(ValidationError) as refused:
+        Dnsbl.Settings(**settings)
+    assert message in str(refused.value)
 
 
 def test_neighbours_in_one_64_are_asked_once_where_the_list_works_so(make, server):
@@ -165,7 +261,7 @@ def test_neighbours_in_one_64_are_asked_once_where_the_list_works_so(make, serve
     seen = observations(World(*ours).take(make(six)))
     assert [one.value for one in seen.values()].count(1.0) == 4
     assert len(seen) == 5
-    assert server.asked_count - asked == 2 + 2 + 1  # canaries, addresses, one text
+    assert server.asked_count - asked == 2 + 2 + 1 + 1 + 2  # test points, addresses, one text, the hit again, test points
 
 
 def test_it_stops_when_told(make):
@@ -197,8 +293,8 @@ def test_facts_do_not_wait_for_a_slow_list(make, monkeypatch):
     monkeypatch.setattr("collectors.dnsbl.collector._PATIENCE_SECONDS", 0.1)
     slow = IPS | {"max_qps": 5, "operator": "Slow", "id": "slow"}
     batches = World(ACME, BOLT).take(make(IPS, slow))
-    assert len(batches) > 1
-    assert {one.measure for one in batches[0].observations} >= {"canary"}
+    assert {each.subject.dnsbl for each in batches[0].observations} == {"bl"}
+    assert {each.subject.dnsbl for batch in batches for each in batch.observations} == {"bl", "slow", None}
 
 
 def test_a_fault_of_our_own_is_one_fact_and_lists_stay_unknown(make):
@@ -213,5 +309,5 @@ def test_a_fault_of_our_own_is_one_fact_and_lists_stay_unknown(make):
 def test_a_dead_list_is_refused_in_the_configuration():
     with pytest.raises(ValidationError, match="Proofpoint decommissioned SORBS"):
         Dnsbl.Settings(lists=("spamhaus-zen", "sorbs"))
-    with pytest.raises(ValidationError, match="no list has the id 'spamhaus-zem'; near: spamhaus-zen"):
+    with pytest.raises(ValidationError, match="no list has the id 'spamhaus-zem'; did you mean spamhaus-zen"):
         Dnsbl.Settings(lists=("spamhaus-zem",))

@@ -8,6 +8,7 @@ from collectors.clients.dns import Pace, Server
 from collectors.contract import Target
 from collectors.dnsbl.canary import Canaries
 from collectors.dnsbl.catalogue import DnsList
+from collectors.dnsbl.pacers import Pacers
 from collectors.dnsbl.question import Zone
 from collectors.dnsbl.sweep import Resolvers, Sweep
 from tests.servers.dns_hostile import CASES, UNKNOWN_TIMEOUT, Hostile, but_for_canaries
@@ -39,7 +40,10 @@ def make_list(name):
 
 def sweep(port, names, pace, *, canaries):
     zones = [Zone(make_list(name)) for name in names]
-    round_ = Sweep(Resolvers((Server("127.0.0.1", port),)), pace=pace, canaries=Canaries() if canaries else None)
+    pacers = Pacers([zone.entry for zone in zones], {})
+    round_ = Sweep(
+        Resolvers((Server("127.0.0.1", port),)), pacers=pacers, pace=pace, canaries=Canaries() if canaries else None
+    )
     results = [r for chunk in round_.run({z.entry.id: [TARGET] for z in zones}, zones, NOW) for r in chunk]
     assert len(results) == len({result.entry.id for result in results}) == len(names)
     return {result.entry.id: result.verdict for result in results}

@@ -7,6 +7,7 @@ import pytest
 from collectors.clients.dns import Server
 from collectors.dnsbl.canary import Canaries
 from collectors.dnsbl.catalogue import DnsList
+from collectors.dnsbl.pacers import Pacers
 from collectors.dnsbl.question import Zone, parse_target
 from collectors.dnsbl.sweep import Resolvers, Sweep
 from tests.servers.rbldnsd import Rbldnsd
@@ -41,7 +42,7 @@ def words(server, *targets, lists=LISTS):
     zones = [Zone(entry) for entry in lists]
     asked = [parse_target(target) for target in targets]
     pairs = {entry.id: [target for target in asked if target.kind in entry.targets] for entry in lists}
-    sweep = Sweep(Resolvers((Server("127.0.0.1", server.port),)), canaries=Canaries())
+    sweep = Sweep(Resolvers((Server("127.0.0.1", server.port),)), pacers=Pacers(lists, {}), canaries=Canaries())
     results = [result for chunk in sweep.run(pairs, zones, NOW) for result in chunk]
     return {(r.target.name, r.entry.id): (r.verdict.reason or r.verdict.word, *r.verdict.codes, r.text) for r in results}
 

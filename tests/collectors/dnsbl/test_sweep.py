@@ -7,8 +7,9 @@ import pytest
 from collectors.clients.dns import Pace, Server
 from collectors.contract import Reason
 from collectors.dnsbl.budget import Budget
-from collectors.dnsbl.canary import Canaries, Health, network_fault
+from collectors.dnsbl.canary import Canaries, Fault, Health, network_fault
 from collectors.dnsbl.catalogue import DnsList, Operator
+from collectors.dnsbl.pacers import Pacers
 from collectors.dnsbl.question import Zone, parse_target
 from collectors.dnsbl.sweep import Resolvers, Sweep
 from tests.servers.dns import DnsblServer
@@ -30,11 +31,14 @@ def entry(name="bl", **fields):
 
 
 def sweep(port, lists, targets, *, keys=None, **options):
-    zones = [Zone(one, (keys or {}).get(one.id)) for one in lists]
+    zones = [Zone(each, (keys or {}).get(each.id)) for each in lists]
     resolvers = options.pop("resolvers", None) or Resolvers((Server("127.0.0.1", port),))
-    round_ = Sweep(resolvers, **{"pace": PACE, "canaries": Canaries()} | options)
+    order = options.pop("order", [])
+    pacers, now = Pacers(lists, options.pop("operators", {})), options.pop("now", NOW)
+    round_ = Sweep(resolvers, pacers=pacers, **{"pace": PACE, "canaries": Canaries()} | options)
     asked = [parse_target(target) for target in targets]
-    results = [r for chunk in round_.run({z.entry.id: asked for z in zones}, zones, NOW) for r in chunk]
+    results = [r for chunk in round_.run({z.entry.id: asked for z in zones}, zones, now) for r in chunk]
+    order += [(r.target.name, r.entry.id) for r in results]
     assert len(results) == len({(r.target, r.entry.id) for r in results}) == len(asked) * len(zones)
     return {(r.target.name, r.entry.id): r for r in results}, round_
 
@@ -150,19 +154,22 @@ def test_a_wildcard_under_a_domain_list_is_found_by_a_random_label():
 
 def test_canaries_are_remembered_for_half_an_hour():
     with Hostile({"bl.example.net": lambda q: listed(q) if q.name.startswith("2.0.0.127.") else clean(q)}) as server:
-        canaries, zone = Canaries(), Zone(entry())
-        for minutes, asked in [(0, 3), (29, 3), (31, 6)]:
-            canaries.ask([(zone, Server("127.0.0.1", server.port))], NOW + timedelta(minutes=minutes), PACE)
-            assert len(server.asked) == asked
+        canaries = Canaries()
+        for minutes, count in [(0, 2), (29, 1), (60, 2)]:  # a check before, unless the last one is fresh, and one after
+            before = len(server.asked)
+            sweep(server.port, [entry()], ["192.0.2.8"], canaries=canaries, now=NOW + timedelta(minutes=minutes))
+            assert len(server.asked) - before == 3 * count + 1
 
 
 def test_bad_health_is_asked_anew_so_that_a_list_comes_back_at_once():
     state = {"ill": True}
     with Hostile({"bl.example.net": lambda q: listed(q) if q.name.startswith("2.0.0.127.") and not state["ill"] else clean(q)}) as server:
-        canaries, place = Canaries(), (Zone(entry()), Server("127.0.0.1", server.port))
-        assert not any(health.healthy for health in canaries.ask([place], NOW, PACE).values())
+        canaries = Canaries()
+        results, _ = sweep(server.port, [entry()], ["192.0.2.8"], canaries=canaries)
+        assert words(results) == {("192.0.2.8", "bl"): ("unknown", "canary_failed")}
         state["ill"] = False
-        assert all(health.healthy for health in canaries.ask([place], NOW + timedelta(minutes=1), PACE).values())
+        results, _ = sweep(server.port, [entry()], ["192.0.2.8"], canaries=canaries, now=NOW + timedelta(minutes=1))
+        assert words(results) == {("192.0.2.8", "bl"): ("not_listed", None)}
 
 
 def test_a_list_is_asked_through_the_resolver_that_tells_the_truth():
@@ -182,7 +189,9 @@ def test_a_list_may_have_a_resolver_of_its_own():
 
 
 def health(reason):
-    return Health(reason and Reason(reason), reason, NOW)
+    """`REFUSED`: by rcode, so the list was not reached; `refused`: by a code of the list."""
+    reached = reason in (None, "refused", "rewritten", "canary_failed")
+    return Health(reason and Reason(reason.lower()), reason, NOW, reached=reached)
 
 
 @pytest.mark.parametrize(
@@ -192,16 +201,35 @@ def health(reason):
         (["timeout"] * 4 + [None] * 2, "timeout"),
         (["timeout"] * 3 + [None] * 3, None),
         (["timeout", "servfail", "canary_failed", "rewritten", None], None),
-        (["refused"] * 6, None),
-        (["timeout"] * 4, None),
+        (["timeout", "servfail", "REFUSED", "timeout", None, None], "timeout"),
+        (["REFUSED"] * 6, "refused"),
+        (["refused"] * 6, "refused"),
+        (["refused"] * 3 + ["REFUSED"] * 3, None),
+        (["timeout"] * 3 + [None], None),
+        (["timeout", "servfail"], "timeout"),
+        (["timeout"], None),
+        (["canary_failed"] * 4, None),
         (["rewritten"] * 5, "rewritten"),
     ],
 )
 def test_most_lists_failing_alike_is_our_own_network(reasons, fault):
     server = Server("127.0.0.1", 53)
     healths = {(f"list{n}", server): health(reason) for n, reason in enumerate(reasons)}
-    found = network_fault(healths, {f"list{n}": f"operator{n}" for n in range(6)})
-    assert found == ({server: fault} if fault else {})
+    faults = network_fault(healths, {f"list{n}": f"operator{n}" for n in range(6)})
+    assert {server: each.reason for server, each in faults.items()} == ({server: fault} if fault else {})
+
+
+def test_few_lists_say_nothing_of_the_network_while_others_are_known():
+    server = Server("127.0.0.1", 53)
+    healths = {(f"list{n}", server): health("timeout") for n in range(3)}
+    assert network_fault(healths, {f"list{n}": f"operator{n}" for n in range(3)}, known_count=9) == {}
+
+
+def test_a_fault_explains_what_fails_in_its_way_only():
+    unreached, rewritten = Fault(Reason.TIMEOUT, reached=False), Fault(Reason.REWRITTEN, reached=True)
+    assert [unreached.explains(health(reason)) for reason in ("timeout", "REFUSED", "refused", "rewritten", None)] == [
+        True, True, False, False, False]
+    assert [rewritten.explains(health(reason)) for reason in ("rewritten", "timeout", None)] == [True, False, False]
 
 
 def test_one_operators_outage_is_not_our_network():
@@ -217,7 +245,7 @@ def test_answers_during_a_fault_of_our_own_are_unknown_for_that_reason():
         results, round_ = sweep(server.port, [entry(f"l{n}") for n in (0, 1, 2, 3, 9)], ["192.0.2.7"], pace=MIXED)
         assert {reason for _, reason in words(results).values()} == {"network", None}
         assert results["192.0.2.7", "l9"].verdict.listed
-        assert list(round_.faults.values()) == ["timeout"]
+        assert [fault.reason for fault in round_.faults.values()] == ["timeout"]
 
 
 def test_the_budget_of_an_operator_is_shared_by_its_lists_and_ends():
@@ -256,6 +284,7 @@ def test_a_budget_counts_days_and_remembers_what_was_saved():
 def test_a_stop_among_the_canaries_leaves_nothing_half_known():
     with Hostile({"bl.example.net": lambda q: None}) as server:
         canaries, zone = Canaries(), Zone(entry())
-        round_ = Sweep(Resolvers((Server("127.0.0.1", server.port),)), pace=PACE, canaries=canaries)
+        resolvers = Resolvers((Server("127.0.0.1", server.port),))
+        round_ = Sweep(resolvers, pacers=Pacers([zone.entry], {}), pace=PACE, canaries=canaries)
         assert list(round_.run({"bl": [parse_target("192.0.2.7")]}, [zone], NOW, stopping=lambda: bool(server.asked))) == []
         assert round_.healths == {}

@@ -6,6 +6,7 @@ import socket
 import pytest
 from click.testing import CliRunner
 
+from collectors.dnsbl.sweep import Sweep
 from monitor.cli import cli
 from tests.servers.dns import DnsblServer
 from tests.servers.dns_hostile import Hostile, clean, listed
@@ -135,7 +136,7 @@ def test_a_resolver_that_is_not_there_is_exit_3(catalogue):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--lists", "bll"), "no list has the id 'bll'; near: bl"),
+        (("--lists", "bll"), "no list has the id 'bll'; did you mean bl"),
         (("--resolver", "nonsense:port"), "is no resolver"),
         (("--catalogue", "missing.json"), "missing.json: No such file"),
     ],
@@ -167,7 +168,71 @@ def test_the_catalogue_is_shown_with_canaries_where_a_resolver_is_named(catalogu
 
 def test_people_get_a_line_per_row(world):
     result = world("192.0.2.7", "192.0.2.8", "--lists", "bl")
-    first, second = result.stdout.splitlines()
+    header, first, second, summary = result.stdout.splitlines()
+    assert header.split()[:3] == ["TARGET", "LIST", "VERDICT"]
     assert "listed" in first
     assert "spam" in first
     assert second.split() == ["192.0.2.8", "bl", "not_listed"]
+    assert summary == "1 listed, 1 not listed, 0 unknown; block lists list 1 of 2 targets"
+
+
+def test_people_see_only_lists_that_can_hold_a_target_and_one_line_for_what_is_none(world):
+    result = world("192.0.2.8", "example.org", "1.2.3", "2001:db8::1")
+    lines = [line.split()[:3] for line in result.stdout.splitlines()[1:-1]]
+    assert lines == [
+        ["192.0.2.8", "bl", "not_listed"], ["example.org", "dbl", "not_listed"],
+        ["1.2.3", "-", "unknown"], ["2001:db8::1", "-", "unknown"],
+    ]
+    assert result.output.count("looks like an IP address and is none") == 1
+    assert "none of these lists holds ipv6" in result.stdout
+
+
+@pytest.mark.parametrize("role", ["mat", "MX"])
+def test_a_role_nobody_knows_is_refused(world, role):
+    result = world("192.0.2.10", "--role", role)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "the role is one of mta, web, dns, nat, other" in result.stderr
+    assert ("did you mean mta?" in result.stderr) == (role == "mat")
+    assert world("192.0.2.10", "--role", "MTA").exit_code == 1
+
+
+def test_a_key_without_its_list_is_refused_and_not_shown(world):
+    result = world("192.0.2.7", VIGIE_DNSBL_KEYS="bl=x,sesame")
+    assert result.exit_code == 2
+    assert "VIGIE_DNSBL_KEYS: its part 2 names no list: write LIST=KEY" in result.stderr
+    assert "sesame" not in result.output
+    assert "no list has the id of its part 1" in world("192.0.2.7", VIGIE_DNSBL_KEYS="sesame=x").stderr
+
+
+def test_an_interruption_shows_what_is_known_and_exits_130(world, monkeypatch):
+    original = Sweep.run
+
+    def interrupted(self, *arguments):
+        for chunk in original(self, *arguments):
+            if any(result.entry.id == "bl" and result.verdict.listed is not None for result in chunk):
+                yield chunk
+                raise KeyboardInterrupt
+            yield chunk
+
+    monkeypatch.setattr(Sweep, "run", interrupted)
+    result = world("192.0.2.7", "192.0.2.8", "--lists", "bl", "--json")
+    assert result.exit_code == 130
+    assert {row["verdict"] for row in rows(result)} <= {"listed", "not_listed"}
+    assert rows(result)
+    assert "interrupted: 2 of 2 answers are known" in result.stderr
+
+
+def test_nothing_known_is_exit_3_and_names_why(catalogue):
+    with Hostile({"bl.example.net": lambda q: listed(q, "127.255.255.254")}) as refusing:
+        result = run("check", "192.0.2.7", "--lists", "bl", "--catalogue", catalogue, "--resolver", f"127.0.0.1:{refusing.port}")
+    assert result.exit_code == 3
+    assert "nothing could be known: 1 refused" in result.stderr
+
+
+def test_no_resolver_that_answers_names_what_to_set(catalogue):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        where = f"127.0.0.1:{silent.getsockname()[1]}"
+        result = run("check", "192.0.2.7", "--lists", "bl", "--catalogue", catalogue, "--resolver", where, "--timeout", "0.1")
+    assert f"no resolver answers ({where})" in result.stderr
+    assert "collectors.dnsbl.resolvers" in result.stderr
