@@ -1,7 +1,7 @@
 """What a collector is: the one seam between the world and the monitor.
 
 A collector owns its settings and its rhythm and turns what its source says into batches of facts.
-It never reaches up: what it must know of ours (targets, secrets, its last cursor, who a clue
+It never reaches up: what it must know of ours (targets, secrets, its last cursor, who a identifier
 belongs to) is handed in with the context.
 """
 
@@ -105,7 +105,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Clues:
+class Identifiers:
     """What a report says of the mail it is about; any field may be missing."""
 
     tokens: tuple[str, ...] = ()  # candidate identifiers: VERP parts, CFBL- and Feedback-ID
@@ -123,7 +123,7 @@ UNFORGEABLE = frozenset({"token"})
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Whose mail it was, and which clue said so (`how`; None when nothing matched).
+    """Whose mail it was, and which identifier said so (`how`; None when nothing matched).
 
     `recipient`, `ip` and `domain` are as the report says, the latter two only where they are ours;
     `recipient_ref` and `recipient_hash` are what our token or our records say instead.
@@ -148,7 +148,7 @@ class Context(Protocol):
 
     def mailboxes(self, purpose: str) -> Sequence[Mailbox]: ...
 
-    def attribute(self, clues: Clues) -> Attribution: ...
+    def attribute(self, identifiers: Identifiers) -> Attribution: ...
 
     def cursor(self, name: str) -> Mapping[str, Any] | None:
         """The last cursor committed under this name by this collector."""

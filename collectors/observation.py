@@ -76,7 +76,7 @@ class Trace:
     status: str | None = None
     reply_code: str | None = None
     text: str | None = None
-    how: str | None = None  # which clue attributed it
+    how: str | None = None  # which identifier attributed it
     count: int = 1
     recipient_ref: str | None = None
     recipient_hash: str | None = None

@@ -52,10 +52,10 @@ def open_cases(store: Store, now: datetime) -> list[str]:
         with store.session() as session:
             cursor = _cursor(session, now)
             since = _place(session, cursor)
-            found = followed_traces(session, since, cut, _MOST_AT_ONCE)
-            opened += [made.id for trace in found if (made := _taken(session, trace, now)) is not None]
-            more = len(found) == _MOST_AT_ONCE
-            place = Place(found[-1].batch_id, found[-1].id or 0) if more else max(since, Place(cut.batch + 1))
+            reports = followed_traces(session, since, cut, _MOST_AT_ONCE)
+            opened += [made.id for trace in reports if (made := _taken(session, trace, now)) is not None]
+            more = len(reports) == _MOST_AT_ONCE
+            place = Place(reports[-1].batch_id, reports[-1].id or 0) if more else max(since, Place(cut.batch + 1))
             cursor.value, cursor.updated_at = place._asdict(), now
             session.add(cursor)
         if not more:

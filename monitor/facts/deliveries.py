@@ -1,4 +1,4 @@
-"""What our own MTAs recorded of a message or a recipient, as a clue to whose mail a report is about.
+"""What our own MTAs recorded of a message or a recipient, to find whose mail a report is about.
 
 Only records that came as delivery events are looked at: what a report said of a message before must not
 vouch for the next report. Says nothing of mail that left no trace, nor where customers' records disagree.

@@ -50,7 +50,7 @@ class Retention:
 def prune(engines: Engines, now: datetime, retention: Retention) -> dict[str, int]:
     """Returns how many rows went, by table; of tables in partitions on PostgreSQL, how many of these.
 
-    What is due is rolled up first: from then on only hours and days tell of the readings that go.
+    What is due is rolled up first: from then on only hours and days are left of the readings that go.
     """
     roll_up(engines, sys.maxsize)
     before = {

@@ -54,19 +54,19 @@ class SeriesIds:
         if generation != self._generation:
             self._known, self._count, self._generation = defaultdict(dict), 0, generation
 
-    def find(self, connection: Connection, told: Sequence[Observation]) -> tuple[list[int], dict[SeriesKey, int]]:
+    def find(self, connection: Connection, observations: Sequence[Observation]) -> tuple[list[int], dict[SeriesKey, int]]:
         """The id of each observation's series in order, and those that were looked up or created now.
 
         The latter are to be remembered only once the transaction is committed.
         """
         known = self._known
-        ids = [known[each.measure].get(each.subject, 0) for each in told]
+        ids = [known[each.measure].get(each.subject, 0) for each in observations]
         if 0 not in ids:
             return ids, {}
-        missing = {(each.measure, each.subject) for each, id_ in zip(told, ids, strict=True) if not id_}
+        missing = {(each.measure, each.subject) for each, id_ in zip(observations, ids, strict=True) if not id_}
         looked_up = _look_up(connection, missing)
         return [
-            id_ or looked_up[each.measure, each.subject] for each, id_ in zip(told, ids, strict=True)
+            id_ or looked_up[each.measure, each.subject] for each, id_ in zip(observations, ids, strict=True)
         ], looked_up
 
     def remember(self, looked_up: dict[SeriesKey, int]) -> None:

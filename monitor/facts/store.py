@@ -21,7 +21,7 @@ from monitor.facts.consequences import Consequences
 from monitor.facts.following import Cut, take_cut
 from monitor.facts.retention import Retention
 from monitor.facts.runs import Runs
-from monitor.facts.windows import Counts, Group
+from monitor.facts.windows import Counts
 
 DEFAULT_RETENTION = Retention()
 _WRITTEN = text(
@@ -137,19 +137,6 @@ class Store:
         """
         with self._engines.reading() as connection:
             return windows.window_counts(connection, measures, by, (since, until), known_by=known_by, where=where)
-
-    def window_counts_since(
-        self,
-        measures: Collection[str],
-        by: Sequence[str],
-        since_by_group: Mapping[Group, datetime],
-        default_since: datetime,
-        until: datetime,
-    ) -> Counts:
-        """As window_counts, but the groups named in `since_by_group` are counted from their own instant."""
-        with self._engines.reading() as connection:
-            counts = windows.window_counts(connection, measures, by, (default_since, until))
-            return counts | windows.own_windows(connection, measures, by, since_by_group, until)
 
     def latest(self, measure: str, **where: str) -> list[tuple[Series, Latest]]:
         """What holds now for every series of a measure whose fields equal `where`, by series id."""

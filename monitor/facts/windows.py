@@ -22,16 +22,13 @@ def window_counts(
     span: tuple[datetime, datetime],
     *,
     known_by: datetime | None = None,
-    where: Mapping[str, str | None] | None = None,
+    where: Mapping[str, str] | None = None,
 ) -> Counts:
     """See Store.window_counts. `span` is (since, until), since included and until not."""
     where = where or {}
     dimensions([*by, *where])
     columns = "".join(f"series.{name}, " for name in by)
-    conditions = "".join(
-        f" AND series.{name} IS NULL" if value is None else f" AND series.{name} = :where_{name}"
-        for name, value in where.items()
-    )
+    conditions = "".join(f" AND series.{name} = :where_{name}" for name in where)
     known = " AND reading.known_at <= :known_by" if known_by else ""
     # Summed by series first: readings lie by series, so SQLite sums as it reads instead of sorting them all, and
     # PostgreSQL hashes a number, not texts. CROSS JOIN keeps SQLite from starting at the series.
@@ -47,27 +44,12 @@ def window_counts(
         bindparam("measures", expanding=True),
         *(bindparam(name, type_=Instant) for name in ("since", "until", *(["known_by"] if known_by else []))),
     )
-    values: dict[str, object] = {f"where_{name}": value for name, value in where.items() if value is not None}
+    values: dict[str, object] = {f"where_{name}": value for name, value in where.items()}
     values |= {"measures": list(measures), "since": span[0], "until": span[1]}
     rows = connection.execute(query, values | ({"known_by": known_by} if known_by else {}))
     counts: Counts = {}
     for *group, measure, total in rows:
         counts.setdefault(tuple(group), {})[measure] = total
-    return counts
-
-
-def own_windows(
-    connection: Connection,
-    measures: Collection[str],
-    by: Sequence[str],
-    since_by_group: Mapping[Group, datetime],
-    until: datetime,
-) -> Counts:
-    """The counts of each named group since its own instant; {} for one that counted nothing."""
-    counts: Counts = {}
-    for group, since in since_by_group.items():
-        where = dict(zip(by, group, strict=True))
-        counts[group] = window_counts(connection, measures, by, (since, until), where=where).get(group, {})
     return counts
 
 

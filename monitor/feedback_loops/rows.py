@@ -5,14 +5,13 @@ Nothing here commits but `gaps_now`, which only reads: the caller's session does
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import get_args
 
 from sqlmodel import Session, col, select
 
-from collectors.providers import Provider, provider_named, providers
+from collectors.providers import provider_named, providers
 from monitor.config.validation import did_you_mean
 from monitor.database.tables import FblEnrolment, Transition
 from monitor.database.transitions import check_reason
@@ -104,7 +103,7 @@ def lapse(session: Session, now: datetime) -> list[FblEnrolment]:
     return list(due)
 
 
-def gaps_now(store: Store, now: datetime, table: Mapping[str, Provider] | None = None) -> Coverage:
+def gaps_now(store: Store, now: datetime) -> Coverage:
     """Where what was sent lately goes without a loop."""
     with store.reading_session() as session:
         inventory = read_inventory(session)
@@ -112,7 +111,7 @@ def gaps_now(store: Store, now: datetime, table: Mapping[str, Provider] | None =
             Enrolment(row.provider, row.kind, row.subject, State(row.state), row.ends_at)  # type: ignore[arg-type]  # a Kind
             for row in enrolments(session)
         ]
-    return coverage(inventory, _sent(store, now), table or providers(), ours, now)
+    return coverage(inventory, _sent(store, now), providers(), ours, now)
 
 
 def _sent(store: Store, now: datetime) -> Sent:

@@ -1,6 +1,6 @@
-"""Whose mail was it? Clues of a report → customer, stream, campaign, recipient. Pure but for what it is told.
+"""Whose mail was it? Identifiers in a report → customer, stream, campaign, recipient. Pure but for our records.
 
-The surest clue wins and is named (`how`); a weaker one never overrules it:
+The surest identifier wins and is named (`how`); a weaker one never overrules it:
 
 1. `token`             our own signed token: in the return path, X-Vigie-Token or an id (monitor.sender.token)
 2. `cfbl_feedback_id`  CFBL-Feedback-ID (RFC 9477; white space removed) that names a customer of ours
@@ -14,7 +14,7 @@ The surest clue wins and is named (`how`); a weaker one never overrules it:
 
 What the report says (recipient, IP, domain) and what our token or records say of the recipient
 (`recipient_ref`, `recipient_hash`) stand apart. An IP or domain is kept only where it is ours: a stranger's
-report must not name new ones. Only a token shows by itself that the mail was ours; any other clue is what a report *says*, and
+report must not name new ones. Only a token shows by itself that the mail was ours; any other identifier is what a report *says*, and
 may be forged. A token that is garbled, blotted out, forged or out of date attributes nothing and is no error.
 """
 
@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from collectors.contract import Attribution, Clues
+from collectors.contract import Attribution, Identifiers
 from collectors.providers import provider_of_domain
 from monitor.inventory.items import Inventory
 from monitor.sender.token import HEADER, Keys, read_token
@@ -35,7 +35,7 @@ _STREAM_PIECES = re.compile(r"[:;,+=/\s]+")  # names of streams and customers ma
 
 
 class Records(Protocol):
-    """What our own MTAs recorded; asked only where no surer clue was found."""
+    """What our own MTAs recorded; read only where no surer identifier did."""
 
     def of_message(self, message_id: str) -> Attribution | None:
         """Whose the message was; None where it is unknown or several customers' records name it."""
@@ -66,20 +66,20 @@ class Directory:
     keys: Keys = field(default_factory=dict)
     records: Records = field(default_factory=NoRecords)
 
-    def attribute(self, clues: Clues) -> Attribution:
-        """The best attribution the clues allow; `how` is None when none of them is ours."""
+    def attribute(self, identifiers: Identifiers) -> Attribution:
+        """The best attribution the identifiers allow; `how` is None when none of them is ours."""
         reported = Attribution(
-            recipient=clues.recipient,
-            ip=clues.source_ip if clues.source_ip in self.ips else None,
-            domain=self.own_domain(clues.domain),
-            provider=clues.provider or provider_of_domain((clues.recipient or "").rpartition("@")[2]),
+            recipient=identifiers.recipient,
+            ip=identifiers.source_ip if identifiers.source_ip in self.ips else None,
+            domain=self.own_domain(identifiers.domain),
+            provider=identifiers.provider or provider_of_domain((identifiers.recipient or "").rpartition("@")[2]),
         )
-        for how, find in CLUES.items():
-            found = find(self, clues)
-            if found is not None:
+        for how, find in BY_IDENTIFIER.items():
+            ours = find(self, identifiers)
+            if ours is not None:
                 return replace(
-                    reported, customer=found.customer, stream=found.stream, campaign=found.campaign, how=how,
-                    recipient_ref=found.recipient_ref, recipient_hash=found.recipient_hash,
+                    reported, customer=ours.customer, stream=ours.stream, campaign=ours.campaign, how=how,
+                    recipient_ref=ours.recipient_ref, recipient_hash=ours.recipient_hash,
                 )
         return reported
 
@@ -105,8 +105,8 @@ class Directory:
         return Attribution(customer=customer_only) if customer_only else None
 
 
-def _by_token(known: Directory, clues: Clues) -> Attribution | None:
-    for text in (_header(clues, HEADER), _header(clues, "CFBL-Feedback-ID"), *clues.tokens):
+def _by_token(known: Directory, identifiers: Identifiers) -> Attribution | None:
+    for text in (_header(identifiers, HEADER), _header(identifiers, "CFBL-Feedback-ID"), *identifiers.tokens):
         token = read_token(known.keys, text)
         if token is not None:
             customer = token.customer
@@ -119,45 +119,45 @@ def _by_token(known: Directory, clues: Clues) -> Attribution | None:
     return None
 
 
-def _by_cfbl_id(known: Directory, clues: Clues) -> Attribution | None:
-    return known.named([_header(clues, "CFBL-Feedback-ID")])
+def _by_cfbl_id(known: Directory, identifiers: Identifiers) -> Attribution | None:
+    return known.named([_header(identifiers, "CFBL-Feedback-ID")])
 
 
-def _by_message_id(known: Directory, clues: Clues) -> Attribution | None:
-    return known.records.of_message(clues.message_id) if clues.message_id else None
+def _by_message_id(known: Directory, identifiers: Identifiers) -> Attribution | None:
+    return known.records.of_message(identifiers.message_id) if identifiers.message_id else None
 
 
-def _by_feedback_id(known: Directory, clues: Clues) -> Attribution | None:
-    return known.named([_header(clues, "Feedback-ID")])
+def _by_feedback_id(known: Directory, identifiers: Identifiers) -> Attribution | None:
+    return known.named([_header(identifiers, "Feedback-ID")])
 
 
-def _by_header(known: Directory, clues: Clues) -> Attribution | None:
-    said = ((name, value.strip()) for name, value in (clues.headers or {}).items())
-    customer = next((known.headers[one] for one in said if one in known.headers), None)
+def _by_header(known: Directory, identifiers: Identifiers) -> Attribution | None:
+    headers = ((name, value.strip()) for name, value in (identifiers.headers or {}).items())
+    customer = next((known.headers[header] for header in headers if header in known.headers), None)
     return Attribution(customer=customer) if customer else None
 
 
-def _by_id(known: Directory, clues: Clues) -> Attribution | None:
-    return known.named(clues.tokens)
+def _by_id(known: Directory, identifiers: Identifiers) -> Attribution | None:
+    return known.named(identifiers.tokens)
 
 
-def _by_domain(known: Directory, clues: Clues) -> Attribution | None:
-    customer, stream = known.domains.get(known.own_domain(clues.domain) or "", (None, None))
+def _by_domain(known: Directory, identifiers: Identifiers) -> Attribution | None:
+    customer, stream = known.domains.get(known.own_domain(identifiers.domain) or "", (None, None))
     return Attribution(customer=customer, stream=stream) if customer else None
 
 
-def _by_recipient(known: Directory, clues: Clues) -> Attribution | None:
-    return known.records.of_recipient(clues.recipient) if clues.recipient else None
+def _by_recipient(known: Directory, identifiers: Identifiers) -> Attribution | None:
+    return known.records.of_recipient(identifiers.recipient) if identifiers.recipient else None
 
 
-def _by_ip(known: Directory, clues: Clues) -> Attribution | None:
-    """A shared IP is ours and yet nobody's: the last clue, and then one without a customer."""
-    ip = clues.source_ip or ""
+def _by_ip(known: Directory, identifiers: Identifiers) -> Attribution | None:
+    """A shared IP is ours and yet nobody's: the last identifier, and then one without a customer."""
+    ip = identifiers.source_ip or ""
     return Attribution(customer=known.ips[ip]) if ip in known.ips else None
 
 
 # the surest first
-CLUES: Mapping[str, Callable[[Directory, Clues], Attribution | None]] = {
+BY_IDENTIFIER: Mapping[str, Callable[[Directory, Identifiers], Attribution | None]] = {
     "token": _by_token,
     "cfbl_feedback_id": _by_cfbl_id,
     "message_id": _by_message_id,
@@ -170,9 +170,9 @@ CLUES: Mapping[str, Callable[[Directory, Clues], Attribution | None]] = {
 }
 
 
-def _header(clues: Clues, name: str) -> str:
+def _header(identifiers: Identifiers, name: str) -> str:
     """A header of the reported mail without any white space; empty where it has none."""
-    return "".join((clues.headers or {}).get(name.lower(), "").split())
+    return "".join((identifiers.headers or {}).get(name.lower(), "").split())
 
 
 def directory(inventory: Inventory, keys: Keys | None = None, records: Records | None = None) -> Directory:
@@ -184,7 +184,7 @@ def directory(inventory: Inventory, keys: Keys | None = None, records: Records |
         {customer: frozenset(names) for customer, names in streams.items()},
         {ip.address: ip.customer for ip in inventory.ips.values()},
         {domain.domain: (domain.customer, domain.stream) for domain in inventory.domains.values()},
-        {said: key for key, customer in inventory.customers.items() for said in customer.id_headers.items()},
+        {header: key for key, customer in inventory.customers.items() for header in customer.id_headers.items()},
         keys or {},
         records or NoRecords(),
     )

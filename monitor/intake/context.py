@@ -1,4 +1,4 @@
-"""What one run of a collector is told of ours: targets, mailboxes with their secrets, whose mail, its cursor."""
+"""What one run of a collector is given of ours: targets, mailboxes with their secrets, whose mail, its cursor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from collectors.contract import Attribution, Clues, CollectorError, Mailbox, Reason, Target
+from collectors.contract import Attribution, CollectorError, Identifiers, Mailbox, Reason, Target
 from monitor.facts import Store, deliveries
 from monitor.intake.attribution import directory
 from monitor.inventory.items import Inventory
@@ -18,7 +18,7 @@ from monitor.inventory.items import Mailbox as MailboxItem
 from monitor.inventory.rows import read_inventory
 from monitor.sender.token import keys_of
 
-LATELY = timedelta(days=30)  # how long a delivery tells whose mail a recipient complains of
+LATELY = timedelta(days=30)  # how long a delivery shows whose mail a recipient complains of
 
 
 class SentMail:
@@ -72,8 +72,8 @@ class RunContext:
     def mailboxes(self, purpose: str) -> Sequence[Mailbox]:
         return [self._mailbox(box) for box in self._inventory.mailboxes.values() if box.purpose == purpose]
 
-    def attribute(self, clues: Clues) -> Attribution:
-        return self._directory.attribute(clues)
+    def attribute(self, identifiers: Identifiers) -> Attribution:
+        return self._directory.attribute(identifiers)
 
     def cursor(self, name: str) -> Mapping[str, Any] | None:
         return self._store.cursor(self._collector, name)

@@ -38,7 +38,7 @@ class Work:
 
 
 class Schedule:
-    """The jobs of one process. `owner` tells its leases from another's."""
+    """The jobs of one process. `owner` names this process in its leases."""
 
     def __init__(self, store: Store, clock: Callable[[], datetime], owner: str) -> None:
         self._store = store

@@ -153,21 +153,21 @@ def rate_facts(
     facts: dict[Group, RateFacts] = {}
     for values, counts in store.window_counts(_COUNTED, rule.by, since, until).items():
         group: Group = tuple((str(name), value) for name, value in zip(rule.by, values, strict=True) if value is not None)
-        facts[group] = _group_facts(group, since, counts, now, stale)
+        facts[group] = _group_facts(group, since, counts, stale)
     for group in expected:
-        facts.setdefault(group, _group_facts(group, since, {}, now, stale))
+        facts.setdefault(group, _group_facts(group, since, {}, stale))
     for group, restart in restarts.items():
         if group in facts:
             counted = store.window_counts(_COUNTED, rule.by, restart, until, where=dict(group))
             exact = {k: v for k, v in counted.items() if tuple(x for x in k if x) == tuple(v for _, v in group)}
-            facts[group] = _group_facts(group, restart, next(iter(exact.values()), {}), now, stale)
+            facts[group] = _group_facts(group, restart, next(iter(exact.values()), {}), stale)
     return list(facts.values())
 
 
 def _group_facts(
-    group: Group, since: datetime, counts: Mapping[str, float], now: datetime, stale: str | None
+    group: Group, since: datetime, counts: Mapping[str, float], stale: str | None
 ) -> RateFacts:
-    return RateFacts(group, since, counts.get("delivered", 0), counts.get("complaint", 0), now, stale)
+    return RateFacts(group, since, counts.get("delivered", 0), counts.get("complaint", 0), stale)
 
 
 def _restarts(store: Store, rule: str, since: datetime) -> dict[Group, datetime]:
@@ -191,12 +191,12 @@ def _target(series: Series) -> str:
 
 
 def _listing_fact(row: Listing, place: Place, now: datetime) -> ListingFact:
-    blind = row.unknown_reason
-    if blind is None and now - row.asked_at > LISTING_STALE_AFTER:
-        blind = "stale"
+    reason = row.unknown_reason
+    if reason is None and now - row.asked_at > LISTING_STALE_AFTER:
+        reason = "stale"
     return ListingFact(
         place=place, dnsbl=row.dnsbl, phase=row.phase, baseline=row.baseline, codes=tuple(row.codes),
-        first_seen_at=row.first_seen_at, confirmed_at=row.confirmed_at, detail=row.detail, unknown_reason=blind,
+        first_seen_at=row.first_seen_at, confirmed_at=row.confirmed_at, detail=row.detail, unknown_reason=reason,
         cleared_at=row.cleared_at,
     )
 

@@ -128,7 +128,7 @@ def _add(counts: Counts, cell: Cell, counted: Mapping[str, float]) -> None:
 
 
 def _holds(session: Session, since: datetime) -> Sequence[Suspension]:
-    """Every hold in force at some time since then whose scope our counts can tell apart."""
+    """Every hold in force at some time since then whose scope our counts are kept by."""
     return [row for row in holds_since(session, since) if set(row.scope) <= set(_BY)]
 
 

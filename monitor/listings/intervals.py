@@ -3,7 +3,7 @@
 Lists flap (24-hour expiries, zero-hour lists), resolvers cache, and a sweep repeated inside one TTL sees
 only the cache. So: the first known answer is a baseline; a listing is confirmed by hits on distinct TTLs
 (one where the list weighs enough); it ends after several positive "not listed" on distinct TTLs.
-An unknown answer changes nothing but is remembered. What a person would call an event is told by `change`.
+An unknown answer changes nothing but is remembered. What a person would call an event is what `change` returns.
 
   phase      hit                          not listed                     unknown
   (none)     baseline listed | suspected | listed     (none)             (none)
@@ -96,8 +96,8 @@ def change(before: Interval | None, after: Interval | None) -> Change | None:
             return Change("listed", "cleared", f"{CLEAN_TO_CLEAR} answers in a row say: not listed")
         return Change("suspected", "cleared", "seen once and not again: it was never confirmed")
     if after.confirmed_at is not None and not known:
-        told = "was there when we first looked" if after.baseline else "listed"
-        return Change(before.phase if before else "none", "listed", f"{told}: {meaning(after)}")
+        how = "was there when we first looked" if after.baseline else "listed"
+        return Change(before.phase if before else "none", "listed", f"{how}: {meaning(after)}")
     if before is not None and known and before.codes != after.codes:
         return Change(", ".join(before.codes), ", ".join(after.codes), f"now: {meaning(after)}")
     return None

@@ -1,7 +1,7 @@
-"""Rules as people write them (YAML), checked. A rule names a condition, when it ends, and what it brakes.
+"""Rules as people write them (YAML), checked. A rule names a condition, when it ends, and what it suspends.
 
-Those about our own blindness (fbl_silence, own_network, list_unusable, mailbox_unread, staleness,
-clock_behind) only tell.
+Those about what Vigie cannot see (fbl_silence, own_network, list_unusable, mailbox_unread, staleness,
+clock_behind) only notify.
 
 Shares are 0-1 or written as percentages; durations are written 90s, 15m, 24h, 7d.
 """
@@ -41,9 +41,9 @@ class _Strict(BaseModel):
 
 
 class Suspend(_Strict):
-    """The brake a firing rule puts on. Without `at_most` it stays until the condition is clear.
+    """The suspension a firing rule puts on. Without `at_most` it stays until the condition is clear.
 
-    `at_most` is needed where the brake stops the very mail the rule judges by (a hold on complaints):
+    `at_most` is needed where the suspension stops the very mail the rule judges by (a hold on complaints):
     then it ends by itself, and only mail sent after that is judged.
     """
 
@@ -51,7 +51,7 @@ class Suspend(_Strict):
     scope: tuple[Dimension, ...] = ()
     at_most: Duration | None = None
     rate_per_hour: Annotated[int, Field(gt=0)] | None = None
-    transactional: bool = False  # also brake transactional streams
+    transactional: bool = False  # also transactional streams
 
     @model_validator(mode="after")
     def _slow_has_a_rate(self) -> Suspend:
@@ -99,7 +99,7 @@ class ListingRule(_ListingRule):
         if self.suspend and self.suspend.scope:
             raise ValueError("a listing suspends the listed IP or domain itself: leave scope out")
         if self.suspend and self.collateral:
-            raise ValueError("a rule with collateral only tells, for the neighbours are to blame: leave suspend out")
+            raise ValueError("a rule with collateral only notifies, for the neighbours are to blame: leave suspend out")
         if self.below_weight is not None and self.below_weight <= self.min_weight:
             raise ValueError("below_weight must be higher than min_weight")
         return self
@@ -117,7 +117,7 @@ class AllowListingLostRule(_GradedRule, _ListingRule):
 
 
 class ClearScore(_Strict):
-    """When a score counts as healed: `above` (or `below`) this."""
+    """When a score counts as good again: `above` (or `below`) this."""
 
     below: float | None = None
     above: float | None = None
@@ -151,7 +151,7 @@ class ListScoreRule(_GradedRule, _ListingRule):
 
 
 class ClearRate(_Strict):
-    """When a rate counts as healed: its upper bound is below `below`."""
+    """When a rate counts as good again: its upper bound is below `below`."""
 
     below: Share
 
@@ -171,7 +171,7 @@ class ComplaintRateRule(_GradedRule):
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.975
     min_complaints: Annotated[int, Field(ge=1)] = 3
     min_delivered: Annotated[int, Field(ge=1)] = 100
-    quiet_for: Duration = timedelta(days=3)  # ends when nothing was sent for so long after the brake ended
+    quiet_for: Duration = timedelta(days=3)  # ends when nothing was sent for so long after the suspension ended
     suspend: Suspend | None = None
 
     @model_validator(mode="after")
@@ -184,7 +184,7 @@ class ComplaintRateRule(_GradedRule):
             if not self.suspend.scope:
                 raise ValueError(f"suspend.scope is missing: one or more of {', '.join(self.by)}")
             if strange := set(self.suspend.scope) - set(self.by):
-                raise ValueError(f"suspend.scope has {', '.join(sorted(strange))}, which `by` does not tell apart")
+                raise ValueError(f"suspend.scope has {', '.join(sorted(strange))}, which is not in `by`")
             if self.suspend.effect is Effect.HOLD and self.suspend.at_most is None:
                 raise ValueError("a hold stops the mail it is judged by: say how long with suspend.at_most")
         return self

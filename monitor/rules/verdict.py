@@ -27,9 +27,9 @@ class Answer(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One thing inside the group that a brake may be put on.
+    """One thing inside the group that may be suspended.
 
-    `evidence_at` is when the newest evidence against it arose: a brake lifted later than that is not put
+    `evidence_at` is when the newest evidence against it arose: a suspension lifted later than that is not put
     on again.
     """
 
@@ -74,7 +74,6 @@ class RateFacts:
     since: datetime
     delivered: float
     complaints: float
-    newest_at: datetime
     stale: str | None = None
 
 

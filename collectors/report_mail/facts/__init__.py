@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import get_args
 
-from collectors.contract import Attribution, Clues, Purpose, Reason
+from collectors.contract import Attribution, Identifiers, Purpose, Reason
 from collectors.mail import Kind, Report, parse
 from collectors.mail.mime import head
 from collectors.mail.original import infer
@@ -146,9 +146,9 @@ class _LookUpFailedError(Exception):
 def _marked(attribute: Attribute) -> Attribute:
     """The look-up, its failures marked as such."""
 
-    def ask(clues: Clues) -> Attribution:
+    def ask(identifiers: Identifiers) -> Attribution:
         try:
-            return attribute(clues)
+            return attribute(identifiers)
         except Exception as why:
             raise _LookUpFailedError(why) from why
 

@@ -17,7 +17,7 @@ from dataclasses import astuple
 from datetime import datetime
 from functools import cache
 
-from collectors.contract import Attribution, Clues, Reason
+from collectors.contract import Attribution, Identifiers, Reason
 from collectors.mail.ip import canonical
 from collectors.mail.report import Aggregate
 from collectors.observation import Observation, Subject, Trace
@@ -45,7 +45,7 @@ def dmarc(mail: Mail) -> Facts | Refusal:
 
     @cache
     def whose(domain: str | None, source_ip: str) -> Attribution:
-        return mail.attribute(Clues(domain=domain, source_ip=canonical(source_ip)))
+        return mail.attribute(Identifiers(domain=domain, source_ip=canonical(source_ip)))
 
     counts: dict[Subject, list[int]] = {}
     for row in report.rows:
@@ -71,7 +71,7 @@ def tls(mail: Mail) -> Facts | Refusal:
     succeeded, failed, policies = Counter[Subject](), Counter[Subject](), dict[Subject, list[str]]()
     traces: list[Trace] = []
     for policy in report.policies:
-        owner = mail.attribute(Clues(domain=policy.domain))
+        owner = mail.attribute(Identifiers(domain=policy.domain))
         if not is_ours(owner):
             continue
         about = subject(owner, provider)

@@ -22,7 +22,7 @@ from collectors.mail.report import Feedback
 from collectors.observation import Observation
 from collectors.report_mail.facts.letters import ABUSE, LONGEST_TEXT
 from collectors.report_mail.facts.shape import Facts, Mail, Refusal
-from collectors.report_mail.facts.whose import clues, is_ours, message_id, provider_of, subject
+from collectors.report_mail.facts.whose import identifiers, is_ours, message_id, provider_of, subject
 
 # Which reports are a recipient's complaint. not-spam takes one back, auth-failure is a machine's word, and
 # `other` may be anything: they are counted as reports only. Types outside this table as well.
@@ -46,7 +46,7 @@ def feedback(mail: Mail) -> Facts | Refusal:
         return Refusal(Reason.NO_DATA, f"{mail.report.kind}: it reports no mail")
     received_at = mail.arrival.received_at
     recipient, provider = clear_recipient(stated), provider_at(mail, stated)
-    whose = mail.attribute(clues(mail.report, recipient=recipient, provider=provider))
+    whose = mail.attribute(identifiers(mail.report, recipient=recipient, provider=provider))
     about = subject(whose, provider)
     observations = [Observation("report", about, received_at, 1.0)]
     if whose.how is None:
@@ -95,7 +95,7 @@ def dmarc_failure(mail: Mail) -> Facts | Refusal:
     """One mail that failed DMARC; often somebody else's under our name."""
     stated = mail.report.feedback or Feedback(type="auth-failure")
     recipient, provider = clear_recipient(stated), provider_at(mail, stated)
-    whose = mail.attribute(clues(mail.report, recipient=recipient, provider=provider))
+    whose = mail.attribute(identifiers(mail.report, recipient=recipient, provider=provider))
     text = ", ".join(f"{name} {value}" for name, value in (
         ("from", stated.ip), ("failed", stated.auth_failure), ("alignment", stated.identity_alignment),
         ("delivery", stated.delivery_result)) if value)

@@ -18,7 +18,7 @@ from collectors.mail.original import infer, is_redacted
 from collectors.mail.report import Recipient
 from collectors.observation import Observation, Subject, Trace
 from collectors.report_mail.facts.shape import Facts, Mail, Refusal
-from collectors.report_mail.facts.whose import OTHER, clues, is_ours, message_id, provider_of, subject
+from collectors.report_mail.facts.whose import OTHER, identifiers, is_ours, message_id, provider_of, subject
 
 # Why a recipient was given up → what is counted. One that is dead for good (`hard`) is a hard bounce instead.
 MEASURE_OF: dict[str, str] = {
@@ -73,7 +73,7 @@ def bounce(mail: Mail) -> Facts | Refusal:
             continue
         provider = provider_of(one.address.rpartition("@")[2], one.judgement.provider) or OTHER
         address = None if is_redacted(one.address) else one.address
-        whose = mail.attribute(clues(
+        whose = mail.attribute(identifiers(
             mail.report, recipient=address, ip=ip or one.judgement.scope.get("ip"), provider=provider))
         about = subject(whose, provider)
         counts[measure if is_ours(whose) else "unattributed_bounce", about] += 1

@@ -6,7 +6,7 @@ from collectors.contract import Reason
 from collectors.mail.fields import address
 from collectors.observation import Observation
 from collectors.report_mail.facts.shape import Facts, Mail, Refusal
-from collectors.report_mail.facts.whose import OTHER, clues, provider_of, subject
+from collectors.report_mail.facts.whose import OTHER, identifiers, provider_of, subject
 
 ABUSE = "abuse"
 LONGEST_TEXT = 200
@@ -16,7 +16,7 @@ def unsubscribe(mail: Mail) -> Facts | Refusal:
     """A recipient who asked to be left out (RFC 2369)."""
     sender = address(mail.report.report_headers.get("from", "")) or None
     provider = provider_of((sender or "").rpartition("@")[2]) or OTHER
-    whose = mail.attribute(clues(mail.report, recipient=sender, provider=provider))
+    whose = mail.attribute(identifiers(mail.report, recipient=sender, provider=provider))
     about = subject(whose, provider)
     trace = mail.trace("unsubscribe", whose, about, recipient=sender)
     return Facts((Observation("unsubscribe", about, mail.arrival.received_at, 1.0),), (trace,))
@@ -24,7 +24,7 @@ def unsubscribe(mail: Mail) -> Facts | Refusal:
 
 def autoreply(mail: Mail) -> Facts | Refusal:
     """Counted and nothing else: who is away is nobody's business."""
-    about = subject(mail.attribute(clues(mail.report)), None)
+    about = subject(mail.attribute(identifiers(mail.report)), None)
     return Facts((Observation("autoreply", about, mail.arrival.received_at, 1.0),), as_evidence=False)
 
 
@@ -33,7 +33,7 @@ def letter(mail: Mail) -> Facts | Refusal:
     if mail.arrival.purpose != ABUSE:
         return Refusal(Reason.NO_DATA, "other: no report, bounce or request")
     headers = mail.report.report_headers
-    whose = mail.attribute(clues(mail.report))
+    whose = mail.attribute(identifiers(mail.report))
     trace = mail.trace("abuse_letter", whose, subject(whose, None), message_id=headers.get("message-id"),
                        text=headers.get("subject", "")[:LONGEST_TEXT] or None)
     return Facts(traces=(trace,))

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from collectors.contract import Attribution, Clues, CollectorSettings, Reason
+from collectors.contract import Attribution, CollectorSettings, Identifiers, Reason
 from collectors.mail import Report
 from collectors.observation import Observation, Subject, Trace
 from collectors.report_mail.report_sender import sender_of, speaks_for
 from collectors.report_mail.reporters import speaks_for_provider
 
-Attribute = Callable[[Clues], Attribution]
+Attribute = Callable[[Identifiers], Attribution]
 
 
 class MailSettings(CollectorSettings):

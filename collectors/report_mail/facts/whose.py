@@ -1,11 +1,11 @@
-"""What in a mail may tell whose it was: the clues handed to the inventory, and the subject made of its answer."""
+"""What in a mail may tell whose it was: the identifiers handed to the inventory, and the subject made of its answer."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-from collectors.contract import Attribution, Clues
+from collectors.contract import Attribution, Identifiers
 from collectors.dimensions import Use, names
 from collectors.mail import Kind, Report
 from collectors.mail.fields import address
@@ -25,8 +25,8 @@ TOKEN_LENGTH = range(3, 201)
 _NOTHING = Feedback(type="")
 
 
-def clues(report: Report, *, recipient: str | None = None, ip: str | None = None,
-          provider: str | None = None) -> Clues:
+def identifiers(report: Report, *, recipient: str | None = None, ip: str | None = None,
+          provider: str | None = None) -> Identifiers:
     """What may tell whose mail it was, the surest first."""
     said = report.feedback or _NOTHING
     headers = report.original_headers
@@ -34,7 +34,7 @@ def clues(report: Report, *, recipient: str | None = None, ip: str | None = None
     if report.kind in ANSWERS:
         senders.append(address(report.report_headers.get("to", "")))
     domains = (*said.reported_domain, *(sender.rpartition("@")[2] for sender in senders))
-    return Clues(
+    return Identifiers(
         tokens=tokens(report), headers=headers, message_id=message_id(report), recipient=recipient,
         source_ip=said.ip or ip, domain=next((name for name in domains if name), None), provider=provider)
 

@@ -33,7 +33,7 @@ def judge_listings(rule: ListingRule, facts: Iterable[ListingFact], now: datetim
         if _watched(rule, fact) and (fact.target, fact.detail.get("included_in")) not in counted:
             by = ("operator",) if fact.detail.get("collateral") else rule.by
             groups.setdefault(_group(by, fact), []).append(fact)
-    return [_listing_verdict(rule, group, found) for group, found in groups.items()]
+    return [_listing_verdict(rule, group, members) for group, members in groups.items()]
 
 
 def judge_allow_lost(rule: AllowListingLostRule, facts: Iterable[ListingFact], now: datetime) -> list[Verdict]:
@@ -46,7 +46,7 @@ def judge_allow_lost(rule: AllowListingLostRule, facts: Iterable[ListingFact], n
         forgotten = fact.cleared_at is not None and now - fact.cleared_at >= rule.forget_after
         if not forgotten and (rule.lists is None or fact.dnsbl in rule.lists):
             groups.setdefault(_group(rule.by, fact), []).append(fact)
-    return [_lost_verdict(group, found) for group, found in groups.items()]
+    return [_lost_verdict(group, members) for group, members in groups.items()]
 
 
 def judge_scores(rule: ListScoreRule, facts: Iterable[ScoreFact], now: datetime) -> list[Verdict]:
@@ -54,7 +54,7 @@ def judge_scores(rule: ListScoreRule, facts: Iterable[ScoreFact], now: datetime)
     groups: dict[Group, list[ScoreFact]] = {}
     for fact in facts:
         groups.setdefault(_group(rule.by, fact), []).append(fact)
-    return [_score_verdict(rule, group, found, now) for group, found in groups.items()]
+    return [_score_verdict(rule, group, members, now) for group, members in groups.items()]
 
 
 def severity_of(fact: ListingFact) -> str:
@@ -93,8 +93,8 @@ def _listing_verdict(rule: ListingRule, group: Group, facts: Sequence[ListingFac
         waiting = [fact for fact in facts if fact.confirmed_at is not None] or list(facts)
         return Verdict(group, Answer.BETWEEN, f"{_named(waiting)}: waiting for confirmation", labels=_labels(waiting))
     members = tuple(_listed_member(rule, fact) for fact in facts if fact.confirmed_at is not None)
-    blind = {fact.unknown_reason for fact in listed}
-    reason = None if None in blind else min(str(each) for each in blind)
+    reasons = {fact.unknown_reason for fact in listed}
+    reason = None if None in reasons else min(str(each) for each in reasons)
     return Verdict(
         group, Answer.UNKNOWN if reason else Answer.BREACH, _listed_summary(listed), reason, members,
         evidence={"listed": [_listing_evidence(fact) for fact in listed]},
@@ -165,28 +165,28 @@ def _score_verdict(rule: ListScoreRule, group: Group, facts: Sequence[ScoreFact]
     if bad := answers.get(Answer.BREACH):
         line = f"below {rule.below:g}" if rule.below is not None else f"above {rule.above:g}"
         return _bad_scores(group, bad, line)
-    if mending := answers.get(Answer.BETWEEN):
-        summary = f"{_some(_scores_told(mending), _MOST_NAMED)}, mending"
-        return Verdict(group, Answer.BETWEEN, summary, labels=_labels(mending))
-    if blind := answers.get(Answer.UNKNOWN):
-        reason = min(str(fact.state.unknown(now, rule.max_age)) for fact in blind)
-        return Verdict(group, Answer.UNKNOWN, f"the score is not known: {reason}", reason, labels=_labels(blind))
+    if between := answers.get(Answer.BETWEEN):
+        summary = f"{_some(_score_texts(between), _MOST_NAMED)}, better but not clear yet"
+        return Verdict(group, Answer.BETWEEN, summary, labels=_labels(between))
+    if unknown := answers.get(Answer.UNKNOWN):
+        reason = min(str(fact.state.unknown(now, rule.max_age)) for fact in unknown)
+        return Verdict(group, Answer.UNKNOWN, f"the score is not known: {reason}", reason, labels=_labels(unknown))
     return Verdict(group, Answer.CLEAR, f"{_named(facts)}: the score is good again", labels=_labels(facts))
 
 
 def _bad_scores(group: Group, bad: Sequence[ScoreFact], line: str) -> Verdict:
-    told = _scores_told(bad)
+    texts = _score_texts(bad)
     members = tuple(
-        Member(_key(fact), _scope(fact.place), text, fact.state.since) for fact, text in zip(bad, told, strict=True)
+        Member(_key(fact), _scope(fact.place), text, fact.state.since) for fact, text in zip(bad, texts, strict=True)
     )
     evidence = {"scores": {_key(fact): fact.state.value for fact in bad}}
     return Verdict(
-        group, Answer.BREACH, f"{_some(told, _MOST_NAMED)}, {line}", members=members, evidence=evidence,
+        group, Answer.BREACH, f"{_some(texts, _MOST_NAMED)}, {line}", members=members, evidence=evidence,
         labels=_labels(bad),
     )
 
 
-def _scores_told(facts: Iterable[ScoreFact]) -> list[str]:
+def _score_texts(facts: Iterable[ScoreFact]) -> list[str]:
     return [f"{fact.place.target} has {fact.state.value:g} on {_list_name(fact)}" for fact in facts]
 
 

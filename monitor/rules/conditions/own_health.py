@@ -1,7 +1,7 @@
 """What Vigie cannot see, and why: its own network, a list, a mailbox, a collector, the clock. Pure.
 
 One cause is one incident: while our own network is at fault, what fails because of it is not judged at all.
-These rules brake nothing: not to see is no proof of harm.
+These rules suspend nothing: not to see is no proof of harm.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def _network_verdict(rule: OwnNetworkRule, fact: CanaryFact, now: datetime) -> V
         return Verdict(group, Answer.UNKNOWN, "the lists were not asked lately", reason)
     if fact.state.value:
         return Verdict(group, Answer.CLEAR, "most lists answer again through every resolver")
-    told = "; ".join(f"{resolver}: {what}" for resolver, what in fact.state.detail.items())
-    summary = f"own network or resolver at fault ({told}); what it hides is not judged"
+    failures = "; ".join(f"{resolver}: {what}" for resolver, what in fact.state.detail.items())
+    summary = f"own network or resolver at fault ({failures}); what it hides is not judged"
     return Verdict(group, Answer.BREACH, summary, evidence={"resolvers": dict(fact.state.detail)})
 
 
@@ -82,8 +82,8 @@ def _list_verdict(rule: ListUnusableRule, fact: CanaryFact, now: datetime, *, mu
         return Verdict(group, Answer.UNKNOWN, "its test points cannot be asked", reason)
     if fact.state.value:
         return Verdict(group, Answer.CLEAR, "its test points are answered rightly again")
-    told = "; ".join(dict.fromkeys(map(str, fact.state.detail.values())))
-    summary = f"{fact.dnsbl} fails its test points ({told}); nothing it says is believed"
+    failures = "; ".join(dict.fromkeys(map(str, fact.state.detail.values())))
+    summary = f"{fact.dnsbl} fails its test points ({failures}); nothing it says is believed"
     return Verdict(group, Answer.BREACH, summary, evidence={"resolvers": dict(fact.state.detail)})
 
 
@@ -96,8 +96,8 @@ def _mailbox_verdict(rule: MailboxUnreadRule, fact: MailboxFact, now: datetime) 
     if fact.network_fault and reason in _NETWORK:
         return Verdict(group, Answer.UNKNOWN, "our own network is at fault", "network")
     since = fact.state.since.strftime("%Y-%m-%d %H:%M UTC")
-    told = _WORDS.get(reason, reason)
-    summary = f"mailbox {fact.mailbox} is not read since {since} ({reason}): {told}"
+    meaning = _WORDS.get(reason, reason)
+    summary = f"mailbox {fact.mailbox} is not read since {since} ({reason}): {meaning}"
     return Verdict(group, Answer.BREACH, summary, evidence={"reason": reason})
 
 
@@ -111,9 +111,9 @@ def _staleness_verdict(rule: StalenessRule, fact: RunsFact, now: datetime) -> Ve
         return Verdict(group, Answer.CLEAR if fact.good_at else Answer.BETWEEN, f"{fact.collector} gets answers again")
     if fact.network_fault and fact.reason in _NETWORK:
         return Verdict(group, Answer.UNKNOWN, "our own network is at fault", "network")
-    told = f"; its newest run: {fact.reason}, {fact.text}" if fact.reason else ""
+    newest = f"; its newest run: {fact.reason}, {fact.text}" if fact.reason else ""
     never = "" if fact.good_at else " (never since it was configured)"
-    summary = f"collector {fact.collector} got no answers since {since:%Y-%m-%d %H:%M UTC}{never}{told}"
+    summary = f"collector {fact.collector} got no answers since {since:%Y-%m-%d %H:%M UTC}{never}{newest}"
     trying = fact.running_since is not None and now - fact.running_since <= limit
     answer = Answer.BETWEEN if trying else Answer.BREACH
     return Verdict(group, answer, summary, evidence={"reason": fact.reason or "stale"})

@@ -27,27 +27,27 @@ def judge_rate(rule: ComplaintRateRule, facts: RateFacts, now: datetime) -> Verd
     if n == 0 or k > n:
         text = "no delivered messages" if n == 0 else "more complaints than delivered messages are known"
         return _unknown(facts, "no_data" if n == 0 else "insufficient", f"{text} ({k} of {n})", evidence)
-    found = rate(k, n, rule.confidence)
-    evidence |= {"rate": found.value, "lower": found.lower, "upper": found.upper, "confidence": rule.confidence}
-    summary = f"complaint rate {rate_text(found)} since {_minute(facts.since)}"
-    if k >= rule.min_complaints and n >= rule.min_delivered and found.lower > rule.above:
+    bounds = rate(k, n, rule.confidence)
+    evidence |= {"rate": bounds.value, "lower": bounds.lower, "upper": bounds.upper, "confidence": rule.confidence}
+    summary = f"complaint rate {rate_text(bounds)} since {_minute(facts.since)}"
+    if k >= rule.min_complaints and n >= rule.min_delivered and bounds.lower > rule.above:
         scope = _scope(rule, facts.group)
         members = (Member(_key(facts.group), scope, summary, now, evidence),) if scope else ()
         return Verdict(facts.group, Answer.BREACH, summary, members=members, evidence=evidence)
     if facts.stale:
         return _unknown(facts, "stale", f"{summary}, but {facts.stale}", evidence)
-    if found.upper < rule.clear.below:
-        healed = f"complaint rate {rate_text(found, upper=True)} since {_minute(facts.since)}"
-        return Verdict(facts.group, Answer.CLEAR, healed, evidence=evidence)
+    if bounds.upper < rule.clear.below:
+        summary = f"complaint rate {rate_text(bounds, upper=True)} since {_minute(facts.since)}"
+        return Verdict(facts.group, Answer.CLEAR, summary, evidence=evidence)
     if n < rule.min_delivered:
         return _unknown(facts, "insufficient", f"{summary}: too few messages to say", evidence)
     return Verdict(facts.group, Answer.BETWEEN, summary, evidence=evidence)
 
 
-def rate_text(found: Rate, *, upper: bool = False) -> str:
+def rate_text(bounds: Rate, *, upper: bool = False) -> str:
     """`0.41 % (82 of 20,000; at least 0.33 %)`, or with the other bound: `… at most 0.50 %)`."""
-    bound = f"at most {percent(found.upper)}" if upper else f"at least {percent(found.lower)}"
-    return f"{percent(found.value)} ({found.k:,} of {found.n:,}; {bound})"
+    bound = f"at most {percent(bounds.upper)}" if upper else f"at least {percent(bounds.lower)}"
+    return f"{percent(bounds.value)} ({bounds.k:,} of {bounds.n:,}; {bound})"
 
 
 def percent(share: float) -> str:
@@ -63,7 +63,7 @@ def _unknown(facts: RateFacts, reason: str, text: str, evidence: Mapping[str, An
 def _scope(rule: ComplaintRateRule, group: Group) -> dict[str, str]:
     wanted: tuple[str, ...] = rule.suspend.scope if rule.suspend else ()
     scope: dict[str, str] = {name: value for name, value in group if name in wanted}
-    # a brake wider than what was judged would hold mail nobody complained of
+    # a suspension wider than what was judged would hold mail nobody complained of
     return scope if len(scope) == len(wanted) else {}
 
 

@@ -75,17 +75,17 @@ def _verdict(rule: FblSilenceRule, fact: SilenceFact) -> Verdict:
 
 def _compared(rule: FblSilenceRule, fact: SilenceFact, expected: float, evidence: dict[str, Any]) -> Verdict:
     group, k = (("provider", fact.provider),), round(fact.reports)
-    said = f"{_count(k)} in {_span(rule.window)}, expected {_few(evidence['expected_a_day'])} a day"
+    counted = f"{_count(k)} in {_span(rule.window)}, expected {_few(evidence['expected_a_day'])} a day"
     if k and k >= rule.clear_above * expected:
-        return Verdict(group, Answer.CLEAR, f"it reports: {said}", evidence=evidence)
+        return Verdict(group, Answer.CLEAR, f"it reports: {counted}", evidence=evidence)
     if fact.unread:
-        return _unknown(fact, "stale", f"{said}, but {fact.unread}", evidence)
+        return _unknown(fact, "stale", f"{counted}, but {fact.unread}", evidence)
     if poisson_at_most(0, expected) >= rule.alpha:
-        return _unknown(fact, "insufficient", f"{said}: even none at all would prove nothing", evidence)
+        return _unknown(fact, "insufficient", f"{counted}: even none at all would prove nothing", evidence)
     if k <= rule.at_most * expected and (chance := poisson_at_most(k, expected)) < rule.alpha:
         last = f"; the last came {fact.last_report_at:%Y-%m-%d %H:%M UTC}" if fact.last_report_at else ""
-        return Verdict(group, Answer.BREACH, f"{said}{last}", evidence={**evidence, "chance": chance})
-    return Verdict(group, Answer.BETWEEN, said, evidence=evidence)
+        return Verdict(group, Answer.BREACH, f"{counted}{last}", evidence={**evidence, "chance": chance})
+    return Verdict(group, Answer.BETWEEN, counted, evidence=evidence)
 
 
 def _unknown(fact: SilenceFact, reason: str, text: str, evidence: dict[str, Any]) -> Verdict:

@@ -10,7 +10,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from collectors.contract import Attribution, Clues, CollectorError, Mailbox, Reason, Watcher
+from collectors.contract import Attribution, CollectorError, Identifiers, Mailbox, Reason, Watcher
 from collectors.mail import parse
 from collectors.observation import Batch, Subject
 from collectors.report_mail import mail_source
@@ -60,7 +60,7 @@ class Monitor:
 
     def __init__(self, *mailboxes: Mailbox) -> None:
         self.boxes = mailboxes
-        self.clues: list[Clues] = []
+        self.identifiers: list[Identifiers] = []
         self.cursors: dict = {}
         self.batches: dict[str, Batch] = {}
         self.offered: list[str] = []
@@ -70,11 +70,11 @@ class Monitor:
         assert purpose == "feedback_loop"
         return self.boxes
 
-    def attribute(self, clues: Clues) -> Attribution:
-        self.clues.append(clues)
-        if "shared" in clues.tokens:
-            return Attribution(ip=clues.source_ip)
-        if "acme1" in clues.tokens:
+    def attribute(self, identifiers: Identifiers) -> Attribution:
+        self.identifiers.append(identifiers)
+        if "shared" in identifiers.tokens:
+            return Attribution(ip=identifiers.source_ip)
+        if "acme1" in identifiers.tokens:
             return Attribution(customer="acme", stream="newsletter", campaign="autumn", ip="192.0.2.7", how="token")
         return Attribution()
 
@@ -143,11 +143,11 @@ def test_the_clues_hold_our_tokens_the_ids_the_recipient_the_ip_and_the_provider
 
     monitor.run()
 
-    [clues] = monitor.clues
-    assert {"bounce+acme1", "acme1", "autumn:acme:newsletter:vigie", "acme", "vigie"} <= set(clues.tokens)
-    assert (clues.message_id, clues.recipient) == ("<mail1@news.example.com>", "reader@yahoo.fr")
-    assert (clues.source_ip, clues.domain, clues.provider) == ("192.0.2.7", "news.example.com", "yahoo")
-    assert clues.headers["feedback-id"] == "autumn:acme:newsletter:vigie"
+    [identifiers] = monitor.identifiers
+    assert {"bounce+acme1", "acme1", "autumn:acme:newsletter:vigie", "acme", "vigie"} <= set(identifiers.tokens)
+    assert (identifiers.message_id, identifiers.recipient) == ("<mail1@news.example.com>", "reader@yahoo.fr")
+    assert (identifiers.source_ip, identifiers.domain, identifiers.provider) == ("192.0.2.7", "news.example.com", "yahoo")
+    assert identifiers.headers["feedback-id"] == "autumn:acme:newsletter:vigie"
 
 
 def test_whole_identifiers_stand_before_their_pieces_and_there_are_never_too_many():
@@ -227,7 +227,7 @@ def test_a_hidden_recipient_is_not_traced_and_the_mailbox_tells_the_provider(ser
     report, _ = monitor.run()
 
     assert report.traces[0].recipient is None
-    assert monitor.clues[0].recipient is None
+    assert monitor.identifiers[0].recipient is None
     assert observations(report)["report"].subject.provider == "comcast"
 
 

@@ -42,19 +42,9 @@ def test_a_backtest_sees_only_what_was_known(filled: Store):
         assert filled.window_counts(["complaint"], ["customer"], T, minutes(60), known_by=known_by) == expected
 
 
-def test_a_group_may_be_counted_from_its_own_beginning(filled: Store):
-    since = {("acme", "gmail"): minutes(50), ("bolt", "gmail"): minutes(60)}
-    counts = filled.window_counts_since(["delivered"], ["customer", "provider"], since, T, minutes(60))
-    assert counts == {
-        ("acme", "gmail"): {"delivered": 10},
-        ("acme", "orange"): {"delivered": 60},
-        ("bolt", "gmail"): {},
-    }
-
-
 def test_a_series_without_the_dimension_is_the_group_none(filled: Store):
     filled.intake([batch("ip", counted(T, ip="192.0.2.1"))], T)
-    counts = filled.window_counts_since(["delivered"], ["provider"], {(None,): T}, T, minutes(1))
+    counts = filled.window_counts(["delivered"], ["provider"], T, minutes(1))
     assert counts == {("gmail",): {"delivered": 2}, ("orange",): {"delivered": 1}, (None,): {"delivered": 1}}
 
 

@@ -1,4 +1,4 @@
-"""Which clue wins, what each of them says, and what none of them may be led to say."""
+"""Which identifier wins, what each of them says, and what none of them may be led to say."""
 
 import threading
 from dataclasses import replace
@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.contract import Attribution, Clues
+from collectors.contract import Attribution, Identifiers
 from collectors.observation import Subject, Trace
 from monitor.facts import Store
-from monitor.intake.attribution import CLUES, directory
+from monitor.intake.attribution import BY_IDENTIFIER, directory
 from monitor.intake.context import RunContext
 from monitor.inventory.difference import planned
 from monitor.inventory.items import Customer, Domain, Inventory, Ip, Stream
@@ -58,7 +58,7 @@ class Recorded:
 
 KNOWN = directory(inventory(), keys_of([("acme", KEY)]), Recorded())
 
-# every clue by itself, the surest first → what it says; each clue says another customer than its neighbours
+# every identifier by itself, the surest first → what it says; each identifier says another customer than its neighbours
 SAYS = {
     "token": ({"tokens": ("bounce", TOKEN.upper())}, Attribution(customer="acme", stream="receipts", campaign="autumn", recipient_ref=ANN.hex())),
     "cfbl_feedback_id": ({"headers": {"cfbl-feedback-id": "summer : newsletter\r\n :bolt:x"}}, Attribution(customer="bolt", stream="newsletter", campaign="summer")),
@@ -72,28 +72,28 @@ SAYS = {
 }
 
 
-def together(*clues: dict) -> Clues:
-    """Clues that all stand in one report."""
+def together(*identifiers: dict) -> Identifiers:
+    """Identifiers that all stand in one report."""
     merged: dict = {"headers": {}, "tokens": ()}
-    for one in clues:
+    for one in identifiers:
         merged = merged | one | {"headers": merged["headers"] | one.get("headers", {}), "tokens": merged["tokens"] + one.get("tokens", ())}
-    return Clues(**merged)
+    return Identifiers(**merged)
 
 
 @pytest.mark.parametrize("how", SAYS)
 def test_each_clue_by_itself_says_whose_it_is(how):
-    clue, says = SAYS[how]
-    assert KNOWN.attribute(together(clue)) == replace(says, how=how)
+    identifier, says = SAYS[how]
+    assert KNOWN.attribute(together(identifier)) == replace(says, how=how)
 
 
 def test_every_clue_is_in_the_table_in_its_order():
-    assert list(CLUES) == list(SAYS)
+    assert list(BY_IDENTIFIER) == list(SAYS)
 
 
 @pytest.mark.parametrize("how", SAYS)
 def test_the_surest_clue_wins_over_all_that_are_weaker(how):
     place = list(SAYS).index(how)
-    found = KNOWN.attribute(together(*(clue for clue, _ in list(SAYS.values())[place:])))
+    found = KNOWN.attribute(together(*(identifier for identifier, _ in list(SAYS.values())[place:])))
     says = SAYS[how][1]
     assert (found.how, found.customer, found.stream, found.campaign) == (how, says.customer, says.stream, says.campaign)
     assert (found.recipient_ref, found.recipient_hash) == (says.recipient_ref, says.recipient_hash)
@@ -107,34 +107,34 @@ def test_what_is_reported_stands_beside_what_our_token_says():
 @pytest.mark.parametrize("place", ["return path", "X-Vigie-Token", "CFBL-Feedback-ID"])
 def test_a_token_is_found_wherever_it_may_stand(place):
     folded = f"{TOKEN[:20]}\r\n {TOKEN[20:]}"
-    clues = Clues(tokens=(TOKEN,)) if place == "return path" else Clues(headers={place.lower(): folded})
-    assert KNOWN.attribute(clues).how == "token"
+    identifiers = Identifiers(tokens=(TOKEN,)) if place == "return path" else Identifiers(headers={place.lower(): folded})
+    assert KNOWN.attribute(identifiers).how == "token"
 
 
 @pytest.mark.parametrize("token", [
     TOKEN[:-1], TOKEN[::-1], "redacted", make_token(customer_key(b"a key given up", "acme"), "acme", "receipts"), make_token(KEY, "bolt"),
 ], ids=["cut", "garbled", "redacted", "of a key given up", "forged for another"])
 def test_a_token_that_is_none_attributes_nothing_and_leaves_the_word_to_the_next_clue(token):
-    assert KNOWN.attribute(Clues(tokens=(token,))) == Attribution()
-    assert KNOWN.attribute(Clues(tokens=(token,), source_ip="192.0.2.7")).how == "ip"
+    assert KNOWN.attribute(Identifiers(tokens=(token,))) == Attribution()
+    assert KNOWN.attribute(Identifiers(tokens=(token,), source_ip="192.0.2.7")).how == "ip"
 
 
 def test_a_token_of_a_stream_or_campaign_nobody_knows_any_more_still_says_the_customer():
-    found = KNOWN.attribute(Clues(tokens=(make_token(KEY, "acme", "given up", "long ago"),)))
+    found = KNOWN.attribute(Identifiers(tokens=(make_token(KEY, "acme", "given up", "long ago"),)))
     assert (found.how, found.customer, found.stream, found.campaign, found.recipient_ref) == ("token", "acme", None, None, None)
 
 
 def test_what_is_not_ours_is_not_kept_and_what_is_shared_is_ours_though_nobodys():
-    stranger = Clues(source_ip="198.51.100.9", domain="example.net", message_id="<x@example.net>", recipient="bob@example.net",
+    stranger = Identifiers(source_ip="198.51.100.9", domain="example.net", message_id="<x@example.net>", recipient="bob@example.net",
                      headers={"x-mandant": "4712", "feedback-id": "a:b:c:d"}, tokens=("bounce",))
     assert KNOWN.attribute(stranger) == Attribution(recipient="bob@example.net")
-    shared = KNOWN.attribute(Clues(source_ip="192.0.2.8", domain="shared.example.com"))
+    shared = KNOWN.attribute(Identifiers(source_ip="192.0.2.8", domain="shared.example.com"))
     assert (shared.customer, shared.ip, shared.domain, shared.how) == (None, "192.0.2.8", "shared.example.com", "ip")
 
 
 @given(st.lists(st.text(max_size=60), max_size=8), st.dictionaries(st.text(max_size=20), st.text(max_size=60), max_size=4), st.text(max_size=30))
 def test_whatever_a_report_says_nothing_raises(tokens, headers, text):
-    KNOWN.attribute(Clues(tuple(tokens), headers, text, text, text, text, text))
+    KNOWN.attribute(Identifiers(tuple(tokens), headers, text, text, text, text, text))
 
 
 # ── with the records of a real store ──
@@ -157,7 +157,7 @@ def sent(key: str, customer: str = "acme", *, source: str = "events/kumomta", re
 def test_a_message_our_mta_recorded_is_known_with_or_without_brackets_and_names_its_recipient(store, context):
     store.intake([sent("1")], T)
     for spelling in ("<1@example.com>", " 1@example.com"):
-        found = context().attribute(Clues(message_id=spelling))
+        found = context().attribute(Identifiers(message_id=spelling))
         assert (found.how, found.customer, found.stream, found.campaign) == ("message_id", "acme", "newsletter", "autumn")
         assert found.recipient_hash == store.recipient_hash("ann@example.org")
         assert found.recipient_ref == store.recipient_ref("acme", "ann@example.org")
@@ -166,20 +166,20 @@ def test_a_message_our_mta_recorded_is_known_with_or_without_brackets_and_names_
 
 def test_a_message_to_several_recipients_names_none_of_them_and_one_of_two_customers_nobody(store, context):
     store.intake([sent("1"), sent("2", recipient="bob@example.org")], T)
-    found = context().attribute(Clues(message_id="<1@example.com>"))
+    found = context().attribute(Identifiers(message_id="<1@example.com>"))
     assert (found.customer, found.recipient_hash, found.recipient_ref) == ("acme", None, None)
     store.intake([sent("3", customer="bolt")], T)
-    assert context().attribute(Clues(message_id="<1@example.com>")).how is None
+    assert context().attribute(Identifiers(message_id="<1@example.com>")).how is None
 
 
 def test_what_a_report_said_of_a_message_vouches_for_no_other_report(store, context):
     store.intake([sent("1", source="mail")], T)
-    assert context().attribute(Clues(message_id="<1@example.com>", recipient="ann@example.org")).how is None
+    assert context().attribute(Identifiers(message_id="<1@example.com>", recipient="ann@example.org")).how is None
 
 
 def test_a_recipient_tells_the_customer_only_lately_and_only_where_there_is_just_one(store, context):
     store.intake([sent("1")], T)
-    asked = Clues(recipient="Ann@example.org")
+    asked = Identifiers(recipient="Ann@example.org")
     assert (context().attribute(asked).how, context().attribute(asked).customer) == ("recipient", "acme")
     assert context(T + timedelta(days=31)).attribute(asked).how is None
     store.intake([sent("2", customer="bolt", message_id="2@example.com")], T)
@@ -190,6 +190,6 @@ def test_a_token_made_with_the_stores_key_is_read_with_stream_and_campaign(store
     store.intake([sent("1")], T)
     key = store.customer_key("acme")
     token = make_token(key, "acme", "newsletter", "autumn", recipient_ref(key, "ann@example.org"))
-    found = context().attribute(Clues(tokens=(token,)))
+    found = context().attribute(Identifiers(tokens=(token,)))
     assert (found.how, found.customer, found.stream, found.campaign) == ("token", "acme", "newsletter", "autumn")
     assert found.recipient_ref == store.recipient_ref("acme", "Ann@Example.org")

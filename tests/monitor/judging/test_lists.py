@@ -185,7 +185,7 @@ def test_a_bad_score_fires_once_it_has_lasted_and_ends_on_the_other_side_of_its_
     scored(world, 72.0)
     world.judged_every_minute(3)
     assert (world.incident().state, world.told()) == ("firing", ["firing"])
-    assert world.incident().summary == "192.0.2.1 has 72 on Sender Score, mending"
+    assert world.incident().summary == "192.0.2.1 has 72 on Sender Score, better but not clear yet"
     scored(world, 76.0)
     world.judged()
     assert world.told() == ["firing", "resolved"]

@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from collectors.contract import Attribution, Clues
+from collectors.contract import Attribution, Identifiers
 from collectors.observation import Batch
 from collectors.report_mail.facts import Arrival, MailSettings, read
 
@@ -28,12 +28,12 @@ def arf(signer: str | None = YAHOO, *, sender: str = "feedback@arf.mail.yahoo.co
             "--b--\n").encode()
 
 
-def attribute(clues: Clues) -> Attribution:
+def attribute(identifiers: Identifiers) -> Attribution:
     """Every mail is Acme's; tokens are genuine where they begin with `good`."""
-    token = (clues.headers or {}).get("x-vigie-token", "")
+    token = (identifiers.headers or {}).get("x-vigie-token", "")
     if token.startswith("good"):
-        return Attribution("acme", "news", recipient_ref=token, how="token", recipient=clues.recipient)
-    return Attribution("acme", "news", recipient=clues.recipient, how="domain", domain="news.acme.example")
+        return Attribution("acme", "news", recipient_ref=token, how="token", recipient=identifiers.recipient)
+    return Attribution("acme", "news", recipient=identifiers.recipient, how="domain", domain="news.acme.example")
 
 
 def taken(*mails: bytes, trusted: bool = False, authserv_id: str | None = SERVER, **settings) -> Counter[str]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from collectors.contract import Attribution, Clues, Reason
+from collectors.contract import Attribution, Identifiers, Reason
 from collectors.mail import Kind, parse
 from collectors.measures import MEASURES as ALL_MEASURES
 from collectors.observation import Batch
@@ -21,14 +21,14 @@ OURS = {"acme.example.net": "acme", "bolt.example.org": "bolt"}
 DAY_END = datetime(2026, 7, 13, 23, 59, 59, tzinfo=UTC)
 
 
-def attribute(clues: Clues) -> Attribution:
-    domain = next((name for name in OURS if f".{clues.domain}".endswith(f".{name}")), None)
-    ip = clues.source_ip if clues.source_ip == "192.0.2.33" else None
-    return Attribution(customer=OURS.get(domain), domain=domain, ip=ip, recipient=clues.recipient,
-                       provider=clues.provider, how="domain" if domain else None)
+def attribute(identifiers: Identifiers) -> Attribution:
+    domain = next((name for name in OURS if f".{identifiers.domain}".endswith(f".{name}")), None)
+    ip = identifiers.source_ip if identifiers.source_ip == "192.0.2.33" else None
+    return Attribution(customer=OURS.get(domain), domain=domain, ip=ip, recipient=identifiers.recipient,
+                       provider=identifiers.provider, how="domain" if domain else None)
 
 
-def nobody(_clues: Clues) -> Attribution:
+def nobody(_clues: Identifiers) -> Attribution:
     return Attribution()
 
 
@@ -121,20 +121,20 @@ def test_the_text_of_a_refusal_is_bounded():
 
 
 def test_clues_of_a_bounce_hold_the_return_path_it_came_back_to_and_the_returned_mails_identifiers():
-    asked: list[Clues] = []
+    asked: list[Identifiers] = []
 
-    batch_of(mail("dsn-two-recipients-xtext"), whose=lambda clues: asked.append(clues) or Attribution())
+    batch_of(mail("dsn-two-recipients-xtext"), whose=lambda identifiers: asked.append(identifiers) or Attribution())
 
     assert {"bounce+acme-7f3a", "acme-7f3a", "july:acme:news:vigie1"} <= set(asked[0].tokens)
-    assert [clues.recipient for clues in asked] == ["pat+news@provider.example.org", "kim@provider.example.org"]
+    assert [identifiers.recipient for identifiers in asked] == ["pat+news@provider.example.org", "kim@provider.example.org"]
     assert (asked[0].message_id, asked[0].domain) == ("<july-4711@mail.acme.example.net>", "acme.example.net")
 
 
 def test_the_subject_of_an_unsubscribe_request_may_hold_our_token():
-    asked: list[Clues] = []
+    asked: list[Identifiers] = []
     request = b"From: kim@example.org\r\nTo: unsubscribe@example.com\r\nSubject: unsubscribe acme.news.77\r\n\r\n\r\n"
 
-    batch_of(request, whose=lambda clues: asked.append(clues) or Attribution())
+    batch_of(request, whose=lambda identifiers: asked.append(identifiers) or Attribution())
 
     assert "acme.news.77" in asked[0].tokens
 
@@ -211,7 +211,7 @@ def test_what_a_reader_cannot_stand_is_parked_instead_of_coming_back_for_ever(mo
 
 
 def test_a_database_that_is_away_parks_nothing_the_mail_is_to_come_again():
-    def away(_clues: Clues) -> Attribution:
+    def away(_clues: Identifiers) -> Attribution:
         raise ConnectionResetError("the database")
 
     with pytest.raises(ConnectionResetError, match="the database"):
@@ -219,9 +219,9 @@ def test_a_database_that_is_away_parks_nothing_the_mail_is_to_come_again():
 
 
 def test_clues_hold_no_nul_which_no_database_takes():
-    asked: list[Clues] = []
+    asked: list[Identifiers] = []
     raw = mail("dsn-two-recipients-xtext").replace(b"<july-4711@", b"<july\x00-4711@")
-    batch_of(raw, whose=lambda clues: asked.append(clues) or Attribution())
+    batch_of(raw, whose=lambda identifiers: asked.append(identifiers) or Attribution())
     assert asked[0].message_id == "<july-4711@mail.acme.example.net>"
 
 

@@ -19,7 +19,7 @@ RATE = {
 
 def rate_verdict(complaints, delivered, stale=None, **changes):
     rule = RULE.validate_python({**RATE, **changes})
-    return judge_rate(rule, RateFacts(GROUP, NOW - timedelta(hours=24), delivered, complaints, NOW, stale), NOW)
+    return judge_rate(rule, RateFacts(GROUP, NOW - timedelta(hours=24), delivered, complaints, stale), NOW)
 
 
 @pytest.mark.parametrize(("complaints", "delivered", "answer", "reason"), [
@@ -57,7 +57,7 @@ def test_a_breach_names_what_to_brake_and_its_counts():
 def test_nothing_is_braked_that_is_wider_than_what_was_judged():
     rule = RULE.validate_python(RATE)
     unattributed = (("customer", "bolt"), ("provider", "yahoo"))  # complaints that name no stream
-    verdict = judge_rate(rule, RateFacts(unattributed, NOW, 20_000, 200, NOW), NOW)
+    verdict = judge_rate(rule, RateFacts(unattributed, NOW, 20_000, 200), NOW)
     assert verdict.answer is Answer.BREACH
     assert verdict.members == ()
 
@@ -65,7 +65,7 @@ def test_nothing_is_braked_that_is_wider_than_what_was_judged():
 @pytest.mark.parametrize(("change", "words"), [
     ({"clear": {"below": "1%"}}, "clear.below"),
     ({"suspend": {"scope": ["customer"]}}, "at_most"),
-    ({"suspend": {"scope": ["ip"], "at_most": "1h"}}, "does not tell apart"),
+    ({"suspend": {"scope": ["ip"], "at_most": "1h"}}, "which is not in `by`"),
     ({"suspend": {"at_most": "1h"}}, "scope is missing"),
     ({"suspend": {"effect": "slow", "scope": ["customer"]}}, "rate_per_hour"),
     ({"window": "soon"}, "window"),
