@@ -8,9 +8,10 @@ import click
 
 from monitor.access.keys import SCOPES, all_keys, make_key, revoke_key
 from monitor.access.wire import Key, NewKey
-from monitor.commands.failing import Failure
+from monitor.commands.failing import Failure, configured
 from monitor.commands.printing import json_option, print_json
 from monitor.commands.stored import config_option, stored, utc_now
+from monitor.inventory.file import load_inventory
 from monitor.inventory.rows import has_customer
 
 
@@ -32,7 +33,7 @@ def create(name: str, scopes: tuple[str, ...], customer: str | None, config_file
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     with stored(config_file) as store, store.session() as session:
-        if customer is not None and not has_customer(session, customer):
+        if customer is not None and not (has_customer(session, customer) or _is_configured(config_file, customer)):
             raise Failure(2, f"the inventory has no customer {customer}; vigie apply brings it in")
         session.add(row)
     if as_json:
@@ -40,6 +41,13 @@ def create(name: str, scopes: tuple[str, ...], customer: str | None, config_file
         return
     click.echo(f"key {row.id} for {name}: {', '.join(row.scopes)}; keep it now, it is not shown again", err=True)
     click.echo(key)
+
+
+def _is_configured(config_file: Path, customer: str) -> bool:
+    """Whether the inventory that the next start applies has this customer."""
+    with configured(config_file) as config:
+        wanted = load_inventory(*config.inventory, secrets=config.secrets) if config.inventory else None
+    return wanted is not None and customer in wanted.of("customers")
 
 
 @keys.command("list")

@@ -140,3 +140,16 @@ def test_a_configuration_that_is_not_there_or_a_database_that_is_away_is_said_pl
     assert runner.invoke(cli, ["keys", "list", "--config", str(tmp_path / "none.yaml")]).exit_code == 2
     result = runner.invoke(cli, ["keys", "list", "--config", str(away)])
     assert (result.exit_code, "database" in result.stderr) == (3, True)
+
+
+def test_a_key_may_be_made_for_a_customer_the_configured_inventory_brings_in(tmp_path, database_url):
+    (tmp_path / "inventory.yaml").write_text("customers: [{id: acme, name: Acme}]\n")
+    config = tmp_path / "own.yaml"
+    config.write_text(json.dumps({"engine": {"url": database_url}, "inventory": ["inventory.yaml"]}))
+
+    def create(customer):
+        command = ["keys", "create", "--name", "x", "--scope", "gate", "--customer", customer, "--config", str(config)]
+        return CliRunner().invoke(cli, command)
+
+    assert create("acme").exit_code == 0
+    assert (create("acmee").exit_code, create("").exit_code) == (2, 2)
