@@ -56,7 +56,7 @@ MEASURES: dict[str, Measure] = {
                 max_age=timedelta(hours=26)),
         Measure("canary", "state", "1 healthy, 0 failing", "whether a list answers its known test points rightly",
                 max_age=timedelta(hours=26)),  # asked with the list, so no oftener than the list
-        Measure("mailbox_read", "state", "1 read, 0 not read", "whether a mailbox could be read",
+        Measure("mailbox_read", "state", "1 read, 0 not read", "whether a mailbox could be read; why not, in its detail",
                 max_age=timedelta(hours=1)),
     )
 }

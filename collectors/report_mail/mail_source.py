@@ -121,10 +121,14 @@ class MailboxCollector:
 
 
 def was_read(name: str, now: datetime, failure: CollectorError | None) -> Observation:
-    """Whether a mailbox or folder could be read, and why not."""
+    """Whether a mailbox or folder could be read, and why not: 0 is known, as a refusal or a silent server is.
+
+    Unknown is only what a fault of our own keeps us from knowing.
+    """
+    value = 1.0 if failure is None else None if failure.reason is Reason.INTERNAL else 0.0
     return Observation(
-        "mailbox_read", Subject(mailbox=name), now, None if failure else 1.0,
-        reason=failure.reason if failure else None, detail={"text": failure.text} if failure else {})
+        "mailbox_read", Subject(mailbox=name), now, value, reason=failure.reason if failure and value is None else None,
+        detail={"reason": failure.reason.value, "text": failure.text} if failure else {})
 
 
 def listen(mailbox: Mailbox, news: threading.Event, ended: threading.Event) -> None:

@@ -150,8 +150,8 @@ def _unread(store: Store, session: Session, now: datetime) -> dict[str, str | No
         why = None
         if state is None or now - state.asked_at > _MAILBOX_MAX_AGE:
             why = f"mailbox {box.name} was not read lately"
-        elif state.reason is not None:
-            why = f"mailbox {box.name} cannot be read ({state.reason})"
+        elif state.reason is not None or not state.value:
+            why = f"mailbox {box.name} cannot be read ({state.reason or state.detail.get('reason')})"
         provider = (provider_named(box.provider) or box.provider) if box.provider else ""
         reasons[provider] = reasons.get(provider) or why
     return reasons

@@ -88,11 +88,14 @@ def _list_verdict(rule: ListUnusableRule, fact: CanaryFact, now: datetime, *, mu
 
 
 def _mailbox_verdict(rule: MailboxUnreadRule, fact: MailboxFact, now: datetime) -> Verdict:
-    group, reason = (("mailbox", fact.mailbox),), fact.state.reason
+    group = (("mailbox", fact.mailbox),)
     if now - fact.state.asked_at > rule.max_age:
         return Verdict(group, Answer.UNKNOWN, "it was not tried lately", "stale")
-    if reason is None:
+    if fact.state.reason is not None:
+        return Verdict(group, Answer.UNKNOWN, "whether it is read is not known", fact.state.reason)
+    if fact.state.value:
         return Verdict(group, Answer.CLEAR, "it is read again")
+    reason = str(fact.state.detail.get("reason") or "refused")
     if fact.network_fault and reason in _NETWORK:
         return Verdict(group, Answer.UNKNOWN, "our own network is at fault", "network")
     since = fact.state.since.strftime("%Y-%m-%d %H:%M UTC")

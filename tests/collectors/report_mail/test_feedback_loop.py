@@ -288,15 +288,15 @@ def test_a_mail_that_is_too_large_is_parked_with_its_beginning(server):
     assert len(parked.parked[0].body) == 10_000
 
 
-def test_a_mailbox_that_cannot_be_read_is_said_so_and_does_not_stop_the_others(server):
+def test_a_mailbox_that_cannot_be_read_is_a_known_zero_and_does_not_stop_the_others(server):
     server.deliver(arf())
     monitor = Monitor(box(server, name="broken", password="wrong"), box(server))
 
     monitor.run()
 
-    read = {seen.subject.mailbox: (seen.value, seen.reason) for batch in monitor.batches.values()
+    read = {seen.subject.mailbox: (seen.value, seen.reason, seen.detail.get("reason")) for batch in monitor.batches.values()
             for seen in batch.observations if seen.measure == "mailbox_read"}
-    assert read == {"broken": (None, Reason.AUTH), "yahoo": (1.0, None)}
+    assert read == {"broken": (0.0, None, "auth"), "yahoo": (1.0, None, None)}
     assert monitor.counted("complaint") == 1
 
 

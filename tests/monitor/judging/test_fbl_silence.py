@@ -102,11 +102,12 @@ def test_nothing_sent_and_nothing_heard_is_unknown(loop):
 @pytest.mark.parametrize(
     ("spoil", "word"),
     [
-        (lambda loop: loop.read(None, "auth"), "unknown stale"),
+        (lambda loop: loop.read(0.0), "unknown stale"),
+        (lambda loop: loop.read(None, "internal"), "unknown stale"),
         (lambda loop: loop.put(mailbox("never-read")), "unknown stale"),
         (lambda loop: loop.put(mailbox("elsewhere", "microsoft")), "breach"),
-        (lambda loop: (loop.put(mailbox("own", "aol")), loop.read(name="own"), loop.read(None, "auth")), "breach"),
-        (lambda loop: (loop.put(mailbox("own", "aol")), loop.read(None, "auth", "own")), "unknown stale"),
+        (lambda loop: (loop.put(mailbox("own", "aol")), loop.read(name="own"), loop.read(0.0)), "breach"),
+        (lambda loop: (loop.put(mailbox("own", "aol")), loop.read(0.0, None, "own")), "unknown stale"),
     ],
 )
 def test_what_may_lie_unread_is_not_silence(loop, spoil, word):

@@ -57,7 +57,8 @@ class Lookout(World):
         return Observation("listing", Subject(ip=ip, dnsbl=dnsbl), self.now, value, reason, said)
 
     def mail_read(self, reason=None):
-        self.sees(Observation("mailbox_read", Subject(mailbox="loop"), self.now, None if reason else 1.0, reason))
+        detail = {"reason": reason, "text": "so the server answers"} if reason else {}
+        self.sees(Observation("mailbox_read", Subject(mailbox="loop"), self.now, float(not reason), detail=detail))
         run = self.store.open_run("feedback_loop", self.now)
         self.store.close_run(run, self.now, outcome="ok")
 

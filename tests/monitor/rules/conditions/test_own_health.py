@@ -1,5 +1,6 @@
 """What cannot be seen, and why; one cause is one incident."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -81,14 +82,20 @@ def test_a_list_not_asked_for_a_day_while_others_were_is_forgotten_and_with_them
 # ── mailboxes ──
 
 
+def unread(reason, minutes_old=0):
+    return replace(state(0.0, minutes_old=minutes_old), detail={"reason": reason})
+
+
 @pytest.mark.parametrize(("said", "network_fault", "answer"), [
     (state(1.0), False, ("clear", None)),
-    (state(1.0, "auth"), False, ("breach", None)),
-    (state(None, "tls"), False, ("breach", None)),  # never read at all
-    (state(1.0, "timeout"), False, ("breach", None)),
-    (state(1.0, "timeout"), True, ("unknown", "network")),
-    (state(1.0, "auth"), True, ("breach", None)),  # no network fault refuses a password
-    (state(1.0, "auth", minutes_old=61), False, ("unknown", "stale")),
+    (unread("auth"), False, ("breach", None)),
+    (unread("tls"), False, ("breach", None)),
+    (unread("timeout"), False, ("breach", None)),
+    (unread("timeout"), True, ("unknown", "network")),
+    (unread("auth"), True, ("breach", None)),  # no network fault refuses a password
+    (unread("auth", minutes_old=61), False, ("unknown", "stale")),
+    (state(1.0, "internal"), False, ("unknown", "internal")),  # we do not know, so nothing opens or ends
+    (state(None, "internal"), False, ("unknown", "internal")),
     (state(1.0, minutes_old=61), False, ("unknown", "stale")),
 ])
 def test_a_mailbox_is_unread_for_a_reason_of_its_own(said, network_fault, answer):
