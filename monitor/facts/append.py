@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Connection, String, select, text
+from sqlalchemy import Column, Connection, Executable, String, bindparam, select, text
 
 from collectors.cleaning import kept, kept_name, storable
 from collectors.dimensions import Use, names
@@ -37,6 +37,7 @@ from monitor.facts.series_unused import GENERATION
 TraceFields = tuple[Any, ...]  # the columns of TRACE_COLUMNS from `kind` on
 _REF = TRACE_COLUMNS[4:].index("recipient_ref")
 _ABOUT = attrgetter(*names(Use.TRACE))  # the customer first, who is never NULL
+_taking: dict[str, Executable] = {}  # dialect → the statement that takes a key
 _Kept = list[tuple[int, Batch, list[TraceFields]]]  # the new batches by their ids
 
 
@@ -183,18 +184,21 @@ def _is_taken(connection: Connection, batch: Batch) -> bool:
 
 def _take_key(connection: Connection, batch: Batch, known_at: datetime) -> int | None:
     """The id of the new batch; None when it was taken before."""
-    batches = table(BatchRow)
-    insert = insert_into(connection, BatchRow).values(
-        source=batch.source,
-        key=short(storable(batch.key)),
-        at=bounded(batch.at, known_at),
-        known_at=known_at,
-        observations=len(batch.observations),
-        traces=len(batch.traces),
-        parked=len(batch.parked),
-    )
-    taken = insert.on_conflict_do_nothing(index_elements=["source", "key"]).returning(batches.c.id)
-    return connection.execute(taken).scalar_one_or_none()
+    row = {
+        "source": batch.source,
+        "key": short(storable(batch.key)),
+        "at": bounded(batch.at, known_at),
+        "known_at": known_at,
+        "observations": len(batch.observations),
+        "traces": len(batch.traces),
+        "parked": len(batch.parked),
+    }
+    statement = _taking.get(connection.dialect.name)
+    if statement is None:  # one for every batch: building it costs more than running it
+        insert = insert_into(connection, BatchRow).values({name: bindparam(name) for name in row})
+        statement = insert.on_conflict_do_nothing(index_elements=["source", "key"]).returning(table(BatchRow).c.id)
+        _taking[connection.dialect.name] = statement
+    return connection.execute(statement, row).scalar_one_or_none()
 
 
 def _write_traces(connection: Connection, kept: _Kept, known_at: datetime) -> None:

@@ -10,41 +10,50 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import Session, col, select
+import sqlalchemy
+from sqlalchemy import Connection, bindparam
+from sqlmodel import Session, select
 
 from collectors.contract import Attribution
+from monitor.database.engine import table
 from monitor.database.tables import Series, TraceRow
 from monitor.facts.message_ids import message_hash
 
 _RECORDS = "events/"  # sources of delivery records begin so
 _MOST_ROWS = 100  # of one message
-_SAID = ("stream", "campaign", "recipient_hash", "recipient_ref")
+_STATED = ("stream", "campaign", "recipient_hash", "recipient_ref")
+_TRACES = table(TraceRow).c
+# Asked for every report: built once. The oldest traces of a message are our own records; ten thousand reports that
+# name it come later.
+_OLDEST = (
+    sqlalchemy.select(*(_TRACES[name] for name in ("source", "customer", *_STATED)))
+    .where(_TRACES.message_hash == bindparam("message_hash"))
+    .order_by(_TRACES.id)
+    .limit(_MOST_ROWS)
+)
+_LATELY = (
+    sqlalchemy.select(_TRACES.customer)
+    .where(_TRACES.recipient_hash == bindparam("recipient_hash"), _TRACES.at >= bindparam("since"))
+    .where(_TRACES.source.startswith(_RECORDS), _TRACES.customer != "")
+    .distinct()
+    .limit(2)
+)
 
 
-def of_message(session: Session, message_id: str) -> Attribution | None:
+def of_message(store: Session | Connection, message_id: str) -> Attribution | None:
     """Whose the message was, and what all its records agree on besides."""
-    # the oldest traces of a message are our own records; ten thousand reports that name it come later
-    oldest = (
-        select(TraceRow).where(TraceRow.message_hash == message_hash(message_id)).order_by(col(TraceRow.id)).limit(_MOST_ROWS)
-    )
-    rows = [row for row in session.exec(oldest) if row.source.startswith(_RECORDS) and row.customer]
+    oldest = store.execute(_OLDEST, {"message_hash": message_hash(message_id)})
+    rows = [row for row in oldest if row.source.startswith(_RECORDS) and row.customer]
     customer = _agreed(row.customer for row in rows)
     if customer is None:
         return None
-    said = {name: _agreed(getattr(row, name) for row in rows) for name in _SAID}
-    return Attribution(customer=customer, **said)
+    return Attribution(customer=customer, **{name: _agreed(getattr(row, name) for row in rows) for name in _STATED})
 
 
-def of_recipient(session: Session, recipient_hash: str, since: datetime) -> Attribution | None:
+def of_recipient(store: Session | Connection, recipient_hash: str, since: datetime) -> Attribution | None:
     """The only customer who has sent to the recipient since then."""
-    chosen = (
-        select(TraceRow.customer)
-        .where(TraceRow.recipient_hash == recipient_hash, col(TraceRow.at) >= since)
-        .where(col(TraceRow.source).startswith(_RECORDS), TraceRow.customer != "")
-        .distinct()
-        .limit(2)
-    )
-    customer = _agreed(session.exec(chosen))
+    chosen = store.execute(_LATELY, {"recipient_hash": recipient_hash, "since": since})
+    customer = _agreed(chosen.scalars())
     return Attribution(customer=customer) if customer else None
 
 

@@ -30,12 +30,12 @@ class SentMail:
         self._campaigns: dict[str, Sequence[str]] = {}
 
     def of_message(self, message_id: str) -> Attribution | None:
-        with self._store.reading_session() as session:
-            return deliveries.of_message(session, self._store.recipients.redacted_id(message_id))
+        with self._store.reading() as connection:
+            return deliveries.of_message(connection, self._store.recipients.redacted_id(message_id))
 
     def of_recipient(self, address: str) -> Attribution | None:
-        with self._store.reading_session() as session:
-            return deliveries.of_recipient(session, self._store.recipient_hash(address), self._since)
+        with self._store.reading() as connection:
+            return deliveries.of_recipient(connection, self._store.recipient_hash(address), self._since)
 
     def campaigns(self, customer: str) -> Sequence[str]:
         if customer not in self._campaigns:
