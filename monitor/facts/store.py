@@ -133,14 +133,18 @@ class Store:
         *,
         known_by: datetime | None = None,
         where: Mapping[str, str] | None = None,
+        or_unknown: bool = False,
     ) -> Counts:
         """Sums of readings with since <= at < until: {values of the `by` fields: {measure: sum}}.
 
         `by` and `where` name fields of Subject. `known_by` leaves out what was learnt later (backtests).
-        A group without any known reading of a measure lacks it: not measured is not zero.
+        A group without any known reading of a measure lacks it: not measured is not zero. `or_unknown`: also what
+        does not know a field of `where`.
         """
         with self._engines.reading() as connection:
-            return windows.window_counts(connection, measures, by, (since, until), known_by=known_by, where=where)
+            return windows.window_counts(
+                connection, measures, by, (since, until), known_by=known_by, where=where, or_unknown=or_unknown
+            )
 
     def latest(self, measure: str, **where: str) -> list[tuple[Series, Latest]]:
         """What holds now for every series of a measure whose fields equal `where`, by series id."""

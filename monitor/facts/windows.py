@@ -23,12 +23,14 @@ def window_counts(
     *,
     known_by: datetime | None = None,
     where: Mapping[str, str] | None = None,
+    or_unknown: bool = False,
 ) -> Counts:
     """See Store.window_counts. `span` is (since, until), since included and until not."""
     where = where or {}
     dimensions([*by, *where])
     columns = "".join(f"series.{name}, " for name in by)
-    conditions = "".join(f" AND series.{name} = :where_{name}" for name in where)
+    equal = "(series.{0} = :where_{0} OR series.{0} IS NULL)" if or_unknown else "series.{0} = :where_{0}"
+    conditions = "".join(f" AND {equal.format(name)}" for name in where)
     known = " AND reading.known_at <= :known_by" if known_by else ""
     # Summed by series first: readings lie by series, so SQLite sums as it reads instead of sorting them all, and
     # PostgreSQL hashes a number, not texts. CROSS JOIN keeps SQLite from starting at the series.

@@ -20,6 +20,7 @@ from monitor.judging.feed_evidence import FeedEvidence
 from monitor.listings.find import lost_allow_listings, open_listings
 from monitor.restrictions.rows import lifted_since
 from monitor.rules.conditions.table import FactsName
+from monitor.rules.in_part import CountsInPart, Parted
 from monitor.rules.model import AllowListingLostRule, AnyRule, ComplaintRateRule, ListScoreRule
 from monitor.rules.verdict import (
     CanaryFact,
@@ -145,29 +146,31 @@ def rate_facts(
 ) -> list[RateFacts]:
     """Counts per group of the rule's `by` over its window, plus the `expected` groups that counted nothing.
 
-    Where one of the rule's suspensions was lifted inside the window, the group is counted from then on: it was
-    judged for what came before, and is not judged for it twice.
+    A group that only facts known in part name (a complaint of a customer, of no stream) is one of them, with all that
+    is within it. Where one of the rule's suspensions was lifted inside the window, the group is counted from then on: it
+    was judged for what came before, and is not judged for it twice.
     """
     since, until = now - rule.window, now + timedelta(microseconds=1)
     restarts = _restarts(store, rule.id, since)
-    facts: dict[Group, RateFacts] = {}
-    for values, counts in store.window_counts(_COUNTED, rule.by, since, until).items():
-        group: Group = tuple((str(name), value) for name, value in zip(rule.by, values, strict=True) if value is not None)
-        facts[group] = _group_facts(group, since, counts, stale)
-    for group in expected:
-        facts.setdefault(group, _group_facts(group, since, {}, stale))
-    for group, restart in restarts.items():
-        if group in facts:
-            counted = store.window_counts(_COUNTED, rule.by, restart, until, where=dict(group))
-            exact = {k: v for k, v in counted.items() if tuple(x for x in k if x) == tuple(v for _, v in group)}
-            facts[group] = _group_facts(group, restart, next(iter(exact.values()), {}), stale)
-    return list(facts.values())
+    counts = CountsInPart(rule.by, store.window_counts(_COUNTED, rule.by, since, until))
+    facts: list[RateFacts] = []
+    for group in dict.fromkeys([*counts.groups(), *(each for each in expected if set(dict(each)) <= set(rule.by))]):
+        began, counted = restarts.get(group, since), counts
+        if began != since:
+            where = dict(group)
+            counted = CountsInPart(
+                rule.by, store.window_counts(_COUNTED, rule.by, began, until, where=where, or_unknown=True)
+            )
+        facts.append(_group_facts(group, began, counted.of(group), stale))
+    return facts
 
 
-def _group_facts(
-    group: Group, since: datetime, counts: Mapping[str, float], stale: str | None
-) -> RateFacts:
-    return RateFacts(group, since, counts.get("delivered", 0), counts.get("complaint", 0), stale)
+def _group_facts(group: Group, since: datetime, counts: Parted, stale: str | None) -> RateFacts:
+    certain, perhaps = counts
+    return RateFacts(
+        group, since, certain.get("delivered", 0), certain.get("complaint", 0), stale,
+        delivered_perhaps=perhaps.get("delivered", 0), complaints_perhaps=perhaps.get("complaint", 0),
+    )
 
 
 def _restarts(store: Store, rule: str, since: datetime) -> dict[Group, datetime]:

@@ -58,6 +58,8 @@ def reconcile(case: Case, store: Store, limits: Limits) -> list[str]:
     """
     for row in gone(case):
         take_off(case.session, row, actor=case.incident.rule, reason=f"{row.member} is clear", now=case.now)
+    if unknown := _not_said(case):
+        return [f"nothing is held: the facts do not say which {unknown} it is; a person must decide"]
     missing = wanting(case)
     if not missing:
         return []
@@ -71,6 +73,13 @@ def reconcile(case: Case, store: Store, limits: Limits) -> list[str]:
             put_on(case.session, row, why=member.text)
             held.add(row)
     return refused
+
+
+def _not_said(case: Case) -> str:
+    """What the rule's scope needs and the facts of a wider group do not name."""
+    if case.suspend is None or case.verdict.answer is not Answer.BREACH or case.verdict.members:
+        return ""
+    return " and ".join(name for name in case.suspend.scope if name not in case.incident.subject)
 
 
 def _suspension(case: Case, member: Member) -> Suspension:

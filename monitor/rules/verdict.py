@@ -67,7 +67,8 @@ class Verdict:
 class RateFacts:
     """Complaints and delivered messages of one group, for the same mails, since `since`.
 
-    `stale` says why the complaints cannot be believed to be complete (None: they can).
+    `stale` says why the complaints cannot be believed to be complete (None: they can). The counts `…_perhaps` are of
+    facts known only in part, that may be the group's (monitor.rules.in_part).
     """
 
     group: Group
@@ -75,6 +76,8 @@ class RateFacts:
     delivered: float
     complaints: float
     stale: str | None = None
+    delivered_perhaps: float = 0
+    complaints_perhaps: float = 0
 
 
 @dataclass(frozen=True, slots=True)

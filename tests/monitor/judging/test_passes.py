@@ -50,6 +50,29 @@ def test_a_few_complaints_of_a_small_stream_raise_nothing(world):
     assert world.rows(Incident) == []
 
 
+def test_complaints_that_name_no_stream_fire_for_the_customer_and_hold_no_stream(world):
+    world.sent(10_000, 0)
+    world.count("complaint", 200, Subject(customer="bolt", provider="yahoo"))
+    world.judged()
+    assert (world.incident().state, world.incident().subject) == ("firing", {"customer": "bolt", "provider": "yahoo"})
+    assert "200 of 10,000" in world.incident().summary
+    assert world.brakes() == []
+    (row,) = world.rows(Outbox)
+    assert "Not done: nothing is held: the facts do not say which stream it is" in row.body
+
+
+def test_complaints_that_name_no_stream_keep_the_incident_of_a_stream_open(world):
+    world.sent(20_000, 90)
+    world.judged()
+    world.wait(hours=12)
+    world.judged()
+    world.wait(minutes=10)
+    world.sent(10_000, 0)
+    world.count("complaint", 20, Subject(customer="bolt", provider="yahoo"))
+    world.judged()
+    assert {row.state for row in world.rows(Incident) if "stream" in row.subject} == {"firing"}
+
+
 def test_after_the_hold_only_new_mail_is_judged_and_health_ends_the_incident(world):
     world.sent(20_000, 90)
     world.judged()

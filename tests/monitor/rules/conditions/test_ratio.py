@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from monitor.rules.conditions.ratio import judge_rate
+from monitor.rules.conditions.ratio import judge_rate, judge_rates
 from monitor.rules.model import RULE
 from monitor.rules.verdict import Answer, RateFacts
 
@@ -74,3 +74,31 @@ def test_nothing_is_braked_that_is_wider_than_what_was_judged():
 def test_a_rule_that_makes_no_sense_is_refused(change, words):
     with pytest.raises(ValidationError, match=words):
         RULE.validate_python({**RATE, **change})
+
+
+def test_complaints_that_may_be_of_a_group_keep_it_from_being_clear():
+    for perhaps, answer in [(0, "clear"), (200, "between"), (20_000, "between")]:
+        facts = RateFacts(GROUP, NOW, 10_000, 0, complaints_perhaps=perhaps)
+        verdict = judge_rate(RULE.validate_python(RATE), facts, NOW)
+        assert verdict.answer == answer
+        assert verdict.evidence.get("complaints_perhaps", 0) == perhaps
+    assert "20,000 complaints more may be of it" in verdict.summary
+
+
+def test_mail_that_may_be_of_a_group_keeps_its_rate_from_being_a_breach():
+    for perhaps, answer in [(0, "breach"), (80_000, "between")]:
+        facts = RateFacts(GROUP, NOW, 20_000, 82, delivered_perhaps=perhaps)
+        assert judge_rate(RULE.validate_python(RATE), facts, NOW).answer == answer
+
+
+def test_mail_that_only_may_be_of_a_group_clears_nothing():
+    verdict = judge_rate(RULE.validate_python(RATE), RateFacts(GROUP, NOW, 0, 0, delivered_perhaps=50_000), NOW)
+    assert (verdict.answer, verdict.reason) == (Answer.UNKNOWN, "insufficient")
+
+
+@pytest.mark.parametrize(("others", "answer"), [(0, "between"), (200, "breach")])
+def test_a_wider_group_is_no_finding_of_its_own_where_a_part_of_it_explains_its_rate(others, answer):
+    bolt = (("customer", "bolt"), ("provider", "yahoo"))
+    facts = [RateFacts(GROUP, NOW, 20_000, 200), RateFacts(bolt, NOW, 40_000, 201 + others)]
+    part, whole = judge_rates(RULE.validate_python(RATE), facts, NOW)
+    assert (part.answer, whole.answer) == (Answer.BREACH, answer)
