@@ -51,10 +51,10 @@ def looks_bare(raw: bytes) -> bool:
 
 def read(data: bytes) -> Report:
     """The report in a document, with those beside it. Raises UnreadableError where none can be read."""
-    found = together(_reports(data, Budget()))
-    if found is None or found.kind is Kind.UNREADABLE:
-        raise UnreadableError((found and found.error) or "no report inside")
-    return found
+    first = together(_reports(data, Budget()))
+    if first is None or first.kind is Kind.UNREADABLE:
+        raise UnreadableError((first and first.error) or "no report inside")
+    return first
 
 
 def in_mail(mail: Part) -> Report | None:
@@ -73,10 +73,10 @@ def in_mail(mail: Part) -> Report | None:
         if len(reports) > _MOST_REPORTS:
             reports.append(_TOO_MANY)
             break
-    found = together(reports)
-    if found is None or (found.kind is Kind.UNREADABLE and not announced):
+    first = together(reports)
+    if first is None or (first.kind is Kind.UNREADABLE and not announced):
         return None
-    return named_outside.completed(found, mail)
+    return named_outside.completed(first, mail)
 
 
 def together(reports: Iterable[Report]) -> Report | None:

@@ -56,8 +56,8 @@ def feedback_id(part: Part | None) -> str | None:
     """The id its sender gave the mail (RFC 9477, else Gmail's field), without white space."""
     if part is None:
         return None
-    said = part.get("cfbl-feedback-id") or part.get("feedback-id")
-    return "".join(said.split()) or None
+    value = part.get("cfbl-feedback-id") or part.get("feedback-id")
+    return "".join(value.split()) or None
 
 
 def infer(part: Part | None, stated_ip: str | None = None) -> Inferred:
@@ -114,10 +114,10 @@ def _source_ip(part: Part) -> str | None:
 def _recipients(part: Part) -> tuple[str, ...]:
     for name in ("x-hmxmroriginalrecipient", "original-recipient", "x-original-to", "delivered-to",
                  "x-apparently-to", "envelope-to"):
-        if found := fields.addresses(part.get(name)):
-            return tuple(found)
-    found = fields.addresses(part.get("to"))
-    return tuple(found) if len(found) == 1 and not is_redacted(found[0]) else ()
+        if addresses := fields.addresses(part.get(name)):
+            return tuple(addresses)
+    addresses = fields.addresses(part.get("to"))
+    return tuple(addresses) if len(addresses) == 1 and not is_redacted(addresses[0]) else ()
 
 
 def _arrival(part: Part) -> datetime | None:

@@ -56,7 +56,7 @@ def provider(mail: Part, user_agent: str) -> str | None:
         if mark.search(user_agent if where == "user-agent" else sender):
             return name
     for naming in (_SENDERSCORE, _ISP_OWN):
-        if found := naming.search(sender):
-            return found[1].lower()
+        if match := naming.search(sender):
+            return match[1].lower()
     old = re.match(r"(\w+) feedback loop", user_agent, re.IGNORECASE)  # "comcast Feedback Loop (V0.01)"
     return old[1].lower() if old else None

@@ -65,10 +65,10 @@ def in_mbox(file: BinaryIO, offset: int, max_bytes: int) -> Iterator[Piece]:
                 yield _piece(kept, size, position, max_bytes)
             kept, size, started = bytearray(), 0, True
         elif started:
-            said = line[1:] if new_line and _QUOTED.match(line) else line
-            size += len(said)
+            unquoted = line[1:] if new_line and _QUOTED.match(line) else line
+            size += len(unquoted)
             if len(kept) <= max_bytes:
-                kept += said
+                kept += unquoted
         position += len(line)
         after_blank = new_line and line in {b"\n", b"\r\n"}
         new_line = line.endswith(b"\n")

@@ -46,13 +46,13 @@ TRACE_OF = {"hard_bounce": "bounce", "soft_bounce": "bounce", "block": "block", 
 LONGEST_TEXT = 1_000
 
 
-def measure_of(one: Recipient) -> str | None:
+def measure_of(recipient: Recipient) -> str | None:
     """What became of a recipient as a measure; None where nothing failed."""
-    if one.action == "delayed":
+    if recipient.action == "delayed":
         return "deferral"
-    if one.action != "failed":
+    if recipient.action != "failed":
         return None
-    return "hard_bounce" if one.hard else MEASURE_OF[one.judgement.category]
+    return "hard_bounce" if recipient.hard else MEASURE_OF[recipient.judgement.category]
 
 
 def sent_from(mail: Mail) -> str | None:
@@ -67,20 +67,20 @@ def bounce(mail: Mail) -> Facts | Refusal:
     ip = sent_from(mail)
     counts: Counter[tuple[str, Subject]] = Counter()
     traces: list[Trace] = []
-    for one in mail.report.recipients:
-        measure = measure_of(one)
+    for recipient in mail.report.recipients:
+        measure = measure_of(recipient)
         if measure is None:
             continue
-        provider = provider_of(one.address.rpartition("@")[2], one.judgement.provider) or OTHER
-        address = None if is_redacted(one.address) else one.address
+        provider = provider_of(recipient.address.rpartition("@")[2], recipient.judgement.provider) or OTHER
+        address = None if is_redacted(recipient.address) else recipient.address
         whose = mail.attribute(identifiers(
-            mail.report, recipient=address, ip=ip or one.judgement.scope.get("ip"), provider=provider))
+            mail.report, recipient=address, ip=ip or recipient.judgement.scope.get("ip"), provider=provider))
         about = subject(whose, provider)
         counts[measure if is_ours(whose) else "unattributed_bounce", about] += 1
         if measure in TRACE_OF:
             traces.append(mail.trace(
                 TRACE_OF[measure], whose, about, recipient=address, message_id=message_id(mail.report),
-                category=one.judgement.category, status=one.judgement.status or one.status,
-                reply_code=one.judgement.reply_code, text=one.diagnostic[:LONGEST_TEXT] or None, hard=one.hard))
+                category=recipient.judgement.category, status=recipient.judgement.status or recipient.status,
+                reply_code=recipient.judgement.reply_code, text=recipient.diagnostic[:LONGEST_TEXT] or None, hard=recipient.hard))
     return Facts(tuple(Observation(measure, about, mail.arrival.received_at, float(count))
                       for (measure, about), count in counts.items()), tuple(traces))

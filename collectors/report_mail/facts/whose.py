@@ -28,22 +28,22 @@ _NOTHING = Feedback(type="")
 def identifiers(report: Report, *, recipient: str | None = None, ip: str | None = None,
           provider: str | None = None) -> Identifiers:
     """What may tell whose mail it was, the surest first."""
-    said = report.feedback or _NOTHING
+    stated = report.feedback or _NOTHING
     headers = report.original_headers
-    senders = [said.mail_from or "", *(address(headers.get(name, "")) for name in ("from", *RETURNED_TO))]
+    senders = [stated.mail_from or "", *(address(headers.get(name, "")) for name in ("from", *RETURNED_TO))]
     if report.kind in ANSWERS:
         senders.append(address(report.report_headers.get("to", "")))
-    domains = (*said.reported_domain, *(sender.rpartition("@")[2] for sender in senders))
+    domains = (*stated.reported_domain, *(sender.rpartition("@")[2] for sender in senders))
     return Identifiers(
         tokens=tokens(report), headers=headers, message_id=message_id(report), recipient=recipient,
-        source_ip=said.ip or ip, domain=next((name for name in domains if name), None), provider=provider)
+        source_ip=stated.ip or ip, domain=next((name for name in domains if name), None), provider=provider)
 
 
 def message_id(report: Report) -> str | None:
     """Of the mail it is about; no database looks up a text with a NUL in it."""
-    said = report.feedback or _NOTHING
-    found = said.message_id or report.original_headers.get("message-id")
-    return found and found.replace("\0", "")
+    stated = report.feedback or _NOTHING
+    value = stated.message_id or report.original_headers.get("message-id")
+    return value and value.replace("\0", "")
 
 
 def tokens(report: Report) -> tuple[str, ...]:
@@ -51,24 +51,24 @@ def tokens(report: Report) -> tuple[str, ...]:
 
     Of each the whole and its pieces, for `bounce+token@`, `token-user=example.org@` and `a:b:c:sender` alike.
     """
-    said = report.feedback or _NOTHING
-    texts = [_local_part(envelope) for envelope in _envelopes(report, said)]
+    stated = report.feedback or _NOTHING
+    texts = [_local_part(envelope) for envelope in _envelopes(report, stated)]
     if report.kind is Kind.UNSUBSCRIBE:  # mailto:…?subject=token (RFC 2369)
         texts += report.report_headers.get("subject", "").split()
-    texts += [said.feedback_id or ""]
+    texts += [stated.feedback_id or ""]
     texts += ["".join(report.original_headers.get(name, "").split()) for name in ID_FIELDS]
-    found: dict[str, None] = {}
+    candidates: dict[str, None] = {}
     for pattern in (None, r"[+=:]", r"[+=:-]"):
         for text in texts:
             pieces = re.split(pattern, text) if pattern else [text]
-            found.update(dict.fromkeys(piece for piece in pieces if len(piece) in TOKEN_LENGTH))
-    return tuple(found)[:MOST_TOKENS]
+            candidates.update(dict.fromkeys(piece for piece in pieces if len(piece) in TOKEN_LENGTH))
+    return tuple(candidates)[:MOST_TOKENS]
 
 
-def _envelopes(report: Report, said: Feedback) -> Iterable[str]:
+def _envelopes(report: Report, stated: Feedback) -> Iterable[str]:
     to_us = (*ENVELOPE_FIELDS, "to") if report.kind in ANSWERS else ENVELOPE_FIELDS
     yield from (report.report_headers.get(name, "") for name in to_us)
-    yield said.mail_from or ""
+    yield stated.mail_from or ""
     yield from (report.original_headers.get(name, "") for name in RETURNED_TO)
 
 
@@ -79,8 +79,8 @@ def _local_part(envelope: str) -> str:
 def provider_of(*names: str | None) -> str | None:
     """The first provider that a domain, a host or a name tells."""
     for name in filter(None, names):
-        if found := provider_named(name) or provider_of_domain(name.rpartition("@")[2]):
-            return found
+        if provider := provider_named(name) or provider_of_domain(name.rpartition("@")[2]):
+            return provider
     return None
 
 
