@@ -32,6 +32,9 @@ _OTHERS = re.compile(
 )
 
 
+__all__ = ["ROOT", "faults", "files", "not_yet"]
+
+
 def files() -> list[str]:
     """Paths of all texts of ours, from the root."""
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split("\n")

@@ -285,9 +285,10 @@ class Catalogue:
     def counted(self, ids: Iterable[str]) -> set[str]:
         """Those of several listings that count: a sublist does not beside the list that holds it."""
         listed = set(ids)
-        return {each for each in listed if not self._holders(each) & listed}
+        return {each for each in listed if not self.holders(each) & listed}
 
-    def _holders(self, list_id: str) -> set[str]:
+    def holders(self, list_id: str) -> set[str]:
+        """The lists that hold this one whole, the nearest and those around it."""
         holders: set[str] = set()
         entry = self.lists.get(list_id)
         while entry and entry.included_in and entry.included_in not in holders:

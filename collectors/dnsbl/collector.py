@@ -36,7 +36,7 @@ from collectors.observation import Batch, Observation
 log = logging.getLogger(__name__)
 
 _BATCH = 2000
-_PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 5.0
 _BUDGET, _MEMORY = "budget", "answers"  # cursors
 
 
@@ -125,7 +125,7 @@ class Dnsbl:
     ) -> Iterator[list[Observation]]:
         """The observations of a sweep as batches that are ripe; what is left stays in `waiting`."""
         zones = [Zone(entry, self._key(entry, context)) for entry in self.lists]
-        due.waits = self._waits(due)
+        due.waits = self.waits(due)
         for chunk in sweep.run(due.pairs, zones, now, context.stopping):
             for result in chunk:
                 waiting.add(self._learn(result, sweep, due, now))
@@ -191,7 +191,7 @@ class Dnsbl:
         }
         return Resolvers(own or system_servers(), by_list)
 
-    def _waits(self, due: _Due) -> dict[str, timedelta]:
+    def waits(self, due: _Due) -> dict[str, timedelta]:
         """How long each list is left alone after an answer: its own wish, or longer to last the operator's day."""
         load: dict[str, int] = {}
         for entry in self.lists:
@@ -233,7 +233,7 @@ class _Waiting:
         self.seen.extend(seen)
 
     def ripe(self) -> Iterator[list[Observation]]:
-        while len(self.seen) >= _BATCH or (self.seen and time.monotonic() - self._since > _PATIENCE_SECONDS):
+        while len(self.seen) >= _BATCH or (self.seen and time.monotonic() - self._since > PATIENCE_SECONDS):
             batch, self.seen = self.seen[:_BATCH], self.seen[_BATCH:]
             self._since = time.monotonic()
             yield batch

@@ -18,7 +18,7 @@ from collectors.mail.document import digest
 from collectors.mail.mime import LIMITS, Limits, Part
 from collectors.mail.report import Kind, Report
 
-_READERS: tuple[Callable[[Part], Report | None], ...] = (
+READERS: tuple[Callable[[Part], Report | None], ...] = (
     arf.read,
     document.in_mail,
     dsn.read,
@@ -71,7 +71,7 @@ def _parse(raw: bytes, limits: Limits) -> Report:
 
 def _recognised(mail: Part, forwards: int) -> Report | None:
     """What a mail states, with the reports of mails forwarded in it; what a report is about is not entered."""
-    report = next(filter(None, (reader(mail) for reader in _READERS)), None)
+    report = next(filter(None, (reader(mail) for reader in READERS)), None)
     if report is not None and report.kind not in _DOCUMENTS:
         return report
     reports = list(report.all) if report else []

@@ -100,7 +100,7 @@ class MailDrop:
 
     def _files(self, folder: DropFolder, context: Context, now: datetime) -> Generator[Batch]:
         """Mails in files of their own. One that may not be opened stays, and the folder says so at the end."""
-        source, move = _places(folder)
+        source, move = places_of(folder)
         shut: list[str] = []
         for name in waiting(source, self.settings.max_mails):
             path = source / name
@@ -167,7 +167,7 @@ def waiting(folder: Path, limit: int) -> list[str]:
         return heapq.nsmallest(limit, names)
 
 
-def _places(folder: DropFolder) -> tuple[Path, Callable[[str, str], None]]:
+def places_of(folder: DropFolder) -> tuple[Path, Callable[[str, str], None]]:
     """Where mails wait, and what moves one away. Raises where none could be moved: they would come for ever."""
     maildir = folder.kind == "maildir"
     source = folder.path / "new" if maildir else folder.path

@@ -25,7 +25,7 @@ from monitor.facts.store import Store
 from monitor.inventory.rows import has_customer
 
 DESK = "abuse-desk"
-_MOST_AT_ONCE = 1_000
+MOST_AT_ONCE = 1_000
 _MOST_BATCHES = 200  # of a flood on one matter; its reports are counted on
 _HEAD = 65_536
 _BY_DEADLINE = Order((col(AbuseCase.deadline_at), col(AbuseCase.id)), descending=False)
@@ -52,9 +52,9 @@ def open_cases(store: Store, now: datetime) -> list[str]:
         with store.session() as session:
             cursor = _cursor(session, now)
             since = _place(session, cursor)
-            reports = followed_traces(session, since, cut, _MOST_AT_ONCE)
+            reports = followed_traces(session, since, cut, MOST_AT_ONCE)
             opened += [made.id for trace in reports if (made := _taken(session, trace, now)) is not None]
-            more = len(reports) == _MOST_AT_ONCE
+            more = len(reports) == MOST_AT_ONCE
             place = Place(reports[-1].batch_id, reports[-1].id or 0) if more else max(since, Place(cut.batch + 1))
             cursor.value, cursor.updated_at = place._asdict(), now
             session.add(cursor)

@@ -16,7 +16,7 @@ from monitor.gate.names import address_name, domain_name
 MOST_MESSAGES = 10_000_000
 LONGEST_VALUE = 255
 NAMES = ("customer", "stream", "campaign", "ip", "pool", "domain", "provider", "recipient_domain")
-_KNOWN = frozenset((*NAMES, "count"))
+KNOWN_FIELDS = frozenset((*NAMES, "count"))
 # what is kept as it is written is not among them; which provider a name means is looked up in the index
 _CANONICAL: Mapping[str, Callable[[str], str]] = {
     "ip": address_name, "domain": domain_name, "provider": domain_name, "recipient_domain": domain_name,
@@ -42,8 +42,8 @@ def read_request(fields: Any) -> Request:
     """A request from decoded JSON; raises ValueError naming the field that is wrong."""
     if not isinstance(fields, Mapping):
         raise ValueError("a request is a JSON object")  # noqa: TRY004 - bad input, not a bug: one error to catch
-    if not fields.keys() <= _KNOWN:
-        unknown = ", ".join(sorted(str(name) for name in fields.keys() - _KNOWN))
+    if not fields.keys() <= KNOWN_FIELDS:
+        unknown = ", ".join(sorted(str(name) for name in fields.keys() - KNOWN_FIELDS))
         raise ValueError(f"unknown field: {unknown}")
     values = {
         name: canonical(name, _text(name, value))

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from collectors import discover
 from collectors.mail import parse
+from collectors.report_mail.bounces import Bounces, BouncesSettings
 from monitor.app import Application
 from monitor.commands.mail_replay import Replay
 from monitor.config.load import load_config
@@ -63,7 +63,7 @@ def drained(count: int, folder: Path) -> tuple[float, float]:
             server.deliver(raw)
         prepared(store, server)
         now = datetime.now(UTC) + timedelta(seconds=10)
-        collector = discover()["bounces"](discover()["bounces"].Settings(max_mails=count))
+        collector = Bounces(BouncesSettings(max_mails=count))
         context = RunContext(store, "bounces", SECRETS, threading.Event(), now)
         runner = Runner(store, lambda batches: store.intake(batches, now), lambda: now)
         began, busy = time.perf_counter(), time.process_time()

@@ -17,7 +17,7 @@ from collectors.measures import MEASURES
 
 @pytest.fixture(params=sorted(BUILT_IN))
 def kind(request) -> type[Collector]:
-    return collectors._load(request.param, BUILT_IN[request.param])
+    return discover()[request.param]
 
 
 def test_it_is_a_collector_under_its_own_name(kind):
@@ -71,15 +71,16 @@ class Weather:
 def plug(monkeypatch, *plugins: EntryPoint):
     """Install these and no built-in collectors."""
     module = types.ModuleType("weather_for_vigie")
-    module.Weather = Weather
+    vars(module)["Weather"] = Weather
     monkeypatch.setitem(__import__("sys").modules, "weather_for_vigie", module)
     monkeypatch.setattr(collectors, "BUILT_IN", {})
-    monkeypatch.setattr(collectors, "entry_points", lambda group: [one for one in plugins if one.group == group])
+    monkeypatch.setattr(collectors, "entry_points", lambda group: [plugin for plugin in plugins if plugin.group == group])
 
 
 def test_a_collector_of_another_package_is_found(monkeypatch):
     plug(monkeypatch, EntryPoint("weather", "weather_for_vigie:Weather", "vigie.collectors"))
-    assert discover() == {"weather": Weather}
+    plugged: dict[str, object] = dict(discover())
+    assert plugged == {"weather": Weather}
 
 
 @pytest.mark.parametrize(("name", "value", "text"), [

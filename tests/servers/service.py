@@ -18,7 +18,7 @@ class Service:
     def __init__(self, config: Path, port: int) -> None:
         self.config, self.url = config, f"http://127.0.0.1:{port}"
         self.log = config.with_name("service.log")
-        self._process = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, wait=True):
         with self.log.open("ab") as log:

@@ -63,6 +63,7 @@ class DnsblServer:
         self.ttl_seconds = ttl_seconds
         self.negative_ttl_seconds = negative_ttl_seconds
         self.asked_count = 0
+        self.port = 0  # known once it is started
         self._zones: dict[dns.name.Name, dict[dns.name.Name, Entry]] = {}
         self._servers: list[socketserver.BaseServer] = []
         self._threads: list[threading.Thread] = []
@@ -87,7 +88,8 @@ class DnsblServer:
             thread.start()
             self._servers.append(server)
             self._threads.append(thread)
-        return int(udp.server_address[1])
+        self.port = int(udp.server_address[1])
+        return self.port
 
     def _bound(self, port: int) -> tuple[_Udp, _Tcp]:
         """UDP and TCP on one port; of port 0 a few are tried, as one free for UDP may be taken for TCP."""

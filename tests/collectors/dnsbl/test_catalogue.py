@@ -72,7 +72,7 @@ def test_inclusion_and_succession_name_known_lists_and_never_go_round():
     for entry in SHIPPED.lists.values():
         for other in (entry.included_in, entry.superseded_by, entry.replaced_by):
             assert other is None or other in SHIPPED.lists
-        assert entry.id not in SHIPPED._holders(entry.id)
+        assert entry.id not in SHIPPED.holders(entry.id)
 
 
 def test_zones_and_default_lists_are_counted_once():

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from collectors.contract import CollectorError, Reason, Target
 from collectors.dnsbl import Dnsbl
+from collectors.dnsbl.collector import DnsblSettings
 from collectors.observation import Subject
 from tests.servers.dns import DnsblServer
 from tests.servers.dns_hostile import Hostile, a, clean, listed
@@ -30,13 +31,13 @@ class World:
     """What the monitor hands in."""
 
     def __init__(self, *targets, secrets=None):
-        self._targets = targets
+        self.ours = targets
         self.secrets = secrets or {}
         self.saved = {}
         self.stop = False
 
     def targets(self):
-        return self._targets
+        return self.ours
 
     def cursor(self, name):
         return self.saved.get(name)
@@ -61,7 +62,7 @@ class World:
 def server():
     zones = {"bl.example.net": {"192.0.2.7": ["127.0.0.2"]}, "k7.bl.example.net": {"192.0.2.7": ["127.0.0.2"]}, "dbl.example.net": {}, "score.example.net": {"192.0.2.7": ["127.0.4.73"]}}
     with DnsblServer(zones, ttl_seconds=300, negative_ttl_seconds=60) as running:
-        running.port = running.start()
+        running.start()
         yield running
 
 
@@ -161,9 +162,9 @@ def test_a_spent_budget_takes_nothing_from_an_answer_there_is(make):
     acme = IPS | {"operator": "Acme", "txt_reason": False}
     world = World(known)
     world.take(make(acme, daily_queries={"Acme": 5}))
-    world._targets = (known, new)
+    world.ours = (known, new)
     collector = make(acme, daily_queries={"Acme": 5})
-    collector._waits = lambda due: {"bl": timedelta(0)}
+    collector.waits = lambda due: {"bl": timedelta(0)}
     again = observations(world.take(collector, NOW + timedelta(hours=6)))
     assert {(subject.ip, each.reason) for subject, each in again.items()} == {("192.0.2.21", "budget")}
 
@@ -290,7 +291,7 @@ def test_a_resolver_that_dies_between_two_sweeps_fails_the_run(make, server):
 
 
 def test_facts_do_not_wait_for_a_slow_list(make, monkeypatch):
-    monkeypatch.setattr("collectors.dnsbl.collector._PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("collectors.dnsbl.collector.PATIENCE_SECONDS", 0.1)
     slow = IPS | {"max_qps": 5, "operator": "Slow", "id": "slow"}
     batches = World(ACME, BOLT).take(make(IPS, slow))
     assert {each.subject.dnsbl for each in batches[0].observations} == {"bl"}
@@ -308,6 +309,6 @@ def test_a_fault_of_our_own_is_one_fact_and_lists_stay_unknown(make):
 
 def test_a_dead_list_is_refused_in_the_configuration():
     with pytest.raises(ValidationError, match="Proofpoint decommissioned SORBS"):
-        Dnsbl.Settings(lists=("spamhaus-zen", "sorbs"))
+        DnsblSettings(lists=("spamhaus-zen", "sorbs"))
     with pytest.raises(ValidationError, match="no list has the id 'spamhaus-zem'; did you mean spamhaus-zen"):
-        Dnsbl.Settings(lists=("spamhaus-zem",))
+        DnsblSettings(lists=("spamhaus-zem",))

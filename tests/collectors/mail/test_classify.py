@@ -70,7 +70,7 @@ def test_an_error_inside_a_parser_ends_as_an_unreadable_mail(monkeypatch: pytest
     def broken(_: object) -> None:
         raise LookupError("boom")
 
-    monkeypatch.setattr(classify, "_READERS", (broken,))
+    monkeypatch.setattr(classify, "READERS", (broken,))
     report = parse(b"Subject: x\n\nbody")
     assert report.kind is Kind.UNREADABLE
     assert report.error == "LookupError: boom"

@@ -16,7 +16,7 @@ import pytest
 from sqlmodel import select
 
 from collectors.contract import Reason
-from collectors.report_mail import mail_drop
+from collectors.report_mail import mail_drop, mail_files
 from collectors.report_mail.mail_drop import MailDrop, MailDropSettings
 from monitor.database.tables import ParkedRow, TraceRow
 from monitor.facts import Store
@@ -157,7 +157,7 @@ def test_a_mail_that_is_too_large_is_parked_with_its_beginning(store, files):
 def test_a_file_that_may_not_be_read_stays_is_told_and_does_not_stop_the_others(store, files, monkeypatch):
     for name in ("a.eml", "b.eml"):
         (files / name).write_bytes(bounce(1))
-    read = mail_drop.whole_file
+    read = mail_files.whole_file
 
     def forbidden(path: Path, most: int):
         if path.name == "a.eml":
@@ -196,7 +196,7 @@ def test_killed_while_a_group_is_moved_after_its_commit_nothing_is_lost_or_count
         store, maildir, moved, monkeypatch):
     for number in range(3):
         (maildir / "new" / f"{number}.mx").write_bytes(bounce(number))
-    places, real = [], mail_drop._places
+    places, real = [], mail_drop.places_of
 
     def dies(folder):
         source, move = real(folder)
@@ -209,10 +209,10 @@ def test_killed_while_a_group_is_moved_after_its_commit_nothing_is_lost_or_count
 
         return source, moves
 
-    monkeypatch.setattr(mail_drop, "_places", dies)
+    monkeypatch.setattr(mail_drop, "places_of", dies)
     with pytest.raises(KeyboardInterrupt):
         run(store, maildir, "maildir")
-    monkeypatch.setattr(mail_drop, "_places", real)
+    monkeypatch.setattr(mail_drop, "places_of", real)
     assert (traces(store), len(names(maildir / "cur"))) == (3, moved)
 
     tally = run(store, maildir, "maildir")

@@ -91,7 +91,7 @@ def test_a_job_that_dies_in_its_middle_is_done_whole_by_the_next(desk, monkeypat
 
 
 def test_more_than_fits_one_transaction_is_taken_in_several(desk, monkeypatch):
-    monkeypatch.setattr(abuse_rows, "_MOST_AT_ONCE", 2)
+    monkeypatch.setattr(abuse_rows, "MOST_AT_ONCE", 2)
     traces = tuple(Trace("abuse_letter", NOW, Subject("acme", ip=f"192.0.2.{i}"), text="spam") for i in range(5))
     desk.store.intake([Batch("mail", "k", NOW, (), traces)], NOW)
     assert len(open_cases(desk.store, NOW)) == 5

@@ -4,7 +4,7 @@ from importlib import resources
 import pytest
 
 from monitor.gate import Decision, Reason
-from monitor.gate.request import _KNOWN
+from monitor.gate.request import KNOWN_FIELDS
 from monitor.restrictions import suspensions
 from tests.monitor.api.running import NOW
 from tests.waiting import eventually
@@ -124,7 +124,7 @@ def test_the_snapshot_has_an_etag_that_changes_with_its_content(vigie):
 def test_the_document_of_the_decision_calls_names_their_fields(vigie):
     text = resources.files("monitor.api").joinpath("decision.openapi.json").read_text("utf-8")
     schemas = json.loads(text)["components"]["schemas"]
-    assert schemas["DecisionRequest"]["properties"].keys() == _KNOWN
+    assert schemas["DecisionRequest"]["properties"].keys() == KNOWN_FIELDS
     assert set(schemas["Decision"]["properties"]) == set(Decision.__slots__)
     assert set(schemas["DecisionReason"]["properties"]) == set(Reason.__slots__)
     paths = vigie.client().get("/openapi.json").json()["paths"]

@@ -17,7 +17,7 @@ import collectors
 from collectors.contract import CollectorSettings
 from monitor.config.load import load_config, read_rules
 from monitor.config.quantities import duration_text, parse_duration, parse_share
-from monitor.config.yaml_file import ConfigError, ConfigErrors
+from monitor.config.yaml_file import MAX_BYTES, ConfigError, ConfigErrors
 from monitor.inventory.file import load_inventory
 from monitor.judging.configured_rules import configured_rules
 from tests.places import ROOT
@@ -218,14 +218,13 @@ def test_the_example_is_accepted_as_it_stands():
 # ── files that cannot be read ──
 
 
-def test_a_missing_file_a_directory_and_a_file_too_large_are_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("monitor.config.yaml_file.read_text_file.__defaults__", (100,))
-    for path, said in (
+def test_a_missing_file_a_directory_and_a_file_too_large_are_named(tmp_path):
+    for path, message in (
         (tmp_path / "none.yaml", "does not exist — check the path"),
         (tmp_path, "is a directory — name a file in it"),
-        (written(tmp_path, "#" * 101), "is larger than 100 bytes — split it"),
+        (written(tmp_path, "#" * (MAX_BYTES + 1)), f"is larger than {MAX_BYTES:,} bytes — split it"),
     ):
-        with pytest.raises(ConfigError, match=said) as caught:
+        with pytest.raises(ConfigError, match=message) as caught:
             load_config(path, {})
         assert (caught.value.file, caught.value.line) == (str(path), None)
 

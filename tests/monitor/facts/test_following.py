@@ -4,13 +4,14 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from contextlib import closing
+from contextlib import ExitStack, closing
 from itertools import pairwise
 
 from sqlalchemy import text
 from sqlmodel import select
 
 from collectors.observation import Subject, Trace
+from monitor.database.engine import Engines
 from monitor.database.tables import Reading, TraceRow, Transition
 from monitor.facts import Store
 from monitor.facts.following import Cut, Place, followed_traces, newest_transition, place_of_trace
@@ -108,7 +109,10 @@ def test_a_cut_waits_for_who_is_writing_and_then_has_what_was_written(store: Sto
     store.intake([batch("1", counted(T))], T)
     cuts = []
     with closing(open_store(database_url)) as other:
-        with store._engines.alone() as connection:
+        with ExitStack() as stack:
+            engines = Engines(database_url)
+            stack.callback(engines.dispose)
+            connection = stack.enter_context(engines.alone())
             taker = threading.Thread(target=lambda: cuts.append(other.cut().batch))
             taker.start()
             connection.execute(text(
@@ -118,7 +122,7 @@ def test_a_cut_waits_for_who_is_writing_and_then_has_what_was_written(store: Sto
         taker.join()
         assert other.cut().batch == 2
     # SQLite shows what is committed and need not wait: its writers come one after the other
-    assert cuts in ([[2]] if store._engines.dialect == "postgresql" else [[1], [2]])
+    assert cuts in ([[2]] if store.engine.dialect.name == "postgresql" else [[1], [2]])
 
 
 def test_followed_traces_come_in_the_order_of_their_batches_piece_by_piece(store: Store, rows: Rows):

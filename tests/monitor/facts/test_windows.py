@@ -1,6 +1,5 @@
 """Sums over a window."""
 
-from datetime import timedelta
 
 import pytest
 from sqlalchemy import event
@@ -53,21 +52,6 @@ def test_a_dimension_that_is_none_is_refused(filled: Store):
         filled.window_counts(["delivered"], ["weather"], T, minutes(1))
     with pytest.raises(ValueError, match="'1=1--' is no dimension"):
         filled.window_counts(["delivered"], [], T, minutes(1), where={"1=1--": "x"})
-
-
-def test_sqlite_goes_from_the_series_into_the_key_of_the_readings(sqlite_store: Store):
-    asked = []
-
-    def hear(_connection, _cursor, statement, parameters, _context, _many) -> None:
-        asked.append((statement, parameters))
-
-    reader = sqlite_store._engines.read
-    event.listen(reader, "before_cursor_execute", hear)
-    sqlite_store.window_counts(["delivered"], ["customer"], T, T + timedelta(hours=1))
-    statement, parameters = asked[-1]
-    with reader.connect() as connection:
-        plan = " / ".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters))
-    assert "SEARCH reading USING PRIMARY KEY (series_id=? AND at>? AND at<?)" in plan
 
 
 def test_a_window_reads_its_series_and_its_time_and_sorts_no_reading(sqlite_store: Store):

@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -145,7 +146,7 @@ def test_what_would_not_fit_together_is_refused_with_every_reason(tmp_path):
 
 @pytest.mark.parametrize("kind", ["customers", "ips", "domains"])
 def test_a_file_cut_short_does_not_empty_the_inventory(kind):
-    items = {"customers": [Customer(id=f"c{i}") for i in range(10)],
+    items: list[Any] = {"customers": [Customer(id=f"c{i}") for i in range(10)],
              "ips": [Ip(address=f"192.0.2.{i}") for i in range(10)],
              "domains": [Domain(domain=f"d{i}.example.com") for i in range(10)]}[kind]
     current = Inventory(**{kind: {item.key: item for item in items}})

@@ -12,7 +12,7 @@ from tests.waiting import PATIENCE_SECONDS
 @pytest.fixture
 def server():
     with DnsblServer({"bl.example.net": {"192.0.2.7": ["127.0.0.2", "127.0.0.4"]}}, negative_ttl_seconds=7) as running:
-        running.port = running.start()
+        running.start()
         yield running
 
 
