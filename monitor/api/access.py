@@ -6,7 +6,6 @@ import asyncio
 import base64
 import binascii
 import time
-from collections.abc import Awaitable, Callable
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
@@ -40,15 +39,15 @@ class Access:
 
     async def _holder(self, key: str) -> Caller | None:
         gate = self._services.gate
-        found = gate.keys.caller(key)
-        if found is None and time.monotonic() - self._reloaded > _RELOAD_SECONDS:
+        caller = gate.keys.caller(key)
+        if caller is None and time.monotonic() - self._reloaded > _RELOAD_SECONDS:
             self._reloaded = time.monotonic()
             try:
                 await asyncio.to_thread(gate.refresh_keys, self._services.store)
             except (SQLAlchemyError, OSError):
                 raise Problem(503, "the key cannot be looked up: the database does not answer") from None
-            found = gate.keys.caller(key)
-        return found
+            caller = gate.keys.caller(key)
+        return caller
 
 
 def key_in(authorization: str, challenge: str) -> str | None:
@@ -68,14 +67,19 @@ def key_in(authorization: str, challenge: str) -> str | None:
         return None
 
 
-def require(scope: str, challenge: str = "bearer") -> Callable[..., Awaitable[Caller]]:
+class Guard:
     """A FastAPI dependency: the caller, who must have this scope. Browsers answer the challenge `basic`."""
 
-    async def allowed(request: Request, _: object = Depends(_bearer)) -> Caller:
-        access: Access = request.app.state.access
-        return await access.require(request.headers.get("authorization", ""), scope, challenge)
+    def __init__(self, scope: str, challenge: str = "bearer") -> None:
+        self._scope, self._challenge = scope, challenge
 
-    return allowed
+    async def __call__(self, request: Request, _: object = Depends(_bearer)) -> Caller:
+        access: Access = request.app.state.access
+        return await self.check(access, request)
+
+    async def check(self, access: Access, request: Request) -> Caller:
+        """The caller. Raises the problem (401, 403) otherwise."""
+        return await access.require(request.headers.get("authorization", ""), self._scope, self._challenge)
 
 
 def all_customers(caller: Caller) -> None:

@@ -15,9 +15,10 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monitor.access.keys import Caller
-from monitor.api.access import Access, all_customers, require
-from monitor.api.body import bounded
+from monitor.api.access import Access, Guard, all_customers
+from monitor.api.body import bounded, largest_at
 from monitor.api.decision import DecisionCalls
+from monitor.api.front import Front, Hosts
 from monitor.api.problem import answer_with_problems
 from monitor.api.routes import (
     abuse,
@@ -41,25 +42,27 @@ ROUTERS = (
 )  # fmt: skip
 
 
-async def _console_reader(caller: Annotated[Caller, Depends(require("read", challenge="basic"))]) -> None:
+async def _console_reader(caller: Annotated[Caller, Depends(Guard("read", challenge="basic"))]) -> None:
     all_customers(caller)
 
 
 class _Application(FastAPI):
-    """FastAPI with bodies of a bounded size, whose OpenAPI document tells of the decision calls too."""
+    """FastAPI with bodies of a bounded size, whose OpenAPI document has the decision calls too."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await super().__call__(scope, bounded(receive, scope["path"]) if scope["type"] == "http" else receive, send)
+        if scope["type"] == "http":
+            receive = bounded(receive, largest_at(scope["path"]))
+        await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            said = super().openapi()
+            document = super().openapi()
             text = resources.files("monitor.api").joinpath("decision.openapi.json").read_text("utf-8")
             decision = json.loads(text)
-            said["paths"] = decision["paths"] | said["paths"]
+            document["paths"] = decision["paths"] | document["paths"]
             for kind, parts in decision["components"].items():
-                said["components"].setdefault(kind, {}).update(parts)
-            self.openapi_schema = said
+                document["components"].setdefault(kind, {}).update(parts)
+            self.openapi_schema = document
         return self.openapi_schema
 
 
@@ -81,7 +84,9 @@ def build_app(services: Services, pages: APIRouter | None = None) -> ASGIApp:
     if pages is not None:
         guard = [] if services.settings.console_is_open else [Depends(_console_reader)]
         app.include_router(pages, dependencies=guard, include_in_schema=False)
-    return DecisionCalls(app, services, access, answers)
+    settings = services.settings
+    hosts = Hosts(settings.host_names, literals=settings.listens_everywhere)
+    return Front(DecisionCalls(app, services, access, answers), hosts)
 
 
 @asynccontextmanager

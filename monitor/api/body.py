@@ -1,30 +1,58 @@
-"""Request bodies of a bounded size, unpacked to a bounded size."""
+"""Request bodies: bounded in size, in time and in the number of values in them, and decoded in a worker thread."""
 
 from __future__ import annotations
 
+import asyncio
 import zlib
+from typing import Any
 
+import orjson
+from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 from starlette.types import Message, Receive
 
 from monitor.api.problem import Problem
 
-LARGEST = 16 * 1024 * 1024
+LARGEST = 64 * 1024
 LARGEST_UNPACKED = 64 * 1024 * 1024
-LARGEST_AT = {"/v1/mail": 25 * 1024 * 1024}  # a mail comes in one piece
+_BULK = 16 * 1024 * 1024
+LARGEST_AT = {  # calls that take many things at once, or (a mail) one that comes in one piece
+    "/v1/mail": 25 * 1024 * 1024,
+    "/v1/events/generic": _BULK,
+    "/v1/inventory/apply": _BULK,
+    "/v1/suppressions": _BULK,
+    "/v1/suppressions/check": 4 * 1024 * 1024,
+    "/v1/suppressions/import": _BULK,
+}
+IDLE_SECONDS, WHOLE_SECONDS = 30.0, 300.0  # between two pieces of a body, and for all of it
+_DECODERS = 2  # bodies decoded at once: the interpreter does one at a time anyway
+_SMALL = 64 * 1024  # decoded where it is: quicker than a thread
 _MOST_MEMBERS = 1_000
 _STEP = 65_536
 _MOST_VALUES = 4_000_000  # each takes up to 64 bytes once it is read
 _BETWEEN_VALUES = (b",", b"\n", b"[", b"{")
 
 
-def bounded(receive: Receive, path: str) -> Receive:
-    """The ASGI `receive`, refusing (413) a body that grows too large; stands before every call."""
-    left = most = LARGEST_AT.get(path, LARGEST)
+def largest_at(path: str) -> int:
+    return LARGEST_AT.get(path, LARGEST)
+
+
+def bounded(receive: Receive, most: int) -> Receive:
+    """The ASGI `receive`, refusing a body that grows too large (413) or comes too slowly (408)."""
+    left, ends_at, whole = most, 0.0, False
 
     async def counted() -> Message:
-        nonlocal left
-        message = await receive()
+        nonlocal left, ends_at, whole
+        if whole:  # what comes now is that the caller has gone, whenever that is
+            return await receive()
+        loop = asyncio.get_running_loop()
+        ends_at = ends_at or loop.time() + WHOLE_SECONDS
+        try:
+            async with asyncio.timeout_at(min(ends_at, loop.time() + IDLE_SECONDS)):
+                message = await receive()
+        except TimeoutError:
+            raise Problem(408, "the body did not come in time", headers={"Connection": "close"}) from None
+        whole = not message.get("more_body")
         left -= len(message.get("body", b""))
         if left < 0:
             raise _too_large(most)
@@ -36,6 +64,18 @@ def bounded(receive: Receive, path: str) -> Receive:
 async def received(request: Request) -> bytes:
     """A FastAPI dependency: the body as it came."""
     return await request.body()
+
+
+def read_json(body: bytes) -> Any:
+    """What the JSON says. Raises orjson.JSONDecodeError (a json.JSONDecodeError), or Problem (413) for too many values."""
+    return orjson.loads(_of_bounded_values(body))
+
+
+async def read_json_aside(body: bytes) -> Any:
+    """The same, where the event loop does not wait for it."""
+    if len(body) <= _SMALL:
+        return read_json(body)
+    return await to_thread.run_sync(read_json, body, limiter=_limiter())
 
 
 def unpacked(body: bytes, encoding: str) -> bytes:
@@ -56,7 +96,10 @@ def unpacked(body: bytes, encoding: str) -> bytes:
 
 def unpacked_rows(body: bytes, encoding: str) -> bytes:
     """As `unpacked`, for JSON, NDJSON and CSV, whose cost is that of their values and not of their bytes."""
-    plain = unpacked(body, encoding)
+    return _of_bounded_values(unpacked(body, encoding))
+
+
+def _of_bounded_values(plain: bytes) -> bytes:
     if sum(map(plain.count, _BETWEEN_VALUES)) > _MOST_VALUES:
         raise Problem(413, f"the body holds more than {_MOST_VALUES:,} values; send it in parts")
     return plain
@@ -79,6 +122,14 @@ def _member(body: bytes, at: int, plain: bytearray) -> int:
     if not stream.eof:
         raise Problem(400, "the gzip body is cut short")
     return at - len(stream.unused_data)
+
+
+_limiters: dict[int, CapacityLimiter] = {}
+
+
+def _limiter() -> CapacityLimiter:
+    """One for each event loop: a limiter belongs to the loop it was made in."""
+    return _limiters.setdefault(id(asyncio.get_running_loop()), CapacityLimiter(_DECODERS))
 
 
 def _too_large(most: int) -> Problem:

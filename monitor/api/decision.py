@@ -21,6 +21,7 @@ from monitor.access.bound import ForeignError
 from monitor.access.keys import Caller
 from monitor.api import problem
 from monitor.api.access import Access
+from monitor.api.body import bounded, read_json_aside
 from monitor.api.problem import Problem
 from monitor.api.services import Services
 from monitor.gate import Decision, decide, read_request
@@ -35,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 class DecisionCalls:
-    """The ASGI application: decides itself, or passes on to `app`. `answers` counts what was said."""
+    """The ASGI application: decides itself, or passes on to `app`. `answers` counts them by decision."""
 
     def __init__(self, app: ASGIApp, services: Services, access: Access, answers: Counter[str]) -> None:
         self._app, self._services, self._access, self._answers = app, services, access, answers
@@ -70,27 +71,27 @@ class DecisionCalls:
         caller = await self._access.require(authorization.decode("latin-1"), "gate")
         body = await _body(receive, _LARGEST_ONE if call == self._one else _LARGEST_MANY)
         try:
-            said = orjson.loads(body)
+            content = await read_json_aside(body)
         except orjson.JSONDecodeError as error:
             raise Problem(400, f"not JSON: {error}") from None
-        return await call(said, caller)
+        return await call(content, caller)
 
-    async def _one(self, said: Any, caller: Caller) -> bytes:
+    async def _one(self, content: Any, caller: Caller) -> bytes:
         try:
-            return orjson.dumps(self._decide(said, caller), option=_AS_JSON)
+            return orjson.dumps(self._decide(content, caller), option=_AS_JSON)
         except ForeignError:
             raise
         except ValueError as error:
             raise Problem(422, str(error)) from None
 
-    async def _many(self, said: Any, caller: Caller) -> bytes:
-        asked = said.get("requests") if isinstance(said, dict) else said
-        if not isinstance(asked, list) or len(asked) > MOST_REQUESTS:
+    async def _many(self, content: Any, caller: Caller) -> bytes:
+        requests = content.get("requests") if isinstance(content, dict) else content
+        if not isinstance(requests, list) or len(requests) > MOST_REQUESTS:
             raise Problem(422, f'wanted: {{"requests": […]}} with at most {MOST_REQUESTS} requests')
         decisions, errors = [], []
-        for number, one in enumerate(asked):
+        for number, each in enumerate(requests):
             try:
-                decisions.append(self._decide(one, caller))
+                decisions.append(self._decide(each, caller))
             except ForeignError:
                 raise
             except ValueError as error:
@@ -98,11 +99,11 @@ class DecisionCalls:
             if number % _PAUSE_EVERY == _PAUSE_EVERY - 1:
                 await asyncio.sleep(0)
         if errors:
-            raise Problem(422, f"{len(errors)} of {len(asked)} requests are not as they should be", errors=errors[:50])
+            raise Problem(422, f"{len(errors)} of {len(requests)} requests are not as they should be", errors=errors[:50])
         return orjson.dumps({"decisions": decisions}, option=_AS_JSON)
 
-    def _decide(self, said: Any, caller: Caller) -> Decision:
-        request = read_request(said)
+    def _decide(self, content: Any, caller: Caller) -> Decision:
+        request = read_request(content)
         if caller.customer is not None:
             self._services.own(caller, {name: getattr(request, name) for name in _OWNED})
         decision = decide(request, self._services.gate.index, self._services.now())
@@ -111,19 +112,17 @@ class DecisionCalls:
 
 
 async def _body(receive: Receive, most: int) -> bytes:
-    body = bytearray()
+    body, receive = bytearray(), bounded(receive, most)
     while True:
         message = await receive()
         if message["type"] != "http.request":
             raise ClientDisconnect
         body += message.get("body", b"")
-        if len(body) > most:
-            raise Problem(413, f"the body is larger than {most} bytes")
         if not message.get("more_body"):
             return bytes(body)
 
 
 def _problem_headers(error: Problem | None) -> list[tuple[bytes, bytes]]:
-    said = (error.headers if error else None) or {}
-    given = [(name.lower().encode(), value.encode("latin-1")) for name, value in said.items()]
-    return [(b"content-type", problem.MEDIA_TYPE.encode()), *given]
+    headers = (error.headers if error else None) or {}
+    stated = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+    return [(b"content-type", problem.MEDIA_TYPE.encode()), *stated]

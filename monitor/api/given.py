@@ -12,7 +12,7 @@ from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from monitor.access.keys import Caller
-from monitor.api.access import require
+from monitor.api.access import Guard
 from monitor.api.services import Services
 from monitor.database.paging import LONGEST_PLACE, MOST, USUAL, Page, Paged
 from monitor.wire import Wire
@@ -32,11 +32,11 @@ def _services(request: Request) -> Services:
 
 Given = Annotated[Services, Depends(_services)]
 
-Gates = Annotated[Caller, Depends(require("gate"))]
-Brings = Annotated[Caller, Depends(require("events"))]
-Reads = Annotated[Caller, Depends(require("read"))]
-Operates = Annotated[Caller, Depends(require("operate"))]
-Administers = Annotated[Caller, Depends(require("admin"))]
+Gates = Annotated[Caller, Depends(Guard("gate"))]
+Brings = Annotated[Caller, Depends(Guard("events"))]
+Reads = Annotated[Caller, Depends(Guard("read"))]
+Operates = Annotated[Caller, Depends(Guard("operate"))]
+Administers = Annotated[Caller, Depends(Guard("admin"))]
 
 # in a query
 Named = Annotated[str, Query(min_length=1, max_length=255, pattern=NO_NUL)]

@@ -12,13 +12,15 @@ from errno import EADDRINUSE
 from functools import partial
 from typing import Any
 
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.embed import Server
 from starlette.types import ASGIApp
 
 _STOP_SECONDS = 10  # how long requests under way may take to end
 _LOOK_SECONDS = 0.05
+HEADER_SECONDS = 20  # how long a connection may take over the headers of a request; bodies: body.py
 # what granian has to say goes where the process logs, through handlers it does not touch
 _LOGGING: dict[str, Any] = {"incremental": True, "handlers": {}, "formatters": {}, "loggers": {"_granian": {}}}
 
@@ -63,7 +65,8 @@ def _address(host: str, port: int) -> str:
 
 async def _serve(app: ASGIApp, host: str, port: int, stop: threading.Event, on_ready: Callable[[], None]) -> None:
     server = Server(
-        app, host, port, interface=Interfaces.ASGI, websockets=False, backlog=1024,
+        app, host, port, interface=Interfaces.ASGI, http=HTTPModes.http1, websockets=False, backlog=1024,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
         log_level=LogLevels.error, log_dictconfig=_LOGGING,
     )
     server.workers_kill_timeout = _STOP_SECONDS

@@ -8,6 +8,7 @@ import typing
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -27,6 +28,9 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 
 
 _WEB_URL = re.compile(r"https?://[^\s/]+\S*")
+
+
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 
 
 _LISTEN = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})")
@@ -52,6 +56,16 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 
 
 Severity = Literal["info", "warning", "critical"]
+
+
+def _host_name(text: str) -> str:
+    name = text.strip("[]")
+    if not _HOST.fullmatch(name):
+        raise ValueError(f"'{text}' is no host name — write it without scheme and port, such as vigie.example.com")
+    return name.lower().removesuffix(".")
+
+
+HostName = Annotated[str, AfterValidator(_host_name)]
 
 
 class _Part(BaseModel):
@@ -106,13 +120,16 @@ class Engine(_Part):
 
 
 class Api(_Part):
-    """Where people and senders ask. `console` None: open on loopback, with keys elsewhere.
+    """Where people and senders ask. The console asks for a key unless it is `open`.
 
+    `hosts` are the names answered to (a browser sends the one it was led to) besides the address listened on, that of
+    `public_url`, and loopback.
     `customers_lift`: keys bound to a customer may also lift what rules and the provider's people hold of that customer.
     """
 
     listen: str = "127.0.0.1:8080"
-    console: Literal["open", "keyed"] | None = None
+    console: Literal["open", "keyed"] = "keyed"
+    hosts: Annotated[tuple[HostName, ...], BeforeValidator(_one_or_many)] = ()
     public_url: str | None = None
     customers_lift: bool = False
 
@@ -141,12 +158,21 @@ class Api(_Part):
 
     @property
     def console_is_open(self) -> bool:
-        if self.console is not None:
-            return self.console == "open"
+        return self.console == "open"
+
+    @property
+    def host_names(self) -> set[str]:
+        """The names and addresses answered to, without ports."""
+        public = urlsplit(self.public_url).hostname if self.public_url else None
+        return {*self.hosts, self.host, "localhost", *([public] if public else [])}
+
+    @property
+    def listens_everywhere(self) -> bool:
+        """Any address of this machine may then be the one called."""
         try:
-            return ipaddress.ip_address(self.host).is_loopback
+            return ipaddress.ip_address(self.host).is_unspecified
         except ValueError:
-            return self.host == "localhost"
+            return False
 
     @property
     def address(self) -> str:

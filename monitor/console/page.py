@@ -55,7 +55,6 @@ class Renderer:
                 f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; "
                 "form-action 'none'; frame-ancestors 'none'"
             ),
-            "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "no-referrer",
             "Cache-Control": "no-store",
         }

@@ -15,6 +15,7 @@ engine:
   max_held_share: 90%          # two customers only: holding one is half of the traffic
 api:
   listen: {listen}
+  console: open                # on loopback, and nothing in it is anybody's
 inventory: inventory.yaml
 secrets:
   fbl: demo-password

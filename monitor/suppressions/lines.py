@@ -50,21 +50,23 @@ class LinesError(ValueError):
     """The body as a whole cannot be read."""
 
 
-def _address(text: str) -> str:
+def read_address(text: str) -> str:
+    """The plain address. Raises ValueError."""
     plain = plain_address(text)
     if not _ADDRESS.fullmatch(plain):
         raise ValueError("no mail address")
     return plain
 
 
-def _ref(text: str) -> str:
+def read_ref(text: str) -> str:
+    """A `recipient_ref` in hex. Raises ValueError."""
     if not _REF.fullmatch(text.strip().lower()):
         raise ValueError("20 hex digits are wanted")
     return text.strip().lower()
 
 
-Address = Annotated[str, AfterValidator(_address)]
-Ref = Annotated[str, AfterValidator(_ref)]
+Address = Annotated[str, AfterValidator(read_address)]
+Ref = Annotated[str, AfterValidator(read_ref)]
 Reason = Literal["hard_bounce", "complaint", "unsubscribe", "manual"]
 Named = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00]+$")]
 
@@ -197,9 +199,18 @@ def _csv(body: bytes) -> Iterator[tuple[int, Any]]:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise LinesError("the body is not UTF-8") from None
-    if any(len(line) > _LONGEST_LINE for line in text.splitlines()):
+    text = text.replace("\r\n", "\n").replace("\r", "\n")  # also of programs that end lines with CR alone
+    if any(len(line) > _LONGEST_LINE for line in text.split("\n")):
         raise LinesError(f"a line is longer than {_LONGEST_LINE:,} characters")
-    rows = csv.reader(io.StringIO(text))
+    rows = csv.reader(io.StringIO(text, newline=""))
+    try:
+        yield from _rows(rows)
+    except csv.Error as error:
+        raise LinesError(f"line {rows.line_num}: no CSV: {error}") from None
+
+
+def _rows(rows: Any) -> Iterator[tuple[int, Any]]:
+    """Of a csv.reader, which counts its lines."""
     header: list[str] | None = None
     for row in rows:
         cells = [cell.strip() for cell in row]
@@ -214,5 +225,5 @@ def _csv(body: bytes) -> Iterator[tuple[int, Any]]:
                 header = names
                 continue
             header = ["ref" if _REF.fullmatch(cells[0].lower()) else "address"]
-        said = {name: cell for name, cell in zip(header, cells, strict=False) if cell}
-        yield rows.line_num, said if len(cells) <= len(header) else "too many columns"
+        given = {name: cell for name, cell in zip(header, cells, strict=False) if cell}
+        yield rows.line_num, given if len(cells) <= len(header) else "too many columns"

@@ -47,7 +47,7 @@ class AddedCounts(Wire):
 
 
 class Forbidden(Wire):
-    """`asked` is the address or ref as it was asked for."""
+    """`asked` is the address or ref that was asked for."""
 
     asked: str
     ref: str

@@ -103,7 +103,7 @@ def _call(port: int, key: str) -> float:
 def _calls(port: int, key: str) -> float:
     """Calls a second, for a while; the callers' side."""
     request = (
-        b"POST /v1/decision HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s"
+        b"POST /v1/decision HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s"
         % (key.encode(), len(BODY), BODY)
     )
     ready = selectors.DefaultSelector()

@@ -16,7 +16,7 @@ ZONE = "block.example"
 LISTED_IP = "192.0.2.7"
 CONFIG = """\
 engine: {{url: "{database}", max_held_share: 100%}}
-api: {{listen: "127.0.0.1:{port}"}}
+api: {{listen: "127.0.0.1:{port}", console: open}}
 inventory: inventory.yaml
 secrets: {{fbl: {password}}}
 collectors:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from fastapi import APIRouter
 from pydantic import Field
 from sqlmodel import Session
 
@@ -19,8 +18,9 @@ from monitor.access.keys import Caller
 from monitor.api.access import all_customers
 from monitor.api.given import NO_NUL, Body, Given, Listed, MaybeNamed, Name, Operates, Reads
 from monitor.api.problem import refusals
+from monitor.api.route import new_router
 
-router = APIRouter(tags=["abuse"])
+router = new_router("abuse")
 
 
 class CaseNote(Body):

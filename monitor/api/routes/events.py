@@ -11,13 +11,14 @@ import secrets
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Header
+from fastapi import Depends, Header
 
 from collectors.delivery import generic
 from collectors.observation import Batch
 from monitor.api.body import received, unpacked_rows
 from monitor.api.given import Brings, Given
 from monitor.api.problem import Problem
+from monitor.api.route import new_router
 from monitor.api.services import Services
 from monitor.facts.batches import sources_taken
 from monitor.intake.wire import CountedEvents
@@ -26,7 +27,7 @@ from monitor.wire import RefusedLine
 MOST_LINES = 200_000
 _MOST_NAMED = 1000  # refused lines named in an answer
 _BODIES = "events/body"  # empty batches that remember which body came under an idempotency key
-router = APIRouter(tags=["events"])
+router = new_router("events")
 _DOCUMENTED: dict[str, Any] = {
     "requestBody": {
         "required": True,

@@ -6,13 +6,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from pydantic import BaseModel, create_model
 
 from collectors.observation import Subject
 from monitor.api.access import all_customers
 from monitor.api.given import NO_NUL, Given, Listed, MaybeNamed, Named, Reads
 from monitor.api.problem import Problem, refusals
+from monitor.api.route import new_router
 from monitor.config.quantities import When
 from monitor.facts.readings import find_readings
 from monitor.facts.runs import find_runs
@@ -22,7 +23,7 @@ from monitor.inventory.names import canonical
 from monitor.listings.find import Wanted, find_listings
 from monitor.listings.wire import Listing
 
-router = APIRouter(tags=["look"])
+router = new_router("look")
 
 
 # only series with all of these: one parameter for each dimension a subject may have

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import Field
 
 from monitor.api.access import all_customers
 from monitor.api.given import NO_NUL, Given, Listed, Name, Named, Operates, Reads, Reasoned, Text, Why
 from monitor.api.problem import refusals
+from monitor.api.route import new_router
 from monitor.config.quantities import When
 from monitor.database.paging import part
 from monitor.feedback_loops.enrolments import Kind, State
@@ -20,7 +21,7 @@ from monitor.feedback_loops.rows import Wish, drop_enrolment, enrolments, gaps_n
 from monitor.feedback_loops.wire import Enrolment, Gaps, LoopVerdict
 from monitor.judging.feed_evidence import FeedEvidence
 
-router = APIRouter(tags=["feedback loops"])
+router = new_router("feedback loops")
 
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from monitor.api.given import Given, Listed, MaybeNamed, Operates, Reads, Reasoned
 from monitor.api.problem import refusals
+from monitor.api.route import new_router
 from monitor.database.transitions import history
 from monitor.incidents import changes as incident_changes
 from monitor.incidents import rows as incident_rows
 from monitor.incidents.rows import States, Wanted
 from monitor.incidents.wire import Incident, IncidentHistory
 
-router = APIRouter(tags=["incidents"])
+router = new_router("incidents")
 
 
 class Acknowledgement(Reasoned):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Depends, Response
+from fastapi import Body, Depends, Response
 from pydantic import ValidationError
 
 from collectors.dimensions import DIMENSIONS, Form
@@ -15,6 +15,7 @@ from monitor.access.keys import Caller
 from monitor.api.body import received
 from monitor.api.given import Administers, Given, Listed, Reads
 from monitor.api.problem import Problem, places, refusals
+from monitor.api.route import new_router, problems
 from monitor.api.services import Services
 from monitor.config.yaml_file import ConfigErrors
 from monitor.database.paging import part
@@ -25,7 +26,7 @@ from monitor.inventory.names import canonical
 from monitor.inventory.rows import apply_difference, read_inventory
 from monitor.inventory.wire import AnyItem, Applied
 
-router = APIRouter(tags=["inventory"])
+router = new_router("inventory")
 Kind = Literal["customers", "streams", "ips", "pools", "domains", "seeds", "providers", "mailboxes"]
 # kind → the dimension whose form its keys have; the ids of the others are as they are written
 _KEYS = {row.owner: row.name for row in DIMENSIONS if row.form in {Form.ADDRESS, Form.DOMAIN}}
@@ -75,7 +76,7 @@ def put(
     return stored
 
 
-@router.delete("/v1/inventory/{kind}/{key:path}", status_code=204)
+@router.delete("/v1/inventory/{kind}/{key:path}", status_code=204, responses=problems(409))
 def delete(services: Given, caller: Administers, kind: Kind, key: str) -> Response:
     """Remove one item; refused while others refer to it. Facts about it stay."""
     del caller

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import Depends, Header, Query
 
 from collectors.contract import Reason
 from collectors.report_mail.facts import SOURCE, arrived_at
@@ -17,12 +17,13 @@ from monitor.api.access import all_customers
 from monitor.api.body import received, unpacked
 from monitor.api.given import NO_NUL, Brings, Given, Listed, Reads
 from monitor.api.problem import Problem, refusals
+from monitor.api.route import new_router
 from monitor.facts.parked import find_parked
 from monitor.facts.wire import Parked
 from monitor.intake.wire import MailTaken
 
 LARGEST = 25_000_000  # what the parsers look at
-router = APIRouter(tags=["mail"])
+router = new_router("mail")
 _DOCUMENTED: dict[str, Any] = {
     "requestBody": {"required": True, "content": {"message/rfc822": {"schema": {"type": "string", "format": "binary"}}}}
 }

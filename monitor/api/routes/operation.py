@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, select
 
 from monitor.api.given import Given
 from monitor.api.problem import Problem
+from monitor.api.route import new_router
 from monitor.database.faults import sentence
 from monitor.facts.runs import count_runs, last_runs
 from monitor.incidents.rows import count_open
 from monitor.notify.outbox import count_waiting
 
-router = APIRouter(tags=["operation"])
+router = new_router("operation")
 _FRESH_SECONDS = 60  # an index older than this: the database is away
 _Sample = tuple[dict[str, str], float]
 

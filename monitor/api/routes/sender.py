@@ -9,19 +9,23 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import Header, Query, Response
 from pydantic import Field
 
 from monitor.api.given import Body, Gates, Given, MaybeNamed
-from monitor.api.problem import Problem
+from monitor.api.problem import Problem, refusals
+from monitor.api.route import new_router
 from monitor.inventory.rows import streams_of_customers
 from monitor.sender.recipient import key_name
 from monitor.sender.suppressions import FALSE_POSITIVE_RATE, RATES, build_filter
 from monitor.suppressions import rows as suppression_rows
-from monitor.suppressions.lines import MOST_AT_ONCE, Address, Named, Ref
+from monitor.suppressions.lines import MOST_AT_ONCE, Named, read_address, read_ref
 from monitor.suppressions.wire import Checked, Forbidden, SenderKey
 
-router = APIRouter(tags=["sender"])
+router = new_router("sender")
+
+
+_Recipient = Annotated[str, Field(max_length=1000)]  # read in `check`, beside the event loop
 
 
 class Check(Body):
@@ -29,8 +33,8 @@ class Check(Body):
 
     customer: Named | None = None
     stream: Named | None = None
-    addresses: list[Address] = Field(default_factory=list, max_length=MOST_AT_ONCE)
-    refs: list[Ref] = Field(default_factory=list, max_length=MOST_AT_ONCE)
+    addresses: list[_Recipient] = Field(default_factory=list, max_length=MOST_AT_ONCE)
+    refs: list[_Recipient] = Field(default_factory=list, max_length=MOST_AT_ONCE)
 
 
 @router.get("/v1/suppressions/filter")
@@ -76,8 +80,9 @@ def check(services: Given, caller: Gates, wanted: Check) -> Checked:
     store = services.store
     with store.reading_session() as session:
         customer = _known(streams_of_customers(session), services.own(caller, {"customer": wanted.customer}))
-        refs = {each: store.recipient_ref(customer, each) for each in wanted.addresses}
-        refs |= {each: each for each in wanted.refs}
+        with refusals():
+            refs = {each: store.recipient_ref(customer, each) for each in map(read_address, wanted.addresses)}
+            refs |= {each: each for each in map(read_ref, wanted.refs)}
         found = suppression_rows.forbidden(session, customer, refs.values(), wanted.stream)
     return Checked(suppressed=[
         Forbidden(asked=each, ref=ref, reasons=sorted({row.reason for row in found[ref]}))

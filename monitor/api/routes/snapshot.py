@@ -6,12 +6,13 @@ import hashlib
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Header, Response
+from fastapi import Header, Response
 
 from monitor.api.given import Gates, Given
+from monitor.api.route import new_router
 from monitor.restrictions.follow import GateIndex
 
-router = APIRouter(tags=["gate"])
+router = new_router("gate")
 
 
 @router.get("/v1/gate/snapshot")

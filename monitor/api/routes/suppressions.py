@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Query
+from fastapi import Depends, Header, Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
@@ -15,6 +15,7 @@ from monitor.access.keys import Caller
 from monitor.api.body import received, unpacked_rows
 from monitor.api.given import LARGEST_ID, NO_NUL, Given, Listed, MaybeNamed, Operates, Reads, Why
 from monitor.api.problem import Problem, refusals
+from monitor.api.route import new_router
 from monitor.api.services import Services
 from monitor.inventory.rows import streams_of_customers
 from monitor.suppressions import rows as suppression_rows
@@ -36,7 +37,7 @@ from monitor.suppressions.rows import Wanted
 from monitor.suppressions.wire import Added, Suppression
 from monitor.wire import RefusedLine
 
-router = APIRouter(tags=["suppressions"])
+router = new_router("suppressions")
 _Body = Annotated[bytes, Depends(received)]
 _LINES: dict[str, Any] = {
     "requestBody": {

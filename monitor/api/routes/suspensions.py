@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from fastapi import APIRouter
 from pydantic import Field
 
 from monitor.access.bound import ForeignError
 from monitor.access.keys import Caller
 from monitor.api.given import LARGEST_RATE, Given, Listed, Name, Operates, Reads, Reasoned, Why
 from monitor.api.problem import refusals
+from monitor.api.route import new_router
 from monitor.api.services import Services
 from monitor.config.quantities import When
 from monitor.gate import Effect
@@ -22,7 +22,7 @@ from monitor.restrictions import suspensions
 from monitor.restrictions.rows import find_suspensions
 from monitor.restrictions.wire import Suspension
 
-router = APIRouter(tags=["operate"])
+router = new_router("operate")
 
 
 class NewSuspension(Reasoned):

@@ -58,7 +58,7 @@ class Vigie:
 @contextmanager
 def running(store: Store, *, pages=None, settings: Api | None = None, fault: str | None = None) -> Iterator[Vigie]:
     clock, gate, port = Clock(), GateIndex(), free_port()
-    services = Services(store, gate, clock, lambda batches: store.intake(batches, clock()), settings or Api(),
+    services = Services(store, gate, clock, lambda batches: store.intake(batches, clock()), settings or Api(console="open"),
                         read_mail=HandedMail(store, {}, {}, clock).read, database_fault=lambda: fault)
     stop, ready = threading.Event(), threading.Event()
     app = build_app(services, pages)

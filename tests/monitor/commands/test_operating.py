@@ -94,6 +94,18 @@ def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(vigie, tmp_pa
     vigie("keys", "create", "--name", "x", "--scope", "admin", "--customer", "acme", code=2)
 
 
+def test_a_key_may_be_made_for_a_customer_the_configured_inventory_will_bring_in(tmp_path):
+    (tmp_path / "inventory.yaml").write_text("customers: [{id: acme}]")
+    path = tmp_path / "vigie.yaml"
+    path.write_text(json.dumps({"inventory": "inventory.yaml"}))
+
+    def made(customer):
+        arguments = ["keys", "create", "--name", "x", "--scope", "gate", "--customer", customer, "--config", str(path)]
+        return CliRunner().invoke(cli, arguments).exit_code
+
+    assert (made("acme"), made("bolt")) == (0, 2)
+
+
 def test_events_of_a_file_count_once_and_can_be_traced(vigie, tmp_path):
     lines = [{"at": NOW.isoformat(), "outcome": "sent", "customer": "acme", "recipient": "ann@gmail.com"}] * 3
     lines += [{"at": NOW.isoformat(), "outcome": "bounced", "customer": "acme", "recipient": "Bob@example.org"}, {"x": 1}]

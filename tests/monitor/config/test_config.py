@@ -95,23 +95,33 @@ def test_an_empty_section_and_a_missing_one_are_the_same(tmp_path):
 def test_defaults_hold_on_loopback_in_one_file_beside_the_configuration(tmp_path):
     config = load(tmp_path, "api:\n")
     assert config.engine.url.get_secret_value() == f"sqlite:///{tmp_path}/vigie.sqlite"
-    assert (config.api.host, config.api.port, config.api.console_is_open) == ("127.0.0.1", 8080, True)
+    assert (config.api.host, config.api.port, config.api.console_is_open) == ("127.0.0.1", 8080, False)
     assert config.engine.max_held_share == 0.25
     assert config.engine.retention.hourly == timedelta(days=400)
     assert (config.rules, config.collectors, config.receivers, config.inventory) == (None, {}, (), ())
 
 
-@pytest.mark.parametrize(("listen", "console", "is_open"), [
-    ("127.0.0.1:80", "", True),
-    ("localhost:80", "", True),
-    ("'[::1]:80'", "", True),
-    ("0.0.0.0:80", "", False),
-    ("vigie.example.com:80", "", False),
-    ("127.0.0.1:80", "console: keyed", False),
-    ("0.0.0.0:80", "console: open", True),
+@pytest.mark.parametrize("listen", ["127.0.0.1:80", "localhost:80", "'[::1]:80'", "0.0.0.0:80", "vigie.example.com:80"])
+def test_the_console_asks_for_a_key_unless_open_is_written(tmp_path, listen):
+    for console, is_open in (("", False), ("console: keyed", False), ("console: open", True)):
+        assert load(tmp_path, f"api:\n  listen: {listen}\n  {console}\n").api.console_is_open is is_open
+
+
+@pytest.mark.parametrize(("text", "names"), [
+    ("{}", {"127.0.0.1", "localhost"}),
+    ("{listen: '[::1]:80'}", {"::1", "localhost"}),
+    ("{hosts: Vigie.example.com., public_url: 'https://ops.example.com:8443/x'}",
+     {"127.0.0.1", "localhost", "vigie.example.com", "ops.example.com"}),
+    ("{hosts: [a.example.com, '[2001:db8::1]', vigie]}", {"127.0.0.1", "localhost", "a.example.com", "2001:db8::1", "vigie"}),
 ])
-def test_the_console_is_open_only_on_loopback_unless_said_otherwise(tmp_path, listen, console, is_open):
-    assert load(tmp_path, f"api:\n  listen: {listen}\n  {console}\n").api.console_is_open is is_open
+def test_the_names_answered_to_are_those_listed_the_address_loopback_and_the_public_one(tmp_path, text, names):
+    assert load(tmp_path, f"api: {text}").api.host_names == names
+
+
+@pytest.mark.parametrize("host", ["https://vigie.example.com", "vigie.example.com:8080", "*", "''", "a b"])
+def test_a_host_is_a_name_without_scheme_and_port(tmp_path, host):
+    (mistake,) = mistakes(tmp_path, f"api: {{hosts: ['{host}']}}" if host != "''" else "api: {hosts: ['']}")
+    assert "is no host name" in mistake
 
 
 def test_chat_messages_link_to_the_public_address_when_there_is_one(tmp_path):
