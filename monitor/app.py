@@ -31,7 +31,7 @@ from monitor.jobs.outbox_loop import OutboxLoop
 from monitor.jobs.schedule import Schedule
 from monitor.jobs.upkeep import Upkeep
 from monitor.jobs.watchers import Watching
-from monitor.judging.configured_rules import configured_rules
+from monitor.judging.configured_rules import configured_rules, lists_asked
 from monitor.judging.run import Judge
 from monitor.judging.suspend import Limits
 from monitor.notify.receivers import configured_receivers
@@ -73,7 +73,7 @@ class Application:
         self._collecting = Collecting(
             _collectors(config), intervals, Runner(self.store, self.take, clock), self._context
         )
-        self._upkeep = Upkeep(self.store, clock, Retention(**dict(config.engine.retention)))
+        self._upkeep = Upkeep(self.store, clock, Retention(**dict(config.engine.retention)), lists_asked(config))
 
     @property
     def collectors(self) -> tuple[str, ...]:
@@ -99,6 +99,7 @@ class Application:
             wanted = load_inventory(*self.config.inventory, secrets=self.config.secrets)
             with self.store.session() as session:
                 apply_difference(session, planned(read_inventory(session), wanted))
+        self._upkeep.end_listings()  # of what the configuration no longer asks
 
     def declare(self) -> None:
         """Name every job and loop to the schedule."""

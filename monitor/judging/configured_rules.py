@@ -8,6 +8,14 @@ from monitor.rules.load import load_rules
 from monitor.rules.model import AnyRule
 
 
+def lists_asked(config: Config) -> frozenset[str]:
+    """The ids of the DNS lists that are asked; none without that collector."""
+    dnsbl = config.collectors.get("dnsbl")
+    if not isinstance(dnsbl, DnsblSettings):
+        return frozenset()
+    return frozenset(entry.id for entry in dnsbl.chosen(dnsbl.known()))
+
+
 def configured_rules(config: Config) -> tuple[AnyRule, ...]:
     """Raises ConfigErrors with file and line of all that is wrong."""
     dnsbl = config.collectors.get("dnsbl")

@@ -5,11 +5,16 @@ only the cache. So: the first known answer is a baseline; a listing is confirmed
 (one where the list weighs enough); it ends after several positive "not listed" on distinct TTLs.
 An unknown answer changes nothing but is remembered. What a person would call an event is what `change` returns.
 
-  phase      hit                          not listed                     unknown
-  (none)     baseline listed | suspected | listed     (none)             (none)
-  suspected  suspected | listed           cleared, never confirmed       suspected
-  listed     listed                       clearing                       listed
-  clearing   listed                       clearing | cleared             clearing
+  phase      hit                          not listed                     unknown     void since T
+  (none)     baseline listed | suspected | listed     (none)             (none)      (none)
+  suspected  suspected | listed           cleared, never confirmed       suspected   suspected | cleared
+  listed     listed                       clearing                       listed      listed | suspected | cleared
+  clearing   listed                       clearing | cleared             clearing    listed | cleared
+  cleared                                                                            listed, where it was cleared after T
+
+`void since T`: the list failed its test entries, and no good check vouches for what it said after T. What began after T
+never was; what was confirmed, or put in doubt, after T is as it was before. `end` closes an interval nobody asks about
+any more. Both leave the reason in detail `ended`.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ from typing import Any
 
 HITS_TO_CONFIRM = 2
 CLEAN_TO_CLEAR = 3
+TAKEN_BACK = "the list failed its test entries: what it said since its last good check is taken back"
 WEIGHT_OF_ONE_HIT = 0.9  # a list this weighty is believed at its first word
 
 
@@ -35,6 +41,7 @@ class Answer:
     ttl_seconds: int = 0
     weight: float = 0.5
     detail: Mapping[str, Any] = field(default_factory=dict)
+    void_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,8 @@ def fold(interval: Interval | None, answer: Answer, *, first: bool) -> Interval 
     if answer.at < interval.asked_at:
         return interval
     if answer.listed is None:
+        if answer.void_since:
+            interval = _taken_back(interval, answer.at, answer.void_since)
         since = interval.unknown_since or answer.at
         return replace(interval, asked_at=answer.at, unknown_reason=answer.reason, unknown_since=since)
     known = replace(interval, asked_at=answer.at, unknown_reason=None, unknown_since=None)
@@ -92,15 +101,46 @@ def change(before: Interval | None, after: Interval | None) -> Change | None:
         return None
     known = before is not None and before.confirmed_at is not None
     if after.phase == "cleared":
-        if known:
-            return Change("listed", "cleared", f"{CLEAN_TO_CLEAR} answers in a row say: not listed")
-        return Change("suspected", "cleared", "seen once and not again: it was never confirmed")
+        return _ended(after, known=known)
+    if before is not None and (before.phase == "cleared" or (known and after.confirmed_at is None)):
+        return Change("cleared" if before.phase == "cleared" else "listed", after.phase, TAKEN_BACK)
     if after.confirmed_at is not None and not known:
         how = "was there when we first looked" if after.baseline else "listed"
         return Change(before.phase if before else "none", "listed", f"{how}: {meaning(after)}")
     if before is not None and known and before.codes != after.codes:
         return Change(", ".join(before.codes), ", ".join(after.codes), f"now: {meaning(after)}")
     return None
+
+
+def _ended(interval: Interval, *, known: bool) -> Change:
+    """`known`: whether it was ever confirmed."""
+    if reason := interval.detail.get("ended"):
+        return Change("listed" if known else "suspected", "cleared", str(reason))
+    if known:
+        return Change("listed", "cleared", f"{CLEAN_TO_CLEAR} answers in a row say: not listed")
+    return Change("suspected", "cleared", "seen once and not again: it was never confirmed")
+
+
+def reopened(interval: Interval, answer: Answer) -> Interval:
+    """An interval that was cleared by answers which no longer count."""
+    back = replace(interval, phase="listed", cleared_at=None, clean_answers=0, next_counts_at=None)
+    return replace(back, asked_at=answer.at, unknown_reason=answer.reason, unknown_since=answer.at)
+
+
+def end(interval: Interval, at: datetime, reason: str) -> Interval:
+    """An interval nobody asks about any more."""
+    return replace(interval, phase="cleared", cleared_at=at, detail={**interval.detail, "ended": reason})
+
+
+def _taken_back(interval: Interval, at: datetime, since: datetime) -> Interval:
+    """What is left of an open interval when what its list said after `since` does not count."""
+    if interval.first_seen_at > since:
+        return end(interval, at, TAKEN_BACK)
+    if interval.confirmed_at is not None and interval.confirmed_at > since:
+        return replace(interval, phase="suspected", confirmed_at=None, hits=1, clean_answers=0, next_counts_at=None)
+    if interval.phase == "clearing":
+        return replace(interval, phase="listed", clean_answers=0, next_counts_at=None)
+    return interval
 
 
 def meaning(interval: Interval) -> str:

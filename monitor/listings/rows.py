@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlmodel import Session
 
 from monitor.database.engine import chunks, table
-from monitor.database.tables import Listing, Transition
+from monitor.database.tables import Listing, SendingDomain, SendingIp, Series, Transition
 from monitor.facts.consequences import NewAnswer
-from monitor.listings.intervals import Answer, Change, Interval, change, fold
+from monitor.listings.intervals import Answer, Change, Interval, change, end, fold, reopened
 
 _LISTING = table(Listing)
 _COLUMNS = tuple(field.name for field in fields(Interval))
@@ -37,6 +38,11 @@ class _Open:
     dirty: bool = False
 
 
+class _Closed(NamedTuple):
+    row_id: int
+    interval: Interval
+
+
 def write_listings(
     connection: Connection, answers: Sequence[NewAnswer], never_known: Collection[int]
 ) -> set[tuple[int, int]]:
@@ -51,6 +57,12 @@ def write_listings(
     events: list[dict[str, Any]] = []
     for each in sorted(answers, key=lambda each: each.answer.at):
         pair = _pair(each)
+        if pair not in pairs and (since := _void_since(each)) and (closed := _closed_after(connection, pair, since)):
+            stands = reopened(closed.interval, _answer(each))
+            pairs[pair] = _Open(closed.row_id, stands, dirty=True)
+            events += [_event(pair, event, stands, each.answer.at) for event in [change(closed.interval, stands)] if event]
+            changed.add((each.batch_id, each.series_id))
+            continue
         if not each.answer.value and pair not in pairs:  # by far the most: it was not listed and is not
             if each.answer.value is not None:
                 first_known.discard(each.series_id)
@@ -103,14 +115,77 @@ def _answer(new: NewAnswer) -> Answer:
         ttl_seconds=int(detail.get("ttl_seconds", 0)),
         weight=float(detail.get("weight", 0.5)),
         detail=detail,
+        void_since=_void_since(new),
     )
 
 
-def _load(connection: Connection, targets: set[str]) -> dict[_Pair, _Open]:
+def _void_since(new: NewAnswer) -> datetime | None:
+    """Since when what the list said of the target no longer counts, where the answer says so."""
+    since = new.answer.detail.get("void_since") if new.answer.value is None else None
+    return datetime.fromisoformat(str(since)) if since else None
+
+
+def _closed_after(connection: Connection, pair: _Pair, since: datetime) -> _Closed | None:
+    """The newest confirmed interval of a pair that answers after `since` closed."""
+    target, dnsbl = pair
+    columns = [_LISTING.c[name] for name in ("id", *_COLUMNS)]
+    query = select(*columns).where(_LISTING.c.target == target, _LISTING.c.dnsbl == dnsbl, _LISTING.c.cleared_at > since)
+    for row in connection.execute(query.order_by(_LISTING.c.id.desc()).limit(1)).mappings():
+        if row["confirmed_at"] is not None and "ended" not in row["detail"]:
+            values = {name: row[name] for name in _COLUMNS} | {"codes": tuple(row["codes"])}
+            return _Closed(row["id"], Interval(**values))
+    return None
+
+
+def end_unasked(session: Session, lists: Collection[str], now: datetime) -> int:
+    """End the intervals nobody asks about any more: their list is not among `lists`, or their target not in the inventory.
+
+    Only of lists a collector of ours has asked (they have a canary): what others hand in is theirs to end. Returns how
+    many; the caller's session commits.
+    """
+    connection = session.connection()
+    series, ips, domains = table(Series), table(SendingIp), table(SendingDomain)
+    ours = set(connection.execute(select(series.c.dnsbl).where(series.c.measure == "canary")).scalars()) - {None}
+    pairs = {pair: each for pair, each in _load(connection, None).items() if pair[1] in ours}
+    if not pairs:
+        return 0
+    known = {*connection.execute(select(ips.c.address)).scalars(), *connection.execute(select(domains.c.domain)).scalars()}
+    ended, events = [], []
+    for pair, each in pairs.items():
+        reason = _why_unasked(pair, lists, known)
+        if reason and each.interval:
+            before, each.interval = each.interval, end(each.interval, now, reason)
+            ended.append((pair, each))
+            events += [_event(pair, event, each.interval, now) for event in [change(before, each.interval)] if event]
+    _write(connection, ended)
+    if events:
+        connection.execute(insert(table(Transition)), events)
+    return len(ended)
+
+
+def _why_unasked(pair: _Pair, lists: Collection[str], targets: Collection[str]) -> str | None:
+    target, dnsbl = pair
+    if not lists:
+        return _UNASKED
+    if dnsbl not in lists:
+        return _LIST_GONE
+    return None if target in targets else _TARGET_GONE
+
+
+_UNASKED = "DNS lists are no longer asked: no collector for them is configured"
+_LIST_GONE = "the list is no longer asked"
+_TARGET_GONE = "the target is no longer in the inventory"
+
+
+def _load(connection: Connection, targets: set[str] | None) -> dict[_Pair, _Open]:
+    """The open intervals of these targets; None: of all."""
     pairs: dict[_Pair, _Open] = {}
     columns = [_LISTING.c[name] for name in ("id", "target", "dnsbl", *_COLUMNS)]
-    for chunk in chunks(sorted(targets)):
-        query = select(*columns).where(_LISTING.c.target.in_(chunk), _LISTING.c.phase != "cleared")
+    standing = select(*columns).where(_LISTING.c.phase != "cleared")
+    queries = [standing] if targets is None else [
+        standing.where(_LISTING.c.target.in_(chunk)) for chunk in chunks(sorted(targets))
+    ]  # fmt: skip
+    for query in queries:
         for row in connection.execute(query).mappings():
             values = {name: row[name] for name in _COLUMNS} | {"codes": tuple(row["codes"])}
             pairs[row["target"], row["dnsbl"]] = _Open(row["id"], Interval(**values))

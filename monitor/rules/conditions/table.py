@@ -51,7 +51,7 @@ class Kind(NamedTuple):
 _NOT_WATCHED = "no longer watched"
 
 KINDS: dict[str, Kind] = {
-    "listing": Kind(ListingRule, "listings", judge_listings, "no longer listed"),
+    "listing": Kind(ListingRule, "listings", judge_listings, "no longer listed, or no longer asked about"),
     "allow_listing_lost": Kind(
         AllowListingLostRule, "lost_listings", judge_allow_lost, "lost so long ago that it is taken as given up"
     ),

@@ -19,7 +19,7 @@ def test_every_job_does_its_part_and_may_be_repeated(store: Store, rows: Rows):
                                  ends_at=T + timedelta(days=1)))
     upkeep = Upkeep(store, lambda: LATER, Retention())
     jobs = {work.name: work.do for work in upkeep.jobs()}
-    assert set(jobs) == {"roll-up", "prune", "abuse-cases", "enrolments"}
+    assert set(jobs) == {"roll-up", "prune", "abuse-cases", "enrolments", "listings"}
     for _ in range(2):
         for name in ("roll-up", "abuse-cases", "enrolments"):
             jobs[name]()

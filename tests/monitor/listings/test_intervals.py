@@ -126,3 +126,40 @@ def test_other_codes_of_a_known_listing_are_told_and_those_of_a_suspicion_are_no
 def test_a_listing_that_wavers_or_cannot_be_asked_is_no_event():
     wavering = [answer(10, False), answer(16, True, weight=1), answer(22, None, reason="timeout"), answer(28, False)]
     assert events(answer(0, True, weight=1), *wavering) == [("none", "listed")]
+
+
+# ── taken back ──
+
+
+def void(minute, since):
+    return Answer(START + timedelta(minutes=minute), None, "canary_failed", void_since=START + timedelta(minutes=since))
+
+
+@pytest.mark.parametrize(
+    ("answers", "since", "phase", "event"),
+    [
+        ([answer(10, True, weight=1)], 5, "cleared", ("listed", "cleared")),
+        ([answer(10, True)], 5, "cleared", ("suspected", "cleared")),
+        ([answer(10, True, weight=1)], 10, "listed", None),
+        ([answer(10, True), answer(20, True)], 15, "suspected", ("listed", "suspected")),
+        ([answer(10, True), answer(20, True)], 20, "listed", None),
+        ([answer(10, True, weight=1), answer(20, False), answer(30, False)], 15, "listed", None),
+        ([answer(10, True)], 10, "suspected", None),
+    ],
+)
+def test_what_no_good_check_vouches_for_never_was(answers, since, phase, event):
+    interval = None
+    for each in answers:
+        interval = fold(interval, each, first=False)
+    after = fold(interval, void(60, since), first=False)
+    changed = change(interval, after)
+    assert (after.phase, changed and (changed.old, changed.new)) == (phase, event)
+    assert after.clean_answers == 0
+    if event:
+        assert "since its last good check" in changed.why
+
+
+def test_clean_answers_that_do_not_count_leave_a_clearing_to_begin_anew():
+    script = [answer(0, True, weight=1), answer(10, False), answer(20, False), void(30, 5),
+              answer(40, False), answer(50, False), answer(60, False)]
+    assert play(*script) == ["listed", "clearing", "clearing", "listed", "clearing", "clearing", "cleared"]

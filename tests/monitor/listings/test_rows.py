@@ -3,8 +3,10 @@
 import pytest
 
 from collectors.observation import Observation, Subject
-from monitor.database.tables import Listing, Transition
+from monitor.database.tables import Listing, Pool, SendingIp, Transition
 from monitor.facts import Store
+from monitor.listings.find import lost_allow_listings
+from monitor.listings.rows import end_unasked
 from tests.monitor.conftest import Rows, T, batch, listing, minutes
 
 
@@ -96,3 +98,84 @@ def test_an_intake_that_fails_leaves_neither_the_row_nor_its_event(store: Store,
     with pytest.raises(ValueError, match="needs ip or domain, and dnsbl"):
         store.intake([batch("1", seen, nameless)], minutes(16))
     assert (rows(Listing), rows(Transition)) == ([], [])
+
+
+# ── taken back, and no longer asked ──
+
+
+def taken_back(store: Store, at: float, since: float) -> None:
+    told(store, (at, None), void_since=minutes(since).isoformat())
+
+
+def test_a_hit_that_no_good_check_vouches_for_is_taken_back_with_its_reason(store: Store, rows: Rows):
+    told(store, (0, 0))
+    told(store, (15, 1), weight=1)
+    taken_back(store, 30, since=10)
+    [row] = rows(Listing)
+    assert (row.phase, row.cleared_at) == ("cleared", minutes(30))
+    assert [(each.old, each.new) for each in rows(Transition)] == [("none", "listed"), ("listed", "cleared")]
+    assert "taken back" in rows(Transition)[-1].why
+
+
+def test_a_listing_cleared_by_answers_that_do_not_count_stands_again(store: Store, rows: Rows):
+    told(store, (0, 0), (15, 1), (30, 1), (45, 0), (60, 0), (75, 0))
+    assert rows(Listing)[0].phase == "cleared"
+    taken_back(store, 90, since=40)
+    [row] = rows(Listing)
+    assert (row.phase, row.cleared_at, row.unknown_reason) == ("listed", None, "timeout")
+    assert [(each.old, each.new) for each in rows(Transition)][-1] == ("cleared", "listed")
+    taken_back(store, 105, since=40)
+    assert len(rows(Listing)) == 1
+
+
+def test_a_listing_cleared_before_that_stays_cleared(store: Store, rows: Rows):
+    told(store, (0, 0), (15, 1), (30, 1), (45, 0), (60, 0), (75, 0))
+    taken_back(store, 90, since=80)
+    assert rows(Listing)[0].phase == "cleared"
+
+
+def asked_about(store: Store, *, inventory: bool = True) -> None:
+    """A listing of 192.0.2.1 on zen, which the collector asks."""
+    told(store, (0, 0), (15, 1), (30, 1))
+    store.intake([batch("canary", Observation("canary", Subject(dnsbl="zen", collector="dnsbl"), T, 1.0))], minutes(30))
+    if inventory:
+        with store.session() as session:
+            session.add(Pool(name="shared"))
+            session.flush()
+            session.add(SendingIp(address="192.0.2.1", pool="shared"))
+
+
+@pytest.mark.parametrize(
+    ("lists", "inventory", "reason"),
+    [
+        ({"zen"}, True, None),
+        ({"other"}, True, "the list is no longer asked"),
+        ({"zen"}, False, "the target is no longer in the inventory"),
+        ((), True, "no collector for them is configured"),
+    ],
+)
+def test_a_listing_nobody_asks_about_any_more_ends_with_that_reason(store: Store, rows: Rows, lists, inventory, reason):
+    asked_about(store, inventory=inventory)
+    for _ in range(2):
+        with store.session() as session:
+            end_unasked(session, lists, minutes(60))
+    [row] = rows(Listing)
+    assert row.phase == ("cleared" if reason else "listed")
+    last = rows(Transition)[-1]
+    assert (last.new, reason is None or reason in last.why) == ("cleared" if reason else "listed", True)
+
+
+def test_a_listing_others_hand_in_is_theirs_to_end(store: Store, rows: Rows):
+    told(store, (0, 0), (15, 1), (30, 1))
+    with store.session() as session:
+        assert end_unasked(session, (), minutes(60)) == 0
+    assert rows(Listing)[0].phase == "listed"
+
+
+def test_an_allow_listing_that_is_no_longer_asked_about_is_not_lost(store: Store):
+    told(store, (0, 0), (15, 1), (30, 1), kind="allow")
+    store.intake([batch("canary", Observation("canary", Subject(dnsbl="zen", collector="dnsbl"), T, 1.0))], minutes(30))
+    with store.session() as session:
+        assert end_unasked(session, {"other"}, minutes(60)) == 1
+    with store.session() as session:
+        assert lost_allow_listings(session, T) == []
