@@ -45,7 +45,8 @@ def connection(vigie):
 @pytest.mark.parametrize(("method", "path"), WITH_BODY)
 def test_the_key_is_asked_for_before_a_byte_of_the_body_has_come(sqlite_vigie, method, path):
     vigie = sqlite_vigie
-    for authorization, status in (("X-Y: z", b" 401 "), (f"Authorization: {vigie.unfit}", b" 403 ")):
+    unfit = vigie.client("read").headers["Authorization"]
+    for authorization, status in (("X-Y: z", b" 401 "), (f"Authorization: {unfit}", b" 403 ")):
         with connection(vigie) as sock:
             sock.sendall(head(method, path, authorization, "Content-Length: 10000000"))
             assert status in sock.recv(4096).partition(b"\r\n")[0]
@@ -58,7 +59,6 @@ def sqlite_vigie(tmp_path_factory):
     store = open_store(f"sqlite:///{tmp_path_factory.mktemp('strangers') / 'vigie.sqlite'}")
     store.migrate()
     with running(store) as vigie:
-        vigie.unfit = vigie.client("read").headers["Authorization"]
         yield vigie
     store.close()
 
@@ -77,7 +77,7 @@ def test_a_large_body_without_a_key_holds_up_no_decision(sqlite_vigie):
         assert sender.post("/v1/decision", json={"customer": "acme"}).status_code == 200
 
 
-def test_a_bodies_size_is_that_of_what_the_call_takes(sqlite_vigie):
+def test_the_size_of_a_body_is_bounded_by_what_the_call_takes(sqlite_vigie):
     operator = sqlite_vigie.client("operate")
     answer = operator.post("/v1/suspensions", content=b" " * (LARGEST + 1))
     assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
