@@ -122,7 +122,7 @@ class Database(Schema):
 
 
 class Pruned(Wire):
-    """Rows that went, by table (on PostgreSQL `reading` counts months)."""
+    """Rows that went, by table (on PostgreSQL of readings, roll-ups and traces whole months or years)."""
 
     reading: int
     reading_hourly: int
@@ -132,3 +132,4 @@ class Pruned(Wire):
     batch: int
     run: int
     parked: int
+    series: int
