@@ -12,7 +12,7 @@ from monitor.commands.terminal import guard_streams
 
 COMMANDS: Table = {
     "apply": ("monitor.commands.apply", "apply", "Bring the stored inventory to what a file says."),
-    "abuse": ("monitor.commands.abuse", "abuse", "Cases of the abuse desk: whose turn it is, until when."),
+    "abuse": ("monitor.commands.abuse", "abuse", "Abuse cases: whose turn it is, until when."),
     "check-config": ("monitor.commands.check_config", "check_config", "Check configuration, rules and inventory."),
     "db": ("monitor.commands.db", "db", "Schema, retention and size of the database."),
     "dnsbl": ("monitor.commands.dnsbl", "dnsbl", "Ask DNS block and allow lists about IPs and domains."),
@@ -27,11 +27,11 @@ COMMANDS: Table = {
     "hold": ("monitor.commands.operate", "hold", "Stop mail of a scope."),
     "slow": ("monitor.commands.operate", "slow", "Slow mail of a scope."),
     "lift": ("monitor.commands.operate", "lift", "Lift a suspension."),
-    "silence": ("monitor.commands.operate", "silence", "Do not tell of matching incidents for a time."),
+    "silence": ("monitor.commands.operate", "silence", "Notify nobody of matching incidents for a time."),
     "ack": ("monitor.commands.operate", "ack", "Say that you look after an incident."),
     "keys": ("monitor.commands.keys", "keys", "Make, list and revoke keys of the API."),
     "suppressions": ("monitor.commands.suppressions", "group", "Who must not be mailed again, by customer."),
-    "token": ("monitor.commands.token", "token", "Make and read tokens that tell whose mail a report is about."),
+    "token": ("monitor.commands.token", "token", "Make and read tokens that say whose mail a report is about."),
     "notify": ("monitor.commands.notify", "notify", "Send a test message to a receiver."),
     "trace": ("monitor.commands.trace", "trace", "What happened to a recipient, a message, a customer's mail."),
     "mail": ("monitor.commands.mail", "mail", "Read feedback reports, bounces, DMARC and TLS reports."),

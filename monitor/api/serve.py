@@ -1,4 +1,4 @@
-"""Serves the application over HTTP in this process: granian's embedded server on uvloop, until told to stop."""
+"""Serves the application over HTTP in this process: granian's embedded server on uvloop, until it is to stop."""
 
 from __future__ import annotations
 

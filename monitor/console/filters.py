@@ -51,7 +51,7 @@ def place(scope: Mapping[str, str]) -> Markup:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "ago": ago,
-    "brake": suspension_text,
+    "suspension": suspension_text,
     "clock": clock,
     "counted": counted,
     "lasted": lasted,

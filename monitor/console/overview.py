@@ -50,7 +50,7 @@ class Trouble:
 
     incident: Incident
     bounds: Bounds | None
-    brakes: Sequence[Suspension]
+    suspensions: Sequence[Suspension]
     steps: Sequence[str]
 
 
@@ -73,8 +73,8 @@ class Picture:
     version: int
     troubles: Sequence[Trouble]
     pending: Sequence[Incident]
-    brakes: Sequence[Suspension]
-    braked: int  # how many there are; the page shows the newest
+    suspensions: Sequence[Suspension]
+    suspended_count: int  # how many there are; the page shows the newest
     listings: Sequence[Listing]
     listed: int
     sources: Sequence[Source]
@@ -84,9 +84,9 @@ class Picture:
     @property
     def worst(self) -> str:
         """The worst severity that fires; else `blind` while a source says nothing to rely on; else `ok`."""
-        found = [trouble.incident.severity for trouble in self.troubles]
-        if found:
-            return min(found, key=_rank)
+        severities = [trouble.incident.severity for trouble in self.troubles]
+        if severities:
+            return min(severities, key=_rank)
         return "blind" if not self.sources or self.unseen else "ok"
 
     @property
@@ -107,8 +107,8 @@ def take_picture(
         version=newest_transition(session),
         troubles=[trouble(row, theirs, rules.get(row.rule)) for row in firing],
         pending=[row for row in incidents if row.state == "pending"][:MOST_ROWS],
-        brakes=newest_suspensions(session, now, MOST_ROWS),
-        braked=count_in_force(session, now),
+        suspensions=newest_suspensions(session, now, MOST_ROWS),
+        suspended_count=count_in_force(session, now),
         listings=_listings(session),
         listed=count_listings(session),
         sources=_sources(session, now, collectors),
@@ -117,9 +117,9 @@ def take_picture(
     )
 
 
-def trouble(incident: Incident, brakes: Sequence[Suspension], rule: AnyRule | None) -> Trouble:
-    """An incident with its brakes among these, and the steps its rule advises."""
-    mine = [brake for brake in brakes if brake.incident_id == incident.id]
+def trouble(incident: Incident, suspensions: Sequence[Suspension], rule: AnyRule | None) -> Trouble:
+    """An incident with its suspensions among these, and the steps its rule advises."""
+    mine = [suspension for suspension in suspensions if suspension.incident_id == incident.id]
     steps = next_steps(incident.evidence, rule.advice if rule else "")
     return Trouble(incident, _bounds(incident, rule), mine, steps)
 
@@ -129,11 +129,11 @@ def _rank(severity: str) -> int:
 
 
 def _bounds(incident: Incident, rule: AnyRule | None) -> Bounds | None:
-    said = incident.evidence
-    if not {"rate", "lower", "upper", "complaints", "delivered", "confidence"} <= said.keys():
+    evidence = incident.evidence
+    if not {"rate", "lower", "upper", "complaints", "delivered", "confidence"} <= evidence.keys():
         return None
     return Bounds(
-        said["rate"], said["lower"], said["upper"], said["complaints"], said["delivered"], said["confidence"],
+        evidence["rate"], evidence["lower"], evidence["upper"], evidence["complaints"], evidence["delivered"], evidence["confidence"],
         line=rule.above if isinstance(rule, ComplaintRateRule) else None,
     )
 

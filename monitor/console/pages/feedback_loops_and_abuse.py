@@ -1,4 +1,4 @@
-"""The pages of the delivery cell's own work: feedback loops to enrol in, and the cases of the abuse desk."""
+"""The pages of the delivery cell's own work: feedback loops to enrol in, and abuse cases."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from monitor.judging.feed_evidence import FeedEvidence
 _MOST_CASES, _MOST_CLOSED = 500, 50
 
 
-def desk_pages(console: Console, render: Renderer) -> APIRouter:
+def feedback_loop_and_abuse_pages(console: Console, render: Renderer) -> APIRouter:
     """`/fbl`, `/abuse` and `/abuse/{id}`."""
     router = APIRouter(default_response_class=HTMLResponse)
     feeds = console.feeds or FeedEvidence(console.store)

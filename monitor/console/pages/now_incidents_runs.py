@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse
 
 from monitor.console.overview import take_picture, trouble
 from monitor.console.page import Console, Renderer
-from monitor.console.pages.feedback_loops_and_abuse import desk_pages
+from monitor.console.pages.feedback_loops_and_abuse import feedback_loop_and_abuse_pages
 from monitor.database.transitions import newest_transitions
 from monitor.facts.runs import newest_runs
 from monitor.incidents.rows import incident_named, newest_incidents
@@ -43,11 +43,11 @@ def build_pages(console: Console) -> APIRouter:
             row = incident_named(session, incident_id)
             if row is None:
                 raise HTTPException(404, f"no incident {incident_id}")
-            brakes = of_incidents(session, [row.id], console.now(), _MOST_SUSPENSIONS)
-            about = [row.id, *(brake.id for brake in brakes)]
+            suspensions = of_incidents(session, [row.id], console.now(), _MOST_SUSPENSIONS)
+            about = [row.id, *(suspension.id for suspension in suspensions)]
             changes = newest_transitions(session, _MOST_CHANGES, about)
             messages = newest_notifications(session, _MOST_MESSAGES, row.id)
-        shown = trouble(row, brakes, rules.get(row.rule))
+        shown = trouble(row, suspensions, rules.get(row.rule))
         return render("incident.html", console.now(), trouble=shown, changes=changes, messages=messages)
 
     @router.get("/runs")
@@ -56,5 +56,5 @@ def build_pages(console: Console) -> APIRouter:
             rows = newest_runs(session, _MOST_RUNS)
         return render("runs.html", console.now(), runs=rows)
 
-    router.include_router(desk_pages(console, render))
+    router.include_router(feedback_loop_and_abuse_pages(console, render))
     return router

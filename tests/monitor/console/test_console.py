@@ -135,11 +135,11 @@ def test_listings_and_messages_stand_on_the_page(vigie):
     assert "What: it burns" in words(vigie, "/incidents/inc-1")
 
 
-def test_of_very_many_brakes_the_newest_are_shown_and_all_are_counted(vigie):
+def test_of_very_many_suspensions_the_newest_are_shown_and_all_are_counted(vigie):
     put(vigie, *(Suspension(id=f"sus-{n}", scope={"ip": f"192.0.2.{n}"}, scope_key=str(n), effect="hold", actor="dana",
                             text="x", since=ago(n)) for n in range(120)))
     said = words(vigie)
-    assert "120 brakes in force" in said
+    assert "120 suspensions in force" in said
     assert "the newest 100 of 120" in said
     assert "192.0.2.99 " in said
     assert "192.0.2.100 " not in said

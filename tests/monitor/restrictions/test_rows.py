@@ -61,7 +61,7 @@ def test_a_suspension_past_its_time_is_over_for_everybody_whether_its_end_is_wri
     assert gate.refresh(overdue, NOW).restrictions == ()
     with overdue.reading_session() as session:
         picture = take_picture(session, NOW, {}, {})
-        assert (list(picture.brakes), picture.braked) == ([], 0)
+        assert (list(picture.suspensions), picture.suspended_count) == ([], 0)
     client = vigie.client("read")
     assert client.get("/v1/suspensions").json() == []
     assert len(client.get("/v1/suspensions", params={"lifted": True}).json()) == 1
