@@ -93,7 +93,7 @@ def case(session: Session, case_id: str, *, lock: bool = False) -> AbuseCase:
 
 def history(session: Session, case_id: str) -> list[Transition]:
     """What was done, the oldest first."""
-    return transitions.history(session, "abuse_case", case_id)
+    return transitions.history(session, ("abuse_case",), case_id)
 
 
 def assign(

@@ -10,13 +10,13 @@ from sqlmodel import Session
 
 from monitor.database.tables import Incident, Listing, Outbox, Run, Suspension, Transition
 from monitor.database.transitions import newest_transitions
-from monitor.facts.following import newest_transition
 from monitor.facts.runs import Runs, last_runs
 from monitor.incidents.rows import open_by_gravity
-from monitor.listings.find import count_listings, newest_listings
+from monitor.listings.find import count_listings, newest_listings, standing_findings
 from monitor.notify.message import next_steps
 from monitor.notify.outbox import newest_notifications
-from monitor.restrictions.rows import count_in_force, newest_suspensions, of_incidents
+from monitor.restrictions.rows import count_in_force, newest_restriction, newest_suspensions, of_incidents
+from monitor.rules.conditions.listing import is_grave
 from monitor.rules.model import AnyRule, ComplaintRateRule
 
 MOST_ROWS = 100
@@ -67,7 +67,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """All of the first page."""
+    """All of the first page. `grave`: how many listings, of the newest on block lists, are bad by themselves."""
 
     now: datetime
     version: int
@@ -77,16 +77,21 @@ class Picture:
     suspended_count: int  # how many there are; the page shows the newest
     listings: Sequence[Listing]
     listed: int
+    grave: int
     sources: Sequence[Source]
     messages: Sequence[Outbox]
     changes: Sequence[Transition]
 
     @property
     def worst(self) -> str:
-        """The worst severity that fires; else `blind` while a source says nothing to rely on; else `ok`."""
+        """The worst severity that fires; else `listed` while a bad listing stands that no rule makes an incident of; else
+        `blind` while a source says nothing to rely on; else `ok`.
+        """
         severities = [trouble.incident.severity for trouble in self.troubles]
         if severities:
             return min(severities, key=_rank)
+        if self.grave:
+            return "listed"
         return "blind" if not self.sources or self.unseen else "ok"
 
     @property
@@ -104,13 +109,14 @@ def take_picture(
     theirs = of_incidents(session, [row.id for row in firing], now, MOST_ROWS * 10)
     return Picture(
         now=now,
-        version=newest_transition(session),
+        version=newest_restriction(session),
         troubles=[trouble(row, theirs, rules.get(row.rule)) for row in firing],
         pending=[row for row in incidents if row.state == "pending"][:MOST_ROWS],
         suspensions=newest_suspensions(session, now, MOST_ROWS),
         suspended_count=count_in_force(session, now),
         listings=_listings(session),
         listed=count_listings(session),
+        grave=sum(is_grave(row.detail) for row in standing_findings(session, MOST_ROWS)),
         sources=_sources(session, now, collectors),
         messages=newest_notifications(session, FEW_ROWS),
         changes=newest_transitions(session, FEW_ROWS),

@@ -22,9 +22,9 @@ def check_reason(reason: str) -> None:
         raise ValueError("a reason is needed: who reads this later must know why")
 
 
-def history(session: Session, kind: str, of: str, limit: int = 1000) -> list[Transition]:
-    """Every change of one thing, the oldest first."""
-    chosen = select(Transition).where(Transition.kind == kind, Transition.of == of)
+def history(session: Session, kinds: Collection[str], of: str, limit: int = 1000) -> list[Transition]:
+    """Every change of these kinds of one thing, the oldest first."""
+    chosen = select(Transition).where(col(Transition.kind).in_(kinds), Transition.of == of)
     return list(session.exec(chosen.order_by(col(Transition.id)).limit(limit)))
 
 

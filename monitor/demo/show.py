@@ -93,7 +93,7 @@ class Show:
             with self._store.reading_session() as session:
                 newer = transitions_after(session, self._seen)
                 rows = [row for row in newer if row.kind != "listing"]  # `taken` shows the answers themselves
-                incidents = {row.of: incident_named(session, row.of) for row in rows if row.kind == "incident"}
+                incidents = {row.of: incident_named(session, row.of) for row in rows if row.kind in {"incident", "acknowledgement"}}
             self._seen = max((row.id or 0 for row in newer), default=self._seen)
             for row in rows:
                 self.emit(_transition(row, incidents.get(row.of)))
@@ -101,11 +101,12 @@ class Show:
 
 def _transition(row: Transition, incident: Incident | None) -> dict[str, Any]:
     change = {"at": row.at, "old": row.old, "new": row.new, "why": row.why, "rule": row.rule, "by": row.actor}
-    if incident is not None:
+    if row.kind == "incident" and incident is not None:
         state = "resolved" if row.new == "ok" else row.new
         return {"event": "incident", "state": state, "incident": incident.id, "subject": incident.subject,
                 "severity": incident.severity, **change}
-    return {"event": "transition", "kind": row.kind, "of": row.of, "scope": row.evidence.get("scope"), **change}
+    return {"event": "transition", "kind": row.kind, "of": row.of,
+            "scope": row.evidence.get("scope") or (incident.subject if incident else None), **change}
 
 
 def _words(event: Mapping[str, Any]) -> str:

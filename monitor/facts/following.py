@@ -58,7 +58,7 @@ def place_of_trace(session: Session, trace: int) -> Place:
 
 
 def newest_transition(session: Session) -> int:
-    """The version of what is in force. Transitions commit in the order of their ids, so a snapshot that shows this one
-    shows all before it.
+    """Whether anything changed. Transitions commit in the order of their ids, so a snapshot that shows this one shows
+    all before it.
     """
     return session.exec(select(func.max(Transition.id))).one() or 0

@@ -78,7 +78,7 @@ Table = dict[Any, list[Prepared]]
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Immutable. `version` is the newest transition it knows of; `built_at` when it was last known to hold.
+    """Immutable. `version` is the newest change of a restriction it knows of; `built_at` when it was last known to hold.
 
     `tables` has one look-up per shape, `provider_tables` those of them whose shape has a provider. `partial`
     has the same scopes keyed without their provider, for requests that name none.

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from monitor.database.tables import Incident, Transition
-from monitor.database.transitions import check_reason
+from monitor.database.transitions import check_reason, history
 
 
 def acknowledge(session: Session, incident_id: str, *, actor: str, reason: str, now: datetime) -> Incident:
@@ -18,17 +18,30 @@ def acknowledge(session: Session, incident_id: str, *, actor: str, reason: str, 
         raise LookupError(f"no incident {incident_id}")
     if incident.ended_at is not None:
         raise ValueError(f"incident {incident_id} has ended")
+    old = "acknowledged" if incident.acked_at else "none"
     incident.acked_by, incident.acked_at, incident.ack_reason = actor, now, reason
     session.add(incident)
-    moved(session, incident, (incident.state, "acknowledged"), why=reason, actor=actor, now=now)
+    # the incident goes on firing: that somebody looks after it is another fact than its state
+    _write(session, incident, "acknowledgement", (old, "acknowledged"), why=reason, actor=actor, now=now)
     return incident
 
 
 def moved(
     session: Session, incident: Incident, change: tuple[str, str], *, why: str, actor: str, now: datetime
 ) -> None:
-    """Write the transition of an incident; `change` is (old, new)."""
+    """Write that the state of an incident changed; `change` is (old, new)."""
+    _write(session, incident, "incident", change, why=why, actor=actor, now=now)
+
+
+def changes_of(session: Session, incident_id: str) -> list[Transition]:
+    """Its changes of state and its acknowledgements, the oldest first."""
+    return history(session, ("incident", "acknowledgement"), incident_id)
+
+
+def _write(
+    session: Session, incident: Incident, kind: str, change: tuple[str, str], *, why: str, actor: str, now: datetime
+) -> None:
     session.add(Transition(
-        at=now, kind="incident", of=incident.id, old=change[0], new=change[1], why=why, actor=actor,
+        at=now, kind=kind, of=incident.id, old=change[0], new=change[1], why=why, actor=actor,
         rule=incident.rule, evidence=dict(incident.evidence),
     ))

@@ -40,7 +40,7 @@ def wanting(case: Case) -> list[Member]:
     return [
         member
         for member in case.verdict.members
-        if member.key not in active and not (member.key in lifted and lifted[member.key] > member.evidence_at)
+        if member.holds and member.key not in active and not (member.key in lifted and lifted[member.key] > member.evidence_at)
     ]
 
 
@@ -58,12 +58,11 @@ def reconcile(case: Case, store: Store, limits: Limits) -> list[str]:
     """
     for row in gone(case):
         take_off(case.session, row, actor=case.incident.rule, reason=f"{row.member} is clear", now=case.now)
-    if unknown := _not_said(case):
-        return [f"nothing is held: the facts do not say which {unknown} it is; a person must decide"]
+    refused = _left_to_people(case)
     missing = wanting(case)
     if not missing:
-        return []
-    held, refused = _Held(case, store), []
+        return refused
+    held = _Held(case, store)
     for member in missing:
         row = _suspension(case, member)
         why_not = _why_not(case, held, row, limits)
@@ -75,11 +74,18 @@ def reconcile(case: Case, store: Store, limits: Limits) -> list[str]:
     return refused
 
 
-def _not_said(case: Case) -> str:
-    """What the rule's scope needs and the facts of a wider group do not name."""
-    if case.suspend is None or case.verdict.answer is not Answer.BREACH or case.verdict.members:
-        return ""
-    return " and ".join(name for name in case.suspend.scope if name not in case.incident.subject)
+def _left_to_people(case: Case) -> list[str]:
+    """What a rule that suspends does not suspend by itself, and why."""
+    if case.suspend is None or case.verdict.answer is not Answer.BREACH:
+        return []
+    if not case.verdict.members:
+        unknown = " and ".join(name for name in case.suspend.scope if name not in case.incident.subject)
+        return [f"nothing is held: the facts do not say which {unknown} it is; a person must decide"]
+    before = sorted({where(member.scope) for member in case.verdict.members if not member.holds})
+    if not before:
+        return []
+    names = ", ".join(before[:3]) + (f" and {len(before) - 3} more" if len(before) > 3 else "")
+    return [f"{names}: listed already when first seen, so a person must decide (or the rule, with baseline: hold)"]
 
 
 def _suspension(case: Case, member: Member) -> Suspension:

@@ -46,6 +46,13 @@ def newest_listings(session: Session, limit: int) -> list[Listing]:
     return list(session.exec(chosen.limit(limit)))
 
 
+def standing_findings(session: Session, limit: int) -> list[Listing]:
+    """The confirmed listings on block lists that have not ended, the newest first."""
+    kind = func.coalesce(col(Listing.detail)["kind"].as_string(), "block")
+    chosen = select(Listing).where(col(Listing.cleared_at).is_(None), col(Listing.confirmed_at).is_not(None), kind == "block")
+    return list(session.exec(chosen.order_by(*_NEWEST.by).limit(limit)))
+
+
 def open_listings(session: Session) -> list[Listing]:
     """Every interval that has not ended."""
     return list(session.exec(select(Listing).where(col(Listing.cleared_at).is_(None))))

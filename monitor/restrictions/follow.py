@@ -1,7 +1,7 @@
 """Keeps what the hot path knows in step with the database: restrictions in force, inventory, keys.
 
-The highest transition id is the version: one look at it says whether anything changed, for transitions are committed in
-the order of their ids (monitor.facts.following). The ids in force are compared every few seconds as well, should somebody
+The id of the newest transition of a restriction is the version; one look at the newest of all says whether anything
+changed, for transitions are committed in the order of their ids (monitor.facts.following). The ids in force are compared every few seconds as well, should somebody
 have changed the table by hand. The new index is built aside and swapped in whole, so that a decision sees the old one or the new one and never a mixture.
 When the database does not answer, the last index goes on deciding (and says that it is old).
 """
@@ -26,7 +26,7 @@ from monitor.gate import Effect, Index, Providers, Restriction, build_index
 from monitor.inventory.names import canonical
 from monitor.inventory.owners import Owners, read_owners
 from monitor.inventory.rows import own_providers, pools_of_addresses, stream_kinds
-from monitor.restrictions.rows import ids_in_force, in_force
+from monitor.restrictions.rows import ids_in_force, in_force, newest_restriction
 
 EVERY_SECONDS = 0.25
 COMPARED_EVERY = timedelta(seconds=5)  # the inventory (its changes leave no transition) and the ids in force
@@ -42,6 +42,7 @@ class GateIndex:
         self.owners = Owners()
         self._index = build_index((), version=0, built_at=_LONG_AGO)
         self._in_force: frozenset[str] = frozenset()
+        self._read_to = 0
         self._compared_at = _LONG_AGO
         self._lock = threading.Lock()
 
@@ -59,7 +60,9 @@ class GateIndex:
         with self._lock, store.reading_session() as session:
             self.keys.hold(all_keys(session))
             known = self._index
-            version = newest_transition(session)
+            newest = newest_transition(session)
+            version = known.version if newest == self._read_to else newest_restriction(session, known.version)
+            self._read_to = newest
             due = everything or now - self._compared_at >= COMPARED_EVERY
             inventory = _inventory(session) if due else _Inventory(known.pools, known.kinds, known.providers)
             changed = version != known.version or known.next_end <= now or not self.ready

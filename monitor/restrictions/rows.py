@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, func, select
 
 from monitor.database.paging import Order, Page, Paged, paged
-from monitor.database.tables import Incident, Suspension
+from monitor.database.tables import Incident, Suspension, Transition
 
 _NEWEST = Order((col(Suspension.since), col(Suspension.id)))
 
@@ -50,6 +50,15 @@ def newest_suspensions(session: Session, now: datetime, limit: int) -> list[Susp
     """Those in force, the newest first."""
     chosen = select(Suspension).where(*_standing(now)).order_by(col(Suspension.since).desc(), col(Suspension.id))
     return list(session.exec(chosen.limit(limit)))
+
+
+def newest_restriction(session: Session, after: int = 0) -> int:
+    """The version of what is in force: the id of the newest change of a restriction, `after` where none is newer.
+
+    Changes are committed in the order of their ids, so a snapshot that shows this one shows all before it.
+    """
+    newest = select(func.max(Transition.id)).where(Transition.kind == "suspension", col(Transition.id) > after)
+    return session.exec(newest).one() or after
 
 
 def find_suspensions(

@@ -8,10 +8,19 @@ Shares are 0-1 or written as percentages; durations are written 90s, 15m, 24h, 7
 
 from __future__ import annotations
 
+import enum
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    model_validator,
+)
 
 from collectors.dimensions import Use, names
 from collectors.measures import MEASURES
@@ -78,11 +87,25 @@ class _ListingRule(_Rule):
     by: Annotated[tuple[ListingDimension, ...], AfterValidator(_not_empty)] = ("operator", "pool")
 
 
+class Baseline(enum.StrEnum):
+    """What is made of a target that was listed already when we first looked."""
+
+    IGNORE = "ignore"
+    NOTIFY = "notify"  # one incident per operator, and nothing is held for it
+    HOLD = "hold"  # one incident per operator, and what the rule holds is held
+
+
+def _baseline(value: object) -> object:
+    """Yes and no, as the first release wrote it."""
+    return {True: Baseline.HOLD, False: Baseline.IGNORE}[value] if isinstance(value, bool) else value
+
+
 class ListingRule(_ListingRule):
     """Fires while a target of ours is confirmed on one of the lists.
 
     `severity: auto` follows the worst listing: the weight of the list, how grave its code is, and whether a
-    mailbox provider is known to act upon it. Lists that blame the neighbours are information, whatever it says.
+    mailbox provider is known to act upon it. Lists that blame the neighbours are information, whatever it says. What
+    was listed already when first seen is an incident per operator, and held only with `baseline: hold`.
     """
 
     kind: Literal["listing"]
@@ -90,7 +113,7 @@ class ListingRule(_ListingRule):
     lists: Lists | None = None  # None: every block list asked
     min_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
     below_weight: Annotated[float, Field(gt=0, le=1)] | None = None  # heavier lists are another rule's
-    baseline: bool = False  # also what was listed before we first looked
+    baseline: Annotated[Baseline, BeforeValidator(_baseline)] = Baseline.NOTIFY
     collateral: bool = False  # also lists that list the neighbours of the guilty, one incident per operator
     suspend: Suspend | None = None
 

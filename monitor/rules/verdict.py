@@ -30,7 +30,7 @@ class Member:
     """One thing inside the group that may be suspended.
 
     `evidence_at` is when the newest evidence against it arose: a suspension lifted later than that is not put
-    on again.
+    on again. Without `holds` people are notified of it, and nothing is suspended.
     """
 
     key: str
@@ -39,6 +39,7 @@ class Member:
     evidence_at: datetime
     evidence: Mapping[str, Any] = field(default_factory=dict)
     severity: str | None = None  # None: the rule's
+    holds: bool = True
 
 
 @dataclass(frozen=True, slots=True)

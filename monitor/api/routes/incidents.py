@@ -5,7 +5,6 @@ from __future__ import annotations
 from monitor.api.given import Given, Listed, MaybeNamed, Operates, Reads, Reasoned
 from monitor.api.problem import refusals
 from monitor.api.route import new_router
-from monitor.database.transitions import history
 from monitor.incidents import changes as incident_changes
 from monitor.incidents import rows as incident_rows
 from monitor.incidents.rows import States, Wanted
@@ -35,7 +34,7 @@ def incident(services: Given, caller: Reads, incident_id: str) -> IncidentHistor
     with refusals(), services.store.reading_session() as session:
         row = incident_rows.incident(session, incident_id, caller.customer)
         return IncidentHistory.model_validate(
-            {"incident": row, "transitions": history(session, "incident", incident_id)}
+            {"incident": row, "transitions": incident_changes.changes_of(session, incident_id)}
         )
 
 

@@ -99,11 +99,11 @@ class Suspension(SQLModel, table=True):
 
 
 class Transition(SQLModel, table=True):
-    """Every change of an incident, suspension or listing. The highest `id` is the version of the gate."""
+    """Every change of an incident, suspension or listing. The highest `id` of a suspension's is the version of the gate."""
 
     id: int | None = row_id()
     at: datetime = instant(index=True)
-    kind: str  # incident | suspension | silence | listing | enrolment | abuse_case
+    kind: str  # incident | acknowledgement | suspension | silence | listing | enrolment | abuse_case
     of: str = Field(index=True)  # the id of what changed; of a listing `target@dnsbl`
     old: str
     new: str

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from monitor.rules.model import AllowListingLostRule, ListingDimension, ListingRule, ListScoreRule
+from monitor.rules.model import AllowListingLostRule, Baseline, ListingDimension, ListingRule, ListScoreRule
 from monitor.rules.verdict import Answer, Group, ListingFact, Member, Place, ScoreFact, Verdict, worst
 
 _GRAVITY = {"critical": 1.0, "high": 0.8, "medium": 0.5, "low": 0.25}  # of a code, in the catalogue's words
@@ -31,7 +31,7 @@ def judge_listings(rule: ListingRule, facts: Iterable[ListingFact], now: datetim
     for fact in known:
         # a list that is part of another one that says the same is not a second finding
         if _watched(rule, fact) and (fact.target, fact.detail.get("included_in")) not in counted:
-            by = ("operator",) if fact.detail.get("collateral") else rule.by
+            by = ("operator",) if fact.detail.get("collateral") or fact.baseline else rule.by
             groups.setdefault(_group(by, fact), []).append(fact)
     return [_listing_verdict(rule, group, members) for group, members in groups.items()]
 
@@ -62,17 +62,26 @@ def severity_of(fact: ListingFact) -> str:
 
     Critical only where a mailbox provider is known to act upon the list; who blames the neighbours says little.
     """
-    gravity = _weight(fact) * _GRAVITY.get(fact.detail.get("severity", "medium"), 0)
+    gravity = _gravity(fact.detail)
     if fact.detail.get("collateral") or gravity < _WARNING:
         return "info"
     return "critical" if gravity >= _CRITICAL and fact.detail.get("isps") else "warning"
+
+
+def is_grave(detail: Mapping[str, Any]) -> bool:
+    """Whether a listing of this detail is more than information by itself."""
+    return bool(detail.get("finding", True)) and not detail.get("collateral") and _gravity(detail) >= _WARNING
+
+
+def _gravity(detail: Mapping[str, Any]) -> float:
+    return float(detail.get("weight", 0.5)) * _GRAVITY.get(detail.get("severity", "medium"), 0)
 
 
 # ── block lists ──
 
 
 def _watched(rule: ListingRule, fact: ListingFact) -> bool:
-    if fact.baseline and not rule.baseline:
+    if fact.baseline and rule.baseline is Baseline.IGNORE:
         return False
     if fact.detail.get("kind", "block") != "block" or not fact.detail.get("finding", True):
         return False
@@ -104,19 +113,21 @@ def _listing_verdict(rule: ListingRule, group: Group, facts: Sequence[ListingFac
 
 def _listed_summary(facts: Sequence[ListingFact]) -> str:
     """`192.0.2.7 and 3 more listed on Spamhaus ZEN (SBL), acted upon by Gmail`, the gravest meaning first."""
-    gravest = sorted(facts, key=lambda fact: -_weight(fact) * _GRAVITY.get(fact.detail.get("severity", "medium"), 0))
+    gravest = sorted(facts, key=lambda fact: -_gravity(fact.detail))
     meanings = list(dict.fromkeys(map(_meaning, gravest)))
     providers = list(dict.fromkeys(each for fact in gravest for each in fact.detail.get("isps", ())))
     acted = f", acted upon by {_some(providers, _MOST_PROVIDERS)}" if providers else ""
     lists = ", ".join(sorted({_list_name(fact) for fact in facts}))
-    return f"{_named(facts)} listed on {lists} ({_some(meanings, _MOST_NAMED)}){acted}"
+    before = ", already when first seen" if all(fact.baseline for fact in facts) else ""
+    return f"{_named(facts)} listed on {lists} ({_some(meanings, _MOST_NAMED)}){acted}{before}"
 
 
 def _listed_member(rule: ListingRule, fact: ListingFact) -> Member:
     text = f"{fact.target} is on {_list_name(fact)} ({_meaning(fact)})"
     at = fact.confirmed_at or fact.first_seen_at
     severity = severity_of(fact) if rule.severity == "auto" or fact.detail.get("collateral") else rule.severity
-    return Member(_key(fact), _scope(fact.place), text, at, _listing_evidence(fact), severity)
+    holds = not fact.baseline or rule.baseline is Baseline.HOLD
+    return Member(_key(fact), _scope(fact.place), text, at, _listing_evidence(fact), severity, holds)
 
 
 def _listing_evidence(fact: ListingFact) -> dict[str, Any]:
@@ -127,6 +138,7 @@ def _listing_evidence(fact: ListingFact) -> dict[str, Any]:
         "codes": list(fact.codes),
         "meaning": _meaning(fact),
         "first_seen_at": fact.first_seen_at.isoformat(),
+        "baseline": fact.baseline,
         "text": fact.detail.get("text"),
         "delist_url": fact.detail.get("delist_url"),
         "sells_removal": bool(fact.detail.get("paid_delist")),

@@ -131,6 +131,8 @@ def test_an_acknowledgement_is_kept_and_stands_in_the_history(vigie):
     assert operator.post("/v1/incidents/a/ack", json={"reason": "on it"}).json()["acked_by"] == "operate-read"
     history = operator.get("/v1/incidents/a").json()
     assert (history["incident"]["ack_reason"], history["transitions"][0]["new"]) == ("on it", "acknowledged")
+    change = history["transitions"][0]
+    assert (change["kind"], change["old"], history["incident"]["state"]) == ("acknowledgement", "none", "firing")
 
 
 def test_a_key_bound_to_a_customer_acts_on_that_customer_only(vigie):

@@ -145,6 +145,14 @@ def test_of_very_many_suspensions_the_newest_are_shown_and_all_are_counted(vigie
     assert "192.0.2.100 " not in said
 
 
+def test_a_bad_listing_that_no_incident_is_about_is_not_green(vigie):
+    listing = {"target": "192.0.2.7", "dnsbl": "big", "phase": "listed", "baseline": True, "first_seen_at": ago(5),
+               "last_seen_at": ago(5), "asked_at": ago(5), "confirmed_at": ago(5)}
+    put(vigie, Listing(**listing, detail={"weight": 1.0, "severity": "critical"}))
+    assert "No incident is open, but bad listings stand" in words(vigie)
+    assert "Nothing is wrong" not in words(vigie)
+
+
 def test_the_page_of_an_incident_tells_its_whole_history(vigie):
     put(vigie, incident())
     with vigie.store.session() as session:

@@ -11,7 +11,7 @@ from monitor.incidents.silences import silence
 from monitor.judging.run import Judge
 from monitor.judging.suspend import Limits
 from monitor.restrictions.suspensions import lift
-from monitor.rules.model import RULE
+from monitor.rules.model import RULE, Baseline
 from tests.monitor.judging.world import CHAT, START, World
 
 RATE = RULE.validate_python({
@@ -170,12 +170,22 @@ def test_a_list_that_stops_answering_neither_holds_nor_releases(world, reason):
     assert [brake.scope for brake in world.brakes()] == [{"ip": "192.0.2.1"}]
 
 
-def test_what_was_listed_before_we_looked_raises_no_alarm(world):
-    world.answers(listed=True)
-    world.wait(minutes=5)
+def test_what_was_listed_before_we_looked_is_one_incident_per_operator_and_holds_nothing_by_itself(world):
+    for ip in ("192.0.2.1", "192.0.2.2"):
+        world.answers(listed=True, ip=ip)
+    world.judged()
+    assert (world.incident().state, world.incident().subject) == ("firing", {"operator": "big"})
+    assert "192.0.2.1, 192.0.2.2 listed on big (spam source), already when first seen" in world.incident().summary
+    assert world.brakes() == []
+    (row,) = world.rows(Outbox)
+    assert "Not done: ip 192.0.2.1, ip 192.0.2.2: listed already when first seen" in row.body
+
+
+def test_a_rule_may_hold_what_was_listed_before_we_looked(store):
+    world = World(store, [LISTED.model_copy(update={"baseline": Baseline.HOLD})])
     world.answers(listed=True)
     world.judged()
-    assert world.rows(Incident) == []
+    assert [row.scope for row in world.brakes()] == [{"ip": "192.0.2.1"}]
 
 
 def test_forty_ips_on_one_list_are_one_incident_and_growth_is_told_no_oftener_than_once_a_minute(world):
@@ -255,4 +265,4 @@ def test_every_change_leaves_its_transition(world):
         acknowledge(session, world.incident().id, actor="olga", reason="calling Bolt", now=world.now)
     changes = [(row.kind, row.old, row.new) for row in world.rows(Transition)]
     assert changes == [("incident", "ok", "firing"), ("suspension", "none", "hold"),
-                       ("incident", "firing", "acknowledged")]
+                       ("acknowledgement", "none", "acknowledged")]

@@ -1,8 +1,11 @@
 """What the gate knows follows the database."""
 
+from datetime import timedelta
+
 from monitor.database.tables import MailboxProvider
 from monitor.facts import Store
 from monitor.gate import decide, read_request
+from monitor.incidents.silences import silence
 from monitor.restrictions import suspensions
 from monitor.restrictions.follow import GateIndex
 from tests.monitor.conftest import T
@@ -29,3 +32,19 @@ def test_a_hold_on_a_domain_of_a_provider_of_the_inventory_is_one_on_the_provide
         suspensions.hold(session, scope={"provider": "town.example"}, effect="hold", actor="dana", reason="a test", now=T)
     index = GateIndex().refresh(store, T)
     assert decide(read_request({"customer": "acme", "provider": "town"}), index, T).decision == "hold"
+
+
+def test_the_version_moves_when_a_restriction_does_and_never_back(store: Store):
+    gate, other = GateIndex(), GateIndex()
+    seen = []
+    with store.session() as session:
+        row = suspensions.hold(session, scope={"customer": "bolt"}, effect="hold", actor="dana", reason="a test", now=T)
+    seen.append(gate.refresh(store, T).version)
+    with store.session() as session:
+        silence(session, matchers={"rule": "x"}, actor="dana", reason="a test", now=T, until=T + timedelta(hours=1))
+    seen.append(gate.refresh(store, T).version)
+    with store.session() as session:
+        suspensions.lift(session, row.id, actor="dana", reason="a test", now=T)
+    seen.append(gate.refresh(store, T).version)
+    assert seen[0] == seen[1] < seen[2]
+    assert other.refresh(store, T).version == seen[2], "another process says the same"

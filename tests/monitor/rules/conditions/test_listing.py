@@ -33,11 +33,21 @@ def test_one_operator_listing_many_ips_of_a_pool_is_one_incident_that_brakes_eac
 
 
 @pytest.mark.parametrize("fact", [
-    listing(weight=0.4), listing(baseline=True), listing(detail={"kind": "allow"}), listing(detail={"collateral": True}),
+    listing(weight=0.4), listing(detail={"kind": "allow"}), listing(detail={"collateral": True}),
     listing(detail={"finding": False}),
 ])
-def test_light_lists_old_findings_allow_lists_and_collateral_raise_nothing(fact):
+def test_light_lists_allow_lists_and_collateral_raise_nothing(fact):
     assert listing_verdicts(fact) == []
+
+
+@pytest.mark.parametrize(("setting", "verdicts", "holds"), [
+    ("ignore", 0, []), (False, 0, []), ("notify", 1, [False, False]), ("hold", 1, [True, True]), (True, 1, [True, True]),
+])
+def test_what_was_listed_when_first_seen_is_as_the_rule_says(setting, verdicts, holds):
+    facts = [listing(baseline=True), listing("192.0.2.8", pool="other", baseline=True)]
+    judged = listing_verdicts(*facts, baseline=setting)
+    assert len(judged) == verdicts
+    assert [member.holds for verdict in judged for member in verdict.members] == holds
 
 
 def test_a_list_that_is_part_of_another_is_not_counted_twice():
