@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
+from sqlalchemy import Connection, insert
 from sqlmodel import Session, col, select
 
+from monitor.database.engine import table
 from monitor.database.tables import Transition
 
 
@@ -20,6 +23,12 @@ def check_reason(reason: str) -> None:
     """Raises ValueError for a reason that says nothing."""
     if not reason.strip():
         raise ValueError("a reason is needed: who reads this later must know why")
+
+
+def log_transitions(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write many changes at once: the columns of Transition but its id."""
+    if rows:
+        connection.execute(insert(table(Transition)), list(rows))
 
 
 def history(session: Session, kinds: Collection[str], of: str, limit: int = 1000) -> list[Transition]:

@@ -36,6 +36,13 @@ def find_readings(
     return Paged([_shown(reading, series) for reading, series in found.rows], found.next)
 
 
+def values_of(session: Session, measure: str, dimension: str) -> set[str]:
+    """The values a dimension has among the series of a measure."""
+    dimensions([dimension])
+    chosen = select(getattr(Series, dimension)).where(Series.measure == measure).distinct()
+    return {value for value in session.exec(chosen) if value is not None}
+
+
 def newest_by_provider(session: Session, measure: str) -> dict[str, datetime]:
     """Provider → when its newest reading of a measure is from: one look at the end of each series."""
     newest = select(func.max(Reading.at)).where(Reading.series_id == Series.id).scalar_subquery()

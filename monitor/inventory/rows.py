@@ -91,6 +91,11 @@ def mailboxes(session: Session, purpose: str | None = None) -> list[ReportMailbo
     return list(session.exec(chosen if purpose is None else chosen.where(ReportMailbox.purpose == purpose)))
 
 
+def all_targets(session: Session) -> set[str]:
+    """Every sending IP and sending domain."""
+    return {*session.exec(select(SendingIp.address)), *session.exec(select(SendingDomain.domain))}
+
+
 def addresses_among(session: Session, names: Collection[str]) -> dict[str, tuple[str | None, str | None]]:
     """Of these names those that are sending IPs, with pool and customer."""
     known: dict[str, tuple[str | None, str | None]] = {}

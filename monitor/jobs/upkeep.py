@@ -44,7 +44,7 @@ class Upkeep:
         self.store.prune(self.clock(), self.retention)
 
     def open_cases(self) -> None:
-        """Make cases of the letters and reports that came to the abuse desk."""
+        """Make cases of the letters and reports that came to the abuse mailboxes."""
         open_cases(self.store, self.clock())
 
     def end_enrolments(self) -> None:

@@ -14,8 +14,11 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlmodel import Session
 
 from monitor.database.engine import chunks, table
-from monitor.database.tables import Listing, SendingDomain, SendingIp, Series, Transition
+from monitor.database.tables import Listing
+from monitor.database.transitions import log_transitions
 from monitor.facts.consequences import NewAnswer
+from monitor.facts.readings import values_of
+from monitor.inventory.rows import all_targets
 from monitor.listings.intervals import Answer, Change, Interval, change, end, fold, reopened
 
 _LISTING = table(Listing)
@@ -80,8 +83,7 @@ def write_listings(
         if now.interval is not None and now.interval.phase == "cleared":
             done.append((pair, pairs.pop(pair)))
     _write(connection, done + [(pair, now) for pair, now in pairs.items() if now.dirty])
-    if events:
-        connection.execute(insert(table(Transition)), events)
+    log_transitions(connection, events)
     return changed
 
 
@@ -144,12 +146,11 @@ def end_unasked(session: Session, lists: Collection[str], now: datetime) -> int:
     many; the caller's session commits.
     """
     connection = session.connection()
-    series, ips, domains = table(Series), table(SendingIp), table(SendingDomain)
-    ours = set(connection.execute(select(series.c.dnsbl).where(series.c.measure == "canary")).scalars()) - {None}
+    ours = values_of(session, "canary", "dnsbl")
     pairs = {pair: each for pair, each in _load(connection, None).items() if pair[1] in ours}
     if not pairs:
         return 0
-    known = {*connection.execute(select(ips.c.address)).scalars(), *connection.execute(select(domains.c.domain)).scalars()}
+    known = all_targets(session)
     ended, events = [], []
     for pair, each in pairs.items():
         reason = _why_unasked(pair, lists, known)
@@ -158,8 +159,7 @@ def end_unasked(session: Session, lists: Collection[str], now: datetime) -> int:
             ended.append((pair, each))
             events += [_event(pair, event, each.interval, now) for event in [change(before, each.interval)] if event]
     _write(connection, ended)
-    if events:
-        connection.execute(insert(table(Transition)), events)
+    log_transitions(connection, events)
     return len(ended)
 
 

@@ -129,11 +129,11 @@ def test_what_our_own_hold_stops_is_not_expected(loop):
     loop.days(2, 0, 10_000, None, ACME)
     loop.days(2, 0, 5_000, None, BOLT)
     with loop.store.session() as session:
-        brake = hold(session, scope={"customer": "bolt"}, effect="hold", actor="ann", reason="x", now=NOW - 4 * DAY)
+        suspension = hold(session, scope={"customer": "bolt"}, effect="hold", actor="ann", reason="x", now=NOW - 4 * DAY)
     (fact,) = loop.feeds.facts(RULE, NOW)
     assert (fact.delivered, fact.history[-1].reports) == (30_000, 0)  # the day of the hold counts without Bolt
     with loop.store.session() as session:
-        lift(session, brake.id, actor="ann", reason="x", now=NOW - 3 * DAY - timedelta(minutes=1))
+        lift(session, suspension.id, actor="ann", reason="x", now=NOW - 3 * DAY - timedelta(minutes=1))
     (fact,) = loop.feeds.facts(RULE, NOW)
     assert fact.delivered == 45_000
 

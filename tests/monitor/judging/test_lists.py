@@ -69,7 +69,7 @@ def test_other_codes_of_the_same_gravity_are_not_told(world):
     world.judged_every_minute(3)
     world.answers(listed=True, **{**SBL, "codes": ["127.0.0.9"], "meanings": ["DROP"]})
     world.judged_every_minute(3)
-    assert world.told() == ["firing"]
+    assert world.notified() == ["firing"]
     assert "DROP" in world.incident().summary
 
 
@@ -90,8 +90,8 @@ def test_forty_ips_of_a_pool_on_the_lists_of_one_operator_are_one_incident(world
     answers(1.0, severity="critical", isps=["Gmail"])
     assert world.incident().subject == {"operator": "Spamhaus", "pool": "forty"}
     assert world.incident().summary.startswith("198.51.100.0, 198.51.100.1, 198.51.100.10 and 37 more listed on css, sbl, xbl")
-    assert world.told() == ["firing"]
-    assert {brake.scope["ip"] for brake in world.brakes()} == {f"198.51.100.{i}" for i in range(40)}
+    assert world.notified() == ["firing"]
+    assert {suspension.scope["ip"] for suspension in world.in_force()} == {f"198.51.100.{i}" for i in range(40)}
 
 
 @pytest.mark.parametrize("matcher", [
@@ -104,10 +104,10 @@ def test_a_silence_on_a_list_its_operator_or_the_address_is_about_the_listing(wo
     clean(world, dnsbl="sbl")
     world.answers(listed=True, dnsbl="sbl", **spamhaus)
     world.judged_every_minute(3)
-    assert (world.incident().state, world.told()) == ("firing", [])
+    assert (world.incident().state, world.notified()) == ("firing", [])
     world.answers(listed=None, dnsbl="sbl", reason="timeout")
     world.judged_every_minute(3)
-    assert world.told() == []
+    assert world.notified() == []
 
 
 def test_a_silence_on_one_list_does_not_cover_another_of_the_same_operator(world):
@@ -119,10 +119,10 @@ def test_a_silence_on_one_list_does_not_cover_another_of_the_same_operator(world
         clean(world, dnsbl=dnsbl)
     world.answers(listed=True, dnsbl="sbl", **spamhaus)
     world.judged_every_minute(3)
-    assert world.told() == []
+    assert world.notified() == []
     world.answers(listed=True, dnsbl="xbl", **spamhaus)
     world.judged_every_minute(3)
-    assert world.told() == ["firing"]
+    assert world.notified() == ["firing"]
 
 
 # ── allow lists ──
@@ -134,12 +134,12 @@ def test_an_allow_listing_that_ends_is_told_and_being_back_ends_it(world):
     assert world.rows(Incident) == []
     clean(world, dnsbl="dnswl")
     assert world.incident().summary == "192.0.2.1 no longer on the allow list DNSWL"
-    assert (world.incident().severity, world.told(), world.brakes()) == ("warning", ["firing"], [])
+    assert (world.incident().severity, world.notified(), world.in_force()) == ("warning", ["firing"], [])
     for _ in range(2):
         world.wait(minutes=5)
         world.answers(listed=True, dnsbl="dnswl", **ALLOWED)
         world.judged()
-    assert world.told() == ["firing", "resolved"]
+    assert world.notified() == ["firing", "resolved"]
 
 
 def test_an_allow_list_that_does_not_answer_has_not_let_us_go(world):
@@ -181,14 +181,14 @@ def test_a_bad_score_fires_once_it_has_lasted_and_ends_on_the_other_side_of_its_
     world.judged_every_minute(10)
     assert world.incident().state == "pending"
     world.judged()
-    assert (world.incident().state, world.brakes()) == ("firing", [])
+    assert (world.incident().state, world.in_force()) == ("firing", [])
     scored(world, 72.0)
     world.judged_every_minute(3)
-    assert (world.incident().state, world.told()) == ("firing", ["firing"])
+    assert (world.incident().state, world.notified()) == ("firing", ["firing"])
     assert world.incident().summary == "192.0.2.1 has 72 on Sender Score, better but not clear yet"
     scored(world, 76.0)
     world.judged()
-    assert world.told() == ["firing", "resolved"]
+    assert world.notified() == ["firing", "resolved"]
 
 
 @pytest.mark.parametrize("reason", ["timeout", None])
@@ -201,4 +201,4 @@ def test_a_score_that_is_old_or_cannot_be_had_neither_raises_nor_clears(world, r
         world.wait(hours=3)
     world.judged()
     assert (world.incident().state, world.incident().unknown_reason) == ("firing", reason or "stale")
-    assert world.told() == ["firing"]
+    assert world.notified() == ["firing"]

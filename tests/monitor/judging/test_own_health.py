@@ -78,10 +78,10 @@ class Lookout(World):
         return [row for row in self.rows(Incident) if row.rule != "ip-listed"]
 
     def standing(self):
-        """All that must not move while we are blind: listings, their incidents, and every brake."""
+        """All that must not move while we are blind: listings, their incidents, and every suspension."""
         listings = {(row.target, row.dnsbl, row.phase) for row in self.rows(Listing)}
         incidents = {(row.subject_key, row.state) for row in self.rows(Incident) if row.rule == "ip-listed"}
-        return listings, incidents, {brake.id for brake in self.brakes()}, len(self.rows(Suspension))
+        return listings, incidents, {suspension.id for suspension in self.in_force()}, len(self.rows(Suspension))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Facts → incident, brake, message → recovery, on every engine."""
+"""Facts → incident, suspension, message → recovery, on every engine."""
 
 from datetime import timedelta
 
@@ -34,9 +34,9 @@ def test_complaints_beyond_doubt_fire_hold_and_tell_once(world):
         world.judged()
         world.wait(minutes=1)
     assert world.incident().state == "firing"
-    (brake,) = world.brakes()
-    assert brake.scope == {"customer": "bolt", "stream": "newsletter"}
-    assert brake.until == START + timedelta(hours=12)
+    (suspension,) = world.in_force()
+    assert suspension.scope == {"customer": "bolt", "stream": "newsletter"}
+    assert suspension.until == START + timedelta(hours=12)
     (row,) = world.rows(Outbox)
     assert row.event == "firing"
     for words in ("0.45 % (90 of 20,000; at least 0.36 %)", "customer bolt, stream newsletter", "Done: hold on",
@@ -56,7 +56,7 @@ def test_complaints_that_name_no_stream_fire_for_the_customer_and_hold_no_stream
     world.judged()
     assert (world.incident().state, world.incident().subject) == ("firing", {"customer": "bolt", "provider": "yahoo"})
     assert "200 of 10,000" in world.incident().summary
-    assert world.brakes() == []
+    assert world.in_force() == []
     (row,) = world.rows(Outbox)
     assert "Not done: nothing is held: the facts do not say which stream it is" in row.body
 
@@ -78,15 +78,15 @@ def test_after_the_hold_only_new_mail_is_judged_and_health_ends_the_incident(wor
     world.judged()
     world.wait(hours=12)
     world.judged()
-    assert world.brakes() == []
+    assert world.in_force() == []
     assert world.incident().state == "firing"
     world.wait(minutes=10)
     world.judged()
-    assert world.brakes() == [], "the old complaints were judged already"
+    assert world.in_force() == [], "the old complaints were judged already"
     world.sent(20_000, 2)
     world.judged()
     assert world.incident().state == "ok"
-    assert world.told() == ["firing", "resolved"]
+    assert world.notified() == ["firing", "resolved"]
 
 
 def test_mail_that_draws_complaints_again_after_the_hold_is_held_again_and_told(world):
@@ -97,8 +97,8 @@ def test_mail_that_draws_complaints_again_after_the_hold_is_held_again_and_told(
     world.wait(minutes=10)
     world.sent(20_000, 90)
     world.judged()
-    assert len(world.brakes()) == 1
-    assert world.told() == ["firing", "worsened"]
+    assert len(world.in_force()) == 1
+    assert world.notified() == ["firing", "worsened"]
 
 
 def test_an_operator_who_lifts_is_not_overruled_by_the_evidence_he_knew(world):
@@ -106,11 +106,11 @@ def test_an_operator_who_lifts_is_not_overruled_by_the_evidence_he_knew(world):
     world.judged()
     world.wait(minutes=1)
     with world.store.session() as session:
-        lift(session, world.brakes()[0].id, actor="olga", reason="list cleaned", now=world.now)
+        lift(session, world.in_force()[0].id, actor="olga", reason="list cleaned", now=world.now)
     for _ in range(3):
         world.wait(minutes=1)
         world.judged()
-    assert world.brakes() == []
+    assert world.in_force() == []
 
 
 def test_silence_after_the_hold_is_no_recovery_until_it_has_lasted(world):
@@ -125,7 +125,7 @@ def test_silence_after_the_hold_is_no_recovery_until_it_has_lasted(world):
     world.wait(days=1)
     world.judged()
     assert world.incident().state == "ok"
-    assert world.told() == ["firing", "resolved"]
+    assert world.notified() == ["firing", "resolved"]
 
 
 def test_complaints_not_collected_do_not_end_an_incident(store):
@@ -145,13 +145,13 @@ def test_a_listing_holds_the_ip_and_three_clean_answers_release_it(world):
     world.wait(minutes=5)
     world.answers(listed=True)
     world.judged()
-    assert [brake.scope for brake in world.brakes()] == [{"ip": "192.0.2.1"}]
+    assert [suspension.scope for suspension in world.in_force()] == [{"ip": "192.0.2.1"}]
     for expected in (1, 1, 0):
         world.wait(minutes=5)
         world.answers(listed=False)
         world.judged()
-        assert len(world.brakes()) == expected
-    assert world.told() == ["firing", "resolved"]
+        assert len(world.in_force()) == expected
+    assert world.notified() == ["firing", "resolved"]
 
 
 @pytest.mark.parametrize("reason", ["timeout", "refused", "canary_failed"])
@@ -167,7 +167,7 @@ def test_a_list_that_stops_answering_neither_holds_nor_releases(world, reason):
         world.answers(listed=None, reason=reason, ip="192.0.2.2")
         world.judged()
     assert world.incident().state == "firing"
-    assert [brake.scope for brake in world.brakes()] == [{"ip": "192.0.2.1"}]
+    assert [suspension.scope for suspension in world.in_force()] == [{"ip": "192.0.2.1"}]
 
 
 def test_what_was_listed_before_we_looked_is_one_incident_per_operator_and_holds_nothing_by_itself(world):
@@ -176,7 +176,7 @@ def test_what_was_listed_before_we_looked_is_one_incident_per_operator_and_holds
     world.judged()
     assert (world.incident().state, world.incident().subject) == ("firing", {"operator": "big"})
     assert "192.0.2.1, 192.0.2.2 listed on big (spam source), already when first seen" in world.incident().summary
-    assert world.brakes() == []
+    assert world.in_force() == []
     (row,) = world.rows(Outbox)
     assert "Not done: ip 192.0.2.1, ip 192.0.2.2: listed already when first seen" in row.body
 
@@ -185,7 +185,7 @@ def test_a_rule_may_hold_what_was_listed_before_we_looked(store):
     world = World(store, [LISTED.model_copy(update={"baseline": Baseline.HOLD})])
     world.answers(listed=True)
     world.judged()
-    assert [row.scope for row in world.brakes()] == [{"ip": "192.0.2.1"}]
+    assert [row.scope for row in world.in_force()] == [{"ip": "192.0.2.1"}]
 
 
 def test_forty_ips_on_one_list_are_one_incident_and_growth_is_told_no_oftener_than_once_a_minute(world):
@@ -197,10 +197,10 @@ def test_forty_ips_on_one_list_are_one_incident_and_growth_is_told_no_oftener_th
         world.judged()
         world.wait(seconds=20)
     assert len(world.rows(Incident)) == 1
-    assert len(world.brakes()) == 4
+    assert len(world.in_force()) == 4
     world.wait(minutes=2)
     world.judged()
-    assert world.told() == ["firing", "worsened"]
+    assert world.notified() == ["firing", "worsened"]
 
 
 def test_transactional_mail_is_told_of_but_not_held(world):
@@ -208,7 +208,7 @@ def test_transactional_mail_is_told_of_but_not_held(world):
     world.sent(20_000, 90, receipts)
     world.judged()
     assert world.incident().state == "firing"
-    assert world.brakes() == []
+    assert world.in_force() == []
     assert "transactional" in world.rows(Outbox)[0].body
 
 
@@ -217,7 +217,7 @@ def test_automation_holds_no_more_than_its_share_of_the_traffic(store):
     world.sent(20_000, 90)
     world.sent(10_000, 0, Subject(customer="acme", stream="news", provider="yahoo"))
     world.judged()
-    assert world.brakes() == []
+    assert world.in_force() == []
     assert "a person must decide" in world.rows(Outbox)[0].body
 
 
@@ -233,7 +233,7 @@ def test_what_was_told_while_firing_is_told_when_resolved_though_silenced_since(
         world.wait(minutes=5)
         world.answers(listed=False)
         world.judged()
-    assert world.told() == ["firing", "resolved"]
+    assert world.notified() == ["firing", "resolved"]
 
 
 def test_what_fires_while_silenced_is_told_when_the_silence_ends(world):
@@ -242,11 +242,11 @@ def test_what_fires_while_silenced_is_told_when_the_silence_ends(world):
                 until=world.now + timedelta(hours=1))
     world.sent(20_000, 90)
     world.judged()
-    assert world.told() == []
-    assert len(world.brakes()) == 1, "a silence stops the telling, not the judging"
+    assert world.notified() == []
+    assert len(world.in_force()) == 1, "a silence stops the telling, not the judging"
     world.wait(hours=1, seconds=1)
     world.judged()
-    assert world.told() == ["firing"]
+    assert world.notified() == ["firing"]
 
 
 def test_a_rule_taken_out_of_the_configuration_ends_what_it_opened(world):
@@ -254,8 +254,8 @@ def test_a_rule_taken_out_of_the_configuration_ends_what_it_opened(world):
     world.judged()
     Judge(world.store, [LISTED], [CHAT]).judge_all(world.now)
     assert world.incident().state == "ok"
-    assert world.brakes() == []
-    assert world.told() == ["firing", "resolved"]
+    assert world.in_force() == []
+    assert world.notified() == ["firing", "resolved"]
 
 
 def test_every_change_leaves_its_transition(world):

@@ -70,8 +70,8 @@ class World:
         (incident,) = self.rows(Incident)
         return incident
 
-    def brakes(self):
+    def in_force(self):
         return [row for row in self.rows(Suspension) if row.lifted_at is None]
 
-    def told(self):
+    def notified(self):
         return [row.event for row in sorted(self.rows(Outbox), key=lambda row: row.id)]
