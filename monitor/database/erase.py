@@ -76,10 +76,10 @@ def _about(traces: Table, who: Person) -> ColumnElement[bool]:
 
 
 def _drop_bodies(connection: Connection, rows: Table, who: Person, batches: set[int]) -> int:
-    found = [id_ for id_, batch_id, body in _bodies(connection, rows) if batch_id in batches or _holds(body, who.address)]
-    for chunk in chunks(found):
+    ids = [id_ for id_, batch_id, body in _bodies(connection, rows) if batch_id in batches or _holds(body, who.address)]
+    for chunk in chunks(ids):
         connection.execute(rows.delete().where(rows.c.id.in_(chunk)))
-    return len(found)
+    return len(ids)
 
 
 def _bodies(connection: Connection, rows: Table) -> Iterator[tuple[int, int, bytes]]:
