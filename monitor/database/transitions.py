@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, insert
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from monitor.database.engine import table
 from monitor.database.tables import Transition
@@ -29,6 +29,12 @@ def log_transitions(connection: Connection, rows: Sequence[Mapping[str, Any]]) -
     """Write many changes at once: the columns of Transition but its id."""
     if rows:
         connection.execute(insert(table(Transition)), list(rows))
+
+
+def newest_of_kind(session: Session, kind: str, after: int) -> int:
+    """The id of the newest change of one kind; `after` where there is none above it."""
+    newest = select(func.max(Transition.id)).where(Transition.kind == kind, col(Transition.id) > after)
+    return session.exec(newest).one() or after
 
 
 def history(session: Session, kinds: Collection[str], of: str, limit: int = 1000) -> list[Transition]:

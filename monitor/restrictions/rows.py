@@ -13,7 +13,8 @@ from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, func, select
 
 from monitor.database.paging import Order, Page, Paged, paged
-from monitor.database.tables import Incident, Suspension, Transition
+from monitor.database.tables import Incident, Suspension
+from monitor.database.transitions import newest_of_kind
 
 _NEWEST = Order((col(Suspension.since), col(Suspension.id)))
 
@@ -57,8 +58,7 @@ def newest_restriction(session: Session, after: int = 0) -> int:
 
     Changes are committed in the order of their ids, so a snapshot that shows this one shows all before it.
     """
-    newest = select(func.max(Transition.id)).where(Transition.kind == "suspension", col(Transition.id) > after)
-    return session.exec(newest).one() or after
+    return newest_of_kind(session, "suspension", after)
 
 
 def find_suspensions(
