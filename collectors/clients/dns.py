@@ -142,6 +142,8 @@ class _Loop:
             lane = lanes[(self.turn + offset) % count]
             if lane.closed:
                 self._give_up(lane, lane.closed)
+            elif self.crowded and len(self.peers) == 1:
+                continue  # the only window is full: nobody else can send either
             elif lane.waiting and (ready_at := self._fill_from(lane, now)):
                 wake_at = min(wake_at or ready_at, ready_at)
         self.turn += 1
@@ -157,7 +159,8 @@ class _Loop:
                 break
             if pacer.next_at > now:
                 return pacer.next_at if lane.waiting else 0.0
-            peer = self._peer(lane, again[0].attempt if again else 0, now)
+            route = lane.route
+            peer = route[0] if len(route) == 1 else self._peer(lane, again[0].attempt if again else 0, now)
             if peer.in_flight >= limit:
                 self.crowded = True
                 break
@@ -197,8 +200,13 @@ class _Loop:
             peer.missed(now, unreachable=True)
             self._again_or(flight, None, Reason.NETWORK)
             return
-        flight.port = port = peer.next_port()
-        flight.ident = ident = port.ident()
+        peer.turn = turn = (peer.turn + 1) % len(peer.ports)
+        flight.port = port = peer.ports[turn]
+        idents = port.idents
+        ident = idents.pop() if idents else port.new_ident()
+        if ident in port.pending:
+            ident = port.new_ident()
+        flight.ident = ident
         flight.sent_at = now
         flight.open = flight.counted = True
         port.pending[ident] = flight

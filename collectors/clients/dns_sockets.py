@@ -48,21 +48,21 @@ class Flight:
 class Port:
     """One connected socket (the kernel drops what comes from elsewhere) and what is in flight on it, by id."""
 
-    __slots__ = ("_idents", "peer", "pending", "socket")
+    __slots__ = ("idents", "peer", "pending", "socket")
 
     def __init__(self, peer: Peer, connected: socket.socket) -> None:
         self.peer = peer
         self.socket = connected
         self.pending: dict[bytes, Flight] = {}
-        self._idents: list[bytes] = []
+        self.idents: list[bytes] = []
 
-    def ident(self) -> bytes:
-        """A random id that is not in use here."""
+    def new_ident(self) -> bytes:
+        """A random id that is not in use here, for when `idents`, where more of them lie ready, has none."""
         while True:
-            if not self._idents:
+            if not self.idents:
                 entropy = os.urandom(_ENTROPY)
-                self._idents = [entropy[at : at + 2] for at in range(0, _ENTROPY, 2)]
-            ident = self._idents.pop()
+                self.idents = [entropy[at : at + 2] for at in range(0, _ENTROPY, 2)]
+            ident = self.idents.pop()
             if ident not in self.pending:
                 return ident
 
@@ -85,10 +85,6 @@ class Peer:
                 self.ports.append(Port(self, _connected(address)))
             except OSError:
                 break
-
-    def next_port(self) -> Port:
-        self.turn = turn = (self.turn + 1) % len(self.ports)
-        return self.ports[turn]
 
     def forget_overdue(self, sent_before: float) -> None:
         """Take questions sent before then out of the window: the server has long read them."""

@@ -82,7 +82,7 @@ class Round:
         *,
         owners: Mapping[str, bytes],
         was_listed: Collection[str],
-        take: Callable[[int], bool],
+        take: Callable[[int], bool] | None,
         lanes: list[Lane],
         now: datetime,
     ) -> None:
@@ -97,6 +97,7 @@ class Round:
         self.waiting = 0  # questions and texts without a reply
         self.asked_count = self.heard_count = 0
         self._owners, self._was_listed, self._take, self._lanes = owners, was_listed, take, lanes
+        self._spend = take or _free
         self._rest = iter(targets)
         self._left = len(targets)
         self._held: list[Result] = []
@@ -123,9 +124,10 @@ class Round:
 
     def _questions(self) -> Iterator[Question]:
         owners, suffix = self._owners, self.zone.a
+        take = self._take
         for target in self._rest:
             self._left -= 1
-            if self._take(1):
+            if take is None or take(1):
                 self.waiting += 1
                 self.asked_count += 1
                 yield Question(owners[target.name] + suffix, (self, target))
@@ -157,36 +159,46 @@ class Round:
         if self.stage is Stage.DONE:
             return
         self.waiting -= 1
-        self.heard_count += reply.answer is not None
-        result = Result(target, self.entry, self._verdict(reply, target), None, reply.elapsed_seconds)
-        verdict = result.verdict
-        if not verdict.listed:
-            self._hits = 0
-            if verdict.listed is None:
-                self._failures += 1
-                if self._failures == FAILURES_IN_A_ROW and self.stage is Stage.ASKING:
-                    self._give_up(verdict)
-            else:
-                self._failures = 0
-            if target.name in self._was_listed and self._is_doubtful(result):
-                self._doubtful.append(result)
-            else:
-                self._keep(result)
+        answer = reply.answer
+        if answer is None:
+            verdict = self._verdict(reply, target)
+        else:
+            self.heard_count += 1
+            verdict = decode(answer, self.entry, target.role)
+        result = Result(target, self.entry, verdict, None, reply.elapsed_seconds)
+        if verdict.listed:
+            self._hear_hit(result)
             return
+        self._hits = 0
+        if verdict.listed is None:
+            self._failures += 1
+            if self._failures == FAILURES_IN_A_ROW and self.stage is Stage.ASKING:
+                self._give_up(verdict)
+        else:
+            self._failures = 0
+        if target.name in self._was_listed and self._is_doubtful(result):
+            self._doubtful.append(result)
+        elif self._held:
+            self._held.append(result)
+        else:
+            self._keep(result)
+
+    def _hear_hit(self, result: Result) -> None:
+        """Ask for the text; try the list where too many come in a row."""
         self._failures = 0
         self._hits += self.entry.kind == "block"
         if self._hits >= self._next_look and not self.vouching and self._spend_check():
             self._next_look *= 4
             self.look()
         doubtful = self._is_doubtful(result)
-        if not (self.entry.txt_reason and self._text_failures < _TEXT_FAILURES and self._take(1)):
+        if not (self.entry.txt_reason and self._text_failures < _TEXT_FAILURES and self._spend(1)):
             self._keep_listed(result, doubtful=doubtful)
             return
         if self._texts is None:
             self._texts = Lane(self.lane.servers, pacer=self.lane.pacer, window=8)
             self._lanes.append(self._texts)
         self.waiting += 1
-        self._texts.add(Question(self._owners[target.name] + self.zone.txt, Text(self, result, doubtful)))
+        self._texts.add(Question(self._owners[result.target.name] + self.zone.txt, Text(self, result, doubtful)))
 
     def _verdict(self, reply: Reply, target: Target) -> Verdict:
         if reply.answer is None:
@@ -233,6 +245,10 @@ class Round:
 
     def advance(self) -> None:
         """Go on to the next stage where this one is over."""
+        if self.waiting:
+            if self.stage is Stage.ASKING and self._is_due() and self._spend_check():
+                self.look()
+            return
         if self.stage is Stage.ASKING and not self._left and not self.waiting and not self.vouching:
             again, self._doubtful = self._doubtful, []
             self.stage = Stage.AGAIN
@@ -240,7 +256,7 @@ class Round:
                 if self._given_up:
                     self._keep(result._replace(verdict=self._given_up, text=None))
                     continue
-                if not self._take(1):
+                if not self._spend(1):
                     self._keep(result)
                     continue
                 self.waiting += 1
@@ -251,8 +267,6 @@ class Round:
                 self.look()
             else:
                 self.close()
-        elif self.stage is Stage.ASKING and self._is_due() and self._spend_check():
-            self.look()
 
     def vouch(self) -> None:
         """A check was good: what was answered before it was asked counts."""
@@ -300,7 +314,7 @@ class Round:
         return self.checked and old and not self.vouching
 
     def _spend_check(self) -> bool:
-        return self.checked and self._take(len(points(self.entry)))
+        return self.checked and self._spend(len(points(self.entry)))
 
     def _give_up(self, verdict: Verdict) -> None:
         """Ask no further; what was answered still has to be vouched for."""
@@ -316,6 +330,11 @@ _SILENCE = {
     Reason.TIMEOUT: "no answer in time",
     Reason.NETWORK: "the resolver cannot be reached",
 }
+
+
+def _free(count: int) -> bool:
+    del count
+    return True
 
 
 def spent(entry: DnsList) -> Verdict:

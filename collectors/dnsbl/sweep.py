@@ -88,7 +88,11 @@ class Sweep:
         while busy and not stopping():
             for chunk in ask(self._lanes, self.pace, stopping):
                 for reply in chunk:
-                    self._hear(reply)
+                    token = reply.token
+                    if token.__class__ is tuple:  # by far the most
+                        token[0].hear(token[1], reply)
+                    else:
+                        self._hear(reply)
                 yield from self._ready()
             yield from self._ready()
             busy = any(lane.waiting for lane in self._lanes)
@@ -134,7 +138,8 @@ class Sweep:
             return
         lane = Lane((), pacer=self.pacers.of(entry))
         self._lanes.append(lane)
-        take, listed = functools.partial(self._take, entry), self.listed.get(entry.id, ())
+        take = functools.partial(self._take, entry) if self.budget else None
+        listed = self.listed.get(entry.id, ())
         round_ = Round(zone, targets, lane, owners=owners, was_listed=listed, take=take, lanes=self._lanes, now=now)
         round_.checked = checked
         self._rounds.append(round_)
@@ -155,12 +160,10 @@ class Sweep:
     # --- what comes in
 
     def _hear(self, reply: Reply) -> None:
+        """The reply to anything but a plain question about a target."""
         token = reply.token
         kind = token.__class__
-        if kind is tuple:
-            round_, target = token
-            round_.hear(target, reply)
-        elif kind is Text:
+        if kind is Text:
             token.round.hear_text(token, reply)
         elif kind is Again:
             token.round.hear_again(token, reply)
