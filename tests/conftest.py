@@ -10,7 +10,7 @@ import pytest
 
 REQUIRE_REAL = os.environ.get("VIGIE_REQUIRE_REAL") == "1"
 # server → the program that must be on this machine
-PROGRAMS = {"rbldnsd": "rbldnsd", "dovecot": "dovecot", "chromium": "chromium", "dnsperf": "dnsperf"}
+PROGRAMS = {"rbldnsd": "rbldnsd", "dovecot": "dovecot", "chromium": "chromium", "dnsperf": "dnsperf", "pgbouncer": "pgbouncer"}
 
 
 def _has(server: str) -> bool:

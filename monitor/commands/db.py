@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import click
@@ -10,8 +11,9 @@ import click
 from monitor.commands.failing import Failure, configured
 from monitor.commands.printing import json_option, print_json
 from monitor.commands.stored import config_option, stored, utc_now
-from monitor.facts import Retention
-from monitor.facts.wire import Database, Pruned, Schema
+from monitor.database.backup import BackupError
+from monitor.facts import Retention, Store
+from monitor.facts.wire import BackupFile, Database, Pruned, Schema
 from monitor.intake.consequences import configured_store
 from monitor.wire import Wire
 
@@ -49,12 +51,49 @@ def prune(config_file: Path, *, as_json: bool) -> None:
 @config_option
 @json_option
 def info(config_file: Path, *, as_json: bool) -> None:
-    """Engine, schema revision (and the one this program wants), bytes, and a few counts. Changes nothing."""
-    with (
-        configured(config_file) as config,
-        closing(configured_store(config.engine)) as store,
-    ):
-        _show(Database.model_validate(store.info()), as_json=as_json)
+    """Schema revision (and the one this program wants); rows and bytes by table, and what retention frees next."""
+    with configured(config_file) as config, closing(configured_store(config.engine)) as store:
+        tables = [each._asdict() for each in store.sizes(Retention(**dict(config.engine.retention)))]
+        shown = Database.model_validate({**store.info(), "tables": tables})
+    if as_json:
+        print_json(shown)
+        return
+    _show(shown, as_json=False)
+    for each in shown.tables:
+        size = "?" if each.bytes is None else f"{each.bytes / 1e6:.1f}"
+        frees = f"  frees {(each.frees_bytes or 0) / 1e6:.1f} MB on {each.frees_at:%Y-%m-%d}" if each.frees_at else ""
+        click.echo(f"{each.table:<20} {each.rows:>14} rows {size:>12} MB{frees}")
+
+
+@db.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@config_option
+@json_option
+def backup(file: Path, config_file: Path, *, as_json: bool) -> None:
+    """Write the whole database to FILE, consistent while everything goes on."""
+    with _backups(config_file) as store:
+        _show(BackupFile(file=str(file), bytes=store.backup(file)), as_json=as_json)
+
+
+@db.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--force", is_flag=True, help="Replace a database that is not empty.")
+@config_option
+@json_option
+def restore(file: Path, config_file: Path, *, force: bool, as_json: bool) -> None:
+    """Make the database what the backup in FILE says; stop Vigie first."""
+    with _backups(config_file) as store:
+        store.restore(file, force=force)
+        _show(Schema.model_validate(store.info()), as_json=as_json)
+
+
+@contextmanager
+def _backups(config_file: Path) -> Iterator[Store]:
+    with configured(config_file) as config, closing(configured_store(config.engine)) as store:
+        try:
+            yield store
+        except BackupError as error:
+            raise Failure(2, str(error)) from None
 
 
 def _show(shown: Wire, *, as_json: bool) -> None:
@@ -62,4 +101,5 @@ def _show(shown: Wire, *, as_json: bool) -> None:
         print_json(shown)
         return
     for name, value in shown:
-        click.echo(f"{name:<20} {'none' if value is None else value}")
+        if name != "tables":
+            click.echo(f"{name:<20} {'none' if value is None else value}")

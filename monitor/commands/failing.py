@@ -14,6 +14,7 @@ from monitor.config.load import Config, load_config
 from monitor.config.yaml_file import ConfigError
 from monitor.database.faults import sentence
 from monitor.database.recipient_keys import HashKeyError
+from monitor.database.schema import OtherSchemaError
 from monitor.inventory.difference import InventoryError
 
 
@@ -40,7 +41,7 @@ def configured(path: Path) -> Iterator[Config]:
         raise Failure(2, str(error)) from None
     except InventoryError as error:
         raise Failure(2, f"the inventory cannot be applied: {error}") from None
-    except HashKeyError as error:
+    except (HashKeyError, OtherSchemaError) as error:
         raise Failure(2, str(error)) from None
     except DBAPIError as error:
         raise Failure(3, sentence(error)) from None

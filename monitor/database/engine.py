@@ -10,9 +10,10 @@ PostgreSQL: READ COMMITTED for writing, a READ ONLY snapshot (REPEATABLE READ) f
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -154,6 +155,12 @@ def _sqlite(url: URL, *, reads: bool) -> Engine:
     engine = create_engine(url)
     pragmas = (*_PRAGMAS, "PRAGMA query_only=ON") if reads else _PRAGMAS
 
+    @event.listens_for(engine, "do_connect")
+    def _connecting(*_: Any) -> None:
+        # nobody else's to read: recipients' hashes and the key they are made with; -wal and -shm follow its mode
+        with suppress(FileExistsError):
+            os.close(os.open(str(url.database), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not begin transactions of its own
@@ -168,7 +175,9 @@ def _sqlite(url: URL, *, reads: bool) -> Engine:
 
 
 def _postgresql(url: URL, *, reads: bool) -> Engine:
-    engine = create_engine(url, pool_pre_ping=True, connect_args={"options": "-c timezone=UTC"})
+    # Nothing that lives longer than a transaction: no startup options and no prepared statements, so that a pgbouncer
+    # in transaction mode may stand between. Several hosts in the URL are tried in turn (README.md).
+    engine = create_engine(url, pool_pre_ping=True, connect_args={"prepare_threshold": None})
     if not reads:
         return engine
     snapshot: Engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)

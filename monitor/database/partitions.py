@@ -71,7 +71,7 @@ def drop_parts(connection: Connection, parent: str, before: datetime) -> int:
     ours, has_chunks = connection.execute(_KIND, {"parent": parent}).one()
     if not ours:
         return _drop_chunks(connection, parent, before, has_chunks=has_chunks)
-    ended = [name for name in parts_of(connection, parent) if _end_of(name) <= before]
+    ended = [name for name in parts_of(connection, parent) if end_of(name) <= before]
     if ended:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_MILLISECONDS}")
     for name in ended:
@@ -108,7 +108,8 @@ def _make(connection: Connection, name: str, parent: str, start: datetime) -> No
     )
 
 
-def _end_of(name: str) -> datetime:
+def end_of(name: str) -> datetime:
+    """When the month or year of a partition is over."""
     match = _NAME.match(name)
     if match is None:
         raise ValueError(f"{name} is no partition of ours")

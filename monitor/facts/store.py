@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, select, text
 from sqlmodel import Session
 
 from collectors.observation import Batch
-from monitor.database import leases, schema
+from monitor.database import backup, leases, schema
 from monitor.database.engine import Engines, table
 from monitor.database.recipient_keys import RecipientKeys
+from monitor.database.sizes import TableSize, table_sizes
 from monitor.database.tables import Cursor, Latest, Series
 from monitor.facts import retention, rollups, runs, windows
 from monitor.facts.append import Intake, Taken
@@ -39,6 +41,7 @@ class Store:
 
     def __init__(self, url: str, *, consequences: Consequences, hash_key: bytes | None = None) -> None:
         self._engines = Engines(url)
+        self._address = url
         self._recipients = RecipientKeys(self._engines, hash_key)
         self._intake = Intake(self._engines, consequences, self._recipients)
 
@@ -217,6 +220,23 @@ class Store:
     def prune(self, now: datetime, keep: Retention = DEFAULT_RETENTION) -> dict[str, int]:
         """Throw away what is older than `keep`; returns rows gone by table (PostgreSQL readings: months)."""
         return retention.prune(self._engines, now, keep)
+
+    def backup(self, file: Path) -> int:
+        """Write a consistent copy while everything goes on; returns its bytes. Raises BackupError."""
+        return backup.backup(self._engines, self._address, file)
+
+    def restore(self, file: Path, *, force: bool = False) -> None:
+        """Replace the database by a backup; refuses one that is not empty without `force`. Raises BackupError."""
+        backup.restore(self._engines, self._address, file, force=force)
+
+    def sizes(self, keep: Retention = DEFAULT_RETENTION) -> list[TableSize]:
+        """Rows and bytes of each table, and what retention will free next; on SQLite it reads the whole file."""
+        kept = {
+            "reading": keep.readings, "reading_hourly": keep.hourly, "reading_daily": keep.daily, "trace": keep.traces,
+            "evidence": timedelta(0),  # expires by itself
+        }  # fmt: skip
+        with self._engines.reading() as connection:
+            return table_sizes(connection, kept)
 
     def info(self) -> dict[str, object]:
         """Schema revision, size in bytes and a few counts, as JSON values."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -110,8 +111,18 @@ class Schema(Wire):
     revision: str | None
 
 
+class TableBytes(Wire):
+    """Rows (on PostgreSQL as of its last ANALYZE) and bytes with indexes; `frees_bytes` go at `frees_at` (partitions)."""
+
+    table: str
+    rows: int
+    bytes: int | None
+    frees_bytes: int | None
+    frees_at: datetime | None
+
+
 class Database(Schema):
-    """What is cheap to know of the database; the counts are missing where there is no schema yet."""
+    """The database as a whole and by table; the counts are missing where there is no schema yet."""
 
     newest_revision: str | None
     bytes: int
@@ -119,6 +130,14 @@ class Database(Schema):
     batch_count: int | None = None
     rollup_due_count: int | None = None
     job_count: int | None = None
+    tables: Sequence[TableBytes] = ()
+
+
+class BackupFile(Wire):
+    """A backup as written."""
+
+    file: str
+    bytes: int
 
 
 class Pruned(Wire):

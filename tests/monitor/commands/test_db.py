@@ -1,15 +1,22 @@
 """`vigie db`, as it is typed."""
 
 import json
+import threading
+from collections import Counter
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import text
 
-from collectors.observation import Batch, Observation, Subject
+from collectors.observation import Batch, Observation, Subject, Trace
 from monitor.cli import cli
 from monitor.intake.consequences import open_store
+from tests.waiting import eventually
+
+NOW = datetime(2026, 1, 2, 3, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -64,3 +71,93 @@ def test_a_retention_that_contradicts_itself_and_a_missing_file_end_with_2(confi
 def test_a_database_out_of_reach_ends_with_3(config: Path):
     config.write_text("engine: {url: 'postgresql://nobody@127.0.0.1:1/none'}")
     assert vigie("db", "info", "--config", config).exit_code == 3
+
+
+def filled(url: str, count: int = 3) -> None:
+    with closing(open_store(url)) as store:
+        store.migrate()
+        for number in range(count):
+            facts = (Observation("delivered", Subject(customer="acme"), NOW, 1.0),)
+            store.intake([Batch("mta", str(number), NOW, facts, (Trace("bounce", NOW, Subject(customer="acme")),))], NOW)
+
+
+def batches(url: str) -> int:
+    with closing(open_store(url)) as store:
+        return int(str(store.info()["batch_count"]))
+
+
+@pytest.fixture
+def configured(database_url: str, tmp_path: Path) -> Path:
+    path = tmp_path / "configured.yaml"
+    path.write_text(f"engine: {{url: '{database_url}'}}")
+    return path
+
+
+def test_info_names_rows_and_bytes_of_each_table(configured: Path, database_url: str):
+    filled(database_url)
+    tables = {each["table"]: each for each in printed("db", "info", "--config", configured)["tables"]}
+    assert {"reading", "trace", "series", "batch"} <= tables.keys()
+    assert tables["trace"]["bytes"] > 0
+    if database_url.startswith("sqlite"):
+        assert tables["trace"]["rows"] == 3
+    else:  # the month goes when it is over and traces have been kept for their time
+        assert tables["trace"]["frees_at"] == "2026-05-02T00:00:00Z"
+    assert any(line.startswith("trace ") for line in vigie("db", "info", "--config", configured).output.splitlines())
+
+
+def test_a_backup_taken_while_batches_come_in_is_whole_and_restores(configured: Path, database_url: str, tmp_path: Path):
+    filled(database_url)
+    stop, written = threading.Event(), []
+
+    def write() -> None:
+        with closing(open_store(database_url)) as store:
+            while not stop.is_set():
+                facts = (Observation("delivered", Subject(customer="bolt"), NOW, 1.0),) * 50
+                traces = (Trace("bounce", NOW, Subject(customer="bolt")),) * 7
+                store.intake([Batch("more", str(len(written)), NOW, facts, traces)], NOW)
+                written.append(1)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    eventually(lambda: len(written) > 2)
+    made = printed("db", "backup", tmp_path / "copy", "--config", configured)
+    stop.set()
+    writer.join()
+    assert made["bytes"] == (tmp_path / "copy").stat().st_size > 0
+    assert (tmp_path / "copy").stat().st_mode & 0o777 == 0o600
+    assert vigie("db", "backup", tmp_path / "copy", "--config", configured).exit_code == 2  # never over another file
+
+    refused = vigie("db", "restore", tmp_path / "copy", "--config", configured)
+    assert refused.exit_code == 2
+    assert "not empty" in refused.output
+    printed("db", "restore", tmp_path / "copy", "--force", "--config", configured)
+    with closing(open_store(database_url)) as store, store.reading_session() as session:
+        counted = Counter(session.execute(text("SELECT batch_id FROM trace")).scalars())
+        ids = session.execute(text("SELECT id FROM batch WHERE source = 'more'")).scalars().all()
+    assert len(ids) > 1
+    assert [counted[each] for each in ids] == [7] * len(ids)
+    filled(database_url, 5)  # it goes on: three are known, two are new
+    assert batches(database_url) == len(ids) + 5
+
+
+def test_what_is_no_backup_is_refused_and_changes_nothing(configured: Path, database_url: str, tmp_path: Path):
+    filled(database_url)
+    (tmp_path / "no").write_text("no backup")
+    refused = vigie("db", "restore", tmp_path / "no", "--force", "--config", configured)
+    assert refused.exit_code == 2
+    assert "Traceback" not in refused.output
+    assert batches(database_url) == 3
+
+
+def test_a_schema_newer_than_the_program_ends_with_2_and_one_sentence(configured: Path, database_url: str):
+    filled(database_url)
+    with closing(open_store(database_url)) as store, store.session() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    refused = vigie("db", "migrate", "--config", configured)
+    assert (refused.exit_code, len(refused.output.splitlines())) == (2, 1)
+    assert "newer than this program" in refused.output
+
+
+def test_the_database_file_is_nobody_elses_to_read(config: Path, tmp_path: Path):
+    vigie("db", "migrate", "--config", config)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("vigie.sqlite*")} == {0o600}
