@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from markupsafe import Markup
 
 from monitor.notify.message import lasted, suspension_text, where
+from monitor.notify.words import counted
 from monitor.rules.conditions.ratio import percent
 
 
@@ -25,11 +26,6 @@ def ago(at: datetime, now: datetime) -> str:
     if span > timedelta(minutes=1):
         span -= timedelta(seconds=span.seconds % 60)
     return f"in {lasted(span)}" if at > now else f"{lasted(span)} ago"
-
-
-def counted(count: int, what: str) -> str:
-    """`1 trace`, `1,200 traces`."""
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def web_link(url: Any) -> str | None:

@@ -4,7 +4,9 @@
   ok          pending (firing: for=0) ok           ok                        ok
   pending     pending → firing        ok           ok                        pending, timer frozen
   firing      firing                  firing       recovering (ok: keep=0)   firing, timer frozen
-  recovering  firing                  firing       recovering → ok           recovering, timer frozen
+  recovering  firing                  recovering*  recovering → ok           recovering, timer frozen
+
+* What is no breach does not fire again; the time it was clear begins anew.
 
 Only time seen to be in breach (or clear) counts against `for` (or `keep`): a gap between two verdicts longer
 than `longest_gap`, as after a restart, counts nothing, and so does time that ends or begins in unknown.
@@ -61,7 +63,7 @@ _NEXT: dict[tuple[State, Answer], State] = {
     (State.FIRING, Answer.CLEAR): State.RECOVERING,
     (State.FIRING, Answer.UNKNOWN): State.FIRING,
     (State.RECOVERING, Answer.BREACH): State.FIRING,
-    (State.RECOVERING, Answer.BETWEEN): State.FIRING,
+    (State.RECOVERING, Answer.BETWEEN): State.RECOVERING,
     (State.RECOVERING, Answer.CLEAR): State.RECOVERING,
     (State.RECOVERING, Answer.UNKNOWN): State.RECOVERING,
 }
@@ -79,6 +81,8 @@ def step(progress: Progress, answer: Answer, now: datetime, timing: Timing) -> P
         return progress
     if answer is Answer.UNKNOWN:
         return replace(progress, counted_to=None)
+    if answer is Answer.BETWEEN:
+        return Progress(state, timedelta(0), None)
     return _arrived(_counted(progress, now, timing), timing)
 
 

@@ -12,7 +12,7 @@ from monitor.wire import Wire
 
 
 class Incident(Wire):
-    """`subject` is the group judged, `evidence` the newest numbers. `notified_at`: when people were first notified."""
+    """`subject` is the group judged, `evidence` the numbers of its worst moment (`now`: what is so by now). `notified_at`: when people were first notified."""
 
     id: str
     rule: str

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from monitor.database.tables import Incident
 from monitor.database.transitions import new_id
@@ -24,6 +25,7 @@ from monitor.judging.feed_evidence import FeedEvidence
 from monitor.notify import message
 from monitor.notify.message import Event, Receiver
 from monitor.notify.outbox import notified_of
+from monitor.notify.words import NOW, gravity
 from monitor.restrictions.rows import ended_at, in_force, overdue
 from monitor.restrictions.suspensions import expire, take_off
 from monitor.rules.conditions.table import KINDS
@@ -32,7 +34,6 @@ from monitor.rules.verdict import Answer, Group, Verdict
 
 LONGEST_WAIT = timedelta(seconds=60)
 SHORTEST_WAIT = timedelta(milliseconds=200)
-_OF_TROUBLE = frozenset({Answer.BREACH, Answer.BETWEEN})  # an incident keeps their words
 
 
 @dataclass(slots=True)
@@ -103,8 +104,7 @@ class Judge:
         incident.state, incident.judged_at = state.value, case.now
         incident.elapsed_seconds, incident.counted_to = after.elapsed.total_seconds(), after.counted_to
         incident.unknown_reason, incident.severity = verdict.reason, case.severity
-        if verdict.answer in _OF_TROUBLE or not incident.summary:
-            incident.summary, incident.evidence = verdict.summary, dict(verdict.evidence)
+        incident.summary, incident.evidence = _kept(case)
         if state is State.FIRING and incident.fired_at is None:
             incident.fired_at = case.now
         case.session.add(incident)
@@ -123,9 +123,8 @@ class Judge:
         if event is None:
             return
         incident = case.incident
-        text = message.firing(
-            incident, case.in_force(), refused, case.advice, self.console_url, worsened=event is Event.WORSENED
-        )
+        now = message.Now(case.verdict.summary, case.verdict.evidence, case.in_force(), refused)
+        text = message.firing(incident, now, case.advice, self.console_url, worsened=event is Event.WORSENED)
         enqueue.write(case, event, text, enqueue.routes(self.receivers, incident))
         incident.told_at = case.now
         incident.told_members = sorted({*incident.told_members, *enqueue.worth_notifying(case)})
@@ -134,9 +133,10 @@ class Judge:
     def _end(self, case: Case, why: str) -> None:
         incident = case.incident
         incident.ended_at, incident.open_key = case.now, incident.id
+        incident.evidence = {name: value for name, value in incident.evidence.items() if name != NOW}
         for row in case.in_force():
             take_off(case.session, row, actor=incident.rule, reason=why, now=case.now)
-        text = message.resolved(incident, why, self.console_url)
+        text = message.resolved(incident, case.suspensions(), why, self.console_url)
         enqueue.write(case, Event.RESOLVED, text, notified_of(case.session, incident.id))
         case.session.add(incident)
 
@@ -169,11 +169,20 @@ class Judge:
         return max(min(waits), SHORTEST_WAIT)
 
 
+def _kept(case: Case) -> tuple[str, dict[str, Any]]:
+    """Summary and evidence of the worst moment so far; `now` in the evidence: what is so by now, where that is milder."""
+    incident, verdict = case.incident, case.verdict
+    breach = verdict.answer is Answer.BREACH
+    if not incident.summary or (breach and gravity(verdict.evidence) >= gravity(incident.evidence)):
+        return verdict.summary, dict(verdict.evidence)
+    return incident.summary, {**incident.evidence, NOW: verdict.summary}
+
+
 def _unchanged(case: Case) -> bool:
     incident, verdict = case.incident, case.verdict
-    summary = verdict.summary if verdict.answer in _OF_TROUBLE else incident.summary
-    stored = (incident.summary, incident.severity, incident.unknown_reason)
-    return stored == (summary, case.severity, verdict.reason)
+    summary, evidence = _kept(case)
+    stored = (incident.summary, incident.evidence.get(NOW), incident.severity, incident.unknown_reason)
+    return stored == (summary, evidence.get(NOW), case.severity, verdict.reason)
 
 
 def _unsettled(case: Case) -> bool:

@@ -9,6 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.database.tables import Incident, Suspension
+from monitor.notify.words import counted, customers_of, headline, kinds_of, some, targets_of
+
+_MOST = 5  # lines of one kind
+_MOST_TARGETS = 10
+_ID = "<suspension>"
 
 
 class Event(enum.StrEnum):
@@ -49,48 +54,89 @@ def receivers_of(
     ]
 
 
-def firing(
-    incident: Incident, suspensions: Sequence[Suspension], refused: Sequence[str], advice: str, console_url: str,
-    *, worsened: bool = False,
-) -> Message:
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What is wrong at this moment, what is in force against it, and what was not done and why."""
+
+    summary: str
+    evidence: Mapping[str, Any]
+    suspensions: Sequence[Suspension]
+    refused: Sequence[str] = ()
+
+
+def firing(incident: Incident, now: Now, advice: str, console_url: str, *, worsened: bool = False) -> Message:
     """The message that something is wrong (or, `worsened`, that more is)."""
+    rows = now.suspensions
     lines = [
-        f"What: {incident.summary}",
+        f"What: {now.summary}",
         f"Where: {where(incident.subject)}",
+        *_concerned(incident.subject, now.evidence, ()),
         f"Since: {when(incident.started_at)}",
-        *(f"Done: {suspension_text(row)}" for row in suspensions[:5]),
-        *([f"Done: and {len(suspensions) - 5} more suspensions"] if len(suspensions) > 5 else []),
-        *(f"Not done: {text}" for text in refused[:5]),
+        *(f"Done: {suspension_text(row)} ({row.id})" for row in rows[:_MOST]),
+        *([f"Done: and {len(rows) - _MOST} more suspensions"] if len(rows) > _MOST else []),
+        *(f"Not done: {text}" for text in now.refused[:_MOST]),
     ]
-    if not suspensions and not refused:
+    if not rows and not now.refused:
         lines.append("Done: nothing was held; this rule only notifies")
-    lines += [f"Next: {line}" for line in next_steps(incident.evidence, advice)]
+    lines += [f"Next: {line}" for line in next_steps(now.evidence, advice, [row.id for row in rows])]
     lines.append(f"More: {console_url}/incidents/{incident.id}")
     word = "MORE" if worsened else "FIRING"
-    return Message(f"[{word}] {incident.severity}: {incident.rule}, {where(incident.subject)}", "\n".join(lines))
+    return Message(_title(word, incident, now.evidence), "\n".join(lines))
 
 
-def resolved(incident: Incident, why: str, console_url: str) -> Message:
-    """The message that it is over. Raises AssertionError for an incident that has not ended."""
+def resolved(incident: Incident, suspensions: Sequence[Suspension], why: str, console_url: str) -> Message:
+    """The message that it is over, with what it was at its worst. Raises AssertionError for one that has not ended."""
     if incident.ended_at is None:
         raise AssertionError(f"{incident.id} has not ended")
     began = incident.fired_at or incident.started_at
+    ended = f"{counted(len(suspensions), 'suspension')} of it ended" if suspensions else "nothing was held for it"
     lines = [
         f"What: {why}",
+        f"Was: {incident.summary}",
         f"Where: {where(incident.subject)}",
+        *_concerned(incident.subject, incident.evidence, suspensions),
         f"Lasted: {lasted(incident.ended_at - began)} (from {when(began)} to {when(incident.ended_at)})",
-        "Done: no suspension of this incident is in force any more",
+        f"Done: {ended}; none is in force any more",
         f"More: {console_url}/incidents/{incident.id}",
     ]
-    return Message(f"[RESOLVED] {incident.severity}: {incident.rule}, {where(incident.subject)}", "\n".join(lines))
+    return Message(_title("RESOLVED", incident, incident.evidence), "\n".join(lines))
 
 
-def next_steps(evidence: Mapping[str, Any], advice: str) -> list[str]:
+def _title(word: str, incident: Incident, evidence: Mapping[str, Any]) -> str:
+    """`[FIRING] critical: 40 IPs on Spamhaus ZEN, pool shared, customers acme, bolt (ip-listed)`."""
+    whose = customers_of(incident.subject, evidence)
+    subject = {name: value for name, value in incident.subject.items() if name not in {"customer", "operator"}}
+    of_whom = [f"customer{'s' if len(whose) > 1 else ''} {some(whose, 3)}"] if whose else []
+    parts = [headline(incident.rule, evidence), *of_whom, *([where(subject)] if subject else [])]
+    return f"[{word}] {incident.severity}: {', '.join(parts)} ({incident.rule})"
+
+
+def _concerned(
+    subject: Mapping[str, str], evidence: Mapping[str, Any], suspensions: Sequence[Suspension]
+) -> list[str]:
+    """Which addresses and domains, how many of them, and whose."""
+    scopes = (row.scope.get("ip") or row.scope.get("domain") for row in suspensions)
+    targets = sorted({*targets_of(evidence), *(each for each in scopes if each)})
+    whose = customers_of(subject, evidence)
+    return [
+        *([f"Which: {kinds_of(targets)}: {some(targets, _MOST_TARGETS)}"] if targets else []),
+        *([f"Whose: {some(whose, _MOST_TARGETS)}"] if whose else []),
+    ]
+
+
+def next_steps(evidence: Mapping[str, Any], advice: str, suspensions: Sequence[str] = ()) -> list[str]:
     """The rule's advice, then what the evidence itself points to (delisting pages, once each).
+
+    `<suspension>` in the advice stands for the ids of those in force; a line about them is left out where there are none.
 
     To pay for removal is never a step: it removes no cause, and feeds those who list for money.
     """
-    steps = [line.strip() for line in advice.splitlines() if line.strip()]
+    lines = [line.strip() for line in advice.splitlines() if line.strip()]
+    others = f" (and {len(suspensions) - 1} more)" if len(suspensions) > 1 else ""
+    steps = [
+        line.replace(_ID, suspensions[0]) + others if _ID in line else line
+        for line in lines if suspensions or _ID not in line
+    ]  # fmt: skip
     listed = evidence.get("listed", ())
     sellers = dict.fromkeys(row["name"] for row in listed if row.get("sells_removal"))
     steps += [f"do not pay {name} for removal: the listing ends by itself once its cause has" for name in sellers]

@@ -47,7 +47,7 @@ class Listing(SQLModel, table=True):
 class Incident(SQLModel, table=True):
     """The history of one condition about one subject: pending, firing, recovering, then ended.
 
-    `subject` names the group judged; `evidence` holds the newest numbers. Only one row per
+    `subject` names the group judged; `evidence` the numbers of its worst moment. Only one row per
     (rule, subject_key) is open: `open_key` is its subject while open, its id once ended.
     """
 

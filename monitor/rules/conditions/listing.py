@@ -133,6 +133,7 @@ def _listed_member(rule: ListingRule, fact: ListingFact) -> Member:
 def _listing_evidence(fact: ListingFact) -> dict[str, Any]:
     return {
         "target": fact.target,
+        "customer": fact.place.customer,
         "dnsbl": fact.dnsbl,
         "name": _list_name(fact),
         "codes": list(fact.codes),
@@ -154,7 +155,7 @@ def _lost_verdict(group: Group, facts: Sequence[ListingFact]) -> Verdict:
     if not lost:
         return Verdict(group, Answer.CLEAR, f"{_named(facts)}: on the allow list again", labels=_labels(facts))
     names = ", ".join(sorted({_list_name(fact) for fact in lost}))
-    rows = [{"target": fact.target, "dnsbl": fact.dnsbl, "name": _list_name(fact), "meaning": _meaning(fact),
+    rows = [{"target": fact.target, "customer": fact.place.customer, "dnsbl": fact.dnsbl, "name": _list_name(fact), "meaning": _meaning(fact),
              "cleared_at": str(fact.cleared_at)} for fact in lost]
     return Verdict(
         group, Answer.BREACH, f"{_named(lost)} no longer on the allow list {names}",

@@ -17,13 +17,13 @@ EXPECTED = {
     "ok": {"breach": "pending", "between": "ok", "clear": "ok", "unknown": "ok"},
     "pending": {"breach": "pending", "between": "ok", "clear": "ok", "unknown": "pending"},
     "firing": {"breach": "firing", "between": "firing", "clear": "recovering", "unknown": "firing"},
-    "recovering": {"breach": "firing", "between": "firing", "clear": "recovering", "unknown": "recovering"},
+    "recovering": {"breach": "firing", "between": "recovering", "clear": "recovering", "unknown": "recovering"},
 }
 EXPECTED_AT_ONCE = {
     "ok": {"breach": "firing", "between": "ok", "clear": "ok", "unknown": "ok"},
     "pending": {"breach": "firing", "between": "ok", "clear": "ok", "unknown": "pending"},
     "firing": {"breach": "firing", "between": "firing", "clear": "ok", "unknown": "firing"},
-    "recovering": {"breach": "firing", "between": "firing", "clear": "ok", "unknown": "recovering"},
+    "recovering": {"breach": "firing", "between": "recovering", "clear": "ok", "unknown": "recovering"},
 }
 
 
@@ -59,6 +59,11 @@ def test_an_outage_is_not_counted_against_the_pending_timer():
     assert play(["breach", "unknown", "unknown", "unknown", "breach", "breach", "breach"])[-3:] == [
         "pending", "pending", "firing",
     ]
+
+
+def test_what_is_no_longer_clear_and_no_breach_does_not_fire_again_but_must_be_clear_anew():
+    script = ["breach"] * 3 + ["clear", "clear", "clear", "between", "clear", "clear", "clear", "clear"]
+    assert play(script)[3:] == ["recovering"] * 7 + ["ok"]
 
 
 def test_a_breach_while_recovering_fires_again_and_the_clear_timer_starts_anew():

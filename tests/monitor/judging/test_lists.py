@@ -185,7 +185,8 @@ def test_a_bad_score_fires_once_it_has_lasted_and_ends_on_the_other_side_of_its_
     scored(world, 72.0)
     world.judged_every_minute(3)
     assert (world.incident().state, world.notified()) == ("firing", ["firing"])
-    assert world.incident().summary == "192.0.2.1 has 72 on Sender Score, better but not clear yet"
+    assert world.incident().evidence["now"] == "192.0.2.1 has 72 on Sender Score, better but not clear yet"
+    assert world.incident().summary == "192.0.2.1 has 60 on Sender Score, below 70"
     scored(world, 76.0)
     world.judged()
     assert world.notified() == ["firing", "resolved"]

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from collectors.observation import Subject
-from monitor.database.tables import Incident, Outbox, Transition
+from monitor.database.tables import Incident, Outbox, SendingIp, Transition
 from monitor.incidents.changes import acknowledge
 from monitor.incidents.silences import silence
 from monitor.judging.run import Judge
@@ -71,6 +71,55 @@ def test_complaints_that_name_no_stream_keep_the_incident_of_a_stream_open(world
     world.count("complaint", 20, Subject(customer="bolt", provider="yahoo"))
     world.judged()
     assert {row.state for row in world.rows(Incident) if "stream" in row.subject} == {"firing"}
+
+
+def test_an_ended_incident_keeps_its_worst_moment_and_says_so_when_it_is_over(world):
+    world.sent(20_000, 90)
+    world.judged()
+    (hold,) = world.in_force()
+    world.wait(hours=12)
+    world.judged()
+    world.wait(minutes=10)
+    world.sent(40_000, 60)
+    world.judged()
+    incident = world.incident()
+    assert (incident.state, incident.evidence["complaints"]) == ("firing", 90)
+    assert "60 of 40,000" in incident.evidence["now"]
+    world.sent(200_000, 1)
+    world.judged()
+    incident = world.incident()
+    assert (incident.state, "now" in incident.evidence, "90 of 20,000" in incident.summary) == ("ok", False, True)
+    fired, resolved = sorted(world.rows(Outbox), key=lambda row: row.id)
+    assert fired.title == ("[FIRING] critical: complaint rate 0.45 % (90 of 20,000), customer bolt, stream newsletter, "
+                           "provider yahoo (complaint-rate)")
+    assert f"({hold.id})" in fired.body
+    assert resolved.title.startswith("[RESOLVED] critical: complaint rate 0.45 % (90 of 20,000), customer bolt")
+    for piece in ("Was: complaint rate 0.45 %", "Whose: bolt", "Lasted: 12 h 10 min", "Done: 1 suspension of it ended"):
+        assert piece in resolved.body
+
+
+def test_the_end_of_listings_names_how_many_addresses_which_and_whose(world):
+    with world.store.session() as session:
+        for number in (1, 2):
+            row = session.get(SendingIp, f"192.0.2.{number}")
+            row.customer = "acme"
+            session.add(row)
+    for number in (1, 2, 3):
+        world.answers(listed=False, ip=f"192.0.2.{number}")
+    world.wait(minutes=5)
+    for number in (1, 2, 3):
+        world.answers(listed=True, ip=f"192.0.2.{number}")
+    world.judged()
+    for _ in range(3):
+        world.wait(minutes=5)
+        for number in (1, 2, 3):
+            world.answers(listed=False, ip=f"192.0.2.{number}")
+    world.judged()
+    fired, resolved = sorted(world.rows(Outbox), key=lambda row: row.id)
+    assert fired.title == "[FIRING] critical: 3 IPs on big, customer acme, pool shared (ip-listed)"
+    assert resolved.title == fired.title.replace("FIRING", "RESOLVED")
+    for piece in ("Which: 3 IPs: 192.0.2.1, 192.0.2.2, 192.0.2.3", "Whose: acme", "Done: 3 suspensions of it ended"):
+        assert piece in resolved.body
 
 
 def test_after_the_hold_only_new_mail_is_judged_and_health_ends_the_incident(world):

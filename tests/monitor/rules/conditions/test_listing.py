@@ -248,3 +248,12 @@ def test_one_bad_score_of_a_pool_is_a_breach_whatever_is_unknown():
     verdict = score_verdict(score(90, reason="timeout"), score(50, "192.0.2.8"))
     assert [member.key for member in verdict.members] == ["192.0.2.8@validity-score"]
     assert verdict.summary == "192.0.2.8 has 50 on Score, below 70"
+
+
+@pytest.mark.parametrize(("ids", "steps"), [
+    ([], ["ask the customer"]),
+    (["sus-1"], ["ask the customer", "early only: vigie lift sus-1 --reason x"]),
+    (["sus-1", "sus-2", "sus-3"], ["ask the customer", "early only: vigie lift sus-1 --reason x (and 2 more)"]),
+])
+def test_how_to_lift_names_what_is_in_force(ids, steps):
+    assert next_steps({}, "ask the customer\nearly only: vigie lift <suspension> --reason x", ids) == steps
