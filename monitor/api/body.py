@@ -30,6 +30,11 @@ _SMALL = 64 * 1024  # decoded where it is: quicker than a thread
 _MOST_MEMBERS = 1_000
 _STEP = 65_536
 _MOST_VALUES = 4_000_000  # each takes up to 64 bytes once it is read
+_PACKED = {  # how such a body begins: gzip (RFC 1952), Zstandard (RFC 8878), zip
+    b"\x1f\x8b": "gzip: add Content-Encoding: gzip",
+    b"\x28\xb5\x2f\xfd": "zstd, which is not understood: send gzip, with Content-Encoding: gzip, or none",
+    b"PK\x03\x04": "a zip archive: send what is in it",
+}
 _BETWEEN_VALUES = (b",", b"\n", b"[", b"{")
 
 
@@ -67,7 +72,10 @@ async def received(request: Request) -> bytes:
 
 
 def read_json(body: bytes) -> Any:
-    """What the JSON says. Raises orjson.JSONDecodeError (a json.JSONDecodeError), or Problem (413) for too many values."""
+    """What the JSON says. Raises orjson.JSONDecodeError (a json.JSONDecodeError), or Problem (413) for too many values,
+    (415) for what is packed.
+    """
+    _not_packed(body)
     return orjson.loads(_of_bounded_values(body))
 
 
@@ -81,6 +89,7 @@ async def read_json_aside(body: bytes) -> Any:
 def unpacked(body: bytes, encoding: str) -> bytes:
     """The body without its Content-Encoding: gzip or none. Unpacked in steps, so that a small body costs little."""
     if encoding in {"", "identity"}:
+        _not_packed(body)
         return body
     if encoding not in {"gzip", "x-gzip"}:
         raise Problem(415, f"Content-Encoding {encoding} is not understood; send gzip or none")
@@ -92,6 +101,13 @@ def unpacked(body: bytes, encoding: str) -> bytes:
             raise Problem(413, f"the gzip body has more than {_MOST_MEMBERS} members; compress it in one piece")
         at = _member(body, at, plain)
     return bytes(plain)
+
+
+def _not_packed(body: bytes) -> None:
+    """Raises Problem (415) for a body that is packed and does not say so."""
+    for magic, packed in _PACKED.items():
+        if body.startswith(magic):
+            raise Problem(415, f"this looks like {packed}")
 
 
 def unpacked_rows(body: bytes, encoding: str) -> bytes:
@@ -133,4 +149,8 @@ def _limiter() -> CapacityLimiter:
 
 
 def _too_large(most: int) -> Problem:
-    return Problem(413, f"the body is larger than {most} bytes; send it in parts")
+    return Problem(413, f"the body is larger than {most} bytes ({_sized(most)}); send it in parts, or gzip it")
+
+
+def _sized(most: int) -> str:
+    return f"{most / 1024**2:g} MiB" if most >= 1024**2 else f"{most / 1024:g} KiB"

@@ -25,12 +25,14 @@ from monitor.api.body import bounded, read_json_aside
 from monitor.api.problem import Problem
 from monitor.api.services import Services
 from monitor.gate import Decision, decide, read_request
+from monitor.restrictions.wire import with_warnings
 
 MOST_REQUESTS = 10_000
 _LARGEST_ONE, _LARGEST_MANY = 16 * 1024, 8 * 1024 * 1024
 _PAUSE_EVERY = 500  # between so many decisions of one call, others get their turn
 _AS_JSON = orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS
 _JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+_NAMED = ("customer", "stream", "ip", "pool", "domain")
 _OWNED = ("customer", "ip", "pool", "domain")
 _log = logging.getLogger(__name__)
 
@@ -102,13 +104,15 @@ class DecisionCalls:
             raise Problem(422, f"{len(errors)} of {len(requests)} requests are not as they should be", errors=errors[:50])
         return orjson.dumps({"decisions": decisions}, option=_AS_JSON)
 
-    def _decide(self, content: Any, caller: Caller) -> Decision:
+    def _decide(self, content: Any, caller: Caller) -> Decision | dict[str, Any]:
         request = read_request(content)
         if caller.customer is not None:
             self._services.own(caller, {name: getattr(request, name) for name in _OWNED})
         decision = decide(request, self._services.gate.index, self._services.now())
         self._answers[decision.decision] += 1
-        return decision
+        about = {name: getattr(request, name) for name in _NAMED}
+        unknown = self._services.gate.names.unknown(about, suggest=caller.customer is None)
+        return with_warnings(decision, unknown) if unknown else decision
 
 
 async def _body(receive: Receive, most: int) -> bytes:

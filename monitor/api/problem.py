@@ -95,9 +95,11 @@ async def _raised(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    del request
     assert isinstance(error, RequestValidationError)
-    return _answer(422, "the request is not as it should be", places(error.errors()))
+    errors, kind = error.errors(), request.headers.get("content-type", "")
+    if any(each["loc"] == ("body",) for each in errors) and "json" not in kind.lower():
+        return _answer(422, "the body is not taken as JSON: send Content-Type: application/json")
+    return _answer(422, "the request is not as it should be", places(errors))
 
 
 async def _foreign(request: Request, error: Exception) -> Response:

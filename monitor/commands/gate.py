@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from monitor.commands.failing import Failure
 from monitor.commands.printing import json_option
 from monitor.commands.stored import config_option, stored, utc_now
 from monitor.gate import NAMES, decide, read_request
+from monitor.gate.words import Decided
 from monitor.notify.message import where
 from monitor.restrictions.follow import GateIndex
+from monitor.restrictions.wire import with_warnings
 
 _TIMEOUT_SECONDS = 10.0
 _HELP = {"provider": "Id of a mailbox provider, such as gmail.", "recipient_domain": "Instead of --provider."}
@@ -43,7 +46,7 @@ def gate() -> None:
 @config_option
 @json_option
 def ask(url: str | None, key: str | None, config_file: Path, *, as_json: bool, **asked: Any) -> None:
-    """One decision."""
+    """One decision: exit 0 for send, 1 for slow and hold."""
     if asked["provider"] and asked["recipient_domain"]:
         raise click.UsageError("--provider or --recipient-domain, not both")
     said = {name: value for name, value in asked.items() if value is not None}
@@ -56,9 +59,17 @@ def ask(url: str | None, key: str | None, config_file: Path, *, as_json: bool, *
     else:
         with stored(config_file) as store:
             now = utc_now()
-            decision = decide(request, GateIndex().refresh(store, now, everything=True), now)
-        answer = orjson.dumps(decision, option=orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS)
-    click.echo(answer if as_json else _in_words(orjson.loads(answer)))
+            gate = GateIndex()
+            decision = decide(request, gate.refresh(store, now, everything=True), now)
+            unknown = gate.names.unknown({name: getattr(request, name) for name in NAMES})
+        shown = with_warnings(decision, unknown) if unknown else decision
+        answer = orjson.dumps(shown, option=orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS)
+    content = orjson.loads(answer)
+    click.echo(answer if as_json else _in_words(content))
+    for warning in content.get("warnings", ()):
+        click.echo(f"warning: {warning}", err=True)
+    if content["decision"] != Decided.SEND:
+        sys.exit(1)
 
 
 def _over_http(url: str, key: str | None, said: dict[str, Any]) -> bytes:

@@ -61,9 +61,13 @@ def slow(
 @json_option
 def lift(suspension_id: str, reason: str, config_file: Path, *, as_json: bool) -> None:
     """Lift a suspension."""
+    now = utc_now()
     with changing(config_file) as session:
-        row = suspensions.lift(session, suspension_id, actor=actor(), reason=reason, now=utc_now())
-    _show(Suspension.from_row(row), f"{row.id} is lifted: {where(row.scope)}", as_json=as_json)
+        row = suspensions.lift(session, suspension_id, actor=actor(), reason=reason, now=now)
+    text = f"{row.id} is lifted: {where(row.scope)}"
+    if row.lifted_at is not None and row.lifted_at < now:
+        text = f"{row.id} was lifted already, by {row.lifted_by} at {when(row.lifted_at)}"
+    _show(Suspension.from_row(row), text, as_json=as_json)
 
 
 @click.command()

@@ -9,10 +9,13 @@ from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from collectors.dimensions import Use, names
+from monitor.config.validation import did_you_mean
 from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import Incident, Silence, Transition
 from monitor.database.transitions import check_reason, new_id
+from monitor.inventory.known import read_names
 from monitor.inventory.names import canonical
+from monitor.rules.verdict import SEVERITIES
 
 MATCHER_DIMENSIONS = (*names(Use.MATCHER), "rule", "severity", "incident")
 _NEWEST = Order((col(Silence.since), col(Silence.id)))
@@ -30,6 +33,9 @@ def silence(
     if until <= now:
         raise ValueError("until is in the past")
     matchers = {name: canonical(name, value) for name, value in matchers.items()}
+    read_names(session).check(matchers)
+    if (severity := matchers.get("severity")) is not None and severity not in SEVERITIES:
+        raise ValueError(f"severity: {did_you_mean(severity, SEVERITIES)}")
     row = Silence(id=new_id("sil"), matchers=matchers, actor=actor, reason=reason, since=now, until=until)
     session.add(row)
     session.add(Transition(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from monitor.wire import RefusedLine, Wire
 
 
 class CountedEvents(Wire):
-    """What became of the lines. Refused lines are parked; the first 1,000 are named here."""
+    """What became of the lines. Refused lines are parked; the first 1,000 are named here. `warnings`, where
+    there are any, name what the inventory does not know.
+    """
 
     accepted: int
     rejected: list[RefusedLine]
     rejected_count: int
     messages: dict[str, int]
     duplicate: bool
+    warnings: list[str] = Field(default_factory=list)
 
 
 class OutcomeCount(Wire):

@@ -23,6 +23,7 @@ from monitor.database.tables import Suspension
 from monitor.facts import Store
 from monitor.facts.following import newest_transition
 from monitor.gate import Effect, Index, Providers, Restriction, build_index
+from monitor.inventory.known import KnownNames, read_names
 from monitor.inventory.names import canonical
 from monitor.inventory.owners import Owners, read_owners
 from monitor.inventory.rows import own_providers, pools_of_addresses, stream_kinds
@@ -35,11 +36,12 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class GateIndex:
-    """The index in force, the keys, and whose what is; `refresh` follows the database, any thread may read."""
+    """The index in force, the keys, whose what is and which names are known; `refresh` follows the database, any thread may read."""
 
     def __init__(self) -> None:
         self.keys = KeyRing()
         self.owners = Owners()
+        self.names = KnownNames()
         self._index = build_index((), version=0, built_at=_LONG_AGO)
         self._in_force: frozenset[str] = frozenset()
         self._read_to = 0
@@ -75,6 +77,7 @@ class GateIndex:
                 self._index = replace(known, built_at=now)
             if due:
                 self.owners = read_owners(session)
+                self.names = read_names(session)
                 self._compared_at = now
         return self._index
 

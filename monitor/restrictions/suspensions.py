@@ -15,6 +15,7 @@ from collectors.dimensions import Use, names
 from monitor.database.tables import Suspension, Transition
 from monitor.database.transitions import check_reason, new_id
 from monitor.gate import Effect
+from monitor.inventory.known import read_names
 from monitor.restrictions.rows import overdue
 
 SCOPE_DIMENSIONS = names(Use.SCOPE)
@@ -36,9 +37,12 @@ def hold(
     until: datetime | None = None,
     rate_per_hour: int | None = None,
 ) -> Suspension:
-    """An operator's suspension. Raises ValueError for an empty or unknown scope, a bad effect, or no reason."""
+    """An operator's suspension. Raises ValueError for an empty or unknown scope, a name the inventory
+    does not know, a bad effect, or no reason.
+    """
     _check(scope, effect, rate_per_hour)
     check_reason(reason)
+    read_names(session).check(scope)
     if until is not None and until <= now:
         raise ValueError("until is in the past")
     row = Suspension(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
+from monitor.gate import Decision
 from monitor.wire import Wire
 
 
@@ -26,3 +29,8 @@ class Suspension(Wire):
     lifted_at: datetime | None
     lifted_by: str | None
     lift_reason: str | None
+
+
+def with_warnings(decision: Decision, warnings: Sequence[str]) -> dict[str, Any]:
+    """A decision as it is printed, and the names in the request that nobody knows."""
+    return {field.name: getattr(decision, field.name) for field in fields(decision)} | {"warnings": list(warnings)}

@@ -8,6 +8,7 @@ counts.
 from __future__ import annotations
 
 import secrets
+from itertools import chain, islice
 from typing import Annotated, Any
 
 import orjson
@@ -15,6 +16,7 @@ from fastapi import Depends, Header
 
 from collectors.delivery import generic
 from collectors.observation import Batch
+from monitor.access.keys import Caller
 from monitor.api.body import received, unpacked_rows
 from monitor.api.given import Brings, Given
 from monitor.api.problem import Problem
@@ -26,6 +28,9 @@ from monitor.wire import RefusedLine
 
 MOST_LINES = 200_000
 _MOST_NAMED = 1000  # refused lines named in an answer
+_MOST_IN_PROBLEM = 50
+_MOST_WARNINGS = 20
+_NAMED = ("customer", "stream", "ip", "domain")
 _BODIES = "events/body"  # empty batches that remember which body came under an idempotency key
 router = new_router("events")
 _DOCUMENTED: dict[str, Any] = {
@@ -39,7 +44,7 @@ _DOCUMENTED: dict[str, Any] = {
 }
 
 
-@router.post("/v1/events/generic", openapi_extra=_DOCUMENTED)
+@router.post("/v1/events/generic", openapi_extra=_DOCUMENTED, response_model_exclude_unset=True)
 def events(
     services: Given,
     caller: Brings,
@@ -60,13 +65,25 @@ def events(
         check=lambda subject: services.own(caller, subject._asdict()),
     )
     taken, *_ = services.take([decoded.batch, *marks])
+    if decoded.errors and not decoded.accepted:
+        refused = [{"at": f"line {row.line}", "error": row.error} for row in decoded.errors[:_MOST_IN_PROBLEM]]
+        raise Problem(422, f"none of the {len(decoded.errors):,} lines could be read", errors=refused)
     return CountedEvents(
         accepted=decoded.accepted,
         rejected=RefusedLine.from_rows(decoded.errors[:_MOST_NAMED]),
         rejected_count=len(decoded.errors),
         messages=dict(decoded.messages),
         duplicate=not taken.new,
+        **({"warnings": warnings} if (warnings := _unknown(services, caller, decoded.batch)) else {}),
     )
+
+
+def _unknown(services: Services, caller: Caller, batch: Batch) -> list[str]:
+    """Names in the events that the inventory does not know, once each."""
+    abouts = dict.fromkeys(tuple(getattr(each.subject, name) for name in _NAMED) for each in batch.observations)
+    known, suggest = services.gate.names, caller.customer is None
+    faults = (known.unknown(dict(zip(_NAMED, about, strict=True)), suggest=suggest) for about in abouts)
+    return list(islice(dict.fromkeys(chain.from_iterable(faults)), _MOST_WARNINGS))
 
 
 def _lines(body: bytes) -> list[Any]:

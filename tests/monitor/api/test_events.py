@@ -4,7 +4,7 @@ import json
 import pytest
 from sqlmodel import select
 
-from monitor.database.tables import ParkedRow, TraceRow
+from monitor.database.tables import Customer, ParkedRow, TraceRow
 from tests.monitor.api.running import NOW
 
 DELIVERED = {"at": NOW.isoformat(), "outcome": "delivered", "customer": "acme", "recipient": "ann@gmail.com", "count": 5}
@@ -131,3 +131,30 @@ def test_a_small_body_that_would_cost_much_is_refused_before_it_is_read(vigie, b
     response = vigie.client("events").post("/v1/events/generic", content=body, headers=headers)
     assert response.status_code == 413
     assert "members" in response.text or "values" in response.text
+
+
+def test_a_packed_body_that_does_not_say_so_is_refused_with_what_to_do(vigie):
+    client = vigie.client("events", "gate")
+    for body, words in [(gzip.compress(ndjson(DELIVERED)), "add Content-Encoding: gzip"), (b"PK\x03\x04x", "zip archive")]:
+        for path in ("/v1/events/generic", "/v1/decision"):
+            answer = client.post(path, content=body)
+            assert (answer.status_code, words in answer.json()["detail"]) == (415, True)
+
+
+def test_events_of_which_no_line_can_be_read_are_refused_with_their_places(vigie):
+    answer = vigie.client("events").post("/v1/events/generic", content=b"a,b\nc,d\n")
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "none of the 2 lines could be read"
+    assert [each["at"] for each in answer.json()["errors"]] == ["line 1", "line 2"]
+
+
+def test_names_nobody_knows_are_warned_of(vigie):
+    with vigie.store.session() as session:
+        session.add(Customer(id="acme", name="Acme"))
+    vigie.gate.refresh(vigie.store, vigie.clock(), everything=True)
+    client = vigie.client("events", "gate")
+    event = {**DELIVERED, "customer": "acmee"}
+    warning = "customer: the inventory has no customer acmee — did you mean 'acme'?"
+    assert client.post("/v1/events/generic", content=ndjson(event)).json()["warnings"] == [warning]
+    assert client.post("/v1/decision", json={"customer": "acmee"}).json()["warnings"] == [warning]
+    assert "warnings" not in client.post("/v1/decision", json={"customer": "acme"}).json()

@@ -33,15 +33,16 @@ def test_the_gate_is_asked_held_slowed_and_released_from_the_command_line(vigie)
     asked = ("gate", "ask", "--customer", "acme", "--recipient-domain", "gmail.com")
     assert rows(vigie(*asked, "--json"))[0]["decision"] == "send"
     (brake,) = rows(vigie("hold", "--customer", "acme", "--provider", "Gmail", "--reason", "a test", "--until", "2h", "--json"))
-    (decision,) = rows(vigie(*asked, "--json"))
+    (decision,) = rows(vigie(*asked, "--json", code=1))
     assert (decision["decision"], decision["reasons"][0]["text"]) == ("hold", "a test")
     assert brake["scope"] == {"customer": "acme", "provider": "gmail"}
-    said = vigie(*asked).stdout
+    said = vigie(*asked, code=1).stdout
     assert said.startswith("hold; ask again in")
     assert "a test" in said
     vigie("lift", brake["id"], "--reason", "mended")
+    assert "was lifted already, by" in vigie("lift", brake["id"], "--reason", "mended").stdout
     vigie("slow", "--customer", "acme", "--rate-per-hour", 100, "--reason", "gently")
-    assert vigie(*asked).stdout.startswith("slow, at most 100 an hour")
+    assert vigie(*asked, code=1).stdout.startswith("slow, at most 100 an hour")
 
 
 def test_a_change_needs_a_reason_and_a_scope_somebody_could_mean(vigie):

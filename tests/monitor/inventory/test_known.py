@@ -1,0 +1,55 @@
+"""Unknown names are said, with the name that was meant; where nothing is listed, nothing is unknown."""
+
+import pytest
+
+from monitor.database.tables import Customer, Pool, SendingDomain, SendingIp, Stream
+from monitor.facts import Store
+from monitor.incidents.silences import silence
+from monitor.inventory.known import KnownNames, read_names
+from monitor.restrictions.suspensions import hold
+from tests.monitor.conftest import T
+
+
+@pytest.fixture
+def filled(sqlite_store: Store) -> Store:
+    with sqlite_store.session() as session:
+        session.add_all([Customer(id="acme", name="Acme"), Customer(id="bolt", name="Bolt"), Pool(name="shared")])
+        session.flush()
+        session.add_all([Stream(customer="acme", name="news"), SendingIp(address="192.0.2.1", pool="shared"),
+                         SendingDomain(domain="acme.example", customer="acme")])
+    return sqlite_store
+
+
+@pytest.mark.parametrize(("about", "faults"), [
+    ({"customer": "acme", "stream": "news", "ip": "192.0.2.1", "pool": "shared"}, []),
+    ({"customer": "acmee"}, ["customer: the inventory has no customer acmee — did you mean 'acme'?"]),
+    ({"customer": "acme", "stream": "newz"}, ["stream: customer acme has no stream newz — did you mean 'news'?"]),
+    ({"ip": "192.0.2.9"}, ["ip: the inventory has no ip 192.0.2.9 — did you mean '192.0.2.1'?"]),
+    ({"domain": "mail.acme.example"}, []),
+    ({"domain": "acme.exmaple"}, ["domain: the inventory has no domain acme.exmaple — did you mean 'acme.example'?"]),
+    ({"provider": "gmial"}, ["provider: the inventory has no provider gmial — did you mean 'gmail'?"]),
+    ({"provider": "small.example"}, []), ({"campaign": "whatever"}, []), ({"customer": None}, []),
+])
+def test_what_the_inventory_does_not_know_is_named(filled: Store, about, faults):
+    with filled.reading_session() as session:
+        assert read_names(session).unknown(about) == faults
+
+
+def test_who_must_not_see_other_names_is_shown_none(filled: Store):
+    with filled.reading_session() as session:
+        assert read_names(session).unknown({"pool": "sharde"}, suggest=False) == ["pool: the inventory has no pool sharde"]
+
+
+def test_an_empty_inventory_knows_all_names():
+    assert KnownNames().unknown({"customer": "x", "stream": "y", "ip": "192.0.2.1", "pool": "z"}) == []
+
+
+def test_nothing_is_held_or_silenced_by_a_name_nobody_has(filled: Store):
+    by = {"actor": "dana", "reason": "a test", "now": T}
+    with filled.session() as session:
+        with pytest.raises(ValueError, match="no customer nosuch"):
+            hold(session, scope={"customer": "nosuch"}, effect="hold", **by)
+        with pytest.raises(ValueError, match="did you mean 'bolt'"):
+            silence(session, matchers={"customer": "bolts"}, until=T.replace(year=T.year + 1), **by)
+        with pytest.raises(ValueError, match="did you mean 'critical'"):
+            silence(session, matchers={"severity": "critcal"}, until=T.replace(year=T.year + 1), **by)
