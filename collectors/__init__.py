@@ -24,13 +24,13 @@ def discover() -> dict[str, type[Collector]]:
 
     Raises CollectorError(config) naming the one that cannot be imported or takes a name already taken.
     """
-    found = {name: _load(name, where) for name, where in BUILT_IN.items()}
+    collectors = {name: _load(name, where) for name, where in BUILT_IN.items()}
     for plugin in entry_points(group=GROUP):
-        if plugin.name in found:
+        if plugin.name in collectors:
             text = f"collector {plugin.name}: the name is taken, {_origin(plugin)} uses it too"
             raise CollectorError(Reason.CONFIG, text)
-        found[plugin.name] = _load(plugin.name, plugin.value)
-    return found
+        collectors[plugin.name] = _load(plugin.name, plugin.value)
+    return collectors
 
 
 def _load(name: str, where: str) -> type[Collector]:

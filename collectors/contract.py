@@ -48,7 +48,7 @@ class Reason(enum.StrEnum):
 
 
 class CollectorError(Exception):
-    """A whole run failed for one known reason; `text` tells a person what to do next."""
+    """A whole run failed for one known reason; `text` says what a person does next."""
 
     def __init__(self, reason: Reason, text: str) -> None:
         super().__init__(f"{reason}: {text}")
@@ -176,7 +176,7 @@ class Collector(Protocol):
 
 @runtime_checkable
 class Watcher(Protocol):
-    """A collector that can be told of news (IMAP IDLE) instead of waiting for its next turn."""
+    """A collector that can be notified of news (IMAP IDLE) instead of waiting for its next turn."""
 
     def watch(self, context: Context, stop: threading.Event) -> Iterator[None]:
         """Block; yield each time there is something to collect; end when `stop` is set."""

@@ -20,7 +20,7 @@ class Use(enum.Flag):
     SUBJECT = enum.auto()  # what a number is about: `Subject`, series, filters of readings
     TRACE = enum.auto()  # what a fact about one message or recipient is about
     SCOPE = enum.auto()  # of a suspension, as an operator or a rule writes it
-    GATE = enum.auto()  # what the gate tells restrictions apart by
+    GATE = enum.auto()  # what the gate distinguishes restrictions by
     REQUEST = enum.auto()  # of a decision: what a sender names
     LISTED = enum.auto()  # what rules about listings group by
     MATCHER = enum.auto()  # of a silence

@@ -1,7 +1,7 @@
 """Every measure: what is counted or read, in which unit, how late it comes and how long it holds.
 
 `kind`: *count* — a delta at a time, adds up; *state* — holds until it changes; *gauge* — a sampled value.
-`lag` is how late the source tells; `max_age` is when a state or gauge is no longer believed.
+`lag` is how late the source reports; `max_age` is when a state or gauge is no longer believed.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ class Subject(NamedTuple):
     collector: str | None = None
 
     def __str__(self) -> str:
-        said = ", ".join(f"{name} {value}" for name, value in self._asdict().items() if value)
-        return said or "everything"
+        words = ", ".join(f"{name} {value}" for name, value in self._asdict().items() if value)
+        return words or "everything"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Mailbox providers: who receives the mail of a domain, and how that provider tells of complaints.
+"""Mailbox providers: who receives the mail of a domain, and how that provider reports complaints.
 
 The data is `providers.yaml` beside this file. A domain is looked up whole (few have domains below them), an
 MX host by its ending. What is not in the table has no name (None); then the MX decides, for many a company's
@@ -24,7 +24,7 @@ class _Row(BaseModel):
 
 
 class FeedbackLoopProgramme(_Row):
-    """How complaints are told: a mail per report (arf), counts only (aggregate), or not at all."""
+    """How complaints are reported: a mail per report (arf), counts only (aggregate), or not at all."""
 
     kind: Literal["arf", "aggregate", "none"]
     keyed_by: Literal["ip", "domain"] | None = None

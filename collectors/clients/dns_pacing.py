@@ -77,7 +77,7 @@ class Throttle:
             self.rate = max(answered_rate, _SLOWEST)
 
     def _speed_up(self, share: float | None) -> None:
-        """`share`: what was lost; None: too little was asked to tell, as at a slow pace."""
+        """`share`: what was lost; None: too little was asked to know, as at a slow pace."""
         if share is not None:
             self._usual_loss += _FOLLOW * (share - self._usual_loss)
             self._shares.clear()

@@ -1,4 +1,4 @@
-"""The door to IMAP mailboxes (RFC 9051/3501): which mails wait there, and what became of them.
+"""Client of IMAP mailboxes (RFC 9051/3501): which mails wait there, and what became of them.
 
 The mailbox itself remembers what is done: a mail waits until it has been moved or marked, and it is moved
 or marked only after its facts are committed. So a process killed at any moment loses nothing; at worst a
@@ -76,8 +76,8 @@ class Letter(NamedTuple):
     whole: bool = True
 
 
-class MailboxDoor:
-    """An open mailbox. `with MailboxDoor(mailbox) as door:` connects, logs in and selects the folder."""
+class MailboxClient:
+    """An open mailbox. `with MailboxClient(mailbox) as client:` connects, logs in and selects the folder."""
 
     def __init__(self, mailbox: Mailbox, *, read_only: bool = False,
                  timeout: SocketTimeout = TIMEOUT) -> None:
@@ -106,17 +106,17 @@ class MailboxDoor:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            # where there is an error already, that one is to be told
+            # where there is an error already, that one is to be reported
             with contextlib.suppress(*((CollectorError,) if kind else ())):
                 self.flush()
         finally:
             if kind is None:
                 with contextlib.suppress(OSError, IMAPClientError):
-                    self.client.logout()
+                    self.imap.logout()
             self._hang_up()
 
     @property
-    def client(self) -> IMAPClient:
+    def imap(self) -> IMAPClient:
         if self._client is None:
             text = f"mailbox {self.mailbox.name} is closed: acknowledge a batch before asking for more"
             raise CollectorError(Reason.INTERNAL, text)
@@ -141,7 +141,7 @@ class MailboxDoor:
         for start in range(0, len(self._offered), FETCH_COUNT):
             uids = self._offered[start:start + FETCH_COUNT]
             with sorted_errors(self.mailbox):
-                facts = self.client.fetch(uids, ["RFC822.SIZE", "INTERNALDATE"])
+                facts = self.imap.fetch(uids, ["RFC822.SIZE", "INTERNALDATE"])
             sizes = {uid: int(facts[uid][b"RFC822.SIZE"]) for uid in uids
                      if b"RFC822.SIZE" in facts.get(uid, {})}  # without a size it is only news of flags
             self._settled.update(set(uids) - set(sizes))  # gone meanwhile: somebody else settled them
@@ -162,33 +162,33 @@ class MailboxDoor:
         self._settle(uid, self.mailbox.parked_folder or self.mailbox.done_folder)
 
     def flush(self) -> None:
-        """Tell the server what was settled so far."""
+        """Mark or move on the server what was settled so far."""
         with sorted_errors(self.mailbox):
             while self._waiting:
                 folder, uids = next(iter(self._waiting.items()))
                 if folder:
                     self._move(uids, folder)
                 else:
-                    self.client.add_flags(uids, sorted({SEEN, self._mark}), silent=True)
+                    self.imap.add_flags(uids, sorted({SEEN, self._mark}), silent=True)
                 self._settled.update(uids)
                 del self._waiting[folder]
 
     def _settle(self, uid: int, folder: str | None) -> None:
-        _ = self.client  # raises where the door is closed: a late acknowledgement must be seen
+        _ = self.imap  # raises where the client is closed: a late acknowledgement must be seen
         self._waiting.setdefault(folder, []).append(uid)
 
     def _select(self) -> None:
         folder = self.mailbox.folder
         try:
-            said = self.client.select_folder(folder, readonly=self._read_only)
+            status = self.imap.select_folder(folder, readonly=self._read_only)
         except IMAPClientAbortError:
             raise
         except IMAPClientError as error:
             reason = coded(error, Reason.NOT_FOUND)
             raise CollectorError(reason, f"{self.mailbox.name}: folder {folder}: {error}") from error
-        self.uidvalidity = int(said.get(b"UIDVALIDITY", 0))
-        self.exists = int(said.get(b"EXISTS", 0))
-        if b"\\*" in said.get(b"PERMANENTFLAGS", ()):
+        self.uidvalidity = int(status.get(b"UIDVALIDITY", 0))
+        self.exists = int(status.get(b"EXISTS", 0))
+        if b"\\*" in status.get(b"PERMANENTFLAGS", ()):
             self._mark = DONE_KEYWORD.encode()
 
     def _search(self, limit: int) -> list[int]:
@@ -200,19 +200,19 @@ class MailboxDoor:
         if self.exists > SEARCH_WINDOW:
             windows = [f"{first}:{min(first + SEARCH_WINDOW - 1, self.exists)} "
                        for first in range(1, self.exists + 1, SEARCH_WINDOW)]
-        found: list[int] = []
+        uids: list[int] = []
         for window in windows:
-            found += sorted(self.client.search(window + wanted))
-            if len(found) >= limit:
+            uids += sorted(self.imap.search(window + wanted))
+            if len(uids) >= limit:
                 break
-        return found[:limit]
+        return uids[:limit]
 
     def _bodies(self, uids: Sequence[int], max_bytes: int, *, whole: bool) -> Iterator[tuple[int, bytes]]:
         part = "BODY.PEEK[]" if whole else f"BODY.PEEK[]<0.{min(HEAD_BYTES, max_bytes)}>"
         with sorted_errors(self.mailbox):
-            said = self.client.fetch(uids, [part])
+            bodies = self.imap.fetch(uids, [part])
         for uid in uids:
-            items = said.get(uid, {}).items()
+            items = bodies.get(uid, {}).items()
             raw = next((value for name, value in items if name.startswith(b"BODY[]")), None)
             if raw is None:
                 self._settled.add(uid)
@@ -220,7 +220,7 @@ class MailboxDoor:
                 yield uid, raw
 
     def _move(self, uids: list[int], folder: str) -> None:
-        client = self.client
+        client = self.imap
         if folder not in self._folders and not client.folder_exists(folder):
             client.create_folder(folder)
         self._folders.add(folder)
@@ -300,44 +300,44 @@ def arrivals(mailbox: Mailbox, stop: threading.Event, poll_seconds: float = POLL
     Mail that arrives in the instant between two IDLE commands may be noticed late: news shortens the wait for
     the collector's next turn, it does not replace it. Raises CollectorError; the caller backs off.
     """
-    with MailboxDoor(mailbox, read_only=True) as door, sorted_errors(mailbox):
-        idles = door.client.has_capability("IDLE")
+    with MailboxClient(mailbox, read_only=True) as client, sorted_errors(mailbox):
+        idles = client.imap.has_capability("IDLE")
         news = True
         while not stop.is_set():
             if idles:
-                door.client.idle()
-            if news:  # told while already listening, so that nothing falls between
+                client.imap.idle()
+            if news:  # reported while already listening, so that nothing falls between
                 yield
-            news = _idle(door, stop) if idles else _poll(door, stop, poll_seconds)
+            news = _idle(client, stop) if idles else _poll(client, stop, poll_seconds)
 
 
-def _idle(door: MailboxDoor, stop: threading.Event) -> bool:
+def _idle(client: MailboxClient, stop: threading.Event) -> bool:
     """Wait in IDLE for news, renewal or stop, then end it; True when mails have arrived.
 
     Waits on the socket itself: imapclient's own `idle_check` fails on a line that comes in two packets.
     """
     ends_at = time.monotonic() + RENEW_SECONDS
     with selectors.DefaultSelector() as selector:
-        selector.register(door.client.socket(), selectors.EVENT_READ)
+        selector.register(client.imap.socket(), selectors.EVENT_READ)
         while not stop.is_set() and time.monotonic() < ends_at and not selector.select(STOP_SECONDS):
             pass
-    _, said = door.client.idle_done()
-    return _grown(door, said)
+    _, lines = client.imap.idle_done()
+    return _more_mails(client, lines)
 
 
-def _poll(door: MailboxDoor, stop: threading.Event, seconds: float) -> bool:
+def _poll(client: MailboxClient, stop: threading.Event, seconds: float) -> bool:
     stop.wait(seconds)
-    _, said = door.client.noop()
-    return _grown(door, said)
+    _, lines = client.imap.noop()
+    return _more_mails(client, lines)
 
 
-def _grown(door: MailboxDoor, said: Sequence[Any]) -> bool:
-    """Whether untagged answers tell of more mails; our own moves (EXPUNGE) are no news."""
+def _more_mails(client: MailboxClient, lines: Sequence[Any]) -> bool:
+    """Whether untagged answers announce more mails; our own moves (EXPUNGE) are no news."""
     news = False
-    for line in said:
+    for line in lines:
         if len(line) > 1 and line[1] == b"EXISTS":
-            news |= line[0] > door.exists
-            door.exists = line[0]
+            news |= line[0] > client.exists
+            client.exists = line[0]
         elif len(line) > 1 and line[1] == b"EXPUNGE":
-            door.exists -= 1
+            client.exists -= 1
     return news

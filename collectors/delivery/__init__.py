@@ -1,1 +1,1 @@
-"""Delivery records of MTAs and senders, as they are told to us: pure decoding, no transport."""
+"""Delivery records of MTAs and senders, as they are given to us: pure decoding, no transport."""

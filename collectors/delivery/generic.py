@@ -5,7 +5,7 @@
 
 `at` (ISO 8601 with a zone, or seconds since 1970) and `outcome` are required, and one of customer, ip and
 domain, for an event about nobody of ours says nothing. `count` messages share an event. Fields not named
-here are left alone: most senders tell more than we ask.
+here are left alone: most senders state more than we ask.
 
 Counts are added up by measure, subject and minute, so that a day of traffic stays small. The provider is that
 of the recipient's domain. Domains of no known provider are counted together as `other`: each of them as a
@@ -132,27 +132,27 @@ class _Event:
     __slots__ = ("at", "count", "measure", "subject", "trace")
 
     def __init__(self, line: Any, now: datetime, customer: str | None) -> None:
-        said = _object(line)
-        self.at = _instant(said.get("at"), now)
-        self.measure = _outcome(said.get("outcome"))
-        self.count = _count(said.get("count", 1))
-        recipient = _text(said, "recipient")
-        owner = _text(said, "customer") or customer
+        event = _object(line)
+        self.at = _instant(event.get("at"), now)
+        self.measure = _outcome(event.get("outcome"))
+        self.count = _count(event.get("count", 1))
+        recipient = _text(event, "recipient")
+        owner = _text(event, "customer") or customer
         self.subject = Subject(
             customer=owner,
-            stream=_text(said, "stream"),
-            campaign=_text(said, "campaign"),
-            ip=_address(_text(said, "ip")),
-            domain=_domain(_text(said, "domain")),
-            provider=_provider(recipient, _text(said, "recipient_domain")),
+            stream=_text(event, "stream"),
+            campaign=_text(event, "campaign"),
+            ip=_address(_text(event, "ip")),
+            domain=_domain(_text(event, "domain")),
+            provider=_provider(recipient, _text(event, "recipient_domain")),
         )
         if not (self.subject.customer or self.subject.ip or self.subject.domain):
             raise ValueError("customer, ip or domain: one of them is needed")
-        self.trace = self._traced(said, recipient)
+        self.trace = self._traced(event, recipient)
 
-    def _traced(self, said: Mapping[str, Any], recipient: str | None) -> Trace | None:
+    def _traced(self, event: Mapping[str, Any], recipient: str | None) -> Trace | None:
         kind = _TRACES.get(self.measure)
-        message_id = _text(said, "message_id")
+        message_id = _text(event, "message_id")
         if kind is None or (recipient is None and message_id is None):
             return None
         return Trace(
@@ -162,9 +162,9 @@ class _Event:
             recipient=recipient,
             message_id=message_id,
             category=self.measure,
-            status=_text(said, "status"),
-            text=_text(said, "text"),
-            how="told by the sender",
+            status=_text(event, "status"),
+            text=_text(event, "text"),
+            how="given by the sender",
             count=self.count,
             verified=True,
             hard=self.measure == "hard_bounce",
@@ -211,8 +211,8 @@ def _count(value: Any) -> int:
     return value
 
 
-def _text(said: Mapping[str, Any], name: str) -> str | None:
-    value = said.get(name)
+def _text(event: Mapping[str, Any], name: str) -> str | None:
+    value = event.get(name)
     if value is None:
         return None
     longest = _LONGEST.get(name, _LONGEST_OTHER)

@@ -32,11 +32,11 @@ class Budget:
 
     def take(self, operator: str, count: int = 1) -> bool:
         """Whether the operator allows `count` more; counted when it does."""
-        asked = self.spent.get(operator, 0) + count
+        needed = self.spent.get(operator, 0) + count
         limit = self.limits.get(operator)
-        if limit is not None and asked > limit:
+        if limit is not None and needed > limit:
             return False
-        self.spent[operator] = asked
+        self.spent[operator] = needed
         return True
 
     def saved(self) -> dict[str, Any]:

@@ -291,9 +291,9 @@ def _targets(ours: Sequence[Target]) -> list[Target]:
     targets: dict[str, Target] = {}
     for target in ours:
         try:
-            asked = parse_target(target.name, target.role, target.customer)
+            parsed = parse_target(target.name, target.role, target.customer)
         except UnsupportedTargetError as error:
             log.warning("not asked: %s", error)
             continue
-        targets.setdefault(asked.name, asked)
+        targets.setdefault(parsed.name, parsed)
     return list(targets.values())

@@ -11,7 +11,7 @@ one is looked at:
 | any A outside 127/8 | unknown: rewritten (parked domain, NXDOMAIN hijack, captive portal) |
 | any A in 127.255.255/24, a refused code of the list, 127.0.0.1 (unless `loopback_is_valid`) | unknown: refused |
 | only codes the list does not document | unknown: rewritten — not an answer this list gives |
-| at least one documented code | listed, with all of them; undocumented ones beside it are told apart |
+| at least one documented code | listed, with all of them; undocumented ones beside it are kept apart |
 
 A list without any table of codes lists by any code in 127/8, as RFC 5782 §2.1 has it.
 """

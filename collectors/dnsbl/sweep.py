@@ -1,7 +1,7 @@
 """One sweep: every target, every list that can hold it, exactly one result each.
 
 Every list goes its own way (list_round), all at the same time over the same sockets; results come as they count,
-in no order. What failed is told apart at the end: whether it was the list, or a resolver or network of ours.
+in no order. What failed is sorted at the end: whether it was the list, or a resolver or network of ours.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ class Sweep:
     # --- what failed
 
     def _conclude(self) -> None:
-        """Tell faults of ours from those of lists, and give the targets of failed lists their results."""
+        """Sort faults of ours from those of lists, and give the targets of failed lists their results."""
         operators = {round_.entry.id: operator_of(round_.entry) for round_ in self._rounds}
         self.faults = network_fault(self.healths, operators, self.canaries.list_count if self.canaries else 0)
         for round_ in self._rounds:

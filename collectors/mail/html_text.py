@@ -12,16 +12,16 @@ _SILENT = frozenset({"script", "style", "title"})
 
 def words(document: str) -> str:
     """The document without its tags, in one pass."""
-    found: list[str] = []
+    parts: list[str] = []
     silent = ""
     for piece in _PIECE.finditer(document):
-        closing, tag, said = piece[1], (piece[2] or "").lower(), piece[3]
+        closing, tag, text = piece[1], (piece[2] or "").lower(), piece[3]
         if silent:
             silent = "" if closing and tag == silent else silent
-        elif said is not None:
-            found.append(said)
+        elif text is not None:
+            parts.append(text)
         elif tag in _SILENT and not closing:
             silent = tag
         elif tag in _BREAKS:
-            found.append("\n")
-    return re.sub(r"[ \t\xa0]+", " ", html.unescape("".join(found)))
+            parts.append("\n")
+    return re.sub(r"[ \t\xa0]+", " ", html.unescape("".join(parts)))

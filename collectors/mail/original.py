@@ -1,4 +1,4 @@
-"""The mail a report is about: its header fields, and what they tell where the report is silent.
+"""The mail a report is about: its header fields, and what they say where the report is silent.
 
 Microsoft's feedback since June 2026 states no IP, no recipient and no date; others mask or hash them. What is
 missing is read from the attached header in the order of trust: what the receiver itself wrote

@@ -86,7 +86,7 @@ class Feedback:
 class Recipient:
     """What became of one recipient. Only `action` failed is a bounce; delayed is a deferral.
 
-    `status` is the Status field of a DSN as stated; `judgement` may know a more telling one from the text.
+    `status` is the Status field of a DSN as stated; `judgement` may know a more exact one from the text.
     """
 
     address: str
@@ -236,16 +236,16 @@ def _feedback(feedback: Feedback) -> dict[str, Any]:
     }
 
 
-def _recipient(one: Recipient) -> dict[str, Any]:
+def _recipient(recipient: Recipient) -> dict[str, Any]:
     return {
-        "address": one.address,
-        "action": one.action,
-        "status": one.status,
-        "judged_status": one.judged_status,
-        "reply_code": one.judgement.reply_code,
-        "diagnostic": one.diagnostic,
-        "category": one.judgement.category,
-        "hard": one.hard,
+        "address": recipient.address,
+        "action": recipient.action,
+        "status": recipient.status,
+        "judged_status": recipient.judged_status,
+        "reply_code": recipient.judgement.reply_code,
+        "diagnostic": recipient.diagnostic,
+        "category": recipient.judgement.category,
+        "hard": recipient.hard,
     }
 
 

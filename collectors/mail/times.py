@@ -1,7 +1,7 @@
 """When was that? Dates as reports write them: RFC 5322, ISO 8601, seconds since 1970 and finer.
 
 Senders state the same moment as `1773014400`, in milliseconds, microseconds or nanoseconds, with a fraction, as
-`2026-03-09T00:00:00Z`, with an offset, a zone's name or a blank in the middle. The unit of a bare number is told
+`2026-03-09T00:00:00Z`, with an offset, a zone's name or a blank in the middle. The unit of a bare number is known
 by its size: a mail is never of before 1973 or after 5138. May be wrong for zone names that several countries use.
 """
 
@@ -51,23 +51,23 @@ def _read(text: str) -> datetime | None:
     return _rfc5322(text)
 
 
-def _date(found: re.Match[str]) -> datetime:
-    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
+def _date(match: re.Match[str]) -> datetime:
+    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
     return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
 
 
-def _since_1970(text: str, found: re.Match[str]) -> datetime | None:
+def _since_1970(text: str, match: re.Match[str]) -> datetime | None:
     if text.startswith("-"):
         return None
-    number = int(found[1])
+    number = int(match[1])
     unit = next((unit for below, unit in _UNITS if number < below), None)
     if unit is None:
         return None
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=number // unit, microseconds=number % unit * 10**6 // unit)
 
 
-def _iso(found: re.Match[str]) -> datetime | None:
-    date, clock, fraction, zone = found.groups()
+def _iso(match: re.Match[str]) -> datetime | None:
+    date, clock, fraction, zone = match.groups()
     at = datetime.fromisoformat(f"{date}T{clock or '00:00'}")
     at += timedelta(microseconds=int((fraction or "0")[:6].ljust(6, "0")))
     if zone and zone[0].isalpha():

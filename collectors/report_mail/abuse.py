@@ -1,4 +1,4 @@
-"""The abuse desk: what people and machines write to abuse@ (RFC 2142), as letters to be answered.
+"""Mail to our abuse addresses: what people and machines write to abuse@ (RFC 2142), as letters to be answered.
 
 Asks IMAP mailboxes of our abuse addresses. Reports in a known form count as everywhere; a letter in nobody's
 form becomes a trace with its subject and the mail itself as evidence, from which people make a case.

@@ -2,7 +2,7 @@
 
 Asks IMAP mailboxes our return paths lead to; collectors.report_mail.facts.failures says what counts. May be wrong
 where our MTA writes its own notifications into the same mailbox and its records are collected as well:
-what it was told during delivery is then counted twice.
+what it was answered during delivery is then counted twice.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Asks IMAP mailboxes where mailbox providers deliver their reports; collectors.report_mail.facts.complaints says what
 counts. May be wrong where a provider hides the recipient, the sending IP and our identifiers alike (the report
-is then counted as unattributed). Without `authserv_id` or `trusted_mailboxes` no report can be told from a forged one:
+is then counted as unattributed). Without `authserv_id` or `trusted_mailboxes` no report can be distinguished from a forged one:
 complaints are then counted as unverified, but for those that bring back our own token.
 """
 

@@ -35,7 +35,7 @@ class Piece(NamedTuple):
 
 def opened(path: Path) -> BinaryIO:
     """A regular file, open. Raises NotAFileError or OSError."""
-    if path.is_symlink():  # told apart from ELOOP further up the path, which is an OSError
+    if path.is_symlink():  # distinguished from ELOOP further up the path, which is an OSError
         raise NotAFileError("a symbolic link")
     file = os.fdopen(os.open(path, _FLAGS), "rb")
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -83,7 +83,7 @@ def _piece(kept: bytearray, size: int, end: int, max_bytes: int) -> Piece:
 
 
 def mark(file: BinaryIO, offset: int) -> str:
-    """What stands at the beginning and before `offset`, by which a file that was replaced is told."""
+    """What stands at the beginning and before `offset`, by which a file that was replaced is recognised."""
     file.seek(0)
     beginning = file.read(min(offset, MARK_BYTES))
     file.seek(max(0, offset - MARK_BYTES))
@@ -102,9 +102,9 @@ def is_maildir(path: Path) -> bool:
 def below(path: Path) -> Iterator[Path]:
     """Every file that may be a mail, in and below a folder; of Maildirs what was delivered, seen or not."""
     with os.scandir(path) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
+        children = sorted(entries, key=lambda entry: entry.name)
     maildir = is_maildir(path)
-    for entry in found:
+    for entry in children:
         if entry.is_dir(follow_symlinks=False) and entry.name != "tmp":
             yield from below(path / entry.name)
         elif entry.is_file(follow_symlinks=False) and not maildir and not entry.name.startswith("."):

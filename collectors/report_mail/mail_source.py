@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from collectors.clients.mailbox import Letter, MailboxDoor, arrivals
+from collectors.clients.mailbox import Letter, MailboxClient, arrivals
 from collectors.contract import CollectorError, CollectorSettings, Context, Mailbox, Reason
 from collectors.observation import Batch, Observation, Subject, in_groups
 from collectors.report_mail.facts import MEASURES, Arrival, MailSettings, read
@@ -87,37 +87,37 @@ class MailboxCollector:
     def _read(self, mailbox: Mailbox, context: Context,
               now: datetime) -> Generator[Batch, None, CollectorError | None]:
         failure: CollectorError | None = None
-        door = MailboxDoor(mailbox)
+        client = MailboxClient(mailbox)
         try:
-            with door:
+            with client:
                 cursor = context.cursor(mailbox.name)
-                yield from in_groups(self._batches(door, cursor, context, now))
+                yield from in_groups(self._batches(client, cursor, context, now))
         except CollectorError as error:
             failure = error
         yield Batch(
             source=self.name, key=f"mailbox:{mailbox.name}:{now.isoformat()}", at=now,
             observations=(was_read(mailbox.name, now, failure),),
-            cursor_name=mailbox.name if door.uidvalidity else None,
-            cursor=door.cursor if door.uidvalidity else None)
+            cursor_name=mailbox.name if client.uidvalidity else None,
+            cursor=client.cursor if client.uidvalidity else None)
         return failure
 
-    def _batches(self, door: MailboxDoor, cursor: Mapping[str, Any] | None, context: Context,
+    def _batches(self, client: MailboxClient, cursor: Mapping[str, Any] | None, context: Context,
                  now: datetime) -> Iterator[Batch]:
-        for letter in door.letters(cursor, self.settings.max_mails, self.settings.max_mail_bytes):
-            yield from self._facts(letter, door, context, now)
+        for letter in client.letters(cursor, self.settings.max_mails, self.settings.max_mail_bytes):
+            yield from self._facts(letter, client, context, now)
             if context.stopping():
                 return
 
-    def _facts(self, letter: Letter, door: MailboxDoor, context: Context, now: datetime) -> Iterator[Batch]:
+    def _facts(self, letter: Letter, client: MailboxClient, context: Context, now: datetime) -> Iterator[Batch]:
         """The batches of one mail; the last one acknowledges it."""
-        mailbox = door.mailbox
+        mailbox = client.mailbox
         arrival = Arrival(
             letter.raw, f"{mailbox.name}/{mailbox.folder}/{letter.uid}", min(letter.received_at, now), self.name,
             mailbox.provider, None if letter.whole else letter.size,
             mailbox.name in self.settings.trusted_mailboxes)
         *batches, last = read(arrival, context.attribute, self.settings)[1]
         yield from batches
-        yield replace(last, acknowledge=partial(door.park if last.parked else door.finish, letter.uid))
+        yield replace(last, acknowledge=partial(client.park if last.parked else client.finish, letter.uid))
 
 
 def was_read(name: str, now: datetime, failure: CollectorError | None) -> Observation:

@@ -48,10 +48,10 @@ def run() -> dict[str, Any]:
         ports = [_serve(ours, stop), _serve(_bare, stop)]
         rates: list[list[float]] = [[], []]
         for _ in range(ROUNDS):
-            for port, found in zip(ports, rates, strict=True):
-                found.append(_call(port, key))
+            for port, rates_of_port in zip(ports, rates, strict=True):
+                rates_of_port.append(_call(port, key))
         stop.set()
-    decisions, bare = (statistics.median(found) for found in rates)
+    decisions, bare = (statistics.median(rate) for rate in rates)
     return {
         "bench": "gate_http",
         "figures": {"decisions_per_second": round(decisions)},

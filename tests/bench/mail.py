@@ -98,8 +98,8 @@ def run() -> dict[str, Any]:
         with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             for name, (module, make) in OTHERS.items():
-                found = importlib.util.find_spec(module) is not None
-                ratio[name] = round(seconds(make(), raws) / ours, 2) if found else None
+                installed = importlib.util.find_spec(module) is not None
+                ratio[name] = round(seconds(make(), raws) / ours, 2) if installed else None
             right = accuracy(SHARED)
     finally:
         logging.disable(logging.NOTSET)

@@ -33,7 +33,7 @@ def accuracy(data: Path) -> dict[str, dict[str, str]]:
             **_installed("flufl_bounce", "flufl", bounces, _flufl, set.issubset),
         },
         "dmarc_reports": {
-            "vigie": _score(reports, lambda raw: (found := parse(raw).report) and found.id, str.__eq__),
+            "vigie": _score(reports, lambda raw: (report := parse(raw).report) and report.id, str.__eq__),
             **_installed("parsedmarc", "parsedmarc", reports, _parsedmarc, str.__eq__),
         },
     }

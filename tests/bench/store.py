@@ -89,11 +89,11 @@ def race(store: Store, insert: Callable[[list[Any]], None], shape: Callable[[Row
 
 def sweep(number: int) -> Iterator[Batch]:
     at = START + timedelta(days=1 + number)
-    said = {"kind": "block", "ttl_seconds": 300, "why": "answered"}
+    details = {"kind": "block", "ttl_seconds": 300, "why": "answered"}
     answers = [
-        Observation("listing", Subject(ip=f"192.0.2.{ip}", dnsbl=f"list-{one}"), at, 0.0, detail=said)
+        Observation("listing", Subject(ip=f"192.0.2.{ip}", dnsbl=f"list-{number_of_list}"), at, 0.0, detail=details)
         for ip in range(ADDRESSES)
-        for one in range(LISTS)
+        for number_of_list in range(LISTS)
     ]
     for start in range(0, len(answers), SWEEP_BATCH):
         yield Batch("dnsbl", f"{number}/{start}", at, tuple(answers[start : start + SWEEP_BATCH]))
@@ -103,9 +103,9 @@ def unchanged(store: Store) -> float:
     """Answers per second that say the same again."""
     seconds = []
     for number in range(4):
-        told = list(sweep(number))
+        batches = list(sweep(number))
         begin = time.perf_counter()
-        for batch in told:
+        for batch in batches:
             store.intake([batch], batch.at)
         seconds.append(time.perf_counter() - begin)
     return ADDRESSES * LISTS / min(seconds[1:])

@@ -13,5 +13,5 @@ def test_a_subject_has_the_dimensions_of_subjects_in_their_order():
     assert Subject._fields == names(Use.SUBJECT)
 
 
-def test_what_a_suspension_is_about_the_gate_can_tell_apart():
+def test_what_a_suspension_is_about_the_gate_can_distinguish():
     assert set(names(Use.SCOPE)) <= set(names(Use.GATE))

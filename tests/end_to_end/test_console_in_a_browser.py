@@ -24,9 +24,9 @@ class Links(HTMLParser):
         self.feed(page)
 
     def handle_starttag(self, tag, attributes):
-        said = dict(attributes)
+        values = dict(attributes)
         assert tag != "script", "the pages need no scripts"
-        if tag in {"a", "link", "img"} and (address := said.get("href") or said.get("src")):
+        if tag in {"a", "link", "img"} and (address := values.get("href") or values.get("src")):
             self.found.append(address)
 
 

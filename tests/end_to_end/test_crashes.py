@@ -131,7 +131,7 @@ def _check_histories(store):
         chain = chains[incident.id]
         assert [old for old, _ in chain] == ["ok", *(new for _, new in chain[:-1])]
         assert chain[-1][1] == incident.state == "ok"
-    for brake in suspensions:
-        assert chains[brake.id] == [("none", "hold"), ("hold", "lifted")]
-        assert brake.lifted_at is not None
+    for suspension in suspensions:
+        assert chains[suspension.id] == [("none", "hold"), ("hold", "lifted")]
+        assert suspension.lifted_at is not None
     assert set(chains) == {row.id for row in (*incidents, *suspensions)}

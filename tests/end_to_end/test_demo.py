@@ -1,4 +1,4 @@
-"""The demo tells its whole story within a minute, the same way each time, and ends by itself."""
+"""The demo shows its whole story within a minute, the same way each time, and ends by itself."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def test_every_kind_of_thing_happens_and_says_when(stories):
 def test_both_rules_fire_and_resolve_and_the_chat_hears_of_each(stories):
     for story, _ in stories:
         for rule in ("ip-listed", "complaint-rate"):
-            states = [state for told, state in facts(story, "incident", "rule", "state") if told == rule]
+            states = [state for name, state in facts(story, "incident", "rule", "state") if name == rule]
             assert states[0] == "firing"
             assert states[-1] == "resolved"
         kinds = [kind for (kind,) in facts(story, "notification", "kind")]
@@ -60,14 +60,14 @@ def test_both_rules_fire_and_resolve_and_the_chat_hears_of_each(stories):
 def test_the_sender_is_held_where_it_should_be_and_nowhere_else(stories):
     for story, _ in stories:
         decisions = facts(story, "decision", "customer", "stream", "ip", "decision")
-        held = {(customer, stream) for customer, stream, _, said in decisions if said == "hold"}
+        held = {(customer, stream) for customer, stream, _, decision in decisions if decision == "hold"}
         assert held == {("acme", "receipts"), ("acme", "newsletter"), ("bolt", "newsletter")}
-        assert len({ip for customer, _, ip, said in decisions if customer == "acme" and said == "hold"}) == 1
-        last = {(customer, stream, ip): said for customer, stream, ip, said in decisions}
+        assert len({ip for customer, _, ip, decision in decisions if customer == "acme" and decision == "hold"}) == 1
+        last = {(customer, stream, ip): decision for customer, stream, ip, decision in decisions}
         assert set(last.values()) == {"send"}
 
 
-def test_every_change_is_told_before_what_follows_from_it(stories):
+def test_every_change_is_shown_before_what_follows_from_it(stories):
     for story, _ in stories:
         fired = [each["event"] for each in story
                  if (each.get("state") == "firing" and each["old"] != "recovering") or each.get("kind") == "firing"]

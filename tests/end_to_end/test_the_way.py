@@ -25,17 +25,17 @@ def test_a_listing_holds_the_ip_and_its_end_releases_it(make_world, database_url
     assert world.ask(**request)["decision"] == "send"
 
     world.lists.list()
-    held = eventually(lambda: (said := world.ask(**request))["decision"] == "hold" and said)
+    held = eventually(lambda: (answer := world.ask(**request))["decision"] == "hold" and answer)
     (reason,) = held["reasons"]
     assert reason["rule"] == "ip-listed"
     assert reason["scope"] == {"ip": LISTED_IP}
     assert "Example Block" in reason["text"]
     assert world.ask(**{**request, "ip": "192.0.2.8"})["decision"] == "send"
     eventually(lambda: len(world.chat.messages) == 1)
-    (told,) = world.chat.messages
-    assert told["event"] == "firing"
+    (notification,) = world.chat.messages
+    assert notification["event"] == "firing"
     for words in (LISTED_IP, "https://block.example/removal", "find the cause", "hold on ip"):
-        assert words in told["message"]
+        assert words in notification["message"]
 
     world.lists.clear()
     eventually(lambda: world.ask(**request)["decision"] == "send")
@@ -54,7 +54,7 @@ def test_complaints_hold_the_stream_and_clean_mail_releases_it(make_world, datab
     for serial in range(40):
         world.mailbox.deliver(feedback_report(BOLT, "192.0.2.8", serial, datetime.now(UTC)))
 
-    held = eventually(lambda: (said := world.ask(**request))["decision"] == "hold" and said)
+    held = eventually(lambda: (answer := world.ask(**request))["decision"] == "hold" and answer)
     assert held["reasons"][0]["rule"] == "complaint-rate"
     assert "of 5,000; at least" in held["reasons"][0]["text"]
     assert world.ask(**{**request, "customer": "acme"})["decision"] == "send"

@@ -1,4 +1,4 @@
-"""A web hook on loopback that remembers what it was told; it can be told to fail."""
+"""A web hook on loopback that remembers what was sent to it; it can be set to fail."""
 
 import json
 import threading
@@ -31,7 +31,7 @@ class ChatHook:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def keys(self, event):
-        """The incident ids for which this event was told, with repeats."""
+        """The incident ids for which this event was notified, with repeats."""
         return [message["key"].split(":")[0] for message in self.messages if message["event"] == event]
 
     def __enter__(self):

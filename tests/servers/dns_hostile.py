@@ -55,21 +55,21 @@ SOA_RECORD = rr(SOA, b"\0\0" + struct.pack("!IIIII", 1, 2, 3, 4, 77), ttl=300)
 Behaviour = Callable[[Asked], Iterable[bytes] | None]
 
 
-def listed(asked: Asked, *addresses: str) -> list[bytes]:
-    return [asked.reply(*(a(address) for address in addresses or ("127.0.0.2",)))]
+def listed(query: Asked, *addresses: str) -> list[bytes]:
+    return [query.reply(*(a(address) for address in addresses or ("127.0.0.2",)))]
 
 
-def clean(asked: Asked) -> list[bytes]:
-    return [asked.reply(SOA_RECORD, rcode=3, ns=1)]
+def clean(query: Asked) -> list[bytes]:
+    return [query.reply(SOA_RECORD, rcode=3, ns=1)]
 
 
 def but_for_canaries(behaviour: Behaviour) -> Behaviour:
     """Right about the RFC 5782 test points and about all that is not 192.0.2.x; the behaviour for those."""
 
-    def treat(asked: Asked) -> Iterable[bytes] | None:
-        if ".2.0.192." in asked.name:
-            return behaviour(asked)
-        return listed(asked) if asked.name.startswith("2.0.0.127.") else clean(asked)
+    def treat(query: Asked) -> Iterable[bytes] | None:
+        if ".2.0.192." in query.name:
+            return behaviour(query)
+        return listed(query) if query.name.startswith("2.0.0.127.") else clean(query)
 
     return treat
 
@@ -115,9 +115,9 @@ class Hostile:
             at += wire[at] + 1
         question = wire[12 : at + 5]
         nth = self._counts[question] = self._counts.get(question, 0) + 1
-        asked = Asked(wire[:2], question, ".".join(names), struct.unpack("!H", question[-4:-2])[0], nth, port, over_tcp)
-        self.asked.append(asked)
-        return asked
+        query = Asked(wire[:2], question, ".".join(names), struct.unpack("!H", question[-4:-2])[0], nth, port, over_tcp)
+        self.asked.append(query)
+        return query
 
     def _behaviour(self, zones: Mapping[str, Behaviour], name: str) -> Behaviour | None:
         return next((how for zone, how in zones.items() if name.endswith("." + zone)), None)
@@ -128,9 +128,9 @@ class Hostile:
                 wire, peer = self._udp.recvfrom(4096)
             except TimeoutError:
                 continue
-            asked = self._asked(wire, peer[1], over_tcp=False)
-            behaviour = self._behaviour(self.zones, asked.name)
-            for answer in (behaviour(asked) if behaviour else [asked.reply(rcode=5)]) or ():
+            query = self._asked(wire, peer[1], over_tcp=False)
+            behaviour = self._behaviour(self.zones, query.name)
+            for answer in (behaviour(query) if behaviour else [query.reply(rcode=5)]) or ():
                 if isinstance(answer, Spoofed):
                     self._other.sendto(answer, peer)
                 elif isinstance(answer, Late):
@@ -155,9 +155,9 @@ class Hostile:
     def _serve_connection(self, connection: socket.socket, port: int) -> None:
         with connection, contextlib.suppress(OSError):  # the other side may have lost patience
             connection.settimeout(5)
-            asked = self._asked(connection.recv(4096)[2:], port, over_tcp=True)
-            behaviour = self._behaviour(self.tcp, asked.name)
-            for answer in (behaviour(asked) if behaviour else ()) or ():
+            query = self._asked(connection.recv(4096)[2:], port, over_tcp=True)
+            behaviour = self._behaviour(self.tcp, query.name)
+            for answer in (behaviour(query) if behaviour else ()) or ():
                 if isinstance(answer, Late) and self._stop.wait(answer.seconds):
                     return
                 whole = struct.pack("!H", len(answer)) + answer
@@ -205,12 +205,12 @@ class Late(bytes):
         return late
 
 
-def truncated(asked: Asked) -> list[bytes]:
-    return [asked.reply(flags=0x8780)]
+def truncated(query: Asked) -> list[bytes]:
+    return [query.reply(flags=0x8780)]
 
 
-def _other_id(asked: Asked) -> bytes:
-    return bytes([asked.ident[0] ^ 1, asked.ident[1]])
+def _other_id(query: Asked) -> bytes:
+    return bytes([query.ident[0] ^ 1, query.ident[1]])
 
 
 # name → what comes back over UDP, and what must be made of it: (verdict, reason)

@@ -124,7 +124,7 @@ class Dovecot:
         self._make(self.maildir / "new")
 
     def deliver(self, raw: bytes, folder: str = "INBOX") -> None:
-        """As a delivery agent does: written to tmp, then renamed into new. Idling clients are told."""
+        """As a delivery agent does: written to tmp, then renamed into new. Idling clients are notified."""
         box = self.maildir if folder == "INBOX" else self.maildir / f".{folder.replace('/', '.')}"
         for part in ("tmp", "new", "cur"):
             self._make(box / part)

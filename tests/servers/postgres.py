@@ -36,9 +36,9 @@ _SETTINGS = {
 
 def binary(name: str) -> Path | None:
     """A program of PostgreSQL from PATH or Debian's folders, the newest version first."""
-    found = shutil.which(name)
-    if found:
-        return Path(found)
+    path = shutil.which(name)
+    if path:
+        return Path(path)
     versions = Path("/usr/lib/postgresql").glob(f"*/bin/{name}")
     return max(versions, key=lambda path: float(path.parts[-3]), default=None)
 
@@ -110,8 +110,8 @@ class Cluster:
         while time.monotonic() < end:
             if self._process is None or self._process.poll() is not None:
                 break
-            asked = subprocess.run([ready, "-q", "-t", "1", "-h", "127.0.0.1", "-p", str(self.port)], check=False)
-            if asked.returncode == 0:
+            answer = subprocess.run([ready, "-q", "-t", "1", "-h", "127.0.0.1", "-p", str(self.port)], check=False)
+            if answer.returncode == 0:
                 return
             time.sleep(0.1)
         raise RuntimeError((self._folder / "log").read_text())

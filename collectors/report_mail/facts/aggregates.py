@@ -3,7 +3,7 @@
 Counts are dated by the end of the report's period: they are not spread over it, so windows shorter than a
 day say little. One report is counted once, however many mails, mailboxes and wrappings it comes in: its
 organisation, id, domain and period name it. Where another content comes under the same name (a correction, or the
-rest of a report that was split), nobody can tell which messages are in both: it is parked as `revised`, to be looked
+rest of a report that was split), nobody can know which messages are in both: it is parked as `revised`, to be looked
 at. An IP that is not ours names no series; mails from such IPs are counted for the domain alone, be they
 forwarded or forged.
 """

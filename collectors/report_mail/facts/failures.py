@@ -3,7 +3,7 @@
 One fact per recipient. Dated by receipt: a notification is written when the last attempt has failed. Only
 what failed is a bounce, what is delayed is a deferral, and word of success is none of both.
 
-May be wrong where the same failure is also told by our MTA's records (point only mailboxes with the bounces of
+May be wrong where the same failure is also in our MTA's records (point only mailboxes with the bounces of
 *remote* servers here, or leave the records out), and where somebody forges a bounce: nothing signs
 one. A bounce of a mail that was not ours (backscatter) is counted apart and names no series.
 """

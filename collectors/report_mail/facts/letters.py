@@ -1,4 +1,4 @@
-"""Mails of people and of their machines: requests to be left out, absence notes, letters to the abuse desk."""
+"""Mails of people and of their machines: requests to be left out, absence notes, letters to an abuse address."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def autoreply(mail: Mail) -> Facts | Refusal:
 
 
 def letter(mail: Mail) -> Facts | Refusal:
-    """Somebody writes: to the abuse desk it is a letter to be answered, anywhere else nobody expects it."""
+    """Somebody writes: to an abuse address it is a letter to be answered, anywhere else nobody expects it."""
     if mail.arrival.purpose != ABUSE:
         return Refusal(Reason.NO_DATA, "other: no report, bounce or request")
     headers = mail.report.report_headers

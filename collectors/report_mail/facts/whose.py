@@ -1,4 +1,4 @@
-"""What in a mail may tell whose it was: the identifiers handed to the inventory, and the subject made of its answer."""
+"""What in a mail may show whose it was: the identifiers handed to the inventory, and the subject made of its answer."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ ENVELOPE_FIELDS = ("return-path", "delivered-to", "x-original-to", "envelope-to"
 RETURNED_TO = ("return-path", "x-postfix-sender")  # of the mail it is about
 ID_FIELDS = ("cfbl-feedback-id", "feedback-id")
 # What answers a mail of ours is addressed to a return path or an unsubscribe address of ours; a feedback
-# report goes where the provider was told to send all of them.
+# report goes where the provider was asked to send all of them.
 ANSWERS = frozenset({Kind.DSN, Kind.BOUNCE, Kind.AUTOREPLY, Kind.UNSUBSCRIBE})
-OTHER = "other"  # all providers without a name together, as in what senders tell
+OTHER = "other"  # all providers without a name together, as in what senders report
 MOST_TOKENS = 32
 TOKEN_LENGTH = range(3, 201)
 _NOTHING = Feedback(type="")
@@ -27,7 +27,7 @@ _NOTHING = Feedback(type="")
 
 def identifiers(report: Report, *, recipient: str | None = None, ip: str | None = None,
           provider: str | None = None) -> Identifiers:
-    """What may tell whose mail it was, the surest first."""
+    """What may show whose mail it was, the surest first."""
     stated = report.feedback or _NOTHING
     headers = report.original_headers
     senders = [stated.mail_from or "", *(address(headers.get(name, "")) for name in ("from", *RETURNED_TO))]
@@ -77,7 +77,7 @@ def _local_part(envelope: str) -> str:
 
 
 def provider_of(*names: str | None) -> str | None:
-    """The first provider that a domain, a host or a name tells."""
+    """The first provider that a domain, a host or a name belongs to."""
     for name in filter(None, names):
         if provider := provider_named(name) or provider_of_domain(name.rpartition("@")[2]):
             return provider

@@ -45,8 +45,8 @@ def test_every_question_gets_exactly_one_reply():
 def test_ids_and_ports_are_many():
     with Hostile({ZONE: clean}) as server:
         replies([Lane([at(server)], [question(n) for n in range(200)])])
-        assert len({asked.ident for asked in server.asked}) > 190
-        assert len({asked.port for asked in server.asked}) == Pace().sockets
+        assert len({query.ident for query in server.asked}) > 190
+        assert len({query.port for query in server.asked}) == Pace().sockets
 
 
 def test_what_is_in_flight_is_bounded_per_operator_and_per_server():
@@ -126,7 +126,7 @@ def test_a_truncated_answer_is_fetched_over_tcp():
     with Hostile({ZONE: truncated}, tcp={ZONE: listed}) as server:
         (reply,) = replies([Lane([at(server)], [question(7)])])
         assert reply.answer.addresses == (b"\x7f\0\0\2",)
-        assert [asked.over_tcp for asked in server.asked] == [False, True]
+        assert [query.over_tcp for query in server.asked] == [False, True]
 
 
 def test_a_truncated_answer_without_tcp_is_a_timeout():
@@ -178,7 +178,7 @@ def test_questions_may_be_added_while_answers_are_read():
         assert seen == [0, 1, 2, 3]
 
 
-def test_it_stops_when_told_and_closes_its_sockets():
+def test_it_stops_when_asked_to_and_closes_its_sockets():
     with Hostile({ZONE: lambda q: None}) as server:
         started = time.monotonic()
         lanes = [Lane([at(server)], [question(7)])]
@@ -197,8 +197,8 @@ def test_a_slow_reader_loses_no_answers():
 
 
 def test_a_flood_of_forgeries_does_not_drown_the_truth():
-    def flood(asked):
-        return [bytes([n, n]) + asked.reply(rcode=3)[2:] for n in range(200)] + listed(asked)
+    def flood(query):
+        return [bytes([n, n]) + query.reply(rcode=3)[2:] for n in range(200)] + listed(query)
 
     with Hostile({ZONE: flood}) as server:
         (reply,) = replies([Lane([at(server)], [question(7)])])
@@ -230,7 +230,7 @@ def test_tcp_connections_that_hang_hold_up_nobody_else():
                 hanging.close(Reason.TIMEOUT)
         assert sorted(order) == sorted([*range(60), *range(100, 200)])
         assert min(order[:100]) >= 100
-        assert sum(asked.over_tcp for asked in server.asked) < 20
+        assert sum(query.over_tcp for query in server.asked) < 20
 
 
 def test_a_lane_that_is_closed_is_not_asked_further_and_every_question_has_its_reply():
@@ -313,8 +313,8 @@ def test_lanes_of_one_operator_share_its_pace_repeats_and_tcp_included():
 
 
 def test_lanes_may_be_added_while_answers_are_read():
-    with Hostile({ZONE: clean}) as one, Hostile({ZONE: clean}) as other:
-        lanes = [Lane([at(one)], [question(0)])]
+    with Hostile({ZONE: clean}) as first, Hostile({ZONE: clean}) as other:
+        lanes = [Lane([at(first)], [question(0)])]
         seen = []
         for chunk in ask(lanes):
             seen += [reply.token for reply in chunk]

@@ -149,7 +149,7 @@ def test_texts_are_read_whole():
     assert sorted(answer.texts) == ["café \ufffd", "one two"]
 
 
-def test_names_that_do_not_fit_are_told():
+def test_names_that_do_not_fit_are_reported():
     with pytest.raises(ValueError, match="64 octets"):
         encode_name("a" * 64 + ".example.net")
     with pytest.raises(ValueError, match="empty label"):

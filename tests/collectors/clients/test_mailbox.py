@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 import pytest
 from imapclient import IMAPClient, SocketTimeout
 
-from collectors.clients import mailbox as door_module
-from collectors.clients.mailbox import MailboxDoor, arrivals, groups
+from collectors.clients import mailbox as mailbox_module
+from collectors.clients.mailbox import MailboxClient, arrivals, groups
 from collectors.contract import CollectorError, Mailbox, Reason
 from monitor.demo.servers.imap import ImapServer
 from tests.servers.dovecot import Dovecot
@@ -56,18 +56,18 @@ def box(server, **changes) -> Mailbox:
 
 def read(mailbox: Mailbox, cursor=None, limit=100, max_bytes=LARGE, settle="finish"):
     """One run that settles what it reads; what was read and the cursor at the end."""
-    with MailboxDoor(mailbox) as door:
+    with MailboxClient(mailbox) as client:
         letters = []
-        for found in door.letters(cursor, limit, max_bytes):
-            letters.append(found)
+        for letter in client.letters(cursor, limit, max_bytes):
+            letters.append(letter)
             if settle:
-                getattr(door, settle)(found.uid)
-        door.flush()
-        return letters, door.cursor
+                getattr(client, settle)(letter.uid)
+        client.flush()
+        return letters, client.cursor
 
 
 def subjects(letters) -> list[str]:
-    return [found.raw.split(b"Subject: ")[1].split(b"\r\n")[0].decode() for found in letters]
+    return [letter.raw.split(b"Subject: ")[1].split(b"\r\n")[0].decode() for letter in letters]
 
 
 def look(server, folder: str) -> list[set[bytes]]:
@@ -77,8 +77,8 @@ def look(server, folder: str) -> list[set[bytes]]:
         if not client.folder_exists(folder):
             return []
         client.select_folder(folder, readonly=True)
-        found = client.search("ALL")
-        return [set(flags) - {b"\\Recent"} for flags in client.get_flags(found).values()] if found else []
+        uids = client.search("ALL")
+        return [set(flags) - {b"\\Recent"} for flags in client.get_flags(uids).values()] if uids else []
 
 
 def test_mails_come_oldest_first_byte_for_byte_with_the_time_of_their_receipt(server):
@@ -88,9 +88,9 @@ def test_mails_come_oldest_first_byte_for_byte_with_the_time_of_their_receipt(se
 
     letters, _ = read(box(server))
 
-    assert [found.raw for found in letters] == sent
-    assert [found.uid for found in letters] == sorted(found.uid for found in letters)
-    assert all(abs((found.received_at - datetime.now(UTC)).total_seconds()) < 60 for found in letters)
+    assert [letter.raw for letter in letters] == sent
+    assert [letter.uid for letter in letters] == sorted(letter.uid for letter in letters)
+    assert all(abs((letter.received_at - datetime.now(UTC)).total_seconds()) < 60 for letter in letters)
 
 
 def test_a_finished_mail_is_moved_to_the_done_folder_and_not_offered_again(server):
@@ -143,13 +143,13 @@ def test_a_mail_somebody_has_read_before_us_is_still_offered(pymap):
 KILLED = """
 import os, signal, sys
 from collectors.contract import Mailbox
-from collectors.clients.mailbox import MailboxDoor
+from collectors.clients.mailbox import MailboxClient
 
 host, user, password, port, done = sys.argv[1:]
-with MailboxDoor(Mailbox("fbl", host, user, password, int(port), "none", done_folder=done or None)) as door:
-    letters = door.letters(None, 10, 1_000_000)
-    door.finish(next(letters).uid)
-    door.flush()
+with MailboxClient(Mailbox("fbl", host, user, password, int(port), "none", done_folder=done or None)) as client:
+    letters = client.letters(None, 10, 1_000_000)
+    client.finish(next(letters).uid)
+    client.flush()
     next(letters)  # fetched, its facts not committed
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -172,16 +172,16 @@ def test_a_process_killed_between_fetching_and_committing_loses_nothing(server, 
 def test_the_cursor_stops_below_the_first_mail_that_is_not_settled(server):
     for number in range(3):
         server.deliver(letter(number))
-    with MailboxDoor(box(server)) as door:
-        first, second, third = door.letters(None, 10, LARGE)
-        door.finish(first.uid)
-        door.finish(third.uid)
-        assert door.cursor["last_uid"] == 0  # noted, but the server does not know yet
-        door.flush()
-        assert door.cursor["last_uid"] == first.uid
-        door.finish(second.uid)
-        door.flush()
-        assert door.cursor["last_uid"] == third.uid
+    with MailboxClient(box(server)) as client:
+        first, second, third = client.letters(None, 10, LARGE)
+        client.finish(first.uid)
+        client.finish(third.uid)
+        assert client.cursor["last_uid"] == 0  # noted, but the server does not know yet
+        client.flush()
+        assert client.cursor["last_uid"] == first.uid
+        client.finish(second.uid)
+        client.flush()
+        assert client.cursor["last_uid"] == third.uid
 
 
 def test_a_new_uidvalidity_starts_from_the_beginning(server):
@@ -209,8 +209,8 @@ def test_a_run_takes_no_more_than_its_limit_and_the_next_goes_on(server):
 
 @pytest.mark.real("dovecot")
 def test_a_long_mailbox_is_searched_in_windows(dovecot, monkeypatch):
-    monkeypatch.setattr(door_module, "SEARCH_WINDOW", 2)
-    monkeypatch.setattr(door_module, "FETCH_COUNT", 3)
+    monkeypatch.setattr(mailbox_module, "SEARCH_WINDOW", 2)
+    monkeypatch.setattr(mailbox_module, "FETCH_COUNT", 3)
     for number in range(7):
         dovecot.deliver(letter(number))
 
@@ -223,7 +223,7 @@ def test_of_a_mail_that_is_too_large_only_the_beginning_is_fetched(server):
 
     letters, _ = read(box(server), max_bytes=10_000)
 
-    assert [found.whole for found in letters] == [True, False, True]
+    assert [letter.whole for letter in letters] == [True, False, True]
     assert len(letters[1].raw) == 10_000
     assert letters[1].size > 50_000
 
@@ -266,16 +266,16 @@ def test_without_move_a_mail_is_copied_and_deleted_and_nobody_elses_deleted_mail
 
 def test_a_mail_acknowledged_after_the_mailbox_was_closed_is_an_error_and_not_silence(pymap):
     pymap.deliver(letter(1))
-    with MailboxDoor(box(pymap)) as door:
-        found = next(door.letters(None, 10, LARGE))
+    with MailboxClient(box(pymap)) as client:
+        fetched = next(client.letters(None, 10, LARGE))
 
     with pytest.raises(CollectorError, match="closed"):
-        door.finish(found.uid)
+        client.finish(fetched.uid)
 
 
 def reason(mailbox: Mailbox, timeout: float = PATIENCE_SECONDS) -> Reason:
     with pytest.raises(CollectorError) as error, \
-            MailboxDoor(mailbox, timeout=SocketTimeout(connect=timeout, read=timeout)):
+            MailboxClient(mailbox, timeout=SocketTimeout(connect=timeout, read=timeout)):
         pass
     assert PASSWORD not in str(error.value)
     return error.value.reason
@@ -390,7 +390,7 @@ def test_idle_wakes_over_tls(monkeypatch):
 
 
 def test_idle_is_renewed_before_the_server_gives_up(pymap, monkeypatch):
-    monkeypatch.setattr(door_module, "RENEW_SECONDS", 0.2)
+    monkeypatch.setattr(mailbox_module, "RENEW_SECONDS", 0.2)
     stop = threading.Event()
     renewed, idle = threading.Semaphore(0), IMAPClient.idle
     monkeypatch.setattr(IMAPClient, "idle", lambda client: renewed.release() or idle(client))

@@ -12,12 +12,12 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 EVENT = {"at": "2026-01-02T03:00:10Z", "outcome": "delivered", "customer": "acme"}
 
 
-def line(**said):
-    return orjson.dumps({name: value for name, value in (EVENT | said).items() if value is not None})
+def line(**fields):
+    return orjson.dumps({name: value for name, value in (EVENT | fields).items() if value is not None})
 
 
-def one(**said):
-    decoded = decode([line(**said)], key="k", now=NOW)
+def one(**fields):
+    decoded = decode([line(**fields)], key="k", now=NOW)
     assert decoded.errors == ()
     return decoded.batch
 
@@ -65,12 +65,12 @@ def test_a_time_that_says_no_instant_or_cannot_be_is_refused(at):
 
 
 @pytest.mark.parametrize(
-    ("said", "measure"),
+    ("outcome", "measure"),
     [("delivered", "delivered"), ("Bounced", "hard_bounce"), ("soft-bounce", "soft_bounce"), ("DEFERRED", "deferral"),
      ("transient failure", "deferral"), ("blocked", "block"), ("spam", "complaint"), ("unsubscribed", "unsubscribe")],
 )
-def test_senders_may_use_their_own_words_for_an_outcome(said, measure):
-    assert one(outcome=said).observations[0].measure == measure
+def test_senders_may_use_their_own_words_for_an_outcome(outcome, measure):
+    assert one(outcome=outcome).observations[0].measure == measure
 
 
 def test_every_outcome_is_a_counted_measure():
@@ -79,7 +79,7 @@ def test_every_outcome_is_a_counted_measure():
 
 
 @pytest.mark.parametrize(
-    ("said", "field"),
+    ("fields", "field"),
     [
         ({"outcome": None}, "outcome: missing"),
         ({"outcome": "exploded"}, "outcome: one of"),
@@ -97,8 +97,8 @@ def test_every_outcome_is_a_counted_measure():
         ({"status": "5" * 33, "recipient": "a@example.org", "outcome": "bounce"}, "status: "),
     ],
 )
-def test_what_is_wrong_is_said_with_its_field(said, field):
-    assert error(line(**said)).startswith(field)
+def test_what_is_wrong_is_said_with_its_field(fields, field):
+    assert error(line(**fields)).startswith(field)
 
 
 @pytest.mark.parametrize("raw", [b"{", b"[]", b'"x"', b"\xff\xfe", b"nan", "{'at': 1}"])
@@ -166,9 +166,9 @@ _names = st.sampled_from([*EVENT, "count", "ip", "recipient", "x"])
 
 
 @given(st.recursive(_scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_names, inner, max_size=6)))
-def test_nothing_a_sender_can_send_breaks_the_reader(said):
-    decoded = decode([said], key="k", now=NOW)
-    assert decoded.accepted + len(decoded.errors) == (0 if isinstance(said, str) and not said.strip() else 1)
+def test_nothing_a_sender_can_send_breaks_the_reader(value):
+    decoded = decode([value], key="k", now=NOW)
+    assert decoded.accepted + len(decoded.errors) == (0 if isinstance(value, str) and not value.strip() else 1)
 
 
 @given(st.binary(max_size=80))

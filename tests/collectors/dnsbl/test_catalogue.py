@@ -40,12 +40,12 @@ def test_every_living_list_can_be_asked(entry):
 
 @pytest.mark.parametrize("entry", LIVING, ids=ids)
 def test_every_documented_code_is_a_listing_with_its_meaning(entry):
-    for code, told in entry.codes.items():
+    for code, documented in entry.codes.items():
         octet = entry.bitmask_octet - 1
         address = bytes([127, *(int(code) if n == octet else 0 for n in (1, 2, 3))]) if code.isdecimal() else octets(code)
         verdict = decode(Answer(0, (address,), 60), entry)
         assert verdict.listed, verdict
-        assert told.meaning in verdict.meanings
+        assert documented.meaning in verdict.meanings
 
 
 @pytest.mark.parametrize("entry", LIVING, ids=ids)
@@ -98,7 +98,7 @@ def test_a_sublist_does_not_count_beside_the_list_that_holds_it():
     assert SHIPPED.counted(["spamhaus-sbl"]) == {"spamhaus-sbl"}
 
 
-def test_the_key_of_a_list_in_the_name_is_told_from_a_resolver_that_must_be_known():
+def test_the_key_of_a_list_in_the_name_is_distinguished_from_a_resolver_that_must_be_known():
     assert SHIPPED.lists["spamhaus-dqs-zen"].takes_key
     assert not SHIPPED.lists["validity-rpbl"].takes_key
     assert Zone(SHIPPED.lists["abusix-black"]).key_missing
@@ -127,7 +127,7 @@ def test_the_whole_schema_can_be_written_in_yaml(tmp_path):
     lists = json.loads(SHIPPED_FILE.read_text())["lists"][::9]
     path = tmp_path / "own.yaml"
     path.write_text(yaml.safe_dump({"lists": lists}).replace("'2024-06-05'", "2024-06-05").replace("'2':", "2:"))
-    assert load_catalogue(path).lists.keys() == {one["id"] for one in lists}
+    assert load_catalogue(path).lists.keys() == {row["id"] for row in lists}
 
 
 def test_an_own_file_stands_beside_the_shipped_one(tmp_path):
@@ -136,7 +136,7 @@ def test_an_own_file_stands_beside_the_shipped_one(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("entry", "said"),
+    ("entry", "message"),
     [
         ({"zone": "bl.example.net"}, "list number 1: id: Field required"),
         ({"id": "mine"}, "own.json:4: list mine: zone: Field required"),
@@ -153,10 +153,10 @@ def test_an_own_file_stands_beside_the_shipped_one(tmp_path):
         ("mine", "list number 1"),
     ],
 )
-def test_a_mistake_in_an_own_file_is_named_with_its_place(tmp_path, entry, said):
+def test_a_mistake_in_an_own_file_is_named_with_its_place(tmp_path, entry, message):
     with pytest.raises(CatalogueError) as caught:
         load_catalogue(write(tmp_path, entry))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_two_lists_of_one_id_and_files_that_hold_none_are_refused(tmp_path):

@@ -78,12 +78,12 @@ def make(server, tmp_path):
 
 
 def observations(batches, measure="listing"):
-    return {one.subject: one for batch in batches for one in batch.observations if one.measure == measure}
+    return {observation.subject: observation for batch in batches for observation in batch.observations if observation.measure == measure}
 
 
 def test_listings_are_facts_about_our_addresses_and_domains(make):
     seen = observations(World(ACME, BOLT, SITE).take(make()))
-    assert {subject: one.value for subject, one in seen.items()} == {
+    assert {subject: observation.value for subject, observation in seen.items()} == {
         Subject(customer="acme", ip="192.0.2.7", dnsbl="bl"): 1.0,
         Subject(customer="bolt", ip="192.0.2.8", dnsbl="bl"): 0.0,
         Subject(customer="acme", domain="example.com", dnsbl="dbl"): 0.0,
@@ -98,13 +98,13 @@ def test_score_lists_give_numbers_and_no_listings(make):
     batches = World(ACME, BOLT).take(make(SCORES))
     assert observations(batches) == {}
     scores = observations(batches, "list_score")
-    assert {(subject.ip, one.value, one.reason) for subject, one in scores.items()} == {
+    assert {(subject.ip, observation.value, observation.reason) for subject, observation in scores.items()} == {
         ("192.0.2.7", 73.0, None), ("192.0.2.8", None, "no_data")}
 
 
 def test_the_canary_of_every_list_and_our_own_network_are_facts(make):
     canaries = observations(World(ACME, SITE).take(make()), "canary")
-    assert {(subject.dnsbl, subject.collector): one.value for subject, one in canaries.items()} == {
+    assert {(subject.dnsbl, subject.collector): observation.value for subject, observation in canaries.items()} == {
         ("bl", "dnsbl"): 1.0, ("dbl", "dnsbl"): 1.0, (None, "dnsbl"): 1.0}
 
 
@@ -114,11 +114,11 @@ def test_what_is_not_due_is_not_asked_again(make, server):
     server.list("bl.example.net", "192.0.2.8")
     assert observations(world.take(collector, NOW + timedelta(seconds=59))) == {}
     after = observations(world.take(collector, NOW + timedelta(seconds=61)))
-    assert [(subject.ip, one.value) for subject, one in after.items()] == [("192.0.2.8", 1.0)]
+    assert [(subject.ip, observation.value) for subject, observation in after.items()] == [("192.0.2.8", 1.0)]
     assert len(observations(world.take(collector, NOW + timedelta(seconds=301)))) == 1
     server.clear("bl.example.net", "192.0.2.7")
     later = observations(world.take(collector, NOW + timedelta(seconds=700)))
-    assert sorted((subject.ip, one.value) for subject, one in later.items()) == [("192.0.2.7", 0.0), ("192.0.2.8", 1.0)]
+    assert sorted((subject.ip, observation.value) for subject, observation in later.items()) == [("192.0.2.7", 0.0), ("192.0.2.8", 1.0)]
 
 
 def test_a_list_is_left_alone_as_long_as_it_wishes(make):
@@ -131,7 +131,7 @@ def test_a_list_is_left_alone_as_long_as_it_wishes(make):
 def test_keys_come_from_secrets_and_a_missing_one_is_a_fact(make):
     keyed = IPS | {"needs_key": True}
     seen = World(ACME, secrets={"bl_key": "K7"}).take(make(keyed, keys={"b*": "bl_key"}))
-    assert [one.value for one in observations(seen).values()] == [1.0]
+    assert [observation.value for observation in observations(seen).values()] == [1.0]
     assert "K7" not in repr(seen)
     for keys in ({"b*": "bl_key"}, {}):
         (missing,) = observations(World(ACME).take(make(keyed, keys=keys))).values()
@@ -179,10 +179,10 @@ def test_due_times_outlive_the_process(make, server):
 def test_a_list_that_turns_out_to_list_the_world_lists_nobody(make):
     answers = collections.Counter()
 
-    def wild(asked):
-        answers[asked.rdtype] += 1
-        good = listed(asked) if asked.name.startswith("2.0.0.127.") else clean(asked)
-        return good if answers[1] <= 2 else listed(asked)
+    def wild(query):
+        answers[query.rdtype] += 1
+        good = listed(query) if query.name.startswith("2.0.0.127.") else clean(query)
+        return good if answers[1] <= 2 else listed(query)
 
     with Hostile({"bl.example.net": wild}) as turned:
         targets = [Target(f"198.51.100.{n}", "ipv4") for n in range(200)]
@@ -195,10 +195,10 @@ def test_what_no_good_check_vouches_for_is_taken_back_when_the_next_one_fails(ma
     """The list is emptied; its positive entry lies in the resolver's cache for a while and hides that."""
     state = {"ttl": 1000, "empty": False, "cached": True}
 
-    def emptied(asked):
-        if asked.name.startswith("2.0.0.127."):
-            return [asked.reply(a(ttl=state["ttl"]))] if state["cached"] else clean(asked)
-        return listed(asked) if ".2.0.192." in asked.name and not state["empty"] else clean(asked)
+    def emptied(query):
+        if query.name.startswith("2.0.0.127."):
+            return [query.reply(a(ttl=state["ttl"]))] if state["cached"] else clean(query)
+        return listed(query) if ".2.0.192." in query.name and not state["empty"] else clean(query)
 
     with Hostile({"bl.example.net": emptied}) as server:
         world, collector = World(ACME), make(IPS, resolvers=(f"127.0.0.1:{server.port}",))
@@ -258,14 +258,14 @@ def test_neighbours_in_one_64_are_asked_once_where_the_list_works_so(make, serve
     six = IPS | {"targets": ["ipv6"], "positive_test": "::FFFF:7F00:2", "ipv6_scope": "/64 (and larger)"}
     server.list("bl.example.net", "2001:db8::1")
     ours = [Target(f"2001:db8::{n}", "ipv6") for n in range(1, 5)] + [Target("2001:db8:0:1::1", "ipv6")]
-    asked = server.asked_count
+    query_count = server.asked_count
     seen = observations(World(*ours).take(make(six)))
-    assert [one.value for one in seen.values()].count(1.0) == 4
+    assert [observation.value for observation in seen.values()].count(1.0) == 4
     assert len(seen) == 5
-    assert server.asked_count - asked == 2 + 2 + 1 + 1 + 2  # test points, addresses, one text, the hit again, test points
+    assert server.asked_count - query_count == 2 + 2 + 1 + 1 + 2  # test points, addresses, one text, the hit again, test points
 
 
-def test_it_stops_when_told(make):
+def test_it_stops_when_asked_to(make):
     world = World(ACME)
     world.stop = True
     assert observations(world.take(make())) == {}
@@ -278,7 +278,7 @@ def test_no_answer_from_any_resolver_fails_the_run_after_saying_so(make):
             world.take(make(resolvers=(f"127.0.0.1:{silent.port}",), timeout_seconds=0.2))
         assert world.saved
         canaries = observations(world.seen, "canary")
-        assert {(subject.dnsbl, one.value, one.reason) for subject, one in canaries.items()} == {
+        assert {(subject.dnsbl, observation.value, observation.reason) for subject, observation in canaries.items()} == {
             ("bl", None, "network"), ("dbl", None, "network"), (None, 0.0, None)}
 
 
@@ -303,8 +303,8 @@ def test_a_fault_of_our_own_is_one_fact_and_lists_stay_unknown(make):
     zones = {f"l{n}.example.net": (lambda q: [q.reply(rcode=2)]) for n in range(6)}
     with Hostile(zones) as ill:
         canaries = observations(World(ACME).take(make(*lists, resolvers=(f"127.0.0.1:{ill.port}",))), "canary")
-    assert {one.reason for subject, one in canaries.items() if subject.dnsbl} == {"network"}
-    assert [one.value for subject, one in canaries.items() if not subject.dnsbl] == [0.0]
+    assert {observation.reason for subject, observation in canaries.items() if subject.dnsbl} == {"network"}
+    assert [observation.value for subject, observation in canaries.items() if not subject.dnsbl] == [0.0]
 
 
 def test_a_dead_list_is_refused_in_the_configuration():

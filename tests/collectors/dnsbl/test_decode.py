@@ -29,23 +29,23 @@ def test_no_address_is_not_listed():
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["127.0.0.2", "127.0.0.4", "127.0.0.10"])))
 def test_every_code_is_found_in_whatever_order(order):
-    found = verdict("spamhaus-zen", *order)
-    assert found.codes == ("127.0.0.2", "127.0.0.4", "127.0.0.10")
-    assert found.severity == "critical"
-    assert not found.policy
+    decoded = verdict("spamhaus-zen", *order)
+    assert decoded.codes == ("127.0.0.2", "127.0.0.4", "127.0.0.10")
+    assert decoded.severity == "critical"
+    assert not decoded.policy
 
 
 @pytest.mark.parametrize("octet", range(256))
 def test_a_bitmask_is_read_bit_by_bit(octet):
-    found = verdict("surbl-multi", f"127.0.0.{octet}")
+    decoded = verdict("surbl-multi", f"127.0.0.{octet}")
     bits = {4: "DM", 8: "PH", 16: "MW", 32: "CT", 64: "ABUSE", 128: "CR"}
     expected = {name for bit, name in bits.items() if octet & bit}
     if octet & 1:
-        assert (found.word, found.reason) == ("unknown", "refused")
+        assert (decoded.word, decoded.reason) == ("unknown", "refused")
     elif expected:
-        assert {meaning.split(":")[0] for meaning in found.meanings} == expected
+        assert {meaning.split(":")[0] for meaning in decoded.meanings} == expected
     else:
-        assert (found.word, found.reason) == ("unknown", "rewritten")
+        assert (decoded.word, decoded.reason) == ("unknown", "rewritten")
 
 
 def test_a_bitmask_in_the_wrong_octet_is_no_listing():
@@ -125,15 +125,15 @@ addresses = st.lists(st.binary(min_size=4, max_size=4) | st.builds(lambda d: b"\
     addresses,
     st.none() | st.integers(0, 2**31 - 1),
 )
-def test_any_answer_has_exactly_one_meaning_whatever_its_order(entry, rcode, found, ttl):
-    one = decode(Answer(rcode, tuple(found), ttl), entry)
-    assert one == decode(Answer(rcode, tuple(reversed(found)), ttl), entry)
-    assert (one.listed is None) == (one.reason is not None)
-    if one.listed:
-        assert one.codes
-        assert one.severity in SEVERITIES
-        assert all(address[0] == 127 for address in found)
+def test_any_answer_has_exactly_one_meaning_whatever_its_order(entry, rcode, addresses, ttl):
+    decoded = decode(Answer(rcode, tuple(addresses), ttl), entry)
+    assert decoded == decode(Answer(rcode, tuple(reversed(addresses)), ttl), entry)
+    assert (decoded.listed is None) == (decoded.reason is not None)
+    if decoded.listed:
+        assert decoded.codes
+        assert decoded.severity in SEVERITIES
+        assert all(address[0] == 127 for address in addresses)
         assert rcode == 0
-    if one.listed is False:
+    if decoded.listed is False:
         assert rcode in (0, 3)
-        assert not found
+        assert not addresses

@@ -13,18 +13,18 @@ FINE = "fine.example.net"
 TARGETS = [f"192.0.2.{n}" for n in range(1, 101)]
 
 
-def good(asked):
+def good(query):
     """192.0.2.7 is listed."""
-    return listed(asked) if asked.name.startswith(("2.0.0.127.", "7.2.0.192.")) else clean(asked)
+    return listed(query) if query.name.startswith(("2.0.0.127.", "7.2.0.192.")) else clean(query)
 
 
 def after(count, then):
     """A good list that behaves otherwise after so many A questions."""
     seen = collections.Counter()
 
-    def behave(asked):
-        seen[asked.rdtype] += 1
-        return good(asked) if seen[1] <= count else then(asked)
+    def behave(query):
+        seen[query.rdtype] += 1
+        return good(query) if seen[1] <= count else then(query)
 
     return behave
 
@@ -50,18 +50,18 @@ def test_a_list_of_the_world_is_found_out_long_before_all_are_asked():
 
 
 def test_hits_and_ends_of_listings_that_change_what_is_known_are_asked_again():
-    def flickers(asked):
-        wrong = asked.nth == 1 and asked.rdtype == 1 and asked.name.startswith(("8.2.", "9.2.", "6.2."))
-        if asked.name.startswith("6.2."):  # is listed, and says once that it is not
-            return clean(asked) if wrong else listed(asked)
-        return listed(asked) if wrong else good(asked)
+    def flickers(query):
+        wrong = query.nth == 1 and query.rdtype == 1 and query.name.startswith(("8.2.", "9.2.", "6.2."))
+        if query.name.startswith("6.2."):  # is listed, and says once that it is not
+            return clean(query) if wrong else listed(query)
+        return listed(query) if wrong else good(query)
 
     with Hostile({"bl.example.net": flickers}) as server:
         targets = ["192.0.2.6", "192.0.2.7", "192.0.2.8", "192.0.2.9", "192.0.2.10"]
         results, _ = sweep(server.port, [entry(txt_reason=False)], targets, listed={"bl": {"192.0.2.6", "192.0.2.7"}})
         assert [word for word, _ in words(results).values()].count("listed") == 2
         assert results["192.0.2.6", "bl"].verdict.listed
-        times = collections.Counter(asked.name[0] for asked in server.asked if ".2.0.192." in asked.name)
+        times = collections.Counter(query.name[0] for query in server.asked if ".2.0.192." in query.name)
         assert times == {"6": 2, "7": 1, "8": 2, "9": 2, "1": 1}
 
 
@@ -71,7 +71,7 @@ def test_a_list_that_falls_silent_is_given_up_and_holds_up_nobody():
         results, _ = sweep(server.port, [entry(), entry("fine")], targets, pace=Pace(timeout_seconds=0.3))
         by_list = collections.Counter((pair[1], word) for pair, word in words(results).items())
         assert by_list == {("bl", ("unknown", "timeout")): 1000, ("fine", ("not_listed", None)): 1000}
-        assert sum(asked.name.endswith(".bl.example.net") for asked in server.asked) < 300
+        assert sum(query.name.endswith(".bl.example.net") for query in server.asked) < 300
 
 
 def test_a_list_that_refuses_from_some_point_on_is_asked_no_further():
@@ -85,15 +85,15 @@ def test_texts_that_never_come_cost_a_bounded_time_and_no_verdict():
     with Hostile({"bl.example.net": lambda q: None if q.rdtype == 16 else listed(q)}) as server:
         results, _ = sweep(server.port, [entry()], TARGETS, canaries=None, pace=Pace(timeout_seconds=0.3))
         assert set(words(results).values()) == {("listed", None)}
-        assert sum(asked.rdtype == 16 for asked in server.asked) < 100
+        assert sum(query.rdtype == 16 for query in server.asked) < 100
 
 
 def test_one_pace_of_an_operator_holds_for_test_entries_questions_repeats_and_texts():
     times = []
 
-    def lossy(asked):
+    def lossy(query):
         times.append(time.monotonic())
-        return None if asked.nth == 1 and asked.name.startswith("8.2.") else good(asked)
+        return None if query.nth == 1 and query.name.startswith("8.2.") else good(query)
 
     zones = {f"l{n}.example.net": lossy for n in range(3)}
     with Hostile(zones) as server:

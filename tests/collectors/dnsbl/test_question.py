@@ -35,7 +35,7 @@ def test_a_target_is_read_as_people_write_it(text, kind, name):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("999.1.1.1", "looks like an IP address"),
         ("192.0.2.07", "looks like an IP address"),
@@ -58,10 +58,10 @@ def test_a_target_is_read_as_people_write_it(text, kind, name):
         ("bell\x07.example", "bell?.example"),
     ],
 )
-def test_what_no_list_can_hold_is_told_plainly(text, said):
+def test_what_no_list_can_hold_is_reported_plainly(text, message):
     with pytest.raises(UnsupportedTargetError) as caught:
         parse_target(text)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert str(caught.value).isprintable()
 
 
@@ -73,7 +73,7 @@ def test_addresses_are_reversed_by_octet_and_by_nibble():
     assert point_wire("_DNSBL_.test") == encode_name("_dnsbl_.test")
 
 
-def test_private_and_documentation_addresses_are_told_from_public_ones():
+def test_private_and_documentation_addresses_are_distinguished_from_public_ones():
     assert not any(is_public(parse_target(name)) for name in ("192.0.2.7", "10.0.0.1", "100.64.0.1", "2001:db8::1", "::1"))
     assert all(is_public(parse_target(name)) for name in ("9.9.9.9", "2606:4700::1", "example.com"))
 
@@ -90,7 +90,7 @@ def test_a_key_stands_before_the_zone_and_nowhere_else():
 
 
 @pytest.mark.parametrize("key", ["", "with space", "a" * 64, "do.t", "ü"])
-def test_a_key_that_cannot_stand_in_a_name_is_refused_without_being_told(key):
+def test_a_key_that_cannot_stand_in_a_name_is_refused_without_being_shown(key):
     with pytest.raises(CatalogueError) as caught:
         Zone(DnsList(id="dqs", zone="bl.example.net", needs_key=True), key)
     assert not key or key not in str(caught.value)

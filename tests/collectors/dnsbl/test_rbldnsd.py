@@ -40,16 +40,16 @@ def server():
 
 def words(server, *targets, lists=LISTS):
     zones = [Zone(entry) for entry in lists]
-    asked = [parse_target(target) for target in targets]
-    pairs = {entry.id: [target for target in asked if target.kind in entry.targets] for entry in lists}
+    parsed = [parse_target(target) for target in targets]
+    pairs = {entry.id: [target for target in parsed if target.kind in entry.targets] for entry in lists}
     sweep = Sweep(Resolvers((Server("127.0.0.1", server.port),)), pacers=Pacers(lists, {}), canaries=Canaries())
     results = [result for chunk in sweep.run(pairs, zones, NOW) for result in chunk]
     return {(r.target.name, r.entry.id): (r.verdict.reason or r.verdict.word, *r.verdict.codes, r.text) for r in results}
 
 
-def test_addresses_nets_and_domains_are_told_as_rbldnsd_means_them(server):
-    found = words(server, "192.0.2.7", "192.0.2.8", "198.51.100.99", "2001:db8:7::1", "2001:db8:8::1", "www.bad.example.com", "example.com")
-    assert found == {
+def test_addresses_nets_and_domains_are_read_as_rbldnsd_means_them(server):
+    answers = words(server, "192.0.2.7", "192.0.2.8", "198.51.100.99", "2001:db8:7::1", "2001:db8:8::1", "www.bad.example.com", "example.com")
+    assert answers == {
         ("192.0.2.7", "ips"): ("listed", "127.0.0.2", "see https://example.net/192.0.2.7"),
         ("192.0.2.8", "ips"): ("not_listed", None),
         ("198.51.100.99", "ips"): ("listed", "127.0.0.4", "net"),

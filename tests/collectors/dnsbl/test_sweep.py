@@ -36,10 +36,10 @@ def sweep(port, lists, targets, *, keys=None, **options):
     order = options.pop("order", [])
     pacers, now = Pacers(lists, options.pop("operators", {})), options.pop("now", NOW)
     round_ = Sweep(resolvers, pacers=pacers, **{"pace": PACE, "canaries": Canaries()} | options)
-    asked = [parse_target(target) for target in targets]
-    results = [r for chunk in round_.run({z.entry.id: asked for z in zones}, zones, now) for r in chunk]
+    parsed = [parse_target(target) for target in targets]
+    results = [r for chunk in round_.run({z.entry.id: parsed for z in zones}, zones, now) for r in chunk]
     order += [(r.target.name, r.entry.id) for r in results]
-    assert len(results) == len({(r.target, r.entry.id) for r in results}) == len(asked) * len(zones)
+    assert len(results) == len({(r.target, r.entry.id) for r in results}) == len(parsed) * len(zones)
     return {(r.target.name, r.entry.id): r for r in results}, round_
 
 
@@ -47,7 +47,7 @@ def words(results):
     return {pair: (r.verdict.word, r.verdict.reason) for pair, r in results.items()}
 
 
-def test_listed_and_clean_targets_of_every_kind_are_told():
+def test_listed_and_clean_targets_of_every_kind_are_recognised():
     with DnsblServer({"bl.example.net": {"192.0.2.7": ["127.0.0.2"], "2001:db8::7": ["127.0.0.2"], "xn--exmple-cua.com": ["127.0.0.2"]}}) as server:
         everything = entry(targets=["ipv4", "ipv6", "domain"])
         targets = ["192.0.2.7", "192.0.2.8", "2001:db8::7", "2001:db8::8", "exämple.com", "example.com"]
@@ -71,7 +71,7 @@ def test_the_text_is_asked_for_hits_only_and_its_failure_changes_nothing():
         assert results["192.0.2.7", "bl"].text is None
 
 
-def test_a_key_is_asked_with_and_never_told():
+def test_a_key_is_asked_with_and_never_shown():
     zone = "sesame.dqs.example.net"
     dqs = entry("dqs", needs_key=True)
     with DnsblServer({zone: {}}) as server:
@@ -92,7 +92,7 @@ def test_what_a_list_cannot_hold_is_not_asked():
         assert server.asked == []
 
 
-def test_a_dead_list_is_not_asked_and_tells_its_story():
+def test_a_dead_list_is_not_asked_and_its_state_says_why():
     dead = entry(status="dead", dead={"error": "bl.example.net is dead (2020): gone"}, replaced_by="other")
     with Hostile({"bl.example.net": listed}) as server:
         results, _ = sweep(server.port, [dead], ["192.0.2.7"])
@@ -131,7 +131,7 @@ def test_a_list_that_fails_its_canary_knows_nothing(behaviour, reason):
         pace = SHORT if reason == "timeout" else PACE
         results, _ = sweep(server.port, [entry()], ["192.0.2.7", "192.0.2.8"], pace=pace)
         assert set(words(results).values()) == {("unknown", reason)}
-        assert not any(".2.0.192." in asked.name for asked in server.asked)
+        assert not any(".2.0.192." in query.name for query in server.asked)
 
 
 def test_the_exact_answers_of_a_test_point_are_checked_where_they_are_known():
@@ -148,7 +148,7 @@ def test_a_wildcard_under_a_domain_list_is_found_by_a_random_label():
         domains = entry(targets=["domain"], positive_test="TEST", negative_test="INVALID")
         results, _ = sweep(server.port, [domains], ["example.com"])
         assert words(results) == {("example.com", "bl"): ("unknown", "canary_failed")}
-        (random_one,) = [asked.name for asked in server.asked if not asked.name.startswith(points)]
+        (random_one,) = [query.name for query in server.asked if not query.name.startswith(points)]
         assert random_one.split(".")[0].isalnum()
 
 
@@ -172,7 +172,7 @@ def test_bad_health_is_asked_anew_so_that_a_list_comes_back_at_once():
         assert words(results) == {("192.0.2.8", "bl"): ("not_listed", None)}
 
 
-def test_a_list_is_asked_through_the_resolver_that_tells_the_truth():
+def test_a_list_is_asked_through_the_resolver_that_answers_truly():
     good = DnsblServer({"bl.example.net": {"192.0.2.7": ["127.0.0.2"]}})
     with Hostile({"bl.example.net": clean}) as lying, good:
         resolvers = Resolvers((Server("127.0.0.1", lying.port), Server("127.0.0.1", good.start())))

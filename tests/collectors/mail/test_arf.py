@@ -35,28 +35,28 @@ Hello
 
 def feedback(*lines: str, subject: str = "FW: July") -> Feedback:
     stated = "\n".join(("Feedback-Type: abuse", "User-Agent: x", "Version: 1", *lines))
-    found = parse(REPORT.format(subject=subject, stated=stated).encode()).feedback
-    assert found is not None
-    return found
+    parsed = parse(REPORT.format(subject=subject, stated=stated).encode()).feedback
+    assert parsed is not None
+    return parsed
 
 
 @pytest.mark.parametrize(("written", "address"), [(text, address) for address, texts in SPELLINGS.items()
                                                   for text in texts])
 def test_a_stated_source_ip_is_read_in_every_spelling(written: str, address: str) -> None:
-    found = feedback(f"Source-IP: {written}")
-    assert (found.source_ip, found.ip, found.redacted, found.inferred.source_ip) == (address, address, False, None)
+    parsed = feedback(f"Source-IP: {written}")
+    assert (parsed.source_ip, parsed.ip, parsed.redacted, parsed.inferred.source_ip) == (address, address, False, None)
 
 
 @pytest.mark.parametrize("written", ["x.x.x.x", "192.0.2.x", "unknown", "redacted", "not available", "192.0.2.300"])
 def test_where_an_unusable_source_ip_is_stated_none_is_inferred(written: str) -> None:
-    found = feedback(f"Source-IP: {written}")
-    assert (found.source_ip, found.ip, found.redacted, found.inferred.source_ip) == (written, None, True, None)
+    parsed = feedback(f"Source-IP: {written}")
+    assert (parsed.source_ip, parsed.ip, parsed.redacted, parsed.inferred.source_ip) == (written, None, True, None)
 
 
 @pytest.mark.parametrize("lines", [(), ("Source-IP:",), ("Source-IP:  ",)])
 def test_where_no_source_ip_is_stated_it_is_inferred_from_the_attached_mail(lines: tuple[str, ...]) -> None:
-    found = feedback(*lines)
-    assert (found.source_ip, found.ip, found.redacted) == (None, "198.51.100.7", False)
+    parsed = feedback(*lines)
+    assert (parsed.source_ip, parsed.ip, parsed.redacted) == (None, "198.51.100.7", False)
 
 
 def test_of_several_stated_ips_the_first_usable_counts() -> None:
@@ -75,12 +75,12 @@ def test_every_recipient_is_kept_in_order(lines: tuple[str, ...]) -> None:
 
 
 def test_comments_are_no_part_of_a_value() -> None:
-    found = feedback("Reported-Domain: bolt.example (the sender)", "Reported-URI: <http://bolt.example/x>",
+    parsed = feedback("Reported-Domain: bolt.example (the sender)", "Reported-URI: <http://bolt.example/x>",
                      "Incidents: 7 (today)", "Delivery-Result: Spam (folder)", "Auth-Failure: SPF; see below",
                      "Original-Mail-From: (bounces) <b@bolt.example>")
-    assert (found.reported_domain, found.reported_uri) == (("bolt.example",), ("http://bolt.example/x",))
-    assert (found.incidents, found.delivery_result, found.auth_failure) == (7, "spam", "spf")
-    assert found.original_mail_from == "b@bolt.example"
+    assert (parsed.reported_domain, parsed.reported_uri) == (("bolt.example",), ("http://bolt.example/x",))
+    assert (parsed.incidents, parsed.delivery_result, parsed.auth_failure) == (7, "spam", "spf")
+    assert parsed.original_mail_from == "b@bolt.example"
 
 
 @pytest.mark.parametrize(("subject", "address"), [
@@ -92,9 +92,9 @@ def test_comments_are_no_part_of_a_value() -> None:
 ])
 def test_the_subject_of_a_jmrp_mail_states_the_ip(subject: str, address: str | None) -> None:
     raw = REPORT.format(subject=subject, stated="").replace("message/feedback-report", "text/plain")
-    found = parse(raw.encode()).feedback
-    assert found is not None
-    assert (found.ip, found.inferred.source_ip) == (address, None)
+    parsed = parse(raw.encode()).feedback
+    assert parsed is not None
+    assert (parsed.ip, parsed.inferred.source_ip) == (address, None)
 
 
 PROSE = """\
@@ -151,14 +151,14 @@ def test_a_dmarc_failure_in_words_is_read(ip: str, rule: str, words: str, header
     raw = PROSE.format(subject="DMARC Forensic Report for bolt.example", type=REPORT_TYPE, start=START,
                        words=words.format(ip=ip), rule=rule, header=header)
     report = parse(raw.encode())
-    found = report.feedback
+    parsed = report.feedback
     assert report.kind is Kind.DMARC_FAILURE
-    assert found is not None
-    assert (found.source_ip, found.ip, found.inferred.source_ip) == ("192.0.2.30", "192.0.2.30", None)
-    assert (found.reported_domain, found.message_id) == (("bolt.example",), "<fake@far.example>")
-    assert found.arrival_at is not None
-    assert found.arrival_at.isoformat() == "2026-03-10T07:52:51+00:00"
-    assert found.inferred.original_rcpt_to == ("kim@receiver.example",)
+    assert parsed is not None
+    assert (parsed.source_ip, parsed.ip, parsed.inferred.source_ip) == ("192.0.2.30", "192.0.2.30", None)
+    assert (parsed.reported_domain, parsed.message_id) == (("bolt.example",), "<fake@far.example>")
+    assert parsed.arrival_at is not None
+    assert parsed.arrival_at.isoformat() == "2026-03-10T07:52:51+00:00"
+    assert parsed.inferred.original_rcpt_to == ("kim@receiver.example",)
 
 
 def test_a_dmarc_failure_in_words_may_be_the_whole_mail() -> None:
@@ -181,6 +181,6 @@ def test_an_xarf_source_is_an_ip_in_any_spelling_or_a_domain(source: str, ip: st
     sample = REPORT.partition("Received: from out1")[2].rpartition("\n--b--")[0].replace("\n", "\\n")
     raw = ('{"Version": "3", "ReporterInfo": {}, "Report": {"ReportType": "Spam", "SourceIp": "%s", "Samples": [{'
            '"ContentType": "message/rfc822", "Base64Encoded": false, "Payload": "Received: from out1%s"}]}}')
-    found = parse((raw % (source, sample)).encode()).feedback
-    assert found is not None
-    assert (found.ip, found.reported_domain) == (ip, domains)
+    parsed = parse((raw % (source, sample)).encode()).feedback
+    assert parsed is not None
+    assert (parsed.ip, parsed.reported_domain) == (ip, domains)

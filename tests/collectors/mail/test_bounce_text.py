@@ -24,12 +24,12 @@ NOT_BOUNCES = yaml.safe_load((HERE / "not_bounces.yaml").read_text(encoding="utf
 def test_the_recipients_of_each_mail_system_are_found(name: str) -> None:
     case = CASES[name]
     headers = {**DAEMON, **{name: case[name] for name in ("from", "subject") if name in case}}
-    found = read(headers, [case["text"].replace("%RETURNED%", RETURNED)])
-    told = {
-        one.address: [one.reply_code, judge(one.status, one.reply_code, one.diagnostic).category]
-        for one in found
+    recipients = read(headers, [case["text"].replace("%RETURNED%", RETURNED)])
+    fields = {
+        recipient.address: [recipient.reply_code, judge(recipient.status, recipient.reply_code, recipient.diagnostic).category]
+        for recipient in recipients
     }
-    assert told == case["expected"]
+    assert fields == case["expected"]
 
 
 def test_exim_names_its_failures_in_a_header() -> None:
@@ -43,8 +43,8 @@ def test_exim_names_its_failures_in_a_header() -> None:
 def test_addresses_of_the_returned_mail_are_never_taken() -> None:
     case = CASES["qmail"]
     returned = RETURNED + "\nBuy from sales@acme.example.com\n"
-    found = read({**DAEMON, "subject": case["subject"]}, [case["text"], returned])
-    assert {one.address for one in found} == set(case["expected"])
+    recipients = read({**DAEMON, "subject": case["subject"]}, [case["text"], returned])
+    assert {recipient.address for recipient in recipients} == set(case["expected"])
 
 
 def test_the_sender_and_the_postmaster_are_not_recipients() -> None:
@@ -55,16 +55,16 @@ def test_the_sender_and_the_postmaster_are_not_recipients() -> None:
 Questions? Contact postmaster@mx.example.net or help@mx.example.net.
 It was sent by bounce@acme.example.com.
 """
-    found = read({**DAEMON, "subject": "Undeliverable"}, [text])
-    assert [one.address for one in found] == ["anna@example.net"]
+    recipients = read({**DAEMON, "subject": "Undeliverable"}, [text])
+    assert [recipient.address for recipient in recipients] == ["anna@example.net"]
 
 
 def test_many_recipients_are_all_found_in_order() -> None:
     names = [f"u{number}@example.net" for number in range(300)]
     rows = "".join(f"<{name}>:\nSorry, no mailbox here by that name. (#5.1.1)\n\n" for name in names)
     text = "I wasn't able to deliver your message to the following addresses.\n\n" + rows
-    found = read({**DAEMON, "subject": "failure notice"}, [text])
-    assert [one.address for one in found] == names
+    recipients = read({**DAEMON, "subject": "failure notice"}, [text])
+    assert [recipient.address for recipient in recipients] == names
 
 
 @pytest.mark.parametrize("name", NOT_BOUNCES)

@@ -1,5 +1,5 @@
 """One folder per kind of mail: `message.*` as it arrives, `expected.json` as `vigie mail parse --json`
-tells it."""
+writes it."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def message(case: Path) -> bytes:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_mail_is_told_as_expected(case: Path) -> None:
+def test_a_mail_is_read_as_expected(case: Path) -> None:
     assert parse(message(case)).to_json() == json.loads((case / "expected.json").read_text())
 
 
@@ -28,11 +28,11 @@ def test_the_line_ends_of_a_mail_change_nothing(case: Path) -> None:
     if b"\x1f\x8b" in raw or b"\x00" in raw:
         pytest.skip("not a text")
     bare = raw.replace(b"\r\n", b"\n")
-    said, crlf = parse(bare), parse(bare.replace(b"\n", b"\r\n"))
-    assert crlf.to_json() == said.to_json()
-    assert crlf.identity == said.identity
+    lf, crlf = parse(bare), parse(bare.replace(b"\n", b"\r\n"))
+    assert crlf.to_json() == lf.to_json()
+    assert crlf.identity == lf.identity
 
 
 def test_there_is_a_case_of_every_kind() -> None:
-    told = {json.loads((case / "expected.json").read_text())["kind"] for case in CASES}
-    assert told == set(Kind)
+    kinds = {json.loads((case / "expected.json").read_text())["kind"] for case in CASES}
+    assert kinds == set(Kind)

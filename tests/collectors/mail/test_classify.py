@@ -31,7 +31,7 @@ def test_the_same_document_is_the_same_however_it_is_packed() -> None:
     assert len({parse(mail_of(name)).identity for name in names}) == 1
 
 
-def test_attribution_gets_the_clues_of_the_reported_mail() -> None:
+def test_attribution_gets_the_identifiers_of_the_reported_mail() -> None:
     report = parse(mail_of("arf-as-in-rfc5965"))
     headers = report.original_headers
     assert headers["feedback-id"] == "july:acme:news:vigie1"
@@ -39,7 +39,7 @@ def test_attribution_gets_the_clues_of_the_reported_mail() -> None:
     assert headers["x-campaign"] == "july-offers"
 
 
-def test_attribution_gets_the_clues_of_the_report_itself() -> None:
+def test_attribution_gets_the_identifiers_of_the_report_itself() -> None:
     headers = parse(mail_of("yahoo-old-with-from-line-inside")).report_headers
     assert headers["dkim"] == "arf.mail.yahoo.com"
     assert headers["message-id"] == "<r-1@fbl.provider.example.org>"
@@ -92,7 +92,7 @@ def test_a_mail_beyond_the_bound_is_unreadable() -> None:
         ),
         (b"From: a@example.org\nAuto-Submitted: auto-generated\nSubject: nightly job\n\nok", "other"),
         (
-            b"From: a@example.org\nSubject: unsubscribe\n\n" + b"I have a longer story to tell. " * 500,
+            b"From: a@example.org\nSubject: unsubscribe\n\n" + b"I have a longer story to share. " * 500,
             "other",
         ),
         (
@@ -128,9 +128,9 @@ def test_signs_are_weighed(raw: bytes, kind: str) -> None:
 )
 def test_an_address_of_a_notification_is_decoded_only_where_it_is_coded(stated: str, address: str) -> None:
     raw = f"Content-Type: message/delivery-status\n\nOriginal-Recipient: {stated}\nAction: failed\n"
-    (one,) = parse(raw.encode()).recipients
-    assert one.address == address
-    one.address.encode()
+    (recipient,) = parse(raw.encode()).recipients
+    assert recipient.address == address
+    recipient.address.encode()
 
 
 def test_each_recipient_is_judged_by_what_is_said_about_it() -> None:
@@ -159,5 +159,5 @@ Action: failed
 Status: 5.0.0
 --b--
 """
-    told = {one.address: one.judgement.category for one in parse(raw).recipients}
-    assert told == {"kim@example.org": "invalid_recipient", "pat@example.org": "mailbox_full"}
+    categories = {recipient.address: recipient.judgement.category for recipient in parse(raw).recipients}
+    assert categories == {"kim@example.org": "invalid_recipient", "pat@example.org": "mailbox_full"}

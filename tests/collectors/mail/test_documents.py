@@ -71,8 +71,8 @@ def test_a_count_is_read_however_it_is_written(count: str, messages: int) -> Non
 
 
 def test_a_record_without_its_parts_is_still_a_record() -> None:
-    found = dmarc.read((HEAD + "<record/><record><row/></record></feedback>").encode(), Budget())
-    assert (found.records, found.passed, found.failed) == (2, 0, 0)
+    report = dmarc.read((HEAD + "<record/><record><row/></record></feedback>").encode(), Budget())
+    assert (report.records, report.passed, report.failed) == (2, 0, 0)
 
 
 @pytest.mark.parametrize(

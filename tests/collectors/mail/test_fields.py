@@ -8,13 +8,13 @@ from collectors.mail import fields
 
 def split(text: str) -> tuple[dict[str, list[str]], str]:
     raw = text.encode()
-    found, body, _ = fields.split(raw, 0, len(raw))
-    return found, text[body:]
+    pairs, body, _ = fields.split(raw, 0, len(raw))
+    return pairs, text[body:]
 
 
 def test_fields_end_at_the_blank_line() -> None:
-    found, body = split("A: 1\r\nB : 2\r\n\r\nC: 3")
-    assert ({name: fields.text(values[0]) for name, values in found.items()}, body) == (
+    pairs, body = split("A: 1\r\nB : 2\r\n\r\nC: 3")
+    assert ({name: fields.text(values[0]) for name, values in pairs.items()}, body) == (
         {"a": "1", "b": "2"},
         "C: 3",
     )
@@ -29,7 +29,7 @@ def test_repeated_fields_are_kept_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "said"),
+    ("raw", "expected"),
     [
         (b"folded\r\n\tover  two lines ", "folded over  two lines"),
         (b"=?utf-8?q?J=C3=BCrgen_B=2E?=", "Jürgen B."),
@@ -41,12 +41,12 @@ def test_repeated_fields_are_kept_in_order() -> None:
         ("raw ü utf-8".encode(), "raw ü utf-8"),
     ],
 )
-def test_a_value_is_unfolded_and_decoded(raw: bytes, said: str) -> None:
-    assert fields.text(raw.decode("latin-1")) == said
+def test_a_value_is_unfolded_and_decoded(raw: bytes, expected: str) -> None:
+    assert fields.text(raw.decode("latin-1")) == expected
 
 
 @pytest.mark.parametrize(
-    ("value", "found"),
+    ("value", "parameters"),
     [
         ('multipart/mixed; boundary="a;b\\"c"; charset=x', {"boundary": 'a;b"c', "charset": "x"}),
         ("text/plain; CHARSET = utf-8 (comment); x=y z", {"charset": "utf-8", "x": "y z"}),
@@ -56,13 +56,13 @@ def test_a_value_is_unfolded_and_decoded(raw: bytes, said: str) -> None:
         ("a/b; ;;; x; =y; z=", {}),
     ],
 )
-def test_parameters_are_read(value: str, found: dict[str, str]) -> None:
-    assert fields.parameters(value) == found
+def test_parameters_are_read(value: str, parameters: dict[str, str]) -> None:
+    assert fields.parameters(value) == parameters
 
 
-def test_a_block_of_fields_survives_mangled_lines_and_tells_of_blank_ones() -> None:
-    found = list(fields.block(b"A: 1\n??\n\n \nB: 2\n folded\nC: 3"))
-    assert found == [("a", "1", False), ("b", "2 folded", True), ("c", "3", False)]
+def test_a_block_of_fields_survives_mangled_lines_and_reports_blank_ones() -> None:
+    pairs = list(fields.block(b"A: 1\n??\n\n \nB: 2\n folded\nC: 3"))
+    assert pairs == [("a", "1", False), ("b", "2 folded", True), ("c", "3", False)]
 
 
 @pytest.mark.parametrize(

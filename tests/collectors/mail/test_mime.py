@@ -75,7 +75,7 @@ def test_an_attached_mail_may_be_encoded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "body", "said"),
+    ("head", "body", "text"),
     [
         (
             "Content-Transfer-Encoding: quoted-printable\nContent-Type: text/plain; charset=utf-8",
@@ -91,8 +91,8 @@ def test_an_attached_mail_may_be_encoded() -> None:
         ("Content-Type: text/plain", "Jürgen".encode(), "Jürgen"),
     ],
 )
-def test_text_is_decoded_as_far_as_it_can_be(head: str, body: bytes, said: str) -> None:
-    assert mime.read(head.encode() + b"\n\n" + body).text() == said
+def test_text_is_decoded_as_far_as_it_can_be(head: str, body: bytes, text: str) -> None:
+    assert mime.read(head.encode() + b"\n\n" + body).text() == text
 
 
 def test_line_ends_of_an_old_macintosh_are_line_ends() -> None:

@@ -201,20 +201,20 @@ def test_what_a_dmarc_report_leaves_out_is_taken_from_subject_and_file_name() ->
     bare = bare.replace(b"<domain>customer.example</domain>", b"").replace(b"<begin>1773014400</begin>", b"")
     name = "receiver.example!customer.example!1773014400!1773100799.xml"
     for subject, id_ in (("Report Domain: customer.example Report-ID: <r1>", "r1"), ("Report", None)):
-        found = parse(mail(attachment(bare, name=name), subject=subject)).report
-        assert found is not None
-        assert (found.org, found.domain, found.id) == ("receiver.example", "customer.example", id_)
-        assert found.begin is not None
+        report = parse(mail(attachment(bare, name=name), subject=subject)).report
+        assert report is not None
+        assert (report.org, report.domain, report.id) == ("receiver.example", "customer.example", id_)
+        assert report.begin is not None
 
 
 def test_policies_of_a_tls_report_may_be_one_object() -> None:
     policy = {"policy": {"policy-type": "sts", "policy-domain": "customer.example"},
               "summary": {"total-successful-session-count": "1,234", "total-failure-session-count": 1.0},
               "failure-details": {"result-type": "certificate-expired", "failed-session-count": "1"}}
-    found = parse(tls(policies=policy)).report
-    assert found is not None
-    assert (found.records, found.passed, found.failed) == (1, 1234, 1)
-    assert found.policies[0].failures == (("certificate-expired", 1),)
+    report = parse(tls(policies=policy)).report
+    assert report is not None
+    assert (report.records, report.passed, report.failed) == (1, 1234, 1)
+    assert report.policies[0].failures == (("certificate-expired", 1),)
 
 
 @pytest.mark.parametrize("summary", [{}, {"total-successful-session-count": "many"},
@@ -230,10 +230,10 @@ def test_a_tls_policy_whose_counts_cannot_be_read_marks_the_report(summary: dict
 def test_the_period_of_a_report_is_read_however_it_is_written(start: object) -> None:
     in_tls = parse(tls(**{"date-range": {"start-datetime": start}})).report
     in_xml = parse(xml(begin=str(start))).report
-    for found in (in_tls, in_xml):
-        assert found is not None
-        assert found.begin is not None
-        assert found.begin.isoformat().startswith("2026-03-09T00:00:00")
+    for report in (in_tls, in_xml):
+        assert report is not None
+        assert report.begin is not None
+        assert report.begin.isoformat().startswith("2026-03-09T00:00:00")
 
 
 def arf(number: int) -> bytes:

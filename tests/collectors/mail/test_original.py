@@ -1,4 +1,4 @@
-"""What the reported mail tells where the report is silent."""
+"""What the reported mail says where the report is silent."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def test_the_sending_ip_is_the_first_public_one_the_receiver_vouches_for(head: s
 
 
 @pytest.mark.parametrize(
-    ("head", "found"),
+    ("head", "recipients"),
     [
         ("X-HmXmrOriginalRecipient: a@example.org\nTo: b@example.org", ("a@example.org",)),
         ("Delivered-To: a@example.org\nTo: b@example.org", ("a@example.org",)),
@@ -43,8 +43,8 @@ def test_the_sending_ip_is_the_first_public_one_the_receiver_vouches_for(head: s
         ("To: 0f1e2d3c4b5a69788796a5b4c3d2e1f0@example.org", ()),
     ],
 )
-def test_the_recipient_is_inferred_only_where_one_is_named(head: str, found: tuple[str, ...]) -> None:
-    assert original.infer(mime.read(head.encode() + b"\n\n")).original_rcpt_to == found
+def test_the_recipient_is_inferred_only_where_one_is_named(head: str, recipients: tuple[str, ...]) -> None:
+    assert original.infer(mime.read(head.encode() + b"\n\n")).original_rcpt_to == recipients
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_an_ordinary_address_is_not(address: str) -> None:
         ("robin@example.org", "HomeMade/1", None),
     ],
 )
-def test_the_source_of_a_report_is_told_by_its_marks(sender: str, agent: str, provider: str | None) -> None:
+def test_the_source_of_a_report_is_recognised_by_its_marks(sender: str, agent: str, provider: str | None) -> None:
     assert sources.provider(mime.read(f"From: {sender}\n\n".encode()), agent) == provider
 
 

@@ -20,7 +20,7 @@ SEEDS = [path.read_bytes() for path in sorted(MAIL_CASES.glob("*/message.*"))]
 quiet = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
-def told(raw: bytes) -> None:
+def check_that_it_is_read(raw: bytes) -> None:
     report = parse(raw)
     assert report.kind in Kind
     assert report.identity
@@ -33,57 +33,57 @@ def told(raw: bytes) -> None:
 
 @quiet
 @given(raw=st.binary(max_size=2_000))
-def test_random_bytes_are_told(raw: bytes) -> None:
-    told(raw)
+def test_random_bytes_are_read(raw: bytes) -> None:
+    check_that_it_is_read(raw)
 
 
 @quiet
 @given(seed=st.sampled_from(SEEDS), data=st.data())
-def test_a_cut_off_mail_is_told(seed: bytes, data: st.DataObject) -> None:
-    told(seed[: data.draw(st.integers(0, len(seed)))])
+def test_a_cut_off_mail_is_read(seed: bytes, data: st.DataObject) -> None:
+    check_that_it_is_read(seed[: data.draw(st.integers(0, len(seed)))])
 
 
 @quiet
 @given(seed=st.sampled_from(SEEDS), luck=st.randoms(use_true_random=False))
-def test_a_mail_with_bytes_changed_is_told(seed: bytes, luck: random.Random) -> None:
+def test_a_mail_with_bytes_changed_is_read(seed: bytes, luck: random.Random) -> None:
     raw = bytearray(seed)
     for _ in range(luck.randint(1, 40)):
         raw[luck.randrange(len(raw))] = luck.randrange(256)
-    told(bytes(raw))
+    check_that_it_is_read(bytes(raw))
 
 
 @quiet
 @given(first=st.sampled_from(SEEDS), second=st.sampled_from(SEEDS), luck=st.randoms(use_true_random=False))
-def test_two_mails_spliced_are_told(first: bytes, second: bytes, luck: random.Random) -> None:
+def test_two_mails_spliced_are_read(first: bytes, second: bytes, luck: random.Random) -> None:
     lines, more = first.split(b"\n"), second.split(b"\n")
     at = luck.randrange(len(lines))
-    told(b"\n".join([*lines[:at], *more[luck.randrange(len(more)) :], *lines[at:]]))
+    check_that_it_is_read(b"\n".join([*lines[:at], *more[luck.randrange(len(more)) :], *lines[at:]]))
 
 
 @quiet
 @given(seed=st.sampled_from(SEEDS), luck=st.randoms(use_true_random=False))
-def test_lines_lost_doubled_and_shuffled_are_told(seed: bytes, luck: random.Random) -> None:
+def test_lines_lost_doubled_and_shuffled_are_read(seed: bytes, luck: random.Random) -> None:
     lines = seed.split(b"\n")
     luck.shuffle(lines) if luck.random() < 0.2 else None
-    told(b"\n".join(line for line in lines for _ in range(luck.choice((0, 1, 1, 1, 2)))))
+    check_that_it_is_read(b"\n".join(line for line in lines for _ in range(luck.choice((0, 1, 1, 1, 2)))))
 
 
 @quiet
 @given(seed=st.sampled_from(SEEDS), depth=st.integers(1, 40), coded=st.booleans())
-def test_a_mail_wrapped_in_mails_is_told(seed: bytes, depth: int, coded: bool) -> None:
+def test_a_mail_wrapped_in_mails_is_read(seed: bytes, depth: int, coded: bool) -> None:
     raw = seed
     for _ in range(depth if not coded else min(depth, 6)):
         head = b"Content-Type: message/rfc822\n"
         raw = head + (
             b"Content-Transfer-Encoding: base64\n\n" + base64.encodebytes(raw) if coded else b"\n" + raw
         )
-    told(raw)
+    check_that_it_is_read(raw)
 
 
 @quiet
 @given(seed=st.sampled_from(SEEDS), charset=st.sampled_from(["utf-16", "utf-7", "cp037", "utf-32"]))
-def test_a_mail_in_a_charset_nobody_sends_is_told(seed: bytes, charset: str) -> None:
-    told(seed.decode("latin-1").encode(charset, "replace"))
+def test_a_mail_in_a_charset_nobody_sends_is_read(seed: bytes, charset: str) -> None:
+    check_that_it_is_read(seed.decode("latin-1").encode(charset, "replace"))
 
 
 FIELDS = b"From: a@example.org\nSubject: x\n"
@@ -147,8 +147,8 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_an_input_built_to_hurt_is_told_in_time(name: str) -> None:
-    told(HOSTILE[name])
+def test_an_input_built_to_hurt_is_read_in_time(name: str) -> None:
+    check_that_it_is_read(HOSTILE[name])
 
 
 def test_all_of_them_together_stay_within_the_memory_of_one_worker() -> None:

@@ -1,4 +1,4 @@
-"""Third-party mails beside the checkout, where they are: all are told, hostile ones cheaply, labelled ones
+"""Third-party mails beside the checkout, where they are: all are read, hostile ones cheaply, labelled ones
 rightly."""
 
 import collections
@@ -30,7 +30,7 @@ KINDS = {
 }
 
 
-def test_every_mail_is_told_without_an_error_of_ours() -> None:
+def test_every_mail_is_read_without_an_error_of_ours() -> None:
     for item in ITEMS:
         report = parse((DATA / item["file"]).read_bytes())
         assert not (report.error or "").partition(":")[0].endswith("Error"), (item["file"], report.error)
@@ -54,37 +54,37 @@ def test_what_must_be_refused_is_refused() -> None:
 
 
 def test_feedback_reports_agree_with_their_labels() -> None:
-    asked: collections.Counter[str] = collections.Counter()
+    labelled: collections.Counter[str] = collections.Counter()
     right: collections.Counter[str] = collections.Counter()
     for item in ITEMS:
         label = item.get("expected_derived") or {}
-        said = parse((DATA / item["file"]).read_bytes()).feedback if item["type"].startswith("arf") else None
-        if said is None:
+        feedback = parse((DATA / item["file"]).read_bytes()).feedback if item["type"].startswith("arf") else None
+        if feedback is None:
             continue
         answers = {
-            "feedback_type": said.type,
-            "source_ip": said.source_ip or said.inferred.source_ip,
-            "original_mail_from": said.mail_from,
-            "original_rcpt_to": list(said.recipients),
+            "feedback_type": feedback.type,
+            "source_ip": feedback.source_ip or feedback.inferred.source_ip,
+            "original_mail_from": feedback.mail_from,
+            "original_rcpt_to": list(feedback.recipients),
         }
         for name, answer in answers.items():
             if label.get(name):
-                asked[name] += 1
+                labelled[name] += 1
                 right[name] += str(answer).lower() == str(label[name]).lower()
-    assert asked["feedback_type"] > 30
-    assert {name: right[name] / asked[name] for name in asked if right[name] < 0.99 * asked[name]} == {}
+    assert labelled["feedback_type"] > 30
+    assert {name: right[name] / labelled[name] for name in labelled if right[name] < 0.99 * labelled[name]} == {}
 
 
 def test_notifications_name_the_recipients_of_their_labels() -> None:
-    asked = right = 0
+    labelled = right = 0
     for item in ITEMS:
         label = (item.get("expected_derived") or {}).get("recipients")
         if item["type"] == "dsn" and label:
-            found = {one.address.lower() for one in parse((DATA / item["file"]).read_bytes()).recipients}
+            addresses = {recipient.address.lower() for recipient in parse((DATA / item["file"]).read_bytes()).recipients}
             named = {
-                str(one.get(name)).lower()
-                for one in label
+                str(address.get(name)).lower()
+                for address in label
                 for name in ("final_recipient", "original_recipient")
             }
-            asked, right = asked + 1, right + (bool(found) and found <= named)
-    assert right >= 0.98 * asked
+            labelled, right = labelled + 1, right + (bool(addresses) and addresses <= named)
+    assert right >= 0.98 * labelled

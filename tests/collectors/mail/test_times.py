@@ -20,9 +20,9 @@ AT = datetime(2026, 3, 9, 23, 59, 59, tzinfo=UTC)
     "Mon, 09 Mar 2026 00:00:00 GMT", "9 Mar 2026 01:00:00 CET", "Sun, 8 Mar 2026 19:00:00 EST", "Sun, 8 Mar 2026 17:00:00 PDT", "20260309T000000Z",
 ])
 def test_a_moment_is_read_however_it_is_written(text):
-    found = moment(text)
-    assert found is not None
-    assert (found.replace(microsecond=0), found.utcoffset()) == (DAY, UTC.utcoffset(None))
+    parsed = moment(text)
+    assert parsed is not None
+    assert (parsed.replace(microsecond=0), parsed.utcoffset()) == (DAY, UTC.utcoffset(None))
 
 
 @pytest.mark.parametrize("text", ["1773100799999", "1773100799.999", "1773100799999999", "2026-03-09T23:59:59.999Z"])

@@ -85,8 +85,8 @@ def test_a_phrase_without_a_whole_word_is_refused() -> None:
     ],
 )
 def test_a_phrase_is_filed_under_words_it_cannot_match_without(phrase: str, words: set[str]) -> None:
-    found = phrases.filing_words(phrase)
-    assert found == words or (found and words and len(found) == len(words))
+    filed = phrases.filing_words(phrase)
+    assert filed == words or (filed and words and len(filed) == len(words))
 
 
 HOSTILE = [
@@ -191,7 +191,7 @@ def test_the_provider_is_known_from_the_host_that_refused() -> None:
     assert judge("5.1.1", "550", "no", provider="orange", remote="mx.google.com").provider == "orange"
 
 
-def test_carrier_filters_are_told_from_unknown_users_only_at_the_carriers() -> None:
+def test_carrier_filters_are_distinguished_from_unknown_users_only_at_the_carriers() -> None:
     text = "550 Unknown user u@docomo.ne.jp (in reply to end of DATA command)"
     assert judge(None, "550", text, remote="mfsmax.docomo.ne.jp").category == "user_blocked"
     assert judge(None, "550", text).category == "invalid_recipient"

@@ -34,7 +34,7 @@ def arf(number: int = 1, kind: str = "abuse", arrived: datetime | None = ARRIVED
     fields += [f"Original-Mail-From: <bounce+{token}@news.example.com>"]
     fields += [f"Arrival-Date: {format_datetime(arrived)}"] if arrived else []
     fields += [f"Source-IP: {source_ip}"] if source_ip else []
-    fields += [f"Original-Rcpt-To: <{one}>" for one in recipients]
+    fields += [f"Original-Rcpt-To: <{recipient}>" for recipient in recipients]
     return "\r\n".join([
         "From: feedback@example.org", "To: fbl@example.com", f"Message-ID: <report{number}@example.org>",
         "MIME-Version: 1.0", 'Content-Type: multipart/report; report-type=feedback-report; boundary="b"', "",
@@ -137,7 +137,7 @@ def test_a_complaint_has_its_count_trace_evidence_and_the_mails_own_date(any_ser
     assert [key.partition(":")[0] for key in monitor.offered] == ["mail", "complaint", "mailbox"]
 
 
-def test_the_clues_hold_our_tokens_the_ids_the_recipient_the_ip_and_the_provider(server):
+def test_the_identifiers_hold_our_tokens_the_ids_the_recipient_the_ip_and_the_provider(server):
     server.deliver(arf())
     monitor = Monitor(box(server))
 
@@ -151,9 +151,9 @@ def test_the_clues_hold_our_tokens_the_ids_the_recipient_the_ip_and_the_provider
 
 
 def test_whole_identifiers_stand_before_their_pieces_and_there_are_never_too_many():
-    found = tokens(parse(arf(token="-".join(f"x{number:03}" for number in range(100)))))
-    assert len(found) == 32
-    assert "autumn:acme:newsletter:vigie" in found
+    identifiers = tokens(parse(arf(token="-".join(f"x{number:03}" for number in range(100)))))
+    assert len(identifiers) == 32
+    assert "autumn:acme:newsletter:vigie" in identifiers
 
 
 @pytest.mark.parametrize("arrived", [None, NOW + timedelta(hours=2), NOW - timedelta(days=8)],
@@ -220,7 +220,7 @@ def test_a_complaint_that_was_not_believed_counts_once_it_comes_from_where_it_is
     assert (monitor.counted("complaint"), monitor.counted("unverified_complaint")) == (1, 1)
 
 
-def test_a_hidden_recipient_is_not_traced_and_the_mailbox_tells_the_provider(server):
+def test_a_hidden_recipient_is_not_traced_and_the_mailbox_names_the_provider(server):
     server.deliver(arf(recipients=("0123456789abcdef0123456789abcdef@example.net",)))
     monitor = Monitor(box(server, provider="comcast"))
 
@@ -272,7 +272,7 @@ def test_finished_mails_are_marked_or_moved_and_what_is_not_a_report_is_parked_w
 
     parked = [batch.parked[0] for batch in monitor.run() if batch.parked]
 
-    assert [(found.reason, found.text.split(":")[0]) for found in parked] == [
+    assert [(row.reason, row.text.split(":")[0]) for row in parked] == [
         (Reason.NO_DATA, "other"), (Reason.MALFORMED, "unreadable")]
     assert parked[0].source.startswith("yahoo/INBOX/")
     assert parked[0].body == LETTER

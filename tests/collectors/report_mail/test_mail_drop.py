@@ -154,7 +154,7 @@ def test_a_mail_that_is_too_large_is_parked_with_its_beginning(store, files):
     assert (row.reason, len(row.body)) == ("too_large", 65_536)
 
 
-def test_a_file_that_may_not_be_read_stays_is_told_and_does_not_stop_the_others(store, files, monkeypatch):
+def test_a_file_that_may_not_be_read_stays_is_reported_and_does_not_stop_the_others(store, files, monkeypatch):
     for name in ("a.eml", "b.eml"):
         (files / name).write_bytes(bounce(1))
     read = mail_files.whole_file
@@ -313,8 +313,8 @@ def test_two_folders_of_one_name_are_refused():
 
 
 def test_paths_are_as_seen_from_the_configuration(tmp_path):
-    said = {"folders": [{"name": "drop", "path": "in"}, {"name": "far", "path": "/var/mail/far"}]}
-    settings = MailDropSettings.model_validate(said, context=tmp_path)
+    written = {"folders": [{"name": "drop", "path": "in"}, {"name": "far", "path": "/var/mail/far"}]}
+    settings = MailDropSettings.model_validate(written, context=tmp_path)
     assert [folder.path for folder in settings.folders] == [tmp_path / "in", Path("/var/mail/far")]
 
 

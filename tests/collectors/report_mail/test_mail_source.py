@@ -36,7 +36,7 @@ def case(name: str) -> bytes:
     return message.read_bytes()
 
 
-def tell(store: Store, server, *boxes: tuple[str, str, str], **changes) -> None:
+def register(store: Store, server, *boxes: tuple[str, str, str], **changes) -> None:
     """Put these mailboxes (name, purpose, folder) into the inventory, beside what Acme and Bolt send from."""
     with store.session() as session:
         session.add_all([Customer(id="acme", name="Acme"), Customer(id="bolt", name="Bolt")])
@@ -75,7 +75,7 @@ def test_each_purpose_has_its_collector_and_each_of_them_watches():
 
 @pytest.mark.parametrize("purpose", PURPOSES)
 def test_a_mailbox_of_any_purpose_takes_every_kind_of_mail(store, server, purpose):
-    tell(store, server, ("box", purpose, "INBOX"), done_folder="Done", parked_folder="Parked")
+    register(store, server, ("box", purpose, "INBOX"), done_folder="Done", parked_folder="Parked")
     for name in ("dsn-two-recipients-xtext", "dmarc-gzip-attached", "tlsrpt-gzip-in-mail", "arf-as-in-rfc5965",
                  "unsubscribe-by-mail-program", "autoreply-out-of-office", "dmarc-failure-rfc9991",
                  "abuse-letter-is-other"):
@@ -98,7 +98,7 @@ def test_one_bounce_by_every_way_there_is_counts_once(any_server, store, tmp_pat
     raw = case("dsn-two-recipients-xtext")
     for folder in ("INBOX", "INBOX", "Copies"):
         any_server.deliver(raw, folder)
-    tell(store, any_server, ("returns", "bounces", "INBOX"), ("copies", "feedback_loop", "Copies"))
+    register(store, any_server, ("returns", "bounces", "INBOX"), ("copies", "feedback_loop", "Copies"))
     run(store, "bounces")
     run(store, "feedback_loop", 1)
     any_server.renumber()
@@ -123,7 +123,7 @@ def test_one_dmarc_report_in_several_wrappings_and_mailboxes_counts_once(store, 
     for folder, name in (("INBOX", "dmarc-gzip-attached"), ("INBOX", "dmarc-octet-stream-without-a-name"),
                          ("Other", "dmarc-zip-is-the-whole-body")):
         server.deliver(case(name), folder)
-    tell(store, server, ("rua", "dmarc_reports", "INBOX"), ("rua2", "dmarc_reports", "Other"))
+    register(store, server, ("rua", "dmarc_reports", "INBOX"), ("rua2", "dmarc_reports", "Other"))
 
     tally = run(store, "dmarc_reports")
 
@@ -133,7 +133,7 @@ def test_one_dmarc_report_in_several_wrappings_and_mailboxes_counts_once(store, 
 
 def test_the_cursor_of_each_mailbox_is_kept_under_its_collector(store, any_server):
     any_server.deliver(case("bounce-qmail"))
-    tell(store, any_server, ("returns", "bounces", "INBOX"))
+    register(store, any_server, ("returns", "bounces", "INBOX"))
     run(store, "bounces")
 
     assert store.cursor("bounces", "returns")["last_uid"] >= 0
@@ -143,7 +143,7 @@ def test_the_cursor_of_each_mailbox_is_kept_under_its_collector(store, any_serve
 def test_a_mail_parked_in_one_mailbox_is_parked_once(store, server):
     for folder in ("INBOX", "Copies"):
         server.deliver(case("unreadable-no-mail"), folder)
-    tell(store, server, ("one", "bounces", "INBOX"), ("two", "bounces", "Copies"))
+    register(store, server, ("one", "bounces", "INBOX"), ("two", "bounces", "Copies"))
 
     run(store, "bounces")
 

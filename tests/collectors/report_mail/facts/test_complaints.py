@@ -102,7 +102,7 @@ def test_a_forged_report_that_comes_first_does_not_take_the_place_of_the_true_on
     assert complaints(arf(None), arf()) == (1, 1)
 
 
-def test_hashed_recipients_are_told_apart_by_their_hash_and_masked_ones_are_each_their_own():
+def test_hashed_recipients_are_distinguished_by_their_hash_and_masked_ones_are_each_their_own():
     hashes = [arf(recipient=f"{letter * 32}@yahoo.fr") for letter in "abab"]
     assert complaints(*hashes) == (2, 0)
     assert complaints(*(arf(recipient="redacted@yahoo.fr") for _ in range(3))) == (3, 0)

@@ -28,13 +28,13 @@ def attribute(identifiers: Identifiers) -> Attribution:
                        provider=identifiers.provider, how="domain" if domain else None)
 
 
-def nobody(_clues: Identifiers) -> Attribution:
+def nobody(_identifiers: Identifiers) -> Attribution:
     return Attribution()
 
 
 def mail(case: str) -> bytes:
-    (found,) = (MAIL_CASES / case).glob("message.*")
-    return found.read_bytes()
+    (path,) = (MAIL_CASES / case).glob("message.*")
+    return path.read_bytes()
 
 
 def batches_of(raw: bytes, purpose: str = "bounces", whose=attribute, trusted: bool = False,
@@ -120,23 +120,23 @@ def test_the_text_of_a_refusal_is_bounded():
     assert all(len(trace.text or "") <= 1000 for trace in batch_of(long).traces)
 
 
-def test_clues_of_a_bounce_hold_the_return_path_it_came_back_to_and_the_returned_mails_identifiers():
-    asked: list[Identifiers] = []
+def test_identifiers_of_a_bounce_hold_the_return_path_it_came_back_to_and_the_returned_mails_identifiers():
+    received: list[Identifiers] = []
 
-    batch_of(mail("dsn-two-recipients-xtext"), whose=lambda identifiers: asked.append(identifiers) or Attribution())
+    batch_of(mail("dsn-two-recipients-xtext"), whose=lambda identifiers: received.append(identifiers) or Attribution())
 
-    assert {"bounce+acme-7f3a", "acme-7f3a", "july:acme:news:vigie1"} <= set(asked[0].tokens)
-    assert [identifiers.recipient for identifiers in asked] == ["pat+news@provider.example.org", "kim@provider.example.org"]
-    assert (asked[0].message_id, asked[0].domain) == ("<july-4711@mail.acme.example.net>", "acme.example.net")
+    assert {"bounce+acme-7f3a", "acme-7f3a", "july:acme:news:vigie1"} <= set(received[0].tokens)
+    assert [identifiers.recipient for identifiers in received] == ["pat+news@provider.example.org", "kim@provider.example.org"]
+    assert (received[0].message_id, received[0].domain) == ("<july-4711@mail.acme.example.net>", "acme.example.net")
 
 
 def test_the_subject_of_an_unsubscribe_request_may_hold_our_token():
-    asked: list[Identifiers] = []
+    received: list[Identifiers] = []
     request = b"From: kim@example.org\r\nTo: unsubscribe@example.com\r\nSubject: unsubscribe acme.news.77\r\n\r\n\r\n"
 
-    batch_of(request, whose=lambda identifiers: asked.append(identifiers) or Attribution())
+    batch_of(request, whose=lambda identifiers: received.append(identifiers) or Attribution())
 
-    assert "acme.news.77" in asked[0].tokens
+    assert "acme.news.77" in received[0].tokens
 
 
 def test_a_dmarc_report_counts_at_the_end_of_its_period_under_the_key_that_names_it():
@@ -174,7 +174,7 @@ def test_what_cannot_be_used_is_parked_with_its_reason(raw, reason, text):
     assert (parked.source, parked.reason, parked.text, parked.body) == ("box/INBOX/1", reason, text, raw)
 
 
-def test_a_letter_to_the_abuse_desk_is_traced_with_its_subject_and_kept():
+def test_a_letter_to_an_abuse_address_is_traced_with_its_subject_and_kept():
     raw = mail("abuse-letter-is-other")
     batch = batch_of(raw, "abuse")
 
@@ -186,14 +186,14 @@ def test_a_letter_to_the_abuse_desk_is_traced_with_its_subject_and_kept():
 
 
 @pytest.mark.parametrize(("case", "reported"), [("arf-as-in-rfc5965", "abuse"), ("xarf-v3-with-sample", "spam")])
-def test_a_report_to_the_abuse_desk_is_to_be_answered_besides_being_counted(case, reported):
+def test_a_report_to_an_abuse_address_is_to_be_answered_besides_being_counted(case, reported):
     assert [trace.kind for trace in batch_of(mail(case), "feedback_loop").traces] == ["complaint"]
     batch = batch_of(mail(case), "abuse")
 
-    asked = next(trace for trace in batch.traces if trace.kind == "abuse_report")
-    assert (asked.kind, asked.subject.customer, asked.subject.ip) == ("abuse_report", "acme", "192.0.2.33")
-    assert (asked.category, asked.recipient) == (reported, None)
-    assert asked.text == parse(mail(case)).report_headers.get("subject")
+    report_trace = next(trace for trace in batch.traces if trace.kind == "abuse_report")
+    assert (report_trace.kind, report_trace.subject.customer, report_trace.subject.ip) == ("abuse_report", "acme", "192.0.2.33")
+    assert (report_trace.category, report_trace.recipient) == (reported, None)
+    assert report_trace.text == parse(mail(case)).report_headers.get("subject")
 
 
 def test_an_absence_note_leaves_a_count_and_nothing_else():
@@ -211,18 +211,18 @@ def test_what_a_reader_cannot_stand_is_parked_instead_of_coming_back_for_ever(mo
 
 
 def test_a_database_that_is_away_parks_nothing_the_mail_is_to_come_again():
-    def away(_clues: Identifiers) -> Attribution:
+    def away(_identifiers: Identifiers) -> Attribution:
         raise ConnectionResetError("the database")
 
     with pytest.raises(ConnectionResetError, match="the database"):
         batch_of(mail("dsn-two-recipients-xtext"), whose=away)
 
 
-def test_clues_hold_no_nul_which_no_database_takes():
-    asked: list[Identifiers] = []
+def test_identifiers_hold_no_nul_which_no_database_takes():
+    received: list[Identifiers] = []
     raw = mail("dsn-two-recipients-xtext").replace(b"<july-4711@", b"<july\x00-4711@")
-    batch_of(raw, whose=lambda identifiers: asked.append(identifiers) or Attribution())
-    assert asked[0].message_id == "<july-4711@mail.acme.example.net>"
+    batch_of(raw, whose=lambda identifiers: received.append(identifiers) or Attribution())
+    assert received[0].message_id == "<july-4711@mail.acme.example.net>"
 
 
 def test_the_beginning_of_a_mail_is_never_counted():
