@@ -46,8 +46,8 @@ def list_cases(shown: Shown, customer: str | None, config_file: Path, *, as_json
     """Cases, the next deadline first."""
     now = utc_now()
     with stored(config_file) as store, store.reading_session() as session:
-        found = abuse_rows.cases(session, now, shown, customer=customer, page=page)
-    print_page(found, AbuseCase, lambda row: _line(row, now), as_json=as_json, none="no such cases")
+        cases = abuse_rows.cases(session, now, shown, customer=customer, page=page)
+    print_page(cases, AbuseCase, lambda row: _line(row, now), as_json=as_json, none="no such cases")
 
 
 @abuse.command()

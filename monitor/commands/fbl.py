@@ -47,8 +47,8 @@ def list_enrolments(
     """What we are enrolled in, or want to be."""
     with stored(config_file) as store, store.reading_session() as session:
         rows = [row for row in enrolments(session) if provider in {None, row.provider} and state in {None, row.state}]
-        found = part(rows, lambda row: (row.provider, row.kind, row.subject), page)
-    print_page(found, Enrolment, _line, as_json=as_json, none="no such enrolments")
+        shown_rows = part(rows, lambda row: (row.provider, row.kind, row.subject), page)
+    print_page(shown_rows, Enrolment, _line, as_json=as_json, none="no such enrolments")
 
 
 @fbl.command("set")
@@ -85,8 +85,8 @@ def set_state(
 def gaps(config_file: Path, *, as_json: bool) -> None:
     """Where mail of the last seven days went without a loop; exit code 1 where there is any such."""
     with stored(config_file) as store:
-        found = gaps_now(store, utc_now())
-    for gap in found.gaps:
+        coverage = gaps_now(store, utc_now())
+    for gap in coverage.gaps:
         if as_json:
             print_json(GapLine.from_row(gap))
             continue
@@ -94,12 +94,12 @@ def gaps(config_file: Path, *, as_json: bool) -> None:
         for group in gap.groups:
             named = ", ".join(group.subjects[:5]) + (f" and {len(group.subjects) - 5} more" if len(group.subjects) > 5 else "")
             click.echo(f"  {group.owner}: {named} ({group.delivered:,.0f})")
-    for each in found.without:
+    for each in coverage.without:
         if as_json:
             print_json(NoLoopLine.from_row(each))
         else:
             click.echo(f"no gap to close: {each.summary} ({each.delivered:,.0f} a week)")
-    sys.exit(1 if found.gaps else 0)
+    sys.exit(1 if coverage.gaps else 0)
 
 
 @fbl.command()

@@ -45,17 +45,17 @@ def gate() -> None:
 @click.option("--key", envvar="VIGIE_KEY", help="A key with the scope gate; better in VIGIE_KEY.")
 @config_option
 @json_option
-def ask(url: str | None, key: str | None, config_file: Path, *, as_json: bool, **asked: Any) -> None:
+def ask(url: str | None, key: str | None, config_file: Path, *, as_json: bool, **parameters: Any) -> None:
     """One decision: exit 0 for send, 1 for slow and hold."""
-    if asked["provider"] and asked["recipient_domain"]:
+    if parameters["provider"] and parameters["recipient_domain"]:
         raise click.UsageError("--provider or --recipient-domain, not both")
-    said = {name: value for name, value in asked.items() if value is not None}
+    body = {name: value for name, value in parameters.items() if value is not None}
     try:
-        request = read_request(said)
+        request = read_request(body)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if url is not None:
-        answer = _over_http(url, key, said)
+        answer = _over_http(url, key, body)
     else:
         with stored(config_file) as store:
             now = utc_now()
@@ -72,12 +72,12 @@ def ask(url: str | None, key: str | None, config_file: Path, *, as_json: bool, *
         sys.exit(1)
 
 
-def _over_http(url: str, key: str | None, said: dict[str, Any]) -> bytes:
+def _over_http(url: str, key: str | None, body: dict[str, Any]) -> bytes:
     if key is None:
         raise click.UsageError("--url needs a key: --key or VIGIE_KEY")
     try:
         response = httpx.post(
-            f"{url.rstrip('/')}/v1/decision", json=said, headers={"Authorization": f"Bearer {key}"},
+            f"{url.rstrip('/')}/v1/decision", json=body, headers={"Authorization": f"Bearer {key}"},
             timeout=_TIMEOUT_SECONDS,
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:

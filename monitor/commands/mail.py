@@ -59,16 +59,16 @@ def summary(report: Report) -> str:
     """What the report says, in lines a person reads."""
     if report.error:
         return report.error
-    if said := report.feedback:
-        who = ", ".join(said.recipients) or "someone unnamed"
-        where = f" at {said.provider}" if said.provider else ""
-        return f"{said.type} from {who}{where}, sent from {said.ip or 'an unknown IP'}"
-    if told := report.report:
-        days = f", {told.begin:%Y-%m-%d} to {told.end:%Y-%m-%d}" if told.begin and told.end else ""
-        return f"{told.org} on {told.domain}{days}: {told.passed} passed, {told.failed} failed"
+    if feedback := report.feedback:
+        who = ", ".join(feedback.recipients) or "someone unnamed"
+        where = f" at {feedback.provider}" if feedback.provider else ""
+        return f"{feedback.type} from {who}{where}, sent from {feedback.ip or 'an unknown IP'}"
+    if aggregate := report.report:
+        days = f", {aggregate.begin:%Y-%m-%d} to {aggregate.end:%Y-%m-%d}" if aggregate.begin and aggregate.end else ""
+        return f"{aggregate.org} on {aggregate.domain}{days}: {aggregate.passed} passed, {aggregate.failed} failed"
     return "\n  ".join(map(_line, report.recipients)) or "nothing to count"
 
 
-def _line(one: Recipient) -> str:
-    why = one.judgement.category + (" (hard)" if one.hard else "")
-    return f"{one.address} {one.action}, {why}: {one.diagnostic[:200]}"
+def _line(recipient: Recipient) -> str:
+    why = recipient.judgement.category + (" (hard)" if recipient.hard else "")
+    return f"{recipient.address} {recipient.action}, {why}: {recipient.diagnostic[:200]}"

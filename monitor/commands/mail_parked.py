@@ -40,8 +40,8 @@ def parked() -> None:
 def list_parked(reason: str | None, settled: bool, config_file: Path, *, as_json: bool, page: Page) -> None:
     """Those that wait, the oldest first."""
     with stored(config_file) as store, store.reading_session() as session:
-        found = find_parked(session, SOURCE, page, reason=reason, settled=settled)
-    print_page(found, Parked, _line, as_json=as_json, none="nothing is parked")
+        mails = find_parked(session, SOURCE, page, reason=reason, settled=settled)
+    print_page(mails, Parked, _line, as_json=as_json, none="nothing is parked")
 
 
 @parked.command()
@@ -52,17 +52,17 @@ def list_parked(reason: str | None, settled: bool, config_file: Path, *, as_json
 def show(parked_id: int, raw: bool, config_file: Path, *, as_json: bool) -> None:
     """One of them, with the beginning of the mail."""
     with stored(config_file) as store, store.reading_session() as session:
-        found = parked_among(session, SOURCE, [parked_id])
-        if not found:
+        mails = parked_among(session, SOURCE, [parked_id])
+        if not mails:
             raise Failure(2, f"no parked mail {parked_id}")
         body = body_of(session, parked_id)
     if raw:
         sys.stdout.buffer.write(body)
         return
     if as_json:
-        print_json(Parked.from_row(found[0]))
+        print_json(Parked.from_row(mails[0]))
     else:
-        click.echo(_line(found[0]))
+        click.echo(_line(mails[0]))
         # control characters of a stranger's mail must not reach the terminal
         text = body[:SHOWN_BYTES].decode("utf-8", "replace").replace("\r\n", "\n")
         click.echo("".join(char if char.isprintable() or char == "\n" else "·" for char in text))
@@ -83,8 +83,8 @@ def retry(ids: tuple[int, ...], everything: bool, reason: str | None, source: st
     still = 0
     with prepared_application(config_file) as application:
         with application.store.reading_session() as session:
-            found = parked_among(session, SOURCE, ids) if ids else _waiting(session, reason)
-        for each in found:
+            mails = parked_among(session, SOURCE, ids) if ids else _waiting(session, reason)
+        for each in mails:
             became = _read_again(application, each, source) if each.settled_at is None else "settled before"
             still += became.startswith("parked")
             if as_json:
@@ -92,7 +92,7 @@ def retry(ids: tuple[int, ...], everything: bool, reason: str | None, source: st
             else:
                 click.echo(f"{each.id}: {became}")
         application.judge_once()
-    if still or not found:
+    if still or not mails:
         sys.exit(1)
 
 
@@ -137,11 +137,11 @@ def _waiting(session: Session, reason: str | None) -> list[ParkedInput]:
     """All of them, page by page."""
     rows, page = [], Page()
     while True:
-        found = find_parked(session, SOURCE, page, reason=reason)
-        rows += found.rows
-        if found.next is None:
+        mails = find_parked(session, SOURCE, page, reason=reason)
+        rows += mails.rows
+        if mails.next is None:
             return rows
-        page = Page(after=found.next)
+        page = Page(after=mails.next)
 
 
 def _line(each: ParkedInput) -> str:

@@ -103,14 +103,14 @@ def paging_options(command: Callable[..., None]) -> Callable[..., None]:
     return click.option("--limit", type=click.IntRange(1, 100_000), default=USUAL, show_default=True)(after(paged))
 
 
-def print_page(found: Paged[Row], wire: type[Wire], line: Callable[[Row], str], *, as_json: bool, none: str) -> None:
+def print_page(page: Paged[Row], wire: type[Wire], line: Callable[[Row], str], *, as_json: bool, none: str) -> None:
     """A page of rows as JSON or as lines; where to go on, or that there is nothing, goes to standard error."""
-    for row in found.rows:
+    for row in page.rows:
         if as_json:
             print_json(wire.from_row(row))
         else:
             click.echo(line(row))
-    if found.next is not None:
-        click.echo(f"more: --after {found.next}", err=True)
-    if not found.rows:
+    if page.next is not None:
+        click.echo(f"more: --after {page.next}", err=True)
+    if not page.rows:
         click.echo(none, err=True)

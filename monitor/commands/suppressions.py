@@ -53,8 +53,8 @@ def list_(recipient: str | None, config_file: Path, *, as_json: bool, page: Page
     """Those in force, newest first."""
     with stored(config_file) as store, store.reading_session() as session:
         refs = refs_of(store, session, those["customer"], recipient)
-        found = suppression_rows.find(session, Wanted(refs=refs, **those), page)
-    print_page(found, Suppression, _line, as_json=as_json, none="nobody is suppressed")
+        rows = suppression_rows.find(session, Wanted(refs=refs, **those), page)
+    print_page(rows, Suppression, _line, as_json=as_json, none="nobody is suppressed")
 
 
 @group.command()
@@ -113,8 +113,8 @@ def remove(
     """Allow an address again; the rows stay, with who lifted them and why."""
     with stored(config_file) as store, store.session() as session:
         refs = {customer: store.recipient_ref(customer, address)}
-        found = suppression_rows.find(session, Wanted(customer, refs), Page(MOST_AT_ONCE))
-        rows = [row for row in found.rows if stream in {None, row.stream}]
+        standing = suppression_rows.find(session, Wanted(customer, refs), Page(MOST_AT_ONCE))
+        rows = [row for row in standing.rows if stream in {None, row.stream}]
         for row in rows:
             suppression_rows.lift(session, int(row.id or 0), actor=actor(), reason=reason, now=utc_now())
     if not rows:
@@ -138,14 +138,14 @@ def check(
     """May these be mailed? Exit 1 where one of them must not."""
     with stored(config_file) as store, store.reading_session() as session:
         refs = {each: store.recipient_ref(customer, each) for each in addresses}
-        found = suppression_rows.forbidden(session, customer, refs.values(), stream)
+        forbidden = suppression_rows.forbidden(session, customer, refs.values(), stream)
     for address, ref in refs.items():
-        reasons = sorted({row.reason for row in found.get(ref, ())})
+        reasons = sorted({row.reason for row in forbidden.get(ref, ())})
         if as_json:
             print_json(CheckedAddress(address=address, ref=ref, suppressed=bool(reasons), reasons=reasons))
         else:
             click.echo(f"{address}: {', '.join(reasons) or 'may be mailed'}")
-    sys.exit(1 if found else 0)
+    sys.exit(1 if forbidden else 0)
 
 
 def _add(

@@ -32,8 +32,8 @@ def trace(
     if wanted.about_nothing:
         raise click.UsageError("name --recipient, --message-id or --customer")
     with stored(config_file) as store, store.reading_session() as session:
-        found = find_traces(store, session, wanted, page)
-    print_page(found, Trace, _line, as_json=as_json, none="nothing is known")
+        traces = find_traces(store, session, wanted, page)
+    print_page(traces, Trace, _line, as_json=as_json, none="nothing is known")
 
 
 

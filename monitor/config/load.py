@@ -152,13 +152,13 @@ def _rules(
     written = source.data.get("rules")
     if not isinstance(written, list):
         return None
-    found: list[RuleSource] = []
+    sources: list[RuleSource] = []
     for i, item in enumerate(written):
         if isinstance(item, dict):
-            found.append(source.section("rules", i))
+            sources.append(source.section("rules", i))
         elif isinstance(item, str):
             try:
-                found += read_rules(directory / item, environ)
+                sources += read_rules(directory / item, environ)
             except ConfigErrors as error:
                 if error.line is None:  # the file itself: the mistake is in the line that names it
                     problems.append(source.error(("rules", i), f"the file {item} {error.message}"))
@@ -166,7 +166,7 @@ def _rules(
                     problems += error.errors
         else:
             problems.append(source.error(("rules", i), "must be a rule or the path of a file of rules"))
-    return tuple(found)
+    return tuple(sources)
 
 
 def _repeated_receivers(source: Section) -> list[ConfigError]:

@@ -15,7 +15,7 @@ from monitor.config.validation import annotation_at, fields_of
 from monitor.config.yaml_file import ConfigError, Keys, Section, read_text_file
 
 _MAX_BYTES = 64 * 1024
-_UNREAD = "sqlite:///unread-secret"  # passes every check of a secret: one mistake is told once
+_UNREAD = "sqlite:///unread-secret"  # passes every check of a secret: one mistake is reported once
 
 
 def with_secret_files(section: Section, model: Any, directory: Path, problems: list[ConfigError]) -> Section:
@@ -43,7 +43,7 @@ class _SecretFiles:
             return [self.filled(item, annotation_at(model, (i,)), (*path, i)) for i, item in enumerate(data)]
         if not isinstance(data, dict):
             return data
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for key, value in data.items():
             twin = key.removesuffix("_file")
             own = twin == key or key in fields_of(expected)
@@ -51,10 +51,10 @@ class _SecretFiles:
                 if twin in data:
                     self._problem((*path, key), f"'{twin}' is given too — keep one of the two")
                 else:
-                    found[twin] = self._secret(value, (*path, key), (*path, twin))
+                    values[twin] = self._secret(value, (*path, key), (*path, twin))
             else:
-                found[key] = self.filled(value, annotation_at(expected, (key,)), (*path, key))
-        return found
+                values[key] = self.filled(value, annotation_at(expected, (key,)), (*path, key))
+        return values
 
     def _secret(self, name: Any, written: Keys, place: Keys) -> str:
         self.lines[self._section.path + place] = self._section.line_of(written)

@@ -181,7 +181,7 @@ class Api(_Part):
 
 
 class Receiver(_Part):
-    """Who is told, by an Apprise or web URL, of which incidents: empty `rules` and `customers` mean all."""
+    """Who is notified, by an Apprise or web URL, of which incidents: empty `rules` and `customers` mean all."""
 
     name: str = Field(min_length=1)
     url: SecretStr

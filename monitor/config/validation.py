@@ -1,4 +1,4 @@
-"""Does a section have the shape of a model? Each way it does not, told in a person's words with its line.
+"""Does a section have the shape of a model? Each way it does not, in a person's words with its line.
 
 pydantic finds the mistakes; here they become `vigie.yaml:12: rules[0].window: …, not 'x' — what to do`.
 A value is shown only where it can be no secret: not where the model says so, nor where it came from the
@@ -42,7 +42,7 @@ _WANTED = {
     "string_type": "must be a text",
     "time_delta_type": "must be a duration such as 15m",
 }
-_CHOICES = 15  # names told where none is close
+_CHOICES = 15  # names given where none is close
 _LIMITS = {
     "greater_than": ("more than", "gt"),
     "greater_than_equal": ("at least", "ge"),
@@ -83,12 +83,12 @@ def annotation_at(model: Any, path: Keys) -> Any:
     """What a model expects at a path: a model class, a type, or None where it does not say."""
     if not path:
         return _plain(model)
-    found = _plain(model)
-    if fields := fields_of(found):
+    plain = _plain(model)
+    if fields := fields_of(plain):
         field = fields.get(str(path[0]))
         return annotation_at(field.annotation, path[1:]) if field else None
-    if typing.get_origin(found) in {dict, Mapping, list, tuple, set, frozenset}:
-        arguments = typing.get_args(found)
+    if typing.get_origin(plain) in {dict, Mapping, list, tuple, set, frozenset}:
+        arguments = typing.get_args(plain)
         inner = arguments[1] if len(arguments) == 2 and arguments[1] is not ... else arguments[0]
         return annotation_at(inner, path[1:])
     return None
@@ -118,14 +118,14 @@ def _explained(section: Section, model: type[BaseModel], detail: Any) -> ConfigE
     if detail["type"] == "extra_forbidden":
         known = fields_of(annotation_at(model, path[:-1]))
         return section.error(path, f"unknown key — {did_you_mean(str(path[-1]), known)}")
-    return section.error(path, _said(detail, _shown(section, model, path, detail["input"])))
+    return section.error(path, _message(detail, _shown(section, model, path, detail["input"])))
 
 
-def _said(detail: Any, shown: str) -> str:
+def _message(detail: Any, shown: str) -> str:
     kind, context, value = detail["type"], detail.get("ctx", {}), detail["input"]
     if kind in {"value_error", "assertion_error"}:  # in our own words; they may quote the value
-        said = str(context["error"])
-        return said if shown and isinstance(value, str | int | float) else said.replace(f"'{value}'", "this")
+        text = str(context["error"])
+        return text if shown and isinstance(value, str | int | float) else text.replace(f"'{value}'", "this")
     if kind in {"literal_error", "enum"}:
         return f"must be {context['expected']}{shown}"
     if kind in _LIMITS:
@@ -136,8 +136,8 @@ def _said(detail: Any, shown: str) -> str:
         if context[limit] == 1 and words == "at least":
             return "must not be empty"
         return f"must have {words} {context[limit]} {'characters' if isinstance(value, str) else 'entries'}"
-    told = str(detail["msg"]).replace("Input should", "must").replace("String should", "must")
-    return _WANTED.get(kind, told) + shown
+    message = str(detail["msg"]).replace("Input should", "must").replace("String should", "must")
+    return _WANTED.get(kind, message) + shown
 
 
 def _written(data: Any, location: Keys) -> Keys:

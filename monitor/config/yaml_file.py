@@ -3,7 +3,7 @@
 Read with the parser of PyYAML's safe loader and a small schema of its own (after YAML 1.2's core): `true`,
 `false`, `null`, and numbers that would be written back the same; everything else is text. So `no` is a
 customer's name and not false, `007` keeps its zeros. Tags, merge keys and repeated keys are refused. Files,
-depth and what aliases stand for are bounded. Mistakes are gathered and told at once, save those of YAML's
+depth and what aliases stand for are bounded. Mistakes are gathered and reported at once, save those of YAML's
 grammar: behind these nothing can be read.
 """
 
@@ -36,7 +36,7 @@ _MISFIT = "this line does not fit the lines above — check its indentation and 
 _GRAMMAR = (
     ("cannot start any token", "this character cannot begin a value — put the value in quotes"),
     ("mapping values are not allowed",
-     "a second ': ' in one line — put the value in quotes, or mend the indentation"),
+     "a second ': ' in one line — put the value in quotes, or correct the indentation"),
     ("did not find expected key", _MISFIT),
     ("did not find expected '-'", "this line does not fit the list above — check its indentation"),
     ("could not find expected ':'", "a key without ':' — write 'key: value'"),
@@ -287,8 +287,8 @@ class _Reader:
             raise ConfigError(self.file, line, message)
 
     def _problem(self, path: Keys, message: str, line: int | None = None) -> None:
-        found = Section(self.file, None, self.lines).error(path, message)
-        self.problems.append(found if line is None else ConfigError(self.file, line, found.message))
+        fault = Section(self.file, None, self.lines).error(path, message)
+        self.problems.append(fault if line is None else ConfigError(self.file, line, fault.message))
 
     def _grammar(self, error: Any) -> ConfigError:
         if isinstance(error, yaml.reader.ReaderError):
@@ -300,5 +300,5 @@ class _Reader:
         written = self._text.splitlines()[line - 1 : line]
         if written and "\t" in written[0][: len(written[0]) - len(written[0].lstrip())]:
             return ConfigError(self.file, line, "a tab in the indentation — indent with spaces")
-        told = next((told for words, told in _GRAMMAR if words in problem), f"not YAML: {problem}")
-        return ConfigError(self.file, line, told)
+        message = next((message for words, message in _GRAMMAR if words in problem), f"not YAML: {problem}")
+        return ConfigError(self.file, line, message)

@@ -1,7 +1,7 @@
 """Which feedback loops we are enrolled in, and where we send without one. Pure.
 
 An enrolment is our side of a provider's programme: an IP, a domain, or the whole account there. How it may
-move (the state is set by people, for providers tell by mail and portal; only `lapsed` comes by itself):
+move (the state is set by people, for providers answer by mail and portal; only `lapsed` comes by itself):
 
   from, to   wanted  requested  active  lapsed  refused
   (none)      yes     yes        yes     no      yes
@@ -13,7 +13,7 @@ move (the state is set by people, for providers tell by mail and portal; only `l
 
 What is set again to the state it has changes only its details. A gap is mail to a provider with a programme from
 an IP or domain that no active enrolment covers. May be wrong where a provider enrols more than it says it does (a
-domain with all below it), and where mail is not told of with its IP or domain.
+domain with all below it), and where the records of mail lack its IP or domain.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Enrolment:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What was delivered to each provider: in all, and as far as it was told from which IP and domain."""
+    """What was delivered to each provider: in all, and as far as its records say from which IP and domain."""
 
     provider: dict[str, float] = field(default_factory=dict)
     subject: dict[tuple[str, str], float] = field(default_factory=dict)  # (ip or domain, provider) → messages
@@ -103,7 +103,7 @@ class Sent:
     def add(self, ip: str | None, domain: str | None, provider: str, delivered: float) -> None:
         self.provider[provider] = self.provider.get(provider, 0) + delivered
         for kind, subject in (("ip", ip), ("domain", domain)):
-            key = (subject or kind, provider)  # under its kind: what was not told
+            key = (subject or kind, provider)  # under its kind: what was not stated
             self.subject[key] = self.subject.get(key, 0) + delivered
 
     def of(self, kind: Kind, subject: str, provider: str) -> float:
@@ -130,7 +130,7 @@ class Gap:
     note: str | None
     delivered: float
     groups: tuple[GapGroup, ...]
-    asked: tuple[str, ...]  # those of the subjects whose enrolment is requested and not yet answered
+    requested: tuple[str, ...]  # those of the subjects whose enrolment is requested and not yet answered
 
     @property
     def subjects(self) -> list[str]:
@@ -145,17 +145,17 @@ class Gap:
 
     @property
     def action(self) -> str:
-        open_ones = len(self.subjects) - len(self.asked)
+        open_ones = len(self.subjects) - len(self.requested)
         what = {"ip": "these IPs", "domain": "these domains", "account": "our account"}[self.keyed_by]
         where = f" at {self.url}" if self.url else ", asking its postmaster"
-        said = f"enrol {what}{where}" if open_ones else f"wait for its answer, or ask again{where}"
-        waits = f"; {len(self.asked)} asked for already" if self.asked and open_ones else ""
-        return f"{said}{f' ({self.note})' if self.note else ''}{waits}"
+        advice = f"enrol {what}{where}" if open_ones else f"wait for its answer, or ask again{where}"
+        waits = f"; {len(self.requested)} asked for already" if self.requested and open_ones else ""
+        return f"{advice}{f' ({self.note})' if self.note else ''}{waits}"
 
 
 @dataclass(frozen=True, slots=True)
 class NoLoop:
-    """Mail to a provider that is no gap, for no enrolment would close it or nobody can tell, and why."""
+    """Mail to a provider that is no gap, for no enrolment would close it or nobody can know, and why."""
 
     provider: str
     name: str
@@ -168,7 +168,7 @@ class NoLoop:
     def summary(self) -> str:
         why = {"aggregate": "counts only, no reports", "none": "has no feedback loop",
                "unknown": "whether it has a feedback loop is not known",
-               "untold": "its loop may not cover this: the mail does not tell what it is enrolled by"}[self.kind]
+               "untold": "its loop may not cover this: the records of the mail lack what it is enrolled by"}[self.kind]
         return f"{self.name}: {why}{f' ({self.note})' if self.note else ''}"
 
 
@@ -217,12 +217,12 @@ def _open(
 ) -> dict[str, tuple[str, float]]:
     """The subjects without an active enrolment: subject → (owner, delivered)."""
     kind: Kind = programme.keyed_by or "account"
-    found: dict[str, tuple[str, float]] = {}
+    subjects: dict[str, tuple[str, float]] = {}
     for subject, owner in _ours(inventory, kind):
         delivered = sent.of(kind, subject, provider)
         if delivered > 0 and not any(each.holds(now) and each.covers(kind, subject) for each in theirs):
-            found[subject] = (owner, delivered)
-    return found
+            subjects[subject] = (owner, delivered)
+    return subjects
 
 
 def _ours(inventory: Inventory, kind: str) -> Iterable[tuple[str, str]]:
@@ -241,19 +241,19 @@ def _owner(customer: str | None) -> str:
 
 
 def _gap(
-    provider: tuple[str, str], programme: FeedbackLoopProgramme, found: Mapping[str, tuple[str, float]],
+    provider: tuple[str, str], programme: FeedbackLoopProgramme, lacking: Mapping[str, tuple[str, float]],
     theirs: Sequence[Enrolment],
 ) -> Gap | None:
-    if not found:
+    if not lacking:
         return None
     kind: Kind = programme.keyed_by or "account"
     owners: dict[str, list[str]] = {}
-    for subject, (owner, _) in found.items():
+    for subject, (owner, _) in lacking.items():
         owners.setdefault(owner, []).append(subject)
-    groups = [GapGroup(owner, tuple(subjects), sum(found[each][1] for each in subjects)) for owner, subjects in owners.items()]
+    groups = [GapGroup(owner, tuple(subjects), sum(lacking[each][1] for each in subjects)) for owner, subjects in owners.items()]
     requested = [each for each in theirs if each.state is State.REQUESTED]
-    asked = tuple(subject for subject in found if any(each.covers(kind, subject) for each in requested))
+    requested_subjects = tuple(subject for subject in lacking if any(each.covers(kind, subject) for each in requested))
     return Gap(
         *provider, kind, programme.url, programme.note, sum(group.delivered for group in groups),
-        tuple(sorted(groups, key=lambda group: (-group.delivered, group.owner))), asked,
+        tuple(sorted(groups, key=lambda group: (-group.delivered, group.owner))), requested_subjects,
     )

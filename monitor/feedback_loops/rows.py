@@ -83,8 +83,8 @@ def drop_enrolment(
 ) -> FblEnrolment:
     """Forget an enrolment: it was entered by mistake, or is nobody's any more. Raises LookupError, ValueError."""
     check_reason(reason)
-    provider, kind, said = key
-    subject = subject_name(kind, said)
+    provider, kind, written = key
+    subject = subject_name(kind, written)
     row = session.get(FblEnrolment, (provider_named(provider) or provider, kind, subject), with_for_update=True)
     if row is None:
         raise LookupError(f"no enrolment of {kind} {subject} at {provider}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pydantic import Field
+
 from monitor.rules.verdict import Verdict
 from monitor.wire import Wire
 
@@ -39,13 +41,13 @@ class Gap(Wire):
     note: str | None
     delivered: float
     groups: tuple[GapGroup, ...]
-    asked: tuple[str, ...]
+    asked: tuple[str, ...] = Field(validation_alias="requested")
     summary: str
     action: str
 
 
 class NoLoop(Wire):
-    """Mail to a provider that no enrolment would cover, or nobody can tell, and why."""
+    """Mail to a provider that no enrolment would cover, or nobody can know, and why."""
 
     provider: str
     name: str
@@ -57,7 +59,7 @@ class NoLoop(Wire):
 
 
 class Gaps(Wire):
-    """`gaps` can be closed by enrolling; `without` is what else goes unreported, or nobody can tell, and why."""
+    """`gaps` can be closed by enrolling; `without` is what else goes unreported, or nobody can know, and why."""
 
     gaps: list[Gap]
     without: list[NoLoop]

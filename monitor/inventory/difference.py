@@ -49,11 +49,11 @@ class Difference:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """By kind, only of kinds that change: how many are added, changed, removed."""
-        found: dict[str, dict[str, int]] = {}
+        counts: dict[str, dict[str, int]] = {}
         for change in self.changes:
-            counted = found.setdefault(change.kind, {"added": 0, "changed": 0, "removed": 0})
+            counted = counts.setdefault(change.kind, {"added": 0, "changed": 0, "removed": 0})
             counted[change.what] += 1
-        return found
+        return counts
 
 
 def difference(current: Inventory, wanted: Inventory) -> Difference:

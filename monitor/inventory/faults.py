@@ -57,10 +57,10 @@ def faults(inventory: Inventory) -> Iterator[Fault]:
 def _header_faults(inventory: Inventory) -> Iterator[Fault]:
     first: dict[tuple[str, str], str] = {}
     for key, customer in inventory.customers.items():
-        for said in customer.id_headers.items():
-            other = first.setdefault(said, key)
+        for header in customer.id_headers.items():
+            other = first.setdefault(header, key)
             if other != key:
-                text = f"{said[0]}: {said[1]} is customer {other}'s too — it must tell them apart"
+                text = f"{header[0]}: {header[1]} is customer {other}'s too — it must distinguish them"
                 yield Fault("customers", key, "id_headers", text)
 
 
@@ -82,5 +82,5 @@ def notes(inventory: Inventory) -> list[str]:
         reason = reserved_as(address)
         if reason is not None:
             seen.setdefault(reason, []).append(address)
-    return [f"{len(found)} of {len(inventory.ips)} IPs are {reason} addresses (first {found[0]}):"
-            " no mailbox provider or DNSBL sees them" for reason, found in seen.items()]
+    return [f"{len(items)} of {len(inventory.ips)} IPs are {reason} addresses (first {items[0]}):"
+            " no mailbox provider or DNSBL sees them" for reason, items in seen.items()]

@@ -153,9 +153,9 @@ class _Gathered:
         return True
 
     def inventory(self) -> Inventory:
-        found = Inventory(**self._items, stated=frozenset(self._items))
-        owned = {key: ip.owned_through(found.pools) for key, ip in found.ips.items()}
-        return dataclasses.replace(found, ips=owned)
+        inventory = Inventory(**self._items, stated=frozenset(self._items))
+        owned = {key: ip.owned_through(inventory.pools) for key, ip in inventory.ips.items()}
+        return dataclasses.replace(inventory, ips=owned)
 
     def located(self, fault: Fault) -> ConfigError:
         section, path = self._places[fault.kind, fault.key]

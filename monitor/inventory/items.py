@@ -190,5 +190,5 @@ def _text(value: Any) -> str:
     if isinstance(value, tuple):
         return " ".join(value) or "none"
     if isinstance(value, dict):
-        return ", ".join(f"{name}: {said}" for name, said in value.items()) or "none"
+        return ", ".join(f"{name}: {text}" for name, text in value.items()) or "none"
     return "none" if value is None else str(value)

@@ -34,12 +34,12 @@ ROWS: dict[str, type[SQLModel]] = {
 
 def read_inventory(session: Session) -> Inventory:
     """All that is stored."""
-    found: dict[str, Any] = {}
+    stored: dict[str, Any] = {}
     for kind, row in ROWS.items():
         rows = session.connection().execute(table(row).select()).mappings()
         items = [KINDS[kind].model_validate(dict(values)) for values in rows]
-        found[kind] = {item.key: item for item in items}
-    return Inventory(**found)
+        stored[kind] = {item.key: item for item in items}
+    return Inventory(**stored)
 
 
 def apply_difference(session: Session, difference: Difference) -> None:

@@ -29,7 +29,7 @@ def recipient_ref(key: bytes, address: str) -> bytes:
 
 
 def key_name(key: bytes) -> bytes:
-    """Five bytes that say which key it was; they tell nothing of the key."""
+    """Five bytes that say which key it was; they reveal nothing of the key."""
     return hmac.digest(key, b"name", "sha256")[:5]
 
 

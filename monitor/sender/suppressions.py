@@ -9,7 +9,7 @@ the fingerprints. Of each `recipient_ref` the first bits name a bucket, the next
 fingerprint there; in a bucket they are sorted. With n recipients a strange address hits with probability
 n / 2^(bucket_bits + 8 · width); of the widths that keep the promise the smallest file is taken.
 
-A filter tells addresses only to whoever has the customer's key, and with the key anybody can try addresses
+A filter reveals addresses only to whoever has the customer's key, and with the key anybody can try addresses
 against it: keep both as you keep the list of recipients. Standard library only.
 """
 
@@ -175,8 +175,8 @@ class Suppressions:
 
         Raises NotAnsweredError.
         """
-        asked = {"customer": self._customer, "stream": stream, "addresses": [address]}
-        answer = self._json("POST", "/v1/suppressions/check", asked)
+        payload = {"customer": self._customer, "stream": stream, "addresses": [address]}
+        answer = self._json("POST", "/v1/suppressions/check", payload)
         return bool(answer["suppressed"])
 
     def suppressed(self, address: str, stream: str | None = None) -> bool:

@@ -12,7 +12,7 @@ RFC 9477 advises an HMAC there, for whoever can invent a report could unsubscrib
     10 bytes HMAC-SHA256 of all that, cut to 80 bits
 
 in base32 of RFC 4648, which survives servers that fold case: at most 55 characters, 57 with `b+` before it; a
-local part may have 64. References are keyed hashes, so that a token tells a stranger neither stream nor
+local part may have 64. References are keyed hashes, so that a token shows a stranger neither stream nor
 campaign; they are found again among the names the inventory knows, in whatever order it lists them.
 
 A token lives as long as its key: one that is garbled, blotted out, forged or of a key given up reads as None.
@@ -69,13 +69,13 @@ def make_token(
     """A token with the key of this customer. Raises ValueError for a `recipient_ref` that is none."""
     if recipient_ref is not None and len(recipient_ref) != REF_BYTES:
         raise ValueError(f"a recipient_ref has {REF_BYTES} bytes")
-    said = {
+    parts = {
         "stream": stream and _reference(key, "stream", stream),
         "campaign": campaign and _reference(key, "campaign", campaign),
         "recipient": recipient_ref,
     }
-    flags = sum(flag for flag, name, _ in _FIELDS if said[name])
-    body = bytes([_VERSION | flags]) + key_name(key) + b"".join(said[name] or b"" for _, name, _ in _FIELDS)
+    flags = sum(flag for flag, name, _ in _FIELDS if parts[name])
+    body = bytes([_VERSION | flags]) + key_name(key) + b"".join(parts[name] or b"" for _, name, _ in _FIELDS)
     return base64.b32encode(body + _mac(key, customer, body)).decode().rstrip("=").lower()
 
 
@@ -93,12 +93,12 @@ def read_token(keys: Keys, text: str) -> Token | None:
     customer, key = keys.get(body[1 : 1 + _KEY], ("", b""))
     if not key or not hmac.compare_digest(mac, _mac(key, customer, body)):
         return None
-    at, found = 1 + _KEY, {}
+    at, references = 1 + _KEY, {}
     for flag, name, length in _FIELDS:
         if body[0] & flag:
-            found[name] = body[at : at + length]
+            references[name] = body[at : at + length]
             at += length
-    return Token(customer, key, **found)
+    return Token(customer, key, **references)
 
 
 def _decoded(text: str) -> bytes | None:
@@ -114,8 +114,8 @@ def _decoded(text: str) -> bytes | None:
 
 
 def _mac(key: bytes, customer: str, body: bytes) -> bytes:
-    said = b"token\0" + customer.encode("utf-8", "surrogatepass") + b"\0" + body
-    return hmac.digest(key, said, "sha256")[:_MAC]
+    signed = b"token\0" + customer.encode("utf-8", "surrogatepass") + b"\0" + body
+    return hmac.digest(key, signed, "sha256")[:_MAC]
 
 
 def _reference(key: bytes, kind: str, name: str) -> bytes:
@@ -125,5 +125,5 @@ def _reference(key: bytes, kind: str, name: str) -> bytes:
 def _among(key: bytes, kind: str, reference: bytes | None, names: Iterable[str]) -> str | None:
     if reference is None:
         return None
-    found = [name for name in names if _reference(key, kind, name) == reference]
-    return found[0] if len(found) == 1 else None
+    matches = [name for name in names if _reference(key, kind, name) == reference]
+    return matches[0] if len(matches) == 1 else None

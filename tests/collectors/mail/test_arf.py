@@ -76,8 +76,8 @@ def test_every_recipient_is_kept_in_order(lines: tuple[str, ...]) -> None:
 
 def test_comments_are_no_part_of_a_value() -> None:
     parsed = feedback("Reported-Domain: bolt.example (the sender)", "Reported-URI: <http://bolt.example/x>",
-                     "Incidents: 7 (today)", "Delivery-Result: Spam (folder)", "Auth-Failure: SPF; see below",
-                     "Original-Mail-From: (bounces) <b@bolt.example>")
+                      "Incidents: 7 (today)", "Delivery-Result: Spam (folder)", "Auth-Failure: SPF; see below",
+                      "Original-Mail-From: (bounces) <b@bolt.example>")
     assert (parsed.reported_domain, parsed.reported_uri) == (("bolt.example",), ("http://bolt.example/x",))
     assert (parsed.incidents, parsed.delivery_result, parsed.auth_failure) == (7, "spam", "spf")
     assert parsed.original_mail_from == "b@bolt.example"

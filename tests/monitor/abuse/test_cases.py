@@ -47,7 +47,7 @@ def test_a_report_is_sorted_by_what_machines_call_it_else_by_words(reported, sub
     assert kind_of(reported, subject) == kind
 
 
-@pytest.mark.parametrize("said", ["Spam from you", "Re: Spam from you", "AW: RE : Fwd: spam from you ", "TR:Spam from you"])
-def test_answers_belong_to_the_letter_they_answer(said):
-    assert thread(said) == "spam from you"
+@pytest.mark.parametrize("subject", ["Spam from you", "Re: Spam from you", "AW: RE : Fwd: spam from you ", "TR:Spam from you"])
+def test_answers_belong_to_the_letter_they_answer(subject):
+    assert thread(subject) == "spam from you"
     assert thread(None) == ""

@@ -15,8 +15,8 @@ ACME, NOBODY = Subject("acme", ip="192.0.2.1"), Subject()
 WHO = {"actor": "ann", "reason": "a test"}
 
 
-class Desk:
-    """A store at whose abuse desk mail arrives."""
+class AbuseMail:
+    """A store at whose abuse address mail arrives."""
 
     def __init__(self, store):
         self.store, self.serial = store, 0
@@ -32,9 +32,9 @@ class Desk:
         with self.store.reading_session() as session:
             return cases(session, now, shown, **given).rows
 
-    def change(self, what, case_id, *more, at=NOW, **said):
+    def change(self, what, case_id, *more, at=NOW, **fields):
         with self.store.session() as session:
-            return what(session, case_id, *more, **(WHO | said), now=at)
+            return what(session, case_id, *more, **(WHO | fields), now=at)
 
     def history(self, case_id):
         with self.store.reading_session() as session:
@@ -42,19 +42,19 @@ class Desk:
 
 
 @pytest.fixture
-def desk(store):
+def abuse_mail(store):
     with store.session() as session:
         session.add_all([Customer(id="acme", name="Acme"), Customer(id="bolt", name="Bolt")])
-    return Desk(store)
+    return AbuseMail(store)
 
 
-def test_a_letter_opens_a_case_with_its_customer_source_reporter_and_deadline(desk):
-    (case_id,) = desk.arrives("Phishing in your mail")
-    (row,) = desk.rows()
+def test_a_letter_opens_a_case_with_its_customer_source_reporter_and_deadline(abuse_mail):
+    (case_id,) = abuse_mail.arrives("Phishing in your mail")
+    (row,) = abuse_mail.rows()
     assert (row.id, row.state, row.kind, row.customer, row.source, row.reporter, row.subject) == (
         case_id, "open", "phishing", "acme", "192.0.2.1", "example.org", "Phishing in your mail")
     assert (row.opened_at, row.deadline_at, row.reports, len(row.batches)) == (NOW, NOW + DAY, 1, 1)
-    assert desk.history(case_id) == [
+    assert abuse_mail.history(case_id) == [
         ("none", "open", "abuse-desk", "phishing reported by example.org: Phishing in your mail")]
 
 
@@ -63,19 +63,19 @@ def test_a_letter_opens_a_case_with_its_customer_source_reporter_and_deadline(de
     [("fraud", None, "phishing", 24), ("virus", None, "malware", 24), ("abuse", "hi", "spam", 72),
      (None, "DMCA notice", "copyright", 72), (None, "hello", "other", 120)],
 )
-def test_the_deadline_follows_the_kind(desk, category, text, kind, hours):
-    desk.arrives(text, category=category, kind="abuse_report")
-    (row,) = desk.rows()
+def test_the_deadline_follows_the_kind(abuse_mail, category, text, kind, hours):
+    abuse_mail.arrives(text, category=category, kind="abuse_report")
+    (row,) = abuse_mail.rows()
     assert (row.kind, row.deadline_at) == (kind, NOW + hours * HOUR)
 
 
-def test_the_job_repeated_makes_nothing_twice(desk):
-    desk.arrives()
-    assert open_cases(desk.store, NOW) == open_cases(desk.store, NOW + DAY) == []
-    assert [row.reports for row in desk.rows()] == [1]
+def test_the_job_repeated_makes_nothing_twice(abuse_mail):
+    abuse_mail.arrives()
+    assert open_cases(abuse_mail.store, NOW) == open_cases(abuse_mail.store, NOW + DAY) == []
+    assert [row.reports for row in abuse_mail.rows()] == [1]
 
 
-def test_a_job_that_dies_in_its_middle_is_done_whole_by_the_next(desk, monkeypatch):
+def test_a_job_that_dies_in_its_middle_is_done_whole_by_the_next(abuse_mail, monkeypatch):
     class Dies(Exception):
         pass
 
@@ -85,16 +85,16 @@ def test_a_job_that_dies_in_its_middle_is_done_whole_by_the_next(desk, monkeypat
     with monkeypatch.context() as broken:
         broken.setattr(abuse_rows, "_reporter", dies)
         with pytest.raises(Dies):
-            desk.arrives()
-    assert desk.rows() == []
-    assert len(open_cases(desk.store, NOW)) == 1
+            abuse_mail.arrives()
+    assert abuse_mail.rows() == []
+    assert len(open_cases(abuse_mail.store, NOW)) == 1
 
 
-def test_more_than_fits_one_transaction_is_taken_in_several(desk, monkeypatch):
+def test_more_than_fits_one_transaction_is_taken_in_several(abuse_mail, monkeypatch):
     monkeypatch.setattr(abuse_rows, "MOST_AT_ONCE", 2)
     traces = tuple(Trace("abuse_letter", NOW, Subject("acme", ip=f"192.0.2.{i}"), text="spam") for i in range(5))
-    desk.store.intake([Batch("mail", "k", NOW, (), traces)], NOW)
-    assert len(open_cases(desk.store, NOW)) == 5
+    abuse_mail.store.intake([Batch("mail", "k", NOW, (), traces)], NOW)
+    assert len(open_cases(abuse_mail.store, NOW)) == 5
 
 
 @pytest.mark.parametrize(
@@ -108,52 +108,52 @@ def test_more_than_fits_one_transaction_is_taken_in_several(desk, monkeypatch):
         (DAY, NOBODY, "More spam", False),
     ],
 )
-def test_a_report_on_the_same_matter_within_seven_days_joins_the_open_case(desk, later, about, text, joins):
-    desk.arrives("Spam from you")
-    assert bool(desk.arrives(text, about, at=NOW + later)) is not joins
-    first = desk.rows(now=NOW + later)[-1]
+def test_a_report_on_the_same_matter_within_seven_days_joins_the_open_case(abuse_mail, later, about, text, joins):
+    abuse_mail.arrives("Spam from you")
+    assert bool(abuse_mail.arrives(text, about, at=NOW + later)) is not joins
+    first = abuse_mail.rows(now=NOW + later)[-1]
     assert (first.reports, len(first.batches), first.newest_at) == ((2, 2, NOW + later) if joins else (1, 1, NOW))
 
 
-def test_letters_that_name_nothing_of_ours_are_one_matter_only_as_one_correspondence(desk):
-    desk.arrives("A question", NOBODY)
-    assert desk.arrives("Re: A question", NOBODY) == []
-    assert len(desk.arrives("Another question", NOBODY)) == 1
-    assert len(desk.arrives("A question", NOBODY, sender="y@example.net")) == 1
+def test_letters_that_name_nothing_of_ours_are_one_matter_only_as_one_correspondence(abuse_mail):
+    abuse_mail.arrives("A question", NOBODY)
+    assert abuse_mail.arrives("Re: A question", NOBODY) == []
+    assert len(abuse_mail.arrives("Another question", NOBODY)) == 1
+    assert len(abuse_mail.arrives("A question", NOBODY, sender="y@example.net")) == 1
 
 
-def test_a_case_that_was_closed_is_not_joined(desk):
-    (case_id,) = desk.arrives()
-    desk.change(close, case_id)
-    assert len(desk.arrives(at=NOW + HOUR)) == 1
+def test_a_case_that_was_closed_is_not_joined(abuse_mail):
+    (case_id,) = abuse_mail.arrives()
+    abuse_mail.change(close, case_id)
+    assert len(abuse_mail.arrives(at=NOW + HOUR)) == 1
 
 
-def test_complaints_of_feedback_loops_open_no_cases(desk):
-    assert desk.arrives(category="fraud", kind="complaint") == []
+def test_complaints_of_feedback_loops_open_no_cases(abuse_mail):
+    assert abuse_mail.arrives(category="fraud", kind="complaint") == []
 
 
-def test_a_mail_that_was_not_kept_has_no_known_reporter(desk):
-    desk.arrives(sender=None)
-    assert desk.rows()[0].reporter is None
+def test_a_mail_that_was_not_kept_has_no_known_reporter(abuse_mail):
+    abuse_mail.arrives(sender=None)
+    assert abuse_mail.rows()[0].reporter is None
 
 
-def test_a_case_is_assigned_noted_closed_and_opened_again_with_every_step_remembered(desk):
-    (case_id,) = desk.arrives("hello", NOBODY)
-    row = desk.change(assign, case_id, Assignment("customer", "acme", "kim", "malware"), reason="asked Acme")
+def test_a_case_is_assigned_noted_closed_and_opened_again_with_every_step_remembered(abuse_mail):
+    (case_id,) = abuse_mail.arrives("hello", NOBODY)
+    row = abuse_mail.change(assign, case_id, Assignment("customer", "acme", "kim", "malware"), reason="asked Acme")
     assert (row.state, row.customer, row.assignee, row.kind, row.deadline_at) == (
         "waiting_customer", "acme", "kim", "malware", NOW + DAY)
-    desk.change(note, case_id, reason="they answered")
-    assert desk.change(close, case_id, reason="list removed", at=NOW + HOUR).closed_at == NOW + HOUR
-    assert desk.change(close, case_id, reason="again", at=NOW + DAY).closed_at == NOW + HOUR
-    assert desk.change(assign, case_id, Assignment("ours"), reason="it goes on").closed_at is None
-    assert [step[:2] for step in desk.history(case_id)] == [
+    abuse_mail.change(note, case_id, reason="they answered")
+    assert abuse_mail.change(close, case_id, reason="list removed", at=NOW + HOUR).closed_at == NOW + HOUR
+    assert abuse_mail.change(close, case_id, reason="again", at=NOW + DAY).closed_at == NOW + HOUR
+    assert abuse_mail.change(assign, case_id, Assignment("ours"), reason="it goes on").closed_at is None
+    assert [step[:2] for step in abuse_mail.history(case_id)] == [
         ("none", "open"), ("open", "waiting_customer"), ("waiting_customer", "waiting_customer"),
         ("waiting_customer", "closed"), ("closed", "open")]
-    assert desk.history(case_id)[2][2:] == ("ann", "they answered")
+    assert abuse_mail.history(case_id)[2][2:] == ("ann", "they answered")
 
 
 @pytest.mark.parametrize(
-    ("what", "more", "said"),
+    ("what", "more", "message"),
     [
         (assign, (Assignment(),), "say what to change"),
         (assign, (Assignment(kind="rudeness"),), "no kind"),
@@ -161,29 +161,29 @@ def test_a_case_is_assigned_noted_closed_and_opened_again_with_every_step_rememb
         (note, (), None), (close, (), None), (assign, (Assignment("ours"),), None),
     ],
 )
-def test_what_nobody_could_mean_changes_nothing(desk, what, more, said):
-    (case_id,) = desk.arrives()
-    if said:
-        with pytest.raises(ValueError, match=said):
-            desk.change(what, case_id, *more)
+def test_what_nobody_could_mean_changes_nothing(abuse_mail, what, more, message):
+    (case_id,) = abuse_mail.arrives()
+    if message:
+        with pytest.raises(ValueError, match=message):
+            abuse_mail.change(what, case_id, *more)
     with pytest.raises(ValueError, match="reason"):
-        desk.change(what, case_id, *more, reason=" ")
+        abuse_mail.change(what, case_id, *more, reason=" ")
     with pytest.raises(LookupError, match="no abuse case"):
-        desk.change(what, "abu-nope", *more)
-    assert len(desk.history(case_id)) == 1
+        abuse_mail.change(what, "abu-nope", *more)
+    assert len(abuse_mail.history(case_id)) == 1
 
 
-def test_cases_are_listed_by_what_presses_and_whose_they_are(desk):
-    (spam,) = desk.arrives("spam")
-    (phishing,) = desk.arrives("phishing")
-    (other,) = desk.arrives("hello", Subject("bolt", ip="192.0.2.9"))
-    assert [row.id for row in desk.rows("open")] == [phishing, spam, other]
-    assert [row.id for row in desk.rows("overdue", NOW + DAY + HOUR)] == [phishing]
-    assert [row.id for row in desk.rows("open", customer="bolt")] == [other]
-    desk.change(close, phishing)
-    assert [row.id for row in desk.rows("closed")] == [phishing]
-    assert desk.rows("overdue", NOW + DAY + HOUR) == []
-    assert len(desk.rows("all", page=Page(2))) == 2
-    with desk.store.reading_session() as session:
+def test_cases_are_listed_by_what_presses_and_whose_they_are(abuse_mail):
+    (spam,) = abuse_mail.arrives("spam")
+    (phishing,) = abuse_mail.arrives("phishing")
+    (other,) = abuse_mail.arrives("hello", Subject("bolt", ip="192.0.2.9"))
+    assert [row.id for row in abuse_mail.rows("open")] == [phishing, spam, other]
+    assert [row.id for row in abuse_mail.rows("overdue", NOW + DAY + HOUR)] == [phishing]
+    assert [row.id for row in abuse_mail.rows("open", customer="bolt")] == [other]
+    abuse_mail.change(close, phishing)
+    assert [row.id for row in abuse_mail.rows("closed")] == [phishing]
+    assert abuse_mail.rows("overdue", NOW + DAY + HOUR) == []
+    assert len(abuse_mail.rows("all", page=Page(2))) == 2
+    with abuse_mail.store.reading_session() as session:
         assert len(session.exec(select(AbuseCase)).all()) == 3
         assert {row.kind for row in session.exec(select(Transition))} == {"abuse_case"}

@@ -42,9 +42,9 @@ def rows(result):
 
 
 def test_a_case_is_listed_assigned_noted_closed_and_shown(vigie, case_id):
-    said = vigie("list").stdout
-    assert said.startswith(f"{case_id}  phishing  192.0.2.1: open, due ")
-    assert ", overdue; 1 report since" in said
+    text = vigie("list").stdout
+    assert text.startswith(f"{case_id}  phishing  192.0.2.1: open, due ")
+    assert ", overdue; 1 report since" in text
     (row,) = rows(vigie("assign", case_id, "--waits-for", "customer", "--customer", "acme", "--to", "kim", "--reason", "asked",
                         "--json"))
     assert (row["state"], row["customer"], row["assignee"]) == ("waiting_customer", "acme", "kim")

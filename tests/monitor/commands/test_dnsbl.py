@@ -90,7 +90,7 @@ def test_the_same_target_twice_is_one_row(world):
     assert len(rows(world("192.0.2.8", "192.0.2.8", "--lists", "bl", "--json"))) == 1
 
 
-def test_a_target_no_list_can_hold_is_told_and_has_its_rows(world):
+def test_a_target_no_list_can_hold_is_reported_and_has_its_rows(world):
     result = world("1.2.3", "192.0.2.8", "--lists", "bl", "--json")
     assert [row["reason"] for row in rows(result)] == ["unsupported_target", None]
     assert "1.2.3: looks like an IP address and is none" in result.stderr
@@ -98,7 +98,7 @@ def test_a_target_no_list_can_hold_is_told_and_has_its_rows(world):
     assert world("1.2.3", "--lists", "bl").exit_code == 2
 
 
-def test_a_dead_list_is_told_with_its_story(world):
+def test_a_dead_list_is_reported_with_the_reason(world):
     result = world("192.0.2.7", "--lists", "gone", "--json")
     assert [(row["verdict"], row["reason"]) for row in rows(result)] == [("unknown", "dead")]
     assert "gone.example.net is dead (2020): its owner left; use bl instead" in result.stderr
@@ -120,7 +120,7 @@ def test_without_canaries_a_list_is_believed_at_once(catalogue):
         words = ("check", "192.0.2.7", "--lists", "bl", "--json", "--catalogue", catalogue, "--resolver", f"127.0.0.1:{everything.port}")
         assert rows(run(*words))[0]["reason"] == "canary_failed"
         assert rows(run(*words, "--no-canary"))[0]["verdict"] == "listed"
-        assert any(asked.rdtype == 16 for asked in everything.asked)
+        assert any(query.rdtype == 16 for query in everything.asked)
 
 
 def test_a_resolver_that_is_not_there_is_exit_3(catalogue):
@@ -134,17 +134,17 @@ def test_a_resolver_that_is_not_there_is_exit_3(catalogue):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("--lists", "bll"), "no list has the id 'bll'; did you mean bl"),
         (("--resolver", "nonsense:port"), "is no resolver"),
         (("--catalogue", "missing.json"), "missing.json: No such file"),
     ],
 )
-def test_wrong_words_are_exit_2_with_the_reason(world, words, said):
+def test_wrong_words_are_exit_2_with_the_reason(world, words, message):
     result = world("192.0.2.7", *words)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert said in result.stderr
+    assert message in result.stderr
 
 
 def test_the_catalogue_is_shown_with_states_keys_and_budgets():
@@ -161,7 +161,7 @@ def test_the_catalogue_is_shown_with_canaries_where_a_resolver_is_named(catalogu
     healthy = {"bl.example.net": lambda q: listed(q) if q.name.startswith("2.0.0.127.") else clean(q)}
     with Hostile(healthy) as server:
         words = ("lists", "--catalogue", catalogue, "--resolver", f"127.0.0.1:{server.port}")
-        canaries = {row["id"]: [told["reason"] for told in row["canary"].values()] for row in rows(run(*words, "--json"))}
+        canaries = {row["id"]: [canary["reason"] for canary in row["canary"].values()] for row in rows(run(*words, "--json"))}
         assert canaries == {"bl": [None], "dbl": ["refused"], "wl": ["refused"], "keyed": [], "gone": []}
         assert "healthy" in run(*words).stdout
 

@@ -47,8 +47,8 @@ def test_an_enrolment_is_set_listed_and_forgotten(vigie):
     vigie("set", "zoho", "account", "account", "wanted", "--reason", "asked for by Acme")
     assert [each["provider"] for each in rows(vigie("list", "--json"))] == ["microsoft", "zoho"]
     assert [each["provider"] for each in rows(vigie("list", "--state", "active", "--json"))] == ["microsoft"]
-    said = vigie("list", "--provider", "microsoft").stdout
-    assert said.startswith("microsoft  ip 192.0.2.0/24: active, until ")
+    text = vigie("list", "--provider", "microsoft").stdout
+    assert text.startswith("microsoft  ip 192.0.2.0/24: active, until ")
     assert "forgotten" in vigie("set", "zoho", "account", "account", "none", "--reason", "a mistake").stdout
     assert len(rows(vigie("list", "--json"))) == 1
 
@@ -65,9 +65,9 @@ def test_gaps_are_a_finding_until_they_are_closed(vigie, store):
     with store.session() as session:
         session.add(SendingDomain(domain="acme.example.com"))
     count(store, ("delivered", 1, 1_200_000))
-    said = vigie("gaps", code=1).stdout
-    assert said.startswith("1 domain sends to Yahoo, AOL (1,200,000 a week) without its feedback loop\n  enrol these domains at")
-    assert "nobody's: acme.example.com" in said
+    text = vigie("gaps", code=1).stdout
+    assert text.startswith("1 domain sends to Yahoo, AOL (1,200,000 a week) without its feedback loop\n  enrol these domains at")
+    assert "nobody's: acme.example.com" in text
     (gap,) = rows(vigie("gaps", "--json", code=1))
     assert (gap["gap"], gap["keyed_by"], gap["groups"][0]["subjects"]) == (True, "domain", ["acme.example.com"])
     vigie("set", "yahoo", "domain", "acme.example.com", "active", "--reason", "done")

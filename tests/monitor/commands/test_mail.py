@@ -29,7 +29,7 @@ def test_standard_input_is_a_file_too() -> None:
     assert json.loads(done.stdout)["kind"] == "dsn"
 
 
-def test_a_person_is_told_in_words() -> None:
+def test_a_person_is_answered_in_words() -> None:
     dmarc = str(MAIL_CASES / "dmarc-gzip-attached" / "message.eml")
     done = CliRunner().invoke(mail, ["parse", COMPLAINT, BOUNCE, dmarc])
     assert "arf: abuse from pat@provider.example.org, sent from 192.0.2.33" in done.stdout

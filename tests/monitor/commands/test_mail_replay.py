@@ -112,9 +112,9 @@ def test_a_file_that_is_no_mail_and_one_that_cannot_be_opened_do_not_stop_the_re
     (folder / "a").write_bytes(b"\0\xff" * 100)
     (folder / "b").write_bytes(bounce(1))
     (folder / "loop").symlink_to(folder)
-    said = vigie("mail", "replay", folder)
-    assert "bounce           1 mails, 0 repeated, 0 parked" in said.stdout
-    assert "unreadable       1 mails, 0 repeated, 1 parked" in said.stdout
+    output = vigie("mail", "replay", folder)
+    assert "bounce           1 mails, 0 repeated, 0 parked" in output.stdout
+    assert "unreadable       1 mails, 0 repeated, 1 parked" in output.stdout
     link = tmp_path / "link"
     link.symlink_to(folder / "b")
     assert "a symbolic link" in vigie("mail", "replay", link, code=1).stderr

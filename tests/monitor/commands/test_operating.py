@@ -30,19 +30,19 @@ def rows(result):
 
 
 def test_the_gate_is_asked_held_slowed_and_released_from_the_command_line(vigie):
-    asked = ("gate", "ask", "--customer", "acme", "--recipient-domain", "gmail.com")
-    assert rows(vigie(*asked, "--json"))[0]["decision"] == "send"
-    (brake,) = rows(vigie("hold", "--customer", "acme", "--provider", "Gmail", "--reason", "a test", "--until", "2h", "--json"))
-    (decision,) = rows(vigie(*asked, "--json", code=1))
+    command = ("gate", "ask", "--customer", "acme", "--recipient-domain", "gmail.com")
+    assert rows(vigie(*command, "--json"))[0]["decision"] == "send"
+    (suspension,) = rows(vigie("hold", "--customer", "acme", "--provider", "Gmail", "--reason", "a test", "--until", "2h", "--json"))
+    (decision,) = rows(vigie(*command, "--json", code=1))
     assert (decision["decision"], decision["reasons"][0]["text"]) == ("hold", "a test")
-    assert brake["scope"] == {"customer": "acme", "provider": "gmail"}
-    said = vigie(*asked, code=1).stdout
-    assert said.startswith("hold; ask again in")
-    assert "a test" in said
-    vigie("lift", brake["id"], "--reason", "mended")
-    assert "was lifted already, by" in vigie("lift", brake["id"], "--reason", "mended").stdout
+    assert suspension["scope"] == {"customer": "acme", "provider": "gmail"}
+    text = vigie(*command, code=1).stdout
+    assert text.startswith("hold; ask again in")
+    assert "a test" in text
+    vigie("lift", suspension["id"], "--reason", "repaired")
+    assert "was lifted already, by" in vigie("lift", suspension["id"], "--reason", "repaired").stdout
     vigie("slow", "--customer", "acme", "--rate-per-hour", 100, "--reason", "gently")
-    assert vigie(*asked, code=1).stdout.startswith("slow, at most 100 an hour")
+    assert vigie(*command, code=1).stdout.startswith("slow, at most 100 an hour")
 
 
 def test_a_change_needs_a_reason_and_a_scope_somebody_could_mean(vigie):
@@ -139,11 +139,11 @@ def test_formats_to_come_are_said_to_be_to_come(vigie):
 def test_a_running_service_is_asked_over_http(vigie, store):
     with running(store) as service:
         key = service.client("gate").headers["Authorization"].removeprefix("Bearer ")
-        asked = ("gate", "ask", "--customer", "acme", "--url", service.url)
-        assert rows(vigie(*asked, "--key", key, "--json"))[0]["decision"] == "send"
-        assert "refuses" in vigie(*asked, "--key", "vigie_no_body", code=2).stderr
-        vigie(*asked, code=2)
-    assert "does not answer" in vigie(*asked, "--key", key, code=3).stderr
+        command = ("gate", "ask", "--customer", "acme", "--url", service.url)
+        assert rows(vigie(*command, "--key", key, "--json"))[0]["decision"] == "send"
+        assert "refuses" in vigie(*command, "--key", "vigie_no_body", code=2).stderr
+        vigie(*command, code=2)
+    assert "does not answer" in vigie(*command, "--key", key, code=3).stderr
 
 
 def test_a_configuration_that_is_not_there_or_a_database_that_is_away_is_said_plainly(tmp_path):

@@ -33,15 +33,15 @@ def rows(result):
 
 def test_an_address_is_added_checked_listed_and_removed_with_a_reason(vigie):
     assert "1 added" in vigie("suppressions", "add", "Ann@example.org", "--customer", "acme", "--text", "by phone").stdout
-    asked = ("suppressions", "check", "ann@example.org", "bob@example.org", "--customer", "acme")
-    assert [row["suppressed"] for row in rows(vigie(*asked, "--json", code=1))] == [True, False]
-    assert "bob@example.org: may be mailed" in vigie(*asked, code=1).stdout
+    command = ("suppressions", "check", "ann@example.org", "bob@example.org", "--customer", "acme")
+    assert [row["suppressed"] for row in rows(vigie(*command, "--json", code=1))] == [True, False]
+    assert "bob@example.org: may be mailed" in vigie(*command, code=1).stdout
     [row] = rows(vigie("suppressions", "list", "--recipient", "ann@example.org", "--json"))
     assert (row["customer"], row["reason"], row["text"], row["stream"]) == ("acme", "manual", "by phone", None)
     assert row["ref"] in vigie("suppressions", "list").stdout
     vigie("suppressions", "remove", "ann@example.org", "--customer", "acme", code=2)
     assert "asked us" in vigie("suppressions", "remove", "ann@example.org", "--customer", "acme", "--reason", "asked us").stdout
-    vigie(*asked)
+    vigie(*command)
     assert "nobody" in vigie("suppressions", "list").stderr
     assert len(rows(vigie("suppressions", "list", "--lifted", "--json"))) == 1
     assert "nothing holds" in vigie("suppressions", "remove", "ann@example.org", "--customer", "acme", "--reason", "x", code=2).stderr
@@ -58,9 +58,9 @@ def test_a_stream_alone_can_be_closed_and_opened(vigie):
 def test_a_list_goes_out_and_comes_in_again(vigie, tmp_path):
     path = tmp_path / "list.csv"
     path.write_text("email,reason\nann@example.org,complaint\nnobody,complaint\n")
-    told = vigie("suppressions", "import", path, "--customer", "acme", "--json")
-    assert rows(told) == [{"added": 1, "already": 0, "rejected": 1}]
-    assert "line 3: email: no mail address" in told.stderr
+    imported = vigie("suppressions", "import", path, "--customer", "acme", "--json")
+    assert rows(imported) == [{"added": 1, "already": 0, "rejected": 1}]
+    assert "line 3: email: no mail address" in imported.stderr
     exported = vigie("suppressions", "export", "--customer", "acme").stdout
     assert exported.startswith("customer,ref,reason,stream,since")
     assert rows(vigie("suppressions", "import", "--customer", "acme", "--json", stdin=exported)) == [

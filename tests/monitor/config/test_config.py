@@ -1,4 +1,4 @@
-"""Every mistake in a configuration is told with file, line and what to do; secrets are told to nobody."""
+"""Every mistake in a configuration is reported with file, line and what to do; secrets are shown to nobody."""
 
 import contextlib
 import os
@@ -74,7 +74,7 @@ def found_in(path):
 
 
 @pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem.removeprefix("invalid-"))
-def test_each_mistake_is_told_in_exactly_these_words(path):
+def test_each_mistake_is_reported_in_exactly_these_words(path):
     """Beside invalid-x.yaml, invalid-x.txt holds what a person reads."""
     assert found_in(path) == path.with_suffix(".txt").read_text(encoding="utf-8")
 
@@ -134,8 +134,8 @@ def test_values_come_from_the_environment_with_defaults_and_a_dollar_escape(tmp_
     config = load(tmp_path, "api:\n  listen: 127.0.0.1:${PORT}\nsecrets:\n  a: x${TOKEN}y\n"
                             "  b: ${NONE:-spare}\n  c: ${EMPTY:-spare}\n  d: pa$$${PORT}$\n")
     assert config.api.port == 8081
-    told = {name: value.get_secret_value() for name, value in config.secrets.items()}
-    assert told == {"a": "xopensesamey", "b": "spare", "c": "spare", "d": "pa$8081$"}
+    secrets = {name: value.get_secret_value() for name, value in config.secrets.items()}
+    assert secrets == {"a": "xopensesamey", "b": "spare", "c": "spare", "d": "pa$8081$"}
 
 
 def test_what_the_environment_holds_is_not_read_a_second_time(tmp_path):
@@ -207,16 +207,16 @@ def test_a_bare_list_is_a_file_of_rules_too(tmp_path):
     assert str(read_rules(path)[0].error(("id",), "bad")) == f"{path}:1: [0].id: bad"
 
 
-@pytest.mark.parametrize(("text", "said"), [
+@pytest.mark.parametrize(("text", "message"), [
     ("rules: {}\n", "1: rules: must be a list of rules — begin each with '- id: …'"),
     ("rules: []\nrule: []\n", "2: rule: unknown key — did you mean 'rules'?"),
     ("- first\n", "1: [0]: must be a mapping — begin each rule with '- id: …'"),
 ])
-def test_mistakes_in_a_file_of_rules_are_told_in_that_file(tmp_path, text, said):
+def test_mistakes_in_a_file_of_rules_are_reported_in_that_file(tmp_path, text, message):
     (tmp_path / "ours.yaml").write_text(text)
     with pytest.raises(ConfigErrors) as caught:
         load(tmp_path, "rules: [ours.yaml]\n")
-    assert str(caught.value) == f"{tmp_path}/ours.yaml:{said}"
+    assert str(caught.value) == f"{tmp_path}/ours.yaml:{message}"
 
 
 def test_the_example_is_accepted_as_it_stands():
@@ -240,7 +240,7 @@ def test_a_missing_file_a_directory_and_a_file_too_large_are_named(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_told(tmp_path):
+def test_a_file_without_permission_is_reported(tmp_path):
     path = written(tmp_path, "api: {}\n")
     path.chmod(0)
     with pytest.raises(ConfigError, match="may not be read"):
@@ -251,15 +251,15 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path):
     assert load(tmp_path, "\ufeffapi: {listen: 127.0.0.1:1}\n").api.port == 1
 
 
-def test_all_mistakes_are_told_at_once_sorted_by_line(tmp_path):
-    told = mistakes(tmp_path, "api: {listen: 1}\ncollectors: {x: {}}\nrules: [1]\n"
+def test_all_mistakes_are_reported_at_once_sorted_by_line(tmp_path):
+    lines = mistakes(tmp_path, "api: {listen: 1}\ncollectors: {x: {}}\nrules: [1]\n"
                               "engine: {urll: a}\nsecrets: {a: '${Z}'}\n")
-    assert [line.partition(":")[0] for line in told] == ["1", "2", "3", "4", "5"]
+    assert [line.partition(":")[0] for line in lines] == ["1", "2", "3", "4", "5"]
 
 
 def test_a_value_that_could_not_be_looked_up_is_one_mistake(tmp_path):
-    told = mistakes(tmp_path, "api:\n  listen: ${Z}\nreceivers:\n- {name: a, name: b, url: slack://a/b}\n")
-    assert told == [
+    lines = mistakes(tmp_path, "api:\n  listen: ${Z}\nreceivers:\n- {name: a, name: b, url: slack://a/b}\n")
+    assert lines == [
         "2: api.listen: the environment has no Z — set it, or write ${Z:-default}",
         "4: receivers[0]: the key 'name' stands in line 4 already — remove one",
     ]

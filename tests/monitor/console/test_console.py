@@ -76,22 +76,22 @@ def test_an_open_incident_says_what_where_how_much_since_when_what_was_done_and_
             id="sus-1", scope={"customer": "bolt"}, scope_key="x", effect="hold", rule="complaint-rate",
             incident_id="inc-1", actor="complaint-rate", text="too many", since=ago(12), until=NOW + timedelta(hours=2),
         ), why="too many")
-    said = words(vigie)
+    text = words(vigie)
     for piece in (
         "Something is wrong now", "critical", "complaint-rate", "customer bolt", "0.41 %", "82 of 20,000 delivered",
         "limit 0.30 %", "at least 0.33 %, at most 0.51 % (97.5 % sure)", "12 min ago", "hold customer bolt until", "in 2 h",
         "ask where the addresses come from", "vigie ack inc-1",
     ):
-        assert piece in said, piece
+        assert piece in text, piece
 
 
 def test_the_worst_comes_first_and_what_merely_waits_is_set_apart(vigie):
     put(vigie, incident("inc-i", rule="b", severity="info"), incident("inc-c", rule="a"),
         incident("inc-p", rule="waiting-rule", state="pending"), incident("inc-e", rule="gone", state="ok", ended_at=NOW))
-    said = words(vigie)
-    assert said.index("vigie ack inc-c") < said.index("vigie ack inc-i") < said.index("waiting-rule")
-    assert "vigie ack inc-p" not in said
-    assert "gone" not in said
+    text = words(vigie)
+    assert text.index("vigie ack inc-c") < text.index("vigie ack inc-i") < text.index("waiting-rule")
+    assert "vigie ack inc-p" not in text
+    assert "gone" not in text
 
 
 def test_nothing_wrong_is_said_only_when_every_collector_has_looked(vigie):
@@ -110,7 +110,7 @@ def test_nothing_wrong_is_said_only_when_every_collector_has_looked(vigie):
     ],
 )
 def test_a_collector_is_fresh_stale_failed_or_has_not_run(vigie, runs, states):
-    put(vigie, *(run(*one) for one in runs))
+    put(vigie, *(run(*arguments) for arguments in runs))
     collectors = page(vigie).partition("<h2>Collectors</h2>")[2].partition("</table>")[0]
     assert re.findall(r'class="mark (\w+)"', collectors) == states
 
@@ -129,20 +129,20 @@ def test_listings_and_messages_stand_on_the_page(vigie):
         key="k", incident_id="inc-1", receiver="ops", event="firing", severity="critical", title="[FIRING] it burns",
         body="What: it burns", created_at=ago(2), next_attempt_at=NOW, state="waiting", last_error="timeout",
     ))
-    said = words(vigie)
+    text = words(vigie)
     for piece in ("192.0.2.7", "Spamhaus ZEN", "SBL", "[FIRING] it burns", "ops", "waiting", "timeout"):
-        assert piece in said
+        assert piece in text
     assert "What: it burns" in words(vigie, "/incidents/inc-1")
 
 
 def test_of_very_many_suspensions_the_newest_are_shown_and_all_are_counted(vigie):
     put(vigie, *(Suspension(id=f"sus-{n}", scope={"ip": f"192.0.2.{n}"}, scope_key=str(n), effect="hold", actor="dana",
                             text="x", since=ago(n)) for n in range(120)))
-    said = words(vigie)
-    assert "120 suspensions in force" in said
-    assert "the newest 100 of 120" in said
-    assert "192.0.2.99 " in said
-    assert "192.0.2.100 " not in said
+    text = words(vigie)
+    assert "120 suspensions in force" in text
+    assert "the newest 100 of 120" in text
+    assert "192.0.2.99 " in text
+    assert "192.0.2.100 " not in text
 
 
 def test_a_bad_listing_that_no_incident_is_about_is_not_green(vigie):
@@ -153,13 +153,13 @@ def test_a_bad_listing_that_no_incident_is_about_is_not_green(vigie):
     assert "Nothing is wrong" not in words(vigie)
 
 
-def test_the_page_of_an_incident_tells_its_whole_history(vigie):
+def test_the_page_of_an_incident_shows_its_whole_history(vigie):
     put(vigie, incident())
     with vigie.store.session() as session:
         incident_changes.acknowledge(session, "inc-1", actor="dana", reason="calling the customer", now=NOW)
-    said = words(vigie, "/incidents/inc-1")
+    text = words(vigie, "/incidents/inc-1")
     for piece in ("acknowledged", "calling the customer", "by dana", "&#34;complaints&#34;: 82"):
-        assert piece in said.replace('"', "&#34;"), piece
+        assert piece in text.replace('"', "&#34;"), piece
     assert vigie.client().get("/incidents/inc-none").status_code == 404
 
 

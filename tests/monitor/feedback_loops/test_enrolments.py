@@ -63,35 +63,35 @@ def test_every_state_either_may_become_every_other_or_says_why_not(old, new):
 
 
 @pytest.mark.parametrize(
-    ("kind", "said", "name"),
+    ("kind", "written", "name"),
     [
         ("ip", " 192.0.2.7 ", "192.0.2.7"), ("ip", "192.0.2.7/32", "192.0.2.7"), ("ip", "192.0.2.0/24", "192.0.2.0/24"),
         ("ip", "2001:DB8::1", "2001:db8::1"), ("domain", "News.Example.COM.", "news.example.com"),
         ("account", "", "account"), ("account", "postmaster@example.com", "postmaster@example.com"),
     ],
 )
-def test_a_subject_has_one_spelling(kind, said, name):
-    assert subject_name(kind, said) == name
+def test_a_subject_has_one_spelling(kind, written, name):
+    assert subject_name(kind, written) == name
 
 
-@pytest.mark.parametrize(("kind", "said"), [("ip", "nowhere"), ("ip", "192.0.2.7/24"), ("domain", "example"), ("domain", "")])
-def test_a_subject_that_is_no_ip_or_domain_is_refused(kind, said):
+@pytest.mark.parametrize(("kind", "written"), [("ip", "nowhere"), ("ip", "192.0.2.7/24"), ("domain", "example"), ("domain", "")])
+def test_a_subject_that_is_no_ip_or_domain_is_refused(kind, written):
     with pytest.raises(ValueError, match=r"."):
-        subject_name(kind, said)
+        subject_name(kind, written)
 
 
 def test_a_gap_is_what_sends_to_a_provider_with_a_loop_and_is_not_enrolled():
-    found = covered(
+    coverage = covered(
         [("192.0.2.1", "acme.example.com", "microsoft", 700), ("192.0.2.2", "bolt.example.net", "microsoft", 200),
          ("198.51.100.1", "acme.example.com", "microsoft", 5_000)],
         enrolled("microsoft", "ip", "192.0.2.2"),
     )
-    (gap,) = found.gaps
+    (gap,) = coverage.gaps
     assert [(group.owner, group.subjects, group.delivered) for group in gap.groups] == [
         ("customer acme", ("198.51.100.1",), 5_000), ("pool shared", ("192.0.2.1",), 700)]
     assert gap.summary == "2 IPs send to Outlook.com and Hotmail (5,700 a week) without its feedback loop"
     assert gap.action.startswith("enrol these IPs at https://substrate.office.com")
-    assert found.without == ()
+    assert coverage.without == ()
 
 
 def test_a_loop_keyed_by_domain_asks_for_the_domain_whatever_the_ip():
@@ -103,16 +103,16 @@ def test_a_loop_keyed_by_domain_asks_for_the_domain_whatever_the_ip():
 
 @pytest.mark.parametrize("provider", ["gmail", "apple", "microsoft365", "orange", "att", "other"])
 def test_a_provider_without_reports_is_named_and_never_a_gap(provider):
-    found = covered([("192.0.2.1", "acme.example.com", provider, 100)])
-    assert found.gaps == ()
-    assert [each.provider for each in found.without] == [provider]
+    coverage = covered([("192.0.2.1", "acme.example.com", provider, 100)])
+    assert coverage.gaps == ()
+    assert [each.provider for each in coverage.without] == [provider]
 
 
 def test_it_is_said_why_a_provider_has_no_loop():
-    said = [each.summary for each in covered([("192.0.2.1", "x.example", name, n) for name, n in
-                                              (("gmail", 9), ("free", 8), ("att", 7))]).without]
-    assert said == ["Gmail: counts only, no reports (Feedback-ID counts in Postmaster Tools only)",
-                    "Free: has no feedback loop", "AT&T: whether it has a feedback loop is not known"]
+    summaries = [each.summary for each in covered([("192.0.2.1", "x.example", name, n) for name, n in
+                                                   (("gmail", 9), ("free", 8), ("att", 7))]).without]
+    assert summaries == ["Gmail: counts only, no reports (Feedback-ID counts in Postmaster Tools only)",
+                         "Free: has no feedback loop", "AT&T: whether it has a feedback loop is not known"]
 
 
 @pytest.mark.parametrize(
@@ -136,11 +136,11 @@ def test_only_an_active_enrolment_of_the_subject_covers_it(enrolment, covers):
 
 def test_what_is_asked_for_already_is_said():
     counts = [("192.0.2.1", "x.example", "microsoft", 5), ("192.0.2.2", "x.example", "microsoft", 5)]
-    asked = enrolled("microsoft", "ip", "192.0.2.1", State.REQUESTED)
-    (gap,) = covered(counts, asked).gaps
+    requested = enrolled("microsoft", "ip", "192.0.2.1", State.REQUESTED)
+    (gap,) = covered(counts, requested).gaps
     assert gap.asked == ("192.0.2.1",)
     assert gap.action.endswith("1 asked for already")
-    (gap,) = covered(counts[:1], asked).gaps
+    (gap,) = covered(counts[:1], requested).gaps
     assert gap.action.startswith("wait for its answer")
 
 
@@ -155,9 +155,9 @@ def test_nothing_is_a_gap_that_sends_nothing_or_is_not_ours():
     assert covered([("203.0.113.5", "x.example", "microsoft", 10)]).gaps == ()
 
 
-def test_mail_that_does_not_tell_its_domain_is_neither_covered_nor_a_gap():
+def test_mail_that_does_not_show_its_domain_is_neither_covered_nor_a_gap():
     counts = [("192.0.2.1", None, "yahoo", 70), (None, "acme.example.com", "yahoo", 30)]
-    found = covered(counts, enrolled("yahoo", "domain", "acme.example.com"))
-    assert found.gaps == ()
-    assert [(each.kind, each.delivered) for each in found.without] == [("untold", 70)]
+    coverage = covered(counts, enrolled("yahoo", "domain", "acme.example.com"))
+    assert coverage.gaps == ()
+    assert [(each.kind, each.delivered) for each in coverage.without] == [("untold", 70)]
     assert covered(counts, enrolled("yahoo", "account", "account")).without == ()

@@ -54,7 +54,7 @@ def test_setting_the_state_it_has_changes_only_details(store):
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"state": "lapsed"}, "not there cannot become lapsed"),
         ({"state": "active", "provider": "planet"}, "no provider 'planet'"),
@@ -63,8 +63,8 @@ def test_setting_the_state_it_has_changes_only_details(store):
         ({"state": "active", "ends_at": NOW}, "in the past"),
     ],
 )
-def test_what_cannot_be_enrolled_is_refused_and_leaves_nothing(store, given, said):
-    with pytest.raises(ValueError, match=said):
+def test_what_cannot_be_enrolled_is_refused_and_leaves_nothing(store, given, message):
+    with pytest.raises(ValueError, match=message):
         put(store, **given)
     assert history(store) == []
 
@@ -122,9 +122,9 @@ def test_gaps_are_what_was_sent_in_the_last_seven_days_without_a_loop(store):
     )
     store.intake([Batch("test", "k", NOW, seen)], NOW)
     put(store, "active", subject="192.0.2.2")
-    found = gaps_now(store, NOW)
-    assert [(gap.provider, gap.subjects, gap.delivered) for gap in found.gaps] == [
+    coverage = gaps_now(store, NOW)
+    assert [(gap.provider, gap.subjects, gap.delivered) for gap in coverage.gaps] == [
         ("microsoft", ["192.0.2.1"], 600), ("yahoo", ["acme.example.com"], 50)]
-    assert [each.provider for each in found.without] == ["gmail"]
+    assert [each.provider for each in coverage.without] == ["gmail"]
     with store.reading_session() as session:
         assert len(enrolments(session)) == 1

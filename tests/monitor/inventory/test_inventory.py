@@ -76,8 +76,8 @@ def test_several_files_make_one_inventory(tmp_path):
     (tmp_path / "b.yaml").write_text("ips: [{address: 192.0.2.1, customer: acme}]\npools: [shared]\n")
     with pytest.raises(ConfigErrors) as caught:
         load_inventory(tmp_path / "a.yaml", tmp_path / "b.yaml")
-    said = f"{tmp_path}/b.yaml:2: pools[0]: pool shared stands in {tmp_path}/a.yaml:2 too — keep one"
-    assert str(caught.value) == said
+    message = f"{tmp_path}/b.yaml:2: pools[0]: pool shared stands in {tmp_path}/a.yaml:2 too — keep one"
+    assert str(caught.value) == message
     (tmp_path / "b.yaml").write_text("ips: [{address: 192.0.2.1, customer: acme}]\n")
     both = load_inventory(tmp_path / "a.yaml", tmp_path / "b.yaml")
     assert both.stated == {"customers", "streams", "pools", "ips"}
@@ -106,7 +106,7 @@ def test_a_difference_reads_like_a_diff(tmp_path):
     new = loaded(tmp_path, "customers: [{id: acme, name: Acme}]\npools: [shared]\n"
                            "ips: [{address: 192.0.2.1, pool: shared}, 192.0.2.3]\n")
     change = difference(old, new)
-    assert [str(one) for one in change.changes] == [
+    assert [str(line) for line in change.changes] == [
         "~ customer acme: name acme → Acme",
         "~ IP 192.0.2.1: pool none → shared",
         "- IP 192.0.2.2",
@@ -124,14 +124,14 @@ def test_what_a_file_leaves_out_stays_and_an_empty_list_empties():
     silent = Inventory(stated=frozenset({"ips"}))
     assert not difference(acme, silent)
     assert silent.over(acme).customers == acme.customers
-    assert [str(one) for one in difference(acme, Inventory()).changes] == ["- customer acme (name acme)"]
+    assert [str(line) for line in difference(acme, Inventory()).changes] == ["- customer acme (name acme)"]
 
 
 def test_putting_or_taking_away_one_item_changes_only_that_item(tmp_path):
     inventory = loaded(tmp_path, ACME_AND_BOLT)
     put = difference(inventory, inventory.put("domains", Domain(domain="mail.bolt.example", customer="bolt")))
-    assert [str(one) for one in put.changes] == ["~ domain mail.bolt.example: customer none → bolt"]
-    assert [str(one) for one in difference(inventory, inventory.without("ips", "192.0.2.1")).changes] == [
+    assert [str(line) for line in put.changes] == ["~ domain mail.bolt.example: customer none → bolt"]
+    assert [str(line) for line in difference(inventory, inventory.without("ips", "192.0.2.1")).changes] == [
         "- IP 192.0.2.1 (pool dedicated, customer acme)"]
 
 
@@ -139,9 +139,9 @@ def test_what_would_not_fit_together_is_refused_with_every_reason(tmp_path):
     inventory = loaded(tmp_path, ACME_AND_BOLT)
     with pytest.raises(InventoryError, match="—") as caught:
         planned(inventory, inventory.without("customers", "acme").without("pools", "shared"))
-    said = str(caught.value).splitlines()
-    assert "stream acme/receipts: customer: no customer 'acme' — known: bolt" in said
-    assert "IP 198.51.100.1: pool: no pool 'shared' — known: dedicated" in said
+    lines = str(caught.value).splitlines()
+    assert "stream acme/receipts: customer: no customer 'acme' — known: bolt" in lines
+    assert "IP 198.51.100.1: pool: no pool 'shared' — known: dedicated" in lines
 
 
 @pytest.mark.parametrize("kind", ["customers", "ips", "domains"])
@@ -248,7 +248,7 @@ def test_apply_prints_json_lines_and_nothing_else_where_asked(here):
     assert lines[-1]["counts"]["ips"] == {"added": 8, "changed": 0, "removed": 0}
 
 
-def test_apply_refuses_a_file_cut_short_until_told_to_remove(here):
+def test_apply_refuses_a_file_cut_short_until_asked_to_remove(here):
     apply(here)
     (here / "inventory.yaml").write_text("domains: []\n")
     refused = apply(here)
@@ -286,23 +286,23 @@ def test_check_config_counts_what_it_found_right(here):
     assert json.loads(run("check-config", here / "vigie.yaml", "--json").stdout)["receivers"] == 0
 
 
-def test_check_config_tells_mistakes_of_configuration_rules_and_inventory(here):
+def test_check_config_reports_mistakes_of_configuration_rules_and_inventory(here):
     (here / "vigie.yaml").write_text("inventory: inventory.yaml\nrules:\n- {id: x, kind: nothing}\n")
     mailbox = "{name: fbl, host: imap.example.com, username: fbl, secret: fbl}"
     (here / "inventory.yaml").write_text(f"mailboxes:\n- {mailbox}\n")
     checked = run("check-config", here / "vigie.yaml")
     assert checked.exit_code == 2
     assert checked.stdout == ""
-    told = checked.stderr.splitlines()
-    assert told[0] == (f"{here}/inventory.yaml:2: mailboxes[0].secret: "
-                       "the configuration has no secret 'fbl' — none is known here")
-    assert told[1].startswith(f"{here}/vigie.yaml:3: rules[0].kind: ")
+    reported = checked.stderr.splitlines()
+    assert reported[0] == (f"{here}/inventory.yaml:2: mailboxes[0].secret: "
+                           "the configuration has no secret 'fbl' — none is known here")
+    assert reported[1].startswith(f"{here}/vigie.yaml:3: rules[0].kind: ")
     lines = map(json.loads, run("check-config", here / "vigie.yaml", "--json").stdout.splitlines())
     places = [(Path(line["file"]).name, line["line"]) for line in lines]
     assert places == [("inventory.yaml", 2), ("vigie.yaml", 3)]
 
 
-def test_headers_that_tell_a_customer_are_kept_in_lower_case_and_come_back_as_they_went_in(tmp_path, store):
+def test_headers_that_name_a_customer_are_kept_in_lower_case_and_come_back_as_they_went_in(tmp_path, store):
     wanted = loaded(tmp_path, 'customers: [{id: acme, id_headers: {X-Mandant: "4711", X-Kunde: A}}, {id: bolt}]')
     assert wanted.customers["acme"].id_headers == {"x-mandant": "4711", "x-kunde": "A"}
     assert str(wanted.customers["bolt"]) == "customer bolt (name bolt)"

@@ -77,7 +77,7 @@ def test_names_the_inventory_no_longer_has_are_not_guessed():
     assert read_token(KEYS, make_token(ACME, "acme")).stream_among(["newsletter"]) is None
 
 
-def test_a_token_tells_a_stranger_no_name():
+def test_a_token_shows_a_stranger_no_name():
     other = make_token(BOLT, "bolt", "newsletter", "spring", ANN)
     assert FULL[:20] != other[:20]
     assert read_token(KEYS, FULL).stream != read_token(KEYS, other).stream

@@ -60,9 +60,9 @@ def letters_arrive(store):
     """Ids of a phishing case past its deadline, one that waits, and one that is closed."""
     with store.session() as session:
         session.add_all([Customer(id=name, name=name) for name in ("acme", "bolt")])
-    said = [("Phishing page linked from your mail", Subject("bolt", ip="192.0.2.9"), 30),
-            (f"Spam {NASTY}", Subject(domain="acme.example.com"), 20), ("A question", Subject(), 10)]
-    for text, about, hours in said:
+    letters = [("Phishing page linked from your mail", Subject("bolt", ip="192.0.2.9"), 30),
+               (f"Spam {NASTY}", Subject(domain="acme.example.com"), 20), ("A question", Subject(), 10)]
+    for text, about, hours in letters:
         at = NOW - timedelta(hours=hours)
         mail = Evidence("mail", at, b"From: abuse@csirt.example\n\nhello\n")
         store.intake([Batch("mail", text, at, (), (Trace("abuse_letter", at, about, text=text),), (mail,))], at)
@@ -76,7 +76,7 @@ def letters_arrive(store):
 
 def test_the_page_of_feedback_loops_says_who_is_silent_where_gaps_are_and_what_is_enrolled(vigie):
     mail_goes_out(vigie.store)
-    said = words(vigie, "/fbl")
+    text = words(vigie, "/fbl")
     for piece in (
         "Yahoo, AOL silent no reports in 3 days", "Outlook.com and Hotmail reports",
         "11 IPs send to Outlook.com and Hotmail (1,257,168 a week) without its feedback loop", "pool shared",
@@ -84,24 +84,24 @@ def test_the_page_of_feedback_loops_says_who_is_silent_where_gaps_are_and_what_i
         "vigie fbl set microsoft ip 192.0.2.1 requested",
         "Gmail: counts only, no reports", "5 enrolments", "ip 192.0.2.2", "ticket 3", "refused", "in 20 d",
     ):
-        assert piece in said, piece
-    assert "Yahoo, AOL (" not in said.partition("Gaps")[2].partition("no enrolment would close")[0]
+        assert piece in text, piece
+    assert "Yahoo, AOL (" not in text.partition("Gaps")[2].partition("no enrolment would close")[0]
 
 
 def test_the_page_of_abuse_cases_puts_first_what_presses_most(vigie):
     phishing, spam, question = letters_arrive(vigie.store)
-    said = words(vigie, "/abuse")
-    assert "2 open cases, 1 overdue" in said
-    assert said.index(phishing) < said.index(spam) < said.index("Closed") < said.index(question)
+    text = words(vigie, "/abuse")
+    assert "2 open cases, 1 overdue" in text
+    assert text.index(phishing) < text.index(spam) < text.index("Closed") < text.index(question)
     for piece in ("overdue", "customer bolt", "from 192.0.2.9", "waiting customer", "with kim", "by csirt.example"):
-        assert piece in said, piece
+        assert piece in text, piece
 
 
 def test_a_case_says_what_was_done_and_escapes_what_strangers_wrote(vigie):
     _, spam, _ = letters_arrive(vigie.store)
-    said = words(vigie, f"/abuse/{spam}")
+    text = words(vigie, f"/abuse/{spam}")
     for piece in ("waiting customer", "customer acme", "a test", "by ann", f"vigie abuse close {spam}"):
-        assert piece in said, piece
+        assert piece in text, piece
     for path in ("/abuse", f"/abuse/{spam}"):
         assert "<script>alert" not in vigie.client().get(path).text
     words(vigie, "/abuse/abu-nope", 404)
