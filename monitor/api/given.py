@@ -75,18 +75,18 @@ class Paging:
         self.page = Page(limit, after)
         self._request, self._response = request, response
 
-    def shown(self, found: Paged[Any], wire: type[AnyWire]) -> list[AnyWire]:
+    def shown(self, page: Paged[Any], wire: type[AnyWire]) -> list[AnyWire]:
         """The rows of a page as they are printed; says where the next one is."""
-        self.linked(found)
-        return wire.from_rows(found.rows)
+        self.linked(page)
+        return wire.from_rows(page.rows)
 
-    def linked(self, found: Paged[Shown]) -> list[Shown]:
+    def linked(self, page: Paged[Shown]) -> list[Shown]:
         """The same of what is printed as it is."""
-        if found.next is not None:
+        if page.next is not None:
             given = [pair for pair in self._request.query_params.multi_items() if pair[0] != "after"]
-            query = urlencode([*given, ("after", found.next)])
+            query = urlencode([*given, ("after", page.next)])
             self._response.headers["Link"] = f'<{self._request.url.path}?{query}>; rel="next"'
-        return found.rows
+        return page.rows
 
 
 Listed = Annotated[Paging, Depends(Paging)]

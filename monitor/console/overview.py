@@ -151,8 +151,8 @@ def _listings(session: Session) -> list[Listing]:
 
 
 def _sources(session: Session, now: datetime, collectors: Mapping[str, timedelta]) -> list[Source]:
-    found = last_runs(session)
-    return [_source(name, found.get(name), collectors.get(name), now) for name in sorted(found.keys() | collectors.keys())]
+    runs = last_runs(session)
+    return [_source(name, runs.get(name), collectors.get(name), now) for name in sorted(runs.keys() | collectors.keys())]
 
 
 def _source(name: str, runs: Runs | None, every: timedelta | None, now: datetime) -> Source:

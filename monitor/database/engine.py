@@ -1,7 +1,7 @@
 """How the database is opened: one engine that writes, one that only reads.
 
 SQLite: one file in WAL mode. A commit is on the disk before it returns (`synchronous=FULL`), because a
-source is told "saved" right after: neither kill -9 nor power loss takes a committed row back (a disk that
+source is answered "saved" right after: neither kill -9 nor power loss takes a committed row back (a disk that
 lies about fsync excepted). Every writing transaction begins IMMEDIATE, so it waits at its start and never
 fails half-way for want of the lock; writers of one process queue on a lock of their own, which is
 fairer and quicker than SQLite's polling.
@@ -128,7 +128,7 @@ def _keep_order(session: Session, *_: Any) -> None:
 
 
 def table(model: type[SQLModel]) -> Table:
-    """The table of a row class (SQLModel does not tell the type checker that it has one)."""
+    """The table of a row class (SQLModel does not show the type checker that it has one)."""
     return SQLModel.metadata.tables[str(model.__tablename__)]
 
 

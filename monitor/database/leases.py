@@ -18,8 +18,8 @@ _JOB = table(Job)
 
 
 def next_run(connection: Connection, job: str) -> datetime | None:
-    found: datetime | None = connection.execute(select(_JOB.c.next_run).where(_JOB.c.name == job)).scalar_one_or_none()
-    return found
+    due_at: datetime | None = connection.execute(select(_JOB.c.next_run).where(_JOB.c.name == job)).scalar_one_or_none()
+    return due_at
 
 
 def claim(

@@ -87,13 +87,13 @@ def settle(connection: Connection, revision: str, move: Move) -> None:
 def _upto(connection: Connection, move: Move, after: int) -> int | None:
     """The key the piece ends with; None: the piece is the rest."""
     query = f"SELECT {move.key} FROM {move.old} WHERE {move.key} > :after ORDER BY {move.key} LIMIT 1 OFFSET :rows"  # noqa: S608 - our own names
-    found: int | None = connection.execute(text(query), {"after": after, "rows": ROWS}).scalar_one_or_none()
-    return found
+    key: int | None = connection.execute(text(query), {"after": after, "rows": ROWS}).scalar_one_or_none()
+    return key
 
 
 def _last(connection: Connection, move: Move) -> int | None:
-    found: int | None = connection.exec_driver_sql(f"SELECT max({move.key}) FROM {move.old}").scalar_one()  # noqa: S608
-    return found
+    newest: int | None = connection.exec_driver_sql(f"SELECT max({move.key}) FROM {move.old}").scalar_one()  # noqa: S608
+    return newest
 
 
 def _progress(connection: Connection, move: Move, state: State) -> str:

@@ -61,8 +61,8 @@ def ensure_parts(connection: Connection, needed: Mapping[str, Iterable[datetime]
     if not wanted:
         return
     names = sorted(wanted)
-    asked = {"parts": names, "parents": [wanted[name][0] for name in names]}
-    for name in connection.execute(_MISSING, asked).scalars().all():
+    parameters = {"parts": names, "parents": [wanted[name][0] for name in names]}
+    for name in connection.execute(_MISSING, parameters).scalars().all():
         _make(connection, name, *wanted[name])
 
 

@@ -135,11 +135,11 @@ class Sender:
         return min(drawn, COMPLAINING_AT_MOST)
 
     def _may_send(self, client: httpx.Client, mailing: Mailing, ip: str) -> bool:
-        asked = {
+        request = {
             "customer": mailing.customer, "stream": mailing.stream, "ip": ip, "domain": mailing.domain,
             "recipient_domain": PROVIDER_DOMAIN, "count": mailing.messages,
         }
-        answer = client.post(f"{self.url}/v1/decision", json=asked, headers=self._auth)
+        answer = client.post(f"{self.url}/v1/decision", json=request, headers=self._auth)
         answer.raise_for_status()
         decided = answer.json()
         key = (mailing.customer, mailing.stream, ip)

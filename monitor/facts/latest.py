@@ -45,15 +45,15 @@ def write_held(connection: Connection, answers: Sequence[NewAnswer], before: dic
         after[series_id], readings = hold(after.get(series_id), answer)
         for at, value, reason in readings:
             changes[series_id, batch_id, at] = (value, reason)
-    asked: list[AskedRow] = []
+    rows: list[AskedRow] = []
     whole: list[LatestRow] = []
     for series_id, held in after.items():
         was = before.get(series_id)
         if was is None or held.what_holds != was.what_holds:
             whole.append(_row(connection, series_id, held))
         elif held is not was:
-            asked.append((stored(connection, held.asked_at), _maybe(connection, held.at), series_id))
-    write_asked(connection, asked)
+            rows.append((stored(connection, held.asked_at), _maybe(connection, held.at), series_id))
+    write_asked(connection, rows)
     write_latest(connection, whole)
     return changes
 

@@ -42,8 +42,8 @@ def find_parked(
         query = query.where(col(ParkedRow.settled_at).is_(None))
     if reason is not None:
         query = query.where(ParkedRow.reason == reason)
-    found = paged(session, query, _OLDEST, page)
-    return Paged([ParkedInput(*row) for row in found.rows], found.next)
+    parked = paged(session, query, _OLDEST, page)
+    return Paged([ParkedInput(*row) for row in parked.rows], parked.next)
 
 
 def parked_among(session: Session, source: str, ids: Collection[int]) -> list[ParkedInput]:

@@ -32,8 +32,8 @@ def find_readings(
     )
     if until is not None:
         chosen = chosen.where(col(Reading.at) < until)
-    found = paged(session, chosen, _NEWEST, page)
-    return Paged([_shown(reading, series) for reading, series in found.rows], found.next)
+    readings = paged(session, chosen, _NEWEST, page)
+    return Paged([_shown(reading, series) for reading, series in readings.rows], readings.next)
 
 
 def values_of(session: Session, measure: str, dimension: str) -> set[str]:

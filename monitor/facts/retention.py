@@ -93,9 +93,9 @@ def _delete(engines: Engines, name: str, before: datetime) -> int:
     find = text(f"{owners} WHERE EXISTS (SELECT 1 FROM {name} WHERE {name}.{owner} = owners.owner AND {column} < :before)")  # noqa: S608 - our own names
     remove = text(f"DELETE FROM {name} WHERE {old}").bindparams(when)  # noqa: S608 - our own names
     with engines.reading() as connection:
-        found = list(connection.execute(find.bindparams(when)).scalars())
+        ids = list(connection.execute(find.bindparams(when)).scalars())
     deleted = 0
-    for chunk in chunks(found):
+    for chunk in chunks(ids):
         with engines.writing() as connection:
             deleted += sum(connection.execute(remove, {"owner": each}).rowcount for each in chunk)
     return deleted

@@ -32,8 +32,8 @@ _SELECT = {
 
 def series_key(measure: str, subject: Subject) -> str:
     """The canonical text of a series: only the fields that are set, so that a new field changes no old key."""
-    said = {name: kept_name(value) for name, value in subject._asdict().items() if value}
-    return short(f"{measure} {json.dumps(said, ensure_ascii=False, separators=(',', ':'))}")
+    values = {name: kept_name(value) for name, value in subject._asdict().items() if value}
+    return short(f"{measure} {json.dumps(values, ensure_ascii=False, separators=(',', ':'))}")
 
 
 def short(key: str) -> str:

@@ -86,9 +86,9 @@ def _codes(detail: Mapping[str, Any]) -> list[str]:
     return sorted(detail.get("codes") or ())
 
 
-def _explains_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return one == other or _lasting(one) == _lasting(other)
+def _explains_alike(first: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return first == other or _lasting(first) == _lasting(other)
 
 
 def _lasting(detail: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: said for name, said in detail.items() if name not in _OF_THE_ANSWER}
+    return {name: value for name, value in detail.items() if name not in _OF_THE_ANSWER}

@@ -53,13 +53,13 @@ def decide(request: Request, index: Index, now: datetime) -> Decision:
     kind = index.kinds.get((customer, stream), _MARKETING) if stream else _MARKETING
     values = (customer, stream, request.campaign, ip, pool, request.domain, provider, kind)
 
-    found = _matching(values, index.tables)
+    restrictions = _matching(values, index.tables)
     if of_others:
-        found += _matching((*values[:_PROVIDER], OTHER, *values[_PROVIDER + 1 :]), index.provider_tables)
+        restrictions += _matching((*values[:_PROVIDER], OTHER, *values[_PROVIDER + 1 :]), index.provider_tables)
     aside = _on_some_provider(values, index, now) if provider is None and index.partial else ()
     if now - index.built_at > STALE_AFTER:
         aside = (_stale(index), *aside)
-    applying = [row for row in found if row.ends > now] if found else found
+    applying = [row for row in restrictions if row.ends > now] if restrictions else restrictions
     if not applying:
         return Decision(_SEND, aside, None, None, None, pool, index.version, now + HOLDS_FOR)
     return _restricted(applying, aside, Decision(_SEND, (), None, None, None, pool, index.version, now), now)

@@ -25,15 +25,15 @@ def exported(store: Store, customer: str | None, layout: str) -> Iterator[bytes]
     page = Page(_PAGE)
     while True:
         with store.reading_session() as session:
-            found = suppression_rows.find(session, Wanted(customer), page)
-        lines = [(row.customer, row.recipient_ref, row.reason, row.stream or None, row.since) for row in found.rows]
+            suppressed = suppression_rows.find(session, Wanted(customer), page)
+        lines = [(row.customer, row.recipient_ref, row.reason, row.stream or None, row.since) for row in suppressed.rows]
         if layout == "csv":
             yield _as_csv([(*line[:-1], line[-1].isoformat()) for line in lines])
         else:
             yield b"".join(orjson.dumps(dict(zip(COLUMNS, line, strict=True))) + b"\n" for line in lines)
-        if found.next is None:
+        if suppressed.next is None:
             return
-        page = Page(_PAGE, found.next)
+        page = Page(_PAGE, suppressed.next)
 
 
 def _as_csv(rows: Any) -> bytes:

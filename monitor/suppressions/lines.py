@@ -121,32 +121,32 @@ def read_lines(body: bytes | list[Any], given: Given, most: int) -> tuple[list[S
 
     Raises LinesError for what is no list of suppressions, or one of more than `most` lines.
     """
-    found: list[Suppressed] = []
+    suppressed: list[Suppressed] = []
     refused: list[LineError] = []
     lines = _written(body) if isinstance(body, bytes) else enumerate(body, 1)
-    for number, (line, said) in enumerate(lines, 1):
+    for number, (line, fields) in enumerate(lines, 1):
         if number > most:
             raise LinesError(f"more than {most:,} lines; send them in parts")
         try:
-            found.append(_suppressed(Line.model_validate(said), given))
+            suppressed.append(_suppressed(Line.model_validate(fields), given))
         except ValidationError as error:
             first = error.errors()[0]
             place, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
             refused.append(LineError(line, f"{place}: {what}" if place else what))
         except ValueError as error:
             refused.append(LineError(line, str(error)))
-    if not found and not refused:
+    if not suppressed and not refused:
         raise LinesError("no suppressions in the body")
-    return found, refused
+    return suppressed, refused
 
 
-def write(store: Store, found: Sequence[Suppressed], now: datetime) -> int:
+def write(store: Store, suppressed: Sequence[Suppressed], now: datetime) -> int:
     """Write them in pieces, so that other writers get their turn; returns how many are new. May be repeated."""
-    found = [replace(each, text=each.text and store.recipients.redacted(each.text)) for each in found]
+    suppressed = [replace(each, text=each.text and store.recipients.redacted(each.text)) for each in suppressed]
     added = 0
-    for start in range(0, len(found), _PIECE):
+    for start in range(0, len(suppressed), _PIECE):
         with store.session() as session:
-            added += suppress(session.connection(), found[start : start + _PIECE], now)
+            added += suppress(session.connection(), suppressed[start : start + _PIECE], now)
     return added
 
 

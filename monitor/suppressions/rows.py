@@ -154,15 +154,15 @@ def forbidden(
 
     Without a stream only what holds for all streams counts.
     """
-    found: dict[str, list[Suppression]] = {}
+    standing: dict[str, list[Suppression]] = {}
     for chunk in chunks(sorted(set(refs))):
         rows = session.exec(select(Suppression).where(
             Suppression.customer == customer, col(Suppression.recipient_ref).in_(chunk),
             col(Suppression.lifted_at).is_(None), col(Suppression.stream).in_(("", stream or "")),
         ))  # fmt: skip
         for row in rows:
-            found.setdefault(row.recipient_ref, []).append(row)
-    return found
+            standing.setdefault(row.recipient_ref, []).append(row)
+    return standing
 
 
 def refs_in_force(session: Session, customer: str) -> Sequence[str]:

@@ -31,9 +31,9 @@ def counted(at: datetime, value: float | None = 1, *, measure: str = "delivered"
 def listing(
     at: datetime, value: float | None, *, ip: str = "192.0.2.1", reason: str = "timeout", **detail: Any
 ) -> Observation:
-    said = {"codes": ["127.0.0.2"] if value else [], "ttl_seconds": 300, "weight": 0.5} | detail
+    details = {"codes": ["127.0.0.2"] if value else [], "ttl_seconds": 300, "weight": 0.5} | detail
     return Observation(
-        "listing", Subject(ip=ip, dnsbl="zen"), at, value, reason if value is None else None, said
+        "listing", Subject(ip=ip, dnsbl="zen"), at, value, reason if value is None else None, details
     )
 
 

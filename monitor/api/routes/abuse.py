@@ -45,8 +45,8 @@ def cases(
     """Cases: open and overdue ones by their deadline, closed ones and all by the newest."""
     customer = services.own(caller, {"customer": customer})
     with refusals(), services.store.reading_session() as session:
-        found = abuse_rows.cases(session, services.now(), show, customer=customer, page=listed.page)
-        return listed.shown(found, AbuseCase)
+        cases = abuse_rows.cases(session, services.now(), show, customer=customer, page=listed.page)
+        return listed.shown(cases, AbuseCase)
 
 
 @router.get("/v1/abuse/cases/{case_id}")

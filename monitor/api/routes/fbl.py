@@ -42,8 +42,8 @@ def list_enrolments(services: Given, caller: Reads, listed: Listed) -> list[Enro
     """All enrolments, by provider."""
     all_customers(caller)
     with refusals(), services.store.reading_session() as session:
-        found = part(enrolments(session), lambda row: (row.provider, row.kind, row.subject), listed.page)
-        return listed.shown(found, Enrolment)
+        page = part(enrolments(session), lambda row: (row.provider, row.kind, row.subject), listed.page)
+        return listed.shown(page, Enrolment)
 
 
 @router.put("/v1/fbl/enrolments")

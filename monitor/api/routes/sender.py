@@ -83,10 +83,10 @@ def check(services: Given, caller: Gates, wanted: Check) -> Checked:
         with refusals():
             refs = {each: store.recipient_ref(customer, each) for each in map(read_address, wanted.addresses)}
             refs |= {each: each for each in map(read_ref, wanted.refs)}
-        found = suppression_rows.forbidden(session, customer, refs.values(), wanted.stream)
+        forbidden = suppression_rows.forbidden(session, customer, refs.values(), wanted.stream)
     return Checked(suppressed=[
-        Forbidden(asked=each, ref=ref, reasons=sorted({row.reason for row in found[ref]}))
-        for each, ref in refs.items() if ref in found
+        Forbidden(asked=each, ref=ref, reasons=sorted({row.reason for row in forbidden[ref]}))
+        for each, ref in refs.items() if ref in forbidden
     ])
 
 

@@ -83,8 +83,8 @@ def lift(services: Given, caller: Operates, suspension_id: str, reason: Why) -> 
 def list_silences(services: Given, caller: Reads, listed: Listed, *, ended: bool = False) -> list[Silence]:
     """Silences, newest first: those in force, or with `ended` all."""
     with refusals(), services.store.reading_session() as session:
-        found = silences.find_silences(session, services.now(), listed.page, ended=ended, customer=caller.customer)
-        return listed.shown(found, Silence)
+        page = silences.find_silences(session, services.now(), listed.page, ended=ended, customer=caller.customer)
+        return listed.shown(page, Silence)
 
 
 @router.post("/v1/silences", status_code=201)

@@ -11,7 +11,7 @@ from monitor.database.tables.columns import instant, json_column, maybe_instant
 
 
 class AbuseCase(SQLModel, table=True):
-    """What was reported to our abuse desk of one customer or source (monitor.abuse.cases): who has to act, until when.
+    """What was reported to our abuse addresses about one customer or source (monitor.abuse.cases): who has to act, until when.
 
     Notes, assignments and changes of state are its transitions. `batches` are those of the reports: they lead to
     traces and evidence.

@@ -130,7 +130,7 @@ class Daily(_Rollup, table=True):
 
 
 class RollupDue(SQLModel, table=True):
-    """An hour of a series whose roll-ups no longer tell all; written with the readings that made it so."""
+    """An hour of a series whose roll-ups no longer hold all; written with the readings that made it so."""
 
     __tablename__: ClassVar[str] = "rollup_due"
     __table_args__ = ({"sqlite_with_rowid": False},)

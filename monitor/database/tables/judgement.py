@@ -76,7 +76,7 @@ class Incident(SQLModel, table=True):
 
 
 class Suspension(SQLModel, table=True):
-    """A brake: scope + effect + reason + expiry. Never deleted; lifting sets `lifted_at`."""
+    """What is held or slowed: scope + effect + reason + expiry. Never deleted; lifting sets `lifted_at`."""
 
     id: str = Field(primary_key=True)
     scope: dict[str, str] = json_column()
@@ -138,7 +138,7 @@ class Outbox(SQLModel, table=True):
 
 
 class Silence(SQLModel, table=True):
-    """Matching incidents are judged but not told from `since` to `until`."""
+    """Matching incidents are judged but not notified from `since` to `until`."""
 
     id: str = Field(primary_key=True)
     matchers: dict[str, str] = json_column()

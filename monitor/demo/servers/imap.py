@@ -59,7 +59,7 @@ class ImapServer:
         return self.port
 
     def deliver(self, raw: bytes, folder: str = "INBOX", received_at: datetime | None = None) -> int:
-        """Append a mail as a delivery agent would; idling clients are told. Returns its UID."""
+        """Append a mail as a delivery agent would; idling clients are notified. Returns its UID."""
         return self._run(self._deliver(raw, folder, received_at or datetime.now(UTC)))
 
     def messages(self, folder: str = "INBOX") -> list[tuple[int, frozenset[str]]]:

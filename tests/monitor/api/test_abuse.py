@@ -11,7 +11,7 @@ CASES = "/v1/abuse/cases"
 
 
 @pytest.fixture
-def desk(vigie):
+def vigie_with_cases(vigie):
     """A phishing case of Acme's and a spam case of nobody's yet."""
     with vigie.store.session() as session:
         session.add_all([Customer(id="acme", name="Acme"), Customer(id="bolt", name="Bolt")])
@@ -24,59 +24,59 @@ def desk(vigie):
     return vigie
 
 
-def test_cases_are_listed_read_assigned_noted_and_closed(desk):
-    reader, operator = desk.client("read"), desk.client("operate")
-    assert [row["id"] for row in reader.get(CASES).json()] == [desk.phishing, desk.spam]
-    case = f"{CASES}/{desk.spam}"
+def test_cases_are_listed_read_assigned_noted_and_closed(vigie_with_cases):
+    reader, operator = vigie_with_cases.client("read"), vigie_with_cases.client("operate")
+    assert [row["id"] for row in reader.get(CASES).json()] == [vigie_with_cases.phishing, vigie_with_cases.spam]
+    case = f"{CASES}/{vigie_with_cases.spam}"
     assigned = operator.post(f"{case}/assign", json={"waits_for": "customer", "customer": "bolt", "reason": "their form"})
     assert (assigned.status_code, assigned.json()["state"], assigned.json()["customer"]) == (200, "waiting_customer", "bolt")
     assert operator.post(f"{case}/note", json={"reason": "they look into it"}).status_code == 200
-    assert operator.post(f"{case}/close", json={"reason": "form mended"}).json()["closed_at"] == "2026-01-02T03:04:05Z"
-    told = reader.get(case).json()
-    assert told["case"]["state"] == "closed"
-    assert [(each["new"], each["actor"]) for each in told["transitions"]] == [
+    assert operator.post(f"{case}/close", json={"reason": "form repaired"}).json()["closed_at"] == "2026-01-02T03:04:05Z"
+    shown = reader.get(case).json()
+    assert shown["case"]["state"] == "closed"
+    assert [(each["new"], each["actor"]) for each in shown["transitions"]] == [
         ("open", "abuse-desk"), ("waiting_customer", "operate"), ("waiting_customer", "operate"), ("closed", "operate")]
-    assert [row["id"] for row in reader.get(CASES, params={"show": "closed"}).json()] == [desk.spam]
+    assert [row["id"] for row in reader.get(CASES, params={"show": "closed"}).json()] == [vigie_with_cases.spam]
 
 
-def test_a_case_past_its_deadline_is_overdue(desk):
-    reader = desk.client("read")
+def test_a_case_past_its_deadline_is_overdue(vigie_with_cases):
+    reader = vigie_with_cases.client("read")
     assert reader.get(CASES, params={"show": "overdue"}).json() == []
-    desk.clock.move(hours=25)
-    assert [row["id"] for row in reader.get(CASES, params={"show": "overdue"}).json()] == [desk.phishing]
+    vigie_with_cases.clock.move(hours=25)
+    assert [row["id"] for row in reader.get(CASES, params={"show": "overdue"}).json()] == [vigie_with_cases.phishing]
     assert reader.get(CASES).json()[0]["deadline_at"] == (NOW + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def test_a_customers_key_sees_and_notes_its_own_cases_and_nothing_else(desk):
-    acme = desk.client("read", "operate", customer="acme")
-    assert [row["id"] for row in acme.get(CASES).json()] == [desk.phishing]
+def test_a_customers_key_sees_and_notes_its_own_cases_and_nothing_else(vigie_with_cases):
+    acme = vigie_with_cases.client("read", "operate", customer="acme")
+    assert [row["id"] for row in acme.get(CASES).json()] == [vigie_with_cases.phishing]
     assert acme.get(CASES, params={"customer": "bolt"}).status_code == 403
-    assert acme.get(f"{CASES}/{desk.phishing}").status_code == 200
-    assert acme.get(f"{CASES}/{desk.spam}").status_code == 404
-    assert acme.post(f"{CASES}/{desk.phishing}/note", json={"reason": "we look into it"}).status_code == 200
-    assert acme.post(f"{CASES}/{desk.spam}/note", json={"reason": "x"}).status_code == 404
-    assert acme.post(f"{CASES}/{desk.phishing}/close", json={"reason": "not us"}).status_code == 403
-    assert acme.post(f"{CASES}/{desk.phishing}/assign", json={"customer": "bolt", "reason": "not us"}).status_code == 403
+    assert acme.get(f"{CASES}/{vigie_with_cases.phishing}").status_code == 200
+    assert acme.get(f"{CASES}/{vigie_with_cases.spam}").status_code == 404
+    assert acme.post(f"{CASES}/{vigie_with_cases.phishing}/note", json={"reason": "we look into it"}).status_code == 200
+    assert acme.post(f"{CASES}/{vigie_with_cases.spam}/note", json={"reason": "x"}).status_code == 404
+    assert acme.post(f"{CASES}/{vigie_with_cases.phishing}/close", json={"reason": "not us"}).status_code == 403
+    assert acme.post(f"{CASES}/{vigie_with_cases.phishing}/assign", json={"customer": "bolt", "reason": "not us"}).status_code == 403
 
 
 @pytest.mark.parametrize("step", ["assign", "close", "note"])
-def test_it_takes_an_operator_a_reason_and_a_case_that_is_there(desk, step):
-    said = {"reason": "x", **({"waits_for": "ours"} if step == "assign" else {})}
-    assert desk.client().post(f"{CASES}/{desk.spam}/{step}", json=said).status_code == 401
-    assert desk.client("read").post(f"{CASES}/{desk.spam}/{step}", json=said).status_code == 403
-    operator = desk.client("operate")
-    assert operator.post(f"{CASES}/abu-nope/{step}", json=said).status_code == 404
+def test_it_takes_an_operator_a_reason_and_a_case_that_is_there(vigie_with_cases, step):
+    body = {"reason": "x", **({"waits_for": "ours"} if step == "assign" else {})}
+    assert vigie_with_cases.client().post(f"{CASES}/{vigie_with_cases.spam}/{step}", json=body).status_code == 401
+    assert vigie_with_cases.client("read").post(f"{CASES}/{vigie_with_cases.spam}/{step}", json=body).status_code == 403
+    operator = vigie_with_cases.client("operate")
+    assert operator.post(f"{CASES}/abu-nope/{step}", json=body).status_code == 404
     for bad in ({"reason": ""}, {"reason": " "}, {"reason": "\x00"}, {"reason": None}, {"colour": "red"}):
-        assert operator.post(f"{CASES}/{desk.spam}/{step}", json=said | bad).status_code == 422
-    assert operator.post(f"{CASES}/{desk.spam}/{step}", json=said).status_code == 200
+        assert operator.post(f"{CASES}/{vigie_with_cases.spam}/{step}", json=body | bad).status_code == 422
+    assert operator.post(f"{CASES}/{vigie_with_cases.spam}/{step}", json=body).status_code == 200
 
 
 @pytest.mark.parametrize("given", [{}, {"waits_for": "godot"}, {"customer": "nobody"}, {"customer": ""}, {"kind": "rudeness"}])
-def test_an_assignment_nobody_could_mean_is_refused(desk, given):
-    answer = desk.client("operate").post(f"{CASES}/{desk.spam}/assign", json={"reason": "x"} | given)
+def test_an_assignment_nobody_could_mean_is_refused(vigie_with_cases, given):
+    answer = vigie_with_cases.client("operate").post(f"{CASES}/{vigie_with_cases.spam}/assign", json={"reason": "x"} | given)
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
 
 
 @pytest.mark.parametrize("given", [{"show": "some"}, {"limit": 0}, {"limit": 10_001}, {"after": "x"}])
-def test_a_list_nobody_could_mean_is_refused(desk, given):
-    assert desk.client("read").get(CASES, params=given).status_code == 422
+def test_a_list_nobody_could_mean_is_refused(vigie_with_cases, given):
+    assert vigie_with_cases.client("read").get(CASES, params=given).status_code == 422

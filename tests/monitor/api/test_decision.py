@@ -42,7 +42,7 @@ def test_a_change_in_the_database_reaches_the_gate_by_itself(vigie):
     suspension = hold(vigie, customer="acme")
     eventually(lambda: sender.post("/v1/decision", json=FIELDS).json()["decision"] == "hold")
     with vigie.store.session() as session:
-        suspensions.lift(session, suspension, actor="dana", reason="mended", now=NOW)
+        suspensions.lift(session, suspension, actor="dana", reason="repaired", now=NOW)
     eventually(lambda: sender.post("/v1/decision", json=FIELDS).json()["decision"] == "send")
 
 

@@ -101,7 +101,7 @@ def test_a_body_too_large_or_with_nothing_in_it_is_refused(vigie):
     assert client.post("/v1/events/unheard-of", content=b"{}").status_code == 404
 
 
-def test_a_key_bound_to_a_customer_tells_of_that_customer_only(vigie):
+def test_a_key_bound_to_a_customer_reports_of_that_customer_only(vigie):
     client = vigie.client("events", customer="acme")
     nameless = {name: value for name, value in DELIVERED.items() if name != "customer"}
     body = ndjson(nameless, DELIVERED | {"customer": "bolt"})
@@ -113,8 +113,8 @@ def test_a_key_bound_to_a_customer_tells_of_that_customer_only(vigie):
 def test_a_trace_is_found_by_recipient_and_never_kept_in_clear(vigie):
     vigie.client("events").post("/v1/events/generic", content=ndjson(BOUNCED | {"message_id": "<7@example.com>"}))
     reader = vigie.client("read")
-    for asked in ({"recipient": "BOB@example.org"}, {"message_id": "7@example.com"}, {"customer": "acme"}):
-        (trace,) = reader.get("/v1/trace", params=asked).json()
+    for parameters in ({"recipient": "BOB@example.org"}, {"message_id": "7@example.com"}, {"customer": "acme"}):
+        (trace,) = reader.get("/v1/trace", params=parameters).json()
         assert (trace["kind"], trace["provider"], trace["customer"]) == ("bounce", "other", "acme")
     assert reader.get("/v1/trace", params={"recipient": "eve@example.org"}).json() == []
     assert reader.get("/v1/trace").status_code == 422

@@ -29,10 +29,10 @@ def test_gaps_and_what_is_silent_can_be_read(vigie):
     seen = tuple(Observation("delivered", about._replace(provider=name), NOW, 100.0) for name in ("yahoo", "gmail"))
     vigie.store.intake([Batch("test", "k", NOW, seen)], NOW)
     reader, operator = vigie.client("read"), vigie.client("operate")
-    found = reader.get("/v1/fbl/gaps").json()
-    assert [(gap["provider"], gap["delivered"], gap["groups"][0]["subjects"]) for gap in found["gaps"]] == [
+    gaps = reader.get("/v1/fbl/gaps").json()
+    assert [(gap["provider"], gap["delivered"], gap["groups"][0]["subjects"]) for gap in gaps["gaps"]] == [
         ("yahoo", 100, ["acme.example.com"])]
-    assert [each["provider"] for each in found["without"]] == ["gmail"]
+    assert [each["provider"] for each in gaps["without"]] == ["gmail"]
     put(operator, "active")
     assert reader.get("/v1/fbl/gaps").json()["gaps"] == []
     assert [(each["provider"], each["verdict"], each["reason"]) for each in reader.get("/v1/fbl/silence").json()] == [

@@ -25,8 +25,8 @@ def test_readings_are_asked_by_measure_subject_and_time(vigie):
     take(vigie, delivered(1), delivered(60 * 30), delivered(2, customer="bolt"))
     reader = vigie.client("read")
 
-    def ages(**asked):
-        rows = reader.get("/v1/readings", params={"measure": "delivered"} | asked).json()
+    def ages(**parameters):
+        rows = reader.get("/v1/readings", params={"measure": "delivered"} | parameters).json()
         return [(row["subject"]["customer"], row["at"]) for row in rows]
 
     assert [customer for customer, _ in ages()] == ["acme", "bolt"]
@@ -45,15 +45,15 @@ def test_readings_and_listings_are_found_by_every_dimension_in_every_spelling(vi
     with vigie.store.session() as session:
         session.add(listing("2001:db8::1"))
     reader = vigie.client("read")
-    for asked in ({"ip": "2001:DB8:0::1"}, {"domain": "Example.COM."}, {"provider": "Google"}, {"mailbox": "fbl"},
-                  {"seed": "a@example.com"}, {"aspect": "spf"}):
-        assert len(reader.get("/v1/readings", params={"measure": "delivered"} | asked).json()) == 1, asked
+    for parameters in ({"ip": "2001:DB8:0::1"}, {"domain": "Example.COM."}, {"provider": "Google"}, {"mailbox": "fbl"},
+                       {"seed": "a@example.com"}, {"aspect": "spf"}):
+        assert len(reader.get("/v1/readings", params={"measure": "delivered"} | parameters).json()) == 1, parameters
     assert reader.get("/v1/readings", params={"measure": "delivered", "operator": "Spamhaus"}).json() == []
     assert reader.get("/v1/readings", params={"measure": "delivered", "ip": "x"}).status_code == 422
     assert len(reader.get("/v1/listings", params={"target": "2001:DB8:0::1"}).json()) == 1
 
 
-def test_listings_that_stand_are_told_and_ended_ones_on_request(vigie):
+def test_listings_that_stand_are_shown_and_ended_ones_on_request(vigie):
     with vigie.store.session() as session:
         session.add(Customer(id="acme", name="Acme"))
         session.flush()
@@ -68,7 +68,7 @@ def test_listings_that_stand_are_told_and_ended_ones_on_request(vigie):
     assert [row["target"] for row in own] == ["192.0.2.7"]
 
 
-def test_runs_are_told_newest_first(vigie):
+def test_runs_are_shown_newest_first(vigie):
     with vigie.store.session() as session:
         for name in ("dnsbl", "feedback_loop"):
             session.add(Run(collector=name, started_at=NOW, ended_at=NOW, outcome="ok"))
@@ -117,7 +117,7 @@ def test_errors_of_every_kind_are_problems(vigie, monkeypatch, caplog):
     assert "division" not in answers[3].text
 
 
-def test_a_nul_in_what_is_asked_or_told_breaks_nothing(vigie):
+def test_a_nul_in_what_is_asked_or_reported_breaks_nothing(vigie):
     reader, operator = vigie.client("read"), vigie.client("operate")
     answers = [
         reader.get("/v1/incidents/%00"),

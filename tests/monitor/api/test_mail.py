@@ -28,7 +28,7 @@ def poster(vigie: Vigie):
         session.add(Customer(id="acme", name="Acme"))
         session.flush()
         session.add(SendingDomain(domain="acme.example.net", customer="acme"))
-        session.add(ReportMailbox(name="desk", purpose="abuse", host="imap.example.com", username="x", secret="x"))
+        session.add(ReportMailbox(name="abuse-mail", purpose="abuse", host="imap.example.com", username="x", secret="x"))
     return vigie.client("events")
 
 
@@ -43,8 +43,8 @@ def test_a_bounce_is_taken_counted_once_and_traced(vigie, poster):
     again = poster.post("/v1/mail?source=feedback_loop", content=gzip.compress(BOUNCE),
                         headers={"Content-Encoding": "gzip"}).json()
 
-    said = {"kind": "dsn", "accepted": True, "parked": False, "reason": None, "text": None}
-    assert (first, again) == (said | {"duplicate": False}, said | {"duplicate": True})
+    expected = {"kind": "dsn", "accepted": True, "parked": False, "reason": None, "text": None}
+    assert (first, again) == (expected | {"duplicate": False}, expected | {"duplicate": True})
     assert (counted(vigie, "hard_bounce"), counted(vigie, "deferral")) == (1, 1)
     with vigie.store.reading_session() as session:
         hard = session.exec(select(TraceRow).where(TraceRow.kind == "bounce")).one()
@@ -71,7 +71,7 @@ def test_what_cannot_be_used_is_parked_and_not_to_be_sent_again(vigie, poster):
 
 
 def test_a_source_may_be_a_mailbox_of_the_inventory(vigie, poster):
-    assert poster.post("/v1/mail?source=desk", content=LETTER).json()["accepted"]
+    assert poster.post("/v1/mail?source=abuse-mail", content=LETTER).json()["accepted"]
     answer = poster.post("/v1/mail?source=bouncs", content=LETTER)
     assert (answer.status_code, answer.json()["detail"]) == (422, "no source 'bouncs' — did you mean 'bounces'?")
     assert poster.post("/v1/mail", content=LETTER).status_code == 422

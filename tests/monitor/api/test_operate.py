@@ -33,15 +33,15 @@ def test_a_suspension_holds_at_once_and_lifting_it_releases_at_once(vigie):
     assert (made.status_code, made.json()["scope"], made.json()["actor"]) == (201, SCOPE, "operate-read")
     assert decision()["decision"] == "hold"
     assert [row["id"] for row in operator.get("/v1/suspensions").json()] == [made.json()["id"]]
-    lifted = operator.delete(f"/v1/suspensions/{made.json()['id']}", params={"reason": "mended"})
-    assert (lifted.status_code, lifted.json()["lift_reason"]) == (200, "mended")
+    lifted = operator.delete(f"/v1/suspensions/{made.json()['id']}", params={"reason": "repaired"})
+    assert (lifted.status_code, lifted.json()["lift_reason"]) == (200, "repaired")
     assert decision()["decision"] == "send"
     assert operator.get("/v1/suspensions").json() == []
     assert len(operator.get("/v1/suspensions", params={"lifted": True}).json()) == 1
     with vigie.store.reading_session() as session:
         assert [(row.old, row.new, row.why) for row in session.exec(select(Transition).order_by(Transition.id))] == [
             ("none", "hold", "test"),
-            ("hold", "lifted", "mended"),
+            ("hold", "lifted", "repaired"),
         ]
 
 
@@ -50,11 +50,11 @@ def test_slow_carries_its_rate_and_ends_by_itself(vigie):
     until = (NOW + timedelta(minutes=5)).isoformat()
     body = {"scope": {"ip": "192.0.2.7"}, "effect": "slow", "rate_per_hour": 500, "until": until, "reason": "test"}
     assert operator.post("/v1/suspensions", json=body).status_code == 201
-    asked = {"customer": "acme", "ip": "192.0.2.7"}
-    answer = sender.post("/v1/decision", json=asked).json()
+    request = {"customer": "acme", "ip": "192.0.2.7"}
+    answer = sender.post("/v1/decision", json=request).json()
     assert (answer["decision"], answer["rate_per_hour"], answer["valid_until"]) == ("slow", 500, "2026-01-02T03:09:05Z")
     vigie.clock.move(minutes=5)
-    assert sender.post("/v1/decision", json=asked).json()["decision"] == "send"
+    assert sender.post("/v1/decision", json=request).json()["decision"] == "send"
 
 
 @pytest.mark.parametrize(
@@ -100,8 +100,8 @@ def test_incidents_are_found_by_state_rule_and_customer(vigie):
     put(vigie, incident("a"), incident("b", customer="bolt"), incident("c", state="ok"), incident("d", rule="ip-listed"))
     reader = vigie.client("read")
 
-    def found(**asked):
-        return {row["id"] for row in reader.get("/v1/incidents", params=asked).json()}
+    def found(**parameters):
+        return {row["id"] for row in reader.get("/v1/incidents", params=parameters).json()}
 
     assert found() == {"a", "b", "d"}
     assert found(state="all") == {"a", "b", "c", "d"}

@@ -17,7 +17,7 @@ async def _app(scope, receive, send):
     await send({"type": "http.response.body", "body": b"here"})
 
 
-def test_it_answers_until_told_to_stop_and_says_where(capfd):
+def test_it_answers_until_asked_to_stop_and_says_where(capfd):
     port, stop, answers = free_port(), threading.Event(), []
     thread = threading.Thread(target=serve, args=(_quiet_lifespan, "127.0.0.1", port, stop))
     thread.start()
@@ -33,7 +33,7 @@ def test_it_answers_until_told_to_stop_and_says_where(capfd):
 
 
 @pytest.mark.parametrize("host", ["localhost", "0.0.0.0"])
-def test_it_listens_where_it_was_told_by_name_or_address(host):
+def test_it_listens_where_it_is_configured_by_name_or_address(host):
     port, stop, ready = free_port(), threading.Event(), threading.Event()
     serving = threading.Thread(target=serve, args=(_quiet_lifespan, host, port, stop), kwargs={"on_ready": ready.set})
     serving.start()

@@ -50,12 +50,12 @@ def test_a_recipient_is_added_found_by_address_lifted_with_a_reason_and_stays_on
 def test_many_come_at_once_and_only_good_lines_count(people):
     body = lines(ANN, {**ANN, "address": "nobody"}, {"customer": "nobody", "address": "a@example.org"}, {"customer": "acme"},
                  {**ANN, "stream": "nope"}, {**ANN, "reason": "dislike"}, {**ANN, "colour": "red"}) + "\nnot json\n" + lines(ANN)
-    told = people.post("/v1/suppressions", content=body).json()
-    assert (told["added"], told["already"], told["rejected_count"]) == (1, 1, 7)
-    assert [one["line"] for one in told["rejected"]] == [2, 3, 4, 5, 6, 7, 8]
-    said = " ".join(one["error"] for one in told["rejected"])
+    answer = people.post("/v1/suppressions", content=body).json()
+    assert (answer["added"], answer["already"], answer["rejected_count"]) == (1, 1, 7)
+    assert [row["line"] for row in answer["rejected"]] == [2, 3, 4, 5, 6, 7, 8]
+    errors = " ".join(row["error"] for row in answer["rejected"])
     for part in ("no mail address", "no customer nobody", "either an address or a ref", "no stream nope", "reason", "colour", "dictionary"):
-        assert part in said
+        assert part in errors
 
 
 @pytest.mark.parametrize(("body", "part"), [
@@ -80,8 +80,8 @@ def test_a_huge_body_is_refused(people):
 ], ids=["one address a line", "csv", "ndjson", "gzip"])
 def test_a_list_from_elsewhere_is_taken_over(people, body):
     headers = {"Content-Encoding": "gzip"} if body[:2] == b"\x1f\x8b" else {}
-    told = people.post("/v1/suppressions/import", params={"customer": "acme", "reason": "complaint"}, content=body, headers=headers)
-    assert told.json()["added"] == 2, told.text
+    answer = people.post("/v1/suppressions/import", params={"customer": "acme", "reason": "complaint"}, content=body, headers=headers)
+    assert answer.json()["added"] == 2, answer.text
     assert {row["reason"] for row in people.get("/v1/suppressions").json()} == {"complaint"}
 
 
@@ -137,9 +137,9 @@ def test_every_call_needs_its_scope(vigie, method, path, scope):
 
 def test_many_recipients_are_checked_in_one_call(people):
     people.post("/v1/suppressions", content=lines(ANN, {"customer": "acme", "address": "bob@example.org", "reason": "complaint"}))
-    def suppressed(**asked) -> dict:
-        answer = people.post("/v1/suppressions/check", json={"customer": "acme", **asked}).json()["suppressed"]
-        return {one["asked"]: one["reasons"] for one in answer}
+    def suppressed(**parameters) -> dict:
+        answer = people.post("/v1/suppressions/check", json={"customer": "acme", **parameters}).json()["suppressed"]
+        return {row["asked"]: row["reasons"] for row in answer}
     both = ["ann@example.org", "BOB@example.org", "cleo@example.org"]
     assert suppressed(addresses=both, stream="newsletter") == {"ann@example.org": ["unsubscribe"], "bob@example.org": ["complaint"]}
     assert suppressed(addresses=both) == {"bob@example.org": ["complaint"]}
@@ -150,11 +150,11 @@ def test_many_recipients_are_checked_in_one_call(people):
 
 
 def test_a_hard_bounce_in_delivery_records_suppresses_and_a_soft_one_does_not(vigie, people):
-    said = {"at": NOW.isoformat(), "customer": "acme", "stream": "newsletter"}
+    event = {"at": NOW.isoformat(), "customer": "acme", "stream": "newsletter"}
     events = vigie.client("events")
     events.post("/v1/events/generic", content=lines(
-        {**said, "outcome": "hard_bounce", "recipient": "dead@example.org"}, {**said, "outcome": "unsubscribe", "recipient": "gone@example.org"},
-        {**said, "outcome": "soft_bounce", "recipient": "full@example.org"}, {**said, "outcome": "blocked", "recipient": "b@example.org"}))
+        {**event, "outcome": "hard_bounce", "recipient": "dead@example.org"}, {**event, "outcome": "unsubscribe", "recipient": "gone@example.org"},
+        {**event, "outcome": "soft_bounce", "recipient": "full@example.org"}, {**event, "outcome": "blocked", "recipient": "b@example.org"}))
     rows = sorted(people.get("/v1/suppressions").json(), key=lambda row: row["reason"])
     assert [(row["reason"], row["stream"], row["source"]) for row in rows] == [
         ("hard_bounce", None, "events/generic"), ("unsubscribe", "newsletter", "events/generic")]
@@ -195,7 +195,7 @@ def test_a_filter_is_no_use_to_another_customer(vigie, people):
     assert people.get("/v1/suppressions/filter", params={"customer": "nobody"}).status_code == 404
 
 
-def test_a_server_that_is_away_or_refuses_is_told_apart_from_an_answer(vigie, people):
+def test_a_server_that_is_away_or_refuses_is_distinguished_from_an_answer(vigie, people):
     with pytest.raises(NotAnsweredError, match="403"):
         Suppressions(vigie.url, key_of(vigie, "read"), "acme").refresh()
     with pytest.raises(NotAnsweredError, match="404"):

@@ -102,8 +102,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 
 def test_readings_of_a_mailbox_stand_under_the_mailbox_and_go_on_in_the_same_series(store: Store, rows: Rows):
-    found = {row.id: (row.mailbox, row.collector) for row in rows(Series) if row.measure == "mailbox_read"}
-    assert found == {1: ("fbl", None), 2: (LONG, None)}
+    mailboxes = {row.id: (row.mailbox, row.collector) for row in rows(Series) if row.measure == "mailbox_read"}
+    assert mailboxes == {1: ("fbl", None), 2: (LONG, None)}
     again = [Observation("mailbox_read", Subject(mailbox=name), minutes(1), 1.0) for name in ("fbl", LONG)]
     # ids were given by hand above: a series that is not found again would be a new row, or an error on PostgreSQL
     store.intake([batch("1", *again)], minutes(1))
@@ -125,8 +125,8 @@ def test_every_other_series_is_found_again_as_it_was(store: Store, rows: Rows):
 
 
 def test_incidents_about_listings_name_the_operator_and_those_about_a_list_its_id(store: Store, rows: Rows):
-    found = {row.id: (row.subject, row.subject_key, row.open_key) for row in rows(Incident)}
-    assert found == {
+    incidents = {row.id: (row.subject, row.subject_key, row.open_key) for row in rows(Incident)}
+    assert incidents == {
         "listed": ({"operator": "Spamhaus", "pool": "shared"},) + ("operator=Spamhaus|pool=shared",) * 2,
         "ended": ({"operator": "Spamhaus", "target": "192.0.2.1"}, "operator=Spamhaus|target=192.0.2.1", "ended"),
         "unusable": ({"collector": "dnsbl", "dnsbl": "zen"},) + ("collector=dnsbl|dnsbl=zen",) * 2,

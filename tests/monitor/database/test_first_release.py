@@ -103,8 +103,8 @@ def check(store: Store, rows: Rows) -> None:
     assert {row.source for row in traces} == {"events/generic", "bounces", ""}  # of one the batch is gone
     for spelling in ("<7@acmé.example>", "7@acmé.example"):
         with store.reading_session() as session:
-            found = find_traces(store, session, Traced(message_id=spelling), Page(9))
-        assert [row.text for row in found.rows] == ["text 7"]
+            page = find_traces(store, session, Traced(message_id=spelling), Page(9))
+        assert [row.text for row in page.rows] == ["text 7"]
     assert sorted(len(row.body) for row in rows(EvidenceRow)) == list(range(50))
     for model in (Hourly, Daily):
         assert sorted((row.series_id, row.total) for row in rows(model)) == [
@@ -143,7 +143,7 @@ def test_killed_again_and_again_it_goes_on_where_it_stopped(store: Store, databa
         migrator.communicate()
         killed += 1
     assert killed > 3
-    begun_at = [int(found[1]) for line in first_lines if (found := re.search(rb"trace: moved up to id (\d+)", line))]
+    begun_at = [int(match[1]) for line in first_lines if (match := re.search(rb"trace: moved up to id (\d+)", line))]
     assert begun_at == sorted(begun_at)  # the piece that was cut short again, never what was moved before
     assert begun_at[0] < begun_at[-1]
     check(store, rows)

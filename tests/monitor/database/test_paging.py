@@ -25,11 +25,11 @@ def test_pages_hold_every_row_once_in_order_also_where_instants_are_equal(store,
     seen, after = [], None
     with store.reading_session() as session:
         while True:
-            found = paged(session, select(Incident), order, Page(limit, after))
-            seen += [row.id for row in found.rows]
-            if found.next is None:
+            page = paged(session, select(Incident), order, Page(limit, after))
+            seen += [row.id for row in page.rows]
+            if page.next is None:
                 break
-            after = found.next
+            after = page.next
     assert seen == sorted(seen, reverse=descending)
     assert len(seen) == len(set(seen)) == 7
 
@@ -68,9 +68,9 @@ def test_a_place_of_another_list_or_a_made_up_one_is_refused(values):
 def test_what_is_in_memory_is_paged_alike(names, limit):
     seen, after = [], None
     while True:
-        found = part(names, lambda name: (name,), Page(limit, after))
-        seen += found.rows
-        if found.next is None:
+        page = part(names, lambda name: (name,), Page(limit, after))
+        seen += page.rows
+        if page.next is None:
             break
-        after = found.next
+        after = page.next
     assert seen == sorted(names)

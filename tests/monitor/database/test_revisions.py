@@ -9,7 +9,7 @@ FILES = sorted(Path(versions.__path__[0]).glob("[0-9]*.py"))
 
 
 def test_each_revision_has_its_own_number_and_follows_the_one_before():
-    said = [re.findall(r'^(?:down_)?revision = (?:"(\d+)"|None)$', path.read_text("utf-8"), re.MULTILINE) for path in FILES]
+    revisions = [re.findall(r'^(?:down_)?revision = (?:"(\d+)"|None)$', path.read_text("utf-8"), re.MULTILINE) for path in FILES]
     numbers = [f"{number:04}" for number in range(1, len(FILES) + 1)]
     assert [path.name[:4] for path in FILES] == numbers
-    assert said == [list(pair) for pair in zip(numbers, ["", *numbers], strict=False)]
+    assert revisions == [list(pair) for pair in zip(numbers, ["", *numbers], strict=False)]

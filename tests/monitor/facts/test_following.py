@@ -43,7 +43,7 @@ for number in range({BATCHES}):
 
 
 class Follower(threading.Thread):
-    """Reads from cut to cut until told that all is written, and once more then."""
+    """Reads from cut to cut until notified that all is written, and once more then."""
 
     def __init__(self, store: Store) -> None:
         super().__init__()
@@ -67,8 +67,8 @@ class Follower(threading.Thread):
         with self.store.reading_session() as session:
             between = (Reading.batch_id > seen.batch, Reading.batch_id <= cut.batch)
             self.readings.update(session.exec(select(Reading.batch_id).where(*between)))
-            found = followed_traces(session, Place(seen.batch + 1), cut, 10_000)
-            self.traces.update(row.batch_id for row in found)
+            traces = followed_traces(session, Place(seen.batch + 1), cut, 10_000)
+            self.traces.update(row.batch_id for row in traces)
             version = newest_transition(session)
             self.transitions += session.exec(
                 select(Transition.id).where(Transition.id > seen.transition, Transition.id <= cut.transition)
@@ -132,9 +132,9 @@ def test_followed_traces_come_in_the_order_of_their_batches_piece_by_piece(store
         store.intake([batch(f"{number}", traces=(*traces, other))], T)
     place, seen = Place(), []
     with store.reading_session() as session:
-        while found := followed_traces(session, place, Cut(2, 0), 2):
-            seen += [row.id for row in found]
-            place = Place(found[-1].batch_id, found[-1].id)
+        while page := followed_traces(session, place, Cut(2, 0), 2):
+            seen += [row.id for row in page]
+            place = Place(page[-1].batch_id, page[-1].id)
         followed = [row for row in sorted(rows(TraceRow), key=lambda row: row.id) if row.kind == "abuse_letter"]
         assert seen == [row.id for row in followed if row.batch_id <= 2]
         assert place_of_trace(session, seen[-1]) == place

@@ -111,7 +111,7 @@ def test_the_hash_key_made_at_first_is_the_same_for_every_process(store: Store, 
         assert other.recipient_hash("jo@example.com") == first
 
 
-def test_text_no_database_can_hold_is_mended_not_refused(store: Store, rows: Rows):
+def test_text_no_database_can_hold_is_repaired_not_refused(store: Store, rows: Rows):
     trace = Trace("bounce", T, Subject(customer="ac\0me"), text="no\0such\udcffuser é")
     store.intake([batch("1", counted(T, campaign="spring\0\udc80"), traces=(trace,))], T)
     assert rows(TraceRow)[0].text == "no\ufffdsuch?user é"
@@ -120,11 +120,11 @@ def test_text_no_database_can_hold_is_mended_not_refused(store: Store, rows: Row
     assert rows(BatchRow)[1].key == "2\ufffd"
 
 
-def test_what_is_too_long_for_an_index_is_shortened_and_still_tells_batches_and_series_apart(store: Store, rows: Rows):
+def test_what_is_too_long_for_an_index_is_shortened_and_batches_and_series_still_differ(store: Store, rows: Rows):
     long = "".join(chr(0x4E00 + number) for number in range(5000))  # hardly compressible
     traces = (Trace("bounce", T, Subject(customer="acme"), message_id=long),)
-    one, other = (batch(f"{long}{n}", counted(T, campaign=f"{long}{n}"), traces=traces) for n in range(2))
-    assert [taken.new for taken in store.intake([one, other, one], T)] == [True, True, False]
+    first, other = (batch(f"{long}{n}", counted(T, campaign=f"{long}{n}"), traces=traces) for n in range(2))
+    assert [taken.new for taken in store.intake([first, other, first], T)] == [True, True, False]
     assert {row.campaign[-1] for row in rows(Series)} == {"0", "1"}
     assert rows(TraceRow)[0].message_id == long[:600]
 

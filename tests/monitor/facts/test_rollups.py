@@ -9,7 +9,7 @@ from monitor.facts import Store
 from tests.monitor.conftest import Rows, T, batch, counted, listing, minutes
 
 
-def test_an_hour_tells_sum_extremes_last_and_how_often_nothing_was_known(store: Store, rows: Rows):
+def test_an_hour_holds_sum_extremes_last_and_how_often_nothing_was_known(store: Store, rows: Rows):
     store.intake([batch("1", *(listing(minutes(at), v) for at, v in [(0, 0), (10, 1), (20, None), (70, 0)]))], minutes(70))
     assert store.roll_up() == 2
     first, second = rows(Hourly)

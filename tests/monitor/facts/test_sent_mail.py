@@ -20,8 +20,8 @@ def test_a_message_of_ours_is_found_with_or_without_its_brackets(store):
     take(store, "events/generic", "a", sent("bolt"))
     with store.reading_session() as session:
         for spelling in ("<m1@bolt.example>", "m1@bolt.example"):
-            found = of_message(session, spelling)
-            assert (found.customer, found.stream) == ("bolt", "newsletter")
+            traces = of_message(session, spelling)
+            assert (traces.customer, traces.stream) == ("bolt", "newsletter")
         assert of_message(session, "m2@bolt.example") is None
 
 

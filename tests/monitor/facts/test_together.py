@@ -21,8 +21,8 @@ def test_writers_of_two_stores_take_turns_and_lose_nothing(store: Store, databas
         def take(number: int) -> bool:
             facts = [counted(minutes(number), ip=f"192.0.2.{i}") for i in range(20)]
             facts.append(listing(minutes(number), number % 2))
-            one = batch(f"{number % 40}", *facts)  # every batch is delivered twice
-            return [store, other][number % 3 == 0].intake([one], minutes(number))[0].new
+            delivered = batch(f"{number % 40}", *facts)  # every batch is delivered twice
+            return [store, other][number % 3 == 0].intake([delivered], minutes(number))[0].new
 
         with ThreadPoolExecutor(6) as pool:
             new = list(pool.map(take, range(80)))

@@ -138,7 +138,7 @@ def empty(store: Store) -> None:
             session.execute(text(f"DELETE FROM {name}"))
 
 
-def test_of_readings_that_are_gone_the_roll_ups_tell(store: Store):
+def test_of_readings_that_are_gone_the_roll_ups_answer(store: Store):
     store.intake([batch("1", counted(T, 5), counted(minutes(90), 2))], minutes(90))
     store.prune(T + timedelta(days=500))
     whole = (T - timedelta(days=1), T + timedelta(days=30))

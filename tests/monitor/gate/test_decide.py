@@ -164,14 +164,14 @@ _values = st.sampled_from(["a", "b"])
 _scopes = st.dictionaries(st.sampled_from(DIMENSIONS[:7]), _values, max_size=4)
 
 
-@given(scopes=st.lists(_scopes, max_size=12), asked=st.dictionaries(st.sampled_from(DIMENSIONS[1:7]), _values))
-def test_the_index_finds_exactly_what_comparing_every_scope_would_find(scopes, asked):
-    request = Request(customer="a", **asked)
-    met = {"customer": "a"} | asked
+@given(scopes=st.lists(_scopes, max_size=12), values=st.dictionaries(st.sampled_from(DIMENSIONS[1:7]), _values))
+def test_the_index_finds_exactly_what_comparing_every_scope_would_find(scopes, values):
+    request = Request(customer="a", **values)
+    met = {"customer": "a"} | values
     expected = [scope for scope in scopes if all(met.get(name) == value for name, value in scope.items())]
-    found = answer(request, *(Restriction(str(i), scope, "hold", "x") for i, scope in enumerate(scopes)))
-    reasons = [dict(reason.scope) for reason in found.reasons if not reason.text.startswith("only to")]
+    decision = answer(request, *(Restriction(str(i), scope, "hold", "x") for i, scope in enumerate(scopes)))
+    reasons = [dict(reason.scope) for reason in decision.reasons if not reason.text.startswith("only to")]
     assert sorted(map(repr, map(sorted, (s.items() for s in reasons)))) == sorted(
         map(repr, map(sorted, (s.items() for s in expected)))
     )
-    assert found.decision == ("hold" if expected else "send")
+    assert decision.decision == ("hold" if expected else "send")

@@ -14,7 +14,7 @@ from monitor.gate.names import address_name, domain_name
 from monitor.inventory import names as inventory_names
 
 
-def test_the_gate_tells_apart_and_is_asked_what_the_table_of_dimensions_says():
+def test_the_gate_distinguishes_and_is_asked_what_the_table_of_dimensions_says():
     assert names(Use.GATE) == DIMENSIONS
     assert (*names(Use.REQUEST), "recipient_domain") == NAMES
 

@@ -15,7 +15,7 @@ def test_a_request_is_read_into_the_form_restrictions_are_kept_in():
 
 
 @pytest.mark.parametrize(
-    ("said", "complaint"),
+    ("body", "complaint"),
     [
         ([], "JSON object"),
         ({}, "customer: missing"),
@@ -31,6 +31,6 @@ def test_a_request_is_read_into_the_form_restrictions_are_kept_in():
         ({"customer": "acme", "sream": "news"}, "unknown field: sream"),
     ],
 )
-def test_what_is_wrong_is_named(said, complaint):
+def test_what_is_wrong_is_named(body, complaint):
     with pytest.raises(ValueError, match=complaint):
-        read_request(said)
+        read_request(body)

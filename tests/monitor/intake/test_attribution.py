@@ -22,7 +22,7 @@ from tests.monitor.conftest import T, batch, counted
 
 
 def inventory() -> Inventory:
-    found = Inventory()
+    inventory = Inventory()
     for kind, item in (
         ("customers", Customer(id="acme", id_headers={"X-Mandant": "4711"})),
         ("customers", Customer(id="bolt")),
@@ -34,8 +34,8 @@ def inventory() -> Inventory:
         ("ips", Ip(address="192.0.2.7", customer="bolt")),
         ("ips", Ip(address="192.0.2.8")),
     ):
-        found = found.put(kind, item)
-    return found
+        inventory = inventory.put(kind, item)
+    return inventory
 
 
 KEY = customer_key(b"a master key for tests", "acme")
@@ -75,33 +75,33 @@ SAYS = {
 def together(*identifiers: dict) -> Identifiers:
     """Identifiers that all stand in one report."""
     merged: dict = {"headers": {}, "tokens": ()}
-    for one in identifiers:
-        merged = merged | one | {"headers": merged["headers"] | one.get("headers", {}), "tokens": merged["tokens"] + one.get("tokens", ())}
+    for each in identifiers:
+        merged = merged | each | {"headers": merged["headers"] | each.get("headers", {}), "tokens": merged["tokens"] + each.get("tokens", ())}
     return Identifiers(**merged)
 
 
 @pytest.mark.parametrize("how", SAYS)
-def test_each_clue_by_itself_says_whose_it_is(how):
+def test_each_identifier_by_itself_says_whose_it_is(how):
     identifier, says = SAYS[how]
     assert KNOWN.attribute(together(identifier)) == replace(says, how=how)
 
 
-def test_every_clue_is_in_the_table_in_its_order():
+def test_every_identifier_is_in_the_table_in_its_order():
     assert list(BY_IDENTIFIER) == list(SAYS)
 
 
 @pytest.mark.parametrize("how", SAYS)
-def test_the_surest_clue_wins_over_all_that_are_weaker(how):
+def test_the_surest_identifier_wins_over_all_that_are_weaker(how):
     place = list(SAYS).index(how)
-    found = KNOWN.attribute(together(*(identifier for identifier, _ in list(SAYS.values())[place:])))
+    attribution = KNOWN.attribute(together(*(identifier for identifier, _ in list(SAYS.values())[place:])))
     says = SAYS[how][1]
-    assert (found.how, found.customer, found.stream, found.campaign) == (how, says.customer, says.stream, says.campaign)
-    assert (found.recipient_ref, found.recipient_hash) == (says.recipient_ref, says.recipient_hash)
+    assert (attribution.how, attribution.customer, attribution.stream, attribution.campaign) == (how, says.customer, says.stream, says.campaign)
+    assert (attribution.recipient_ref, attribution.recipient_hash) == (says.recipient_ref, says.recipient_hash)
 
 
 def test_what_is_reported_stands_beside_what_our_token_says():
-    found = KNOWN.attribute(together(SAYS["token"][0], {"recipient": "forwarded@example.net", "source_ip": "192.0.2.8"}))
-    assert (found.recipient, found.recipient_ref, found.ip) == ("forwarded@example.net", ANN.hex(), "192.0.2.8")
+    attribution = KNOWN.attribute(together(SAYS["token"][0], {"recipient": "forwarded@example.net", "source_ip": "192.0.2.8"}))
+    assert (attribution.recipient, attribution.recipient_ref, attribution.ip) == ("forwarded@example.net", ANN.hex(), "192.0.2.8")
 
 
 @pytest.mark.parametrize("place", ["return path", "X-Vigie-Token", "CFBL-Feedback-ID"])
@@ -114,14 +114,14 @@ def test_a_token_is_found_wherever_it_may_stand(place):
 @pytest.mark.parametrize("token", [
     TOKEN[:-1], TOKEN[::-1], "redacted", make_token(customer_key(b"a key given up", "acme"), "acme", "receipts"), make_token(KEY, "bolt"),
 ], ids=["cut", "garbled", "redacted", "of a key given up", "forged for another"])
-def test_a_token_that_is_none_attributes_nothing_and_leaves_the_word_to_the_next_clue(token):
+def test_a_token_that_is_none_attributes_nothing_and_leaves_the_word_to_the_next_identifier(token):
     assert KNOWN.attribute(Identifiers(tokens=(token,))) == Attribution()
     assert KNOWN.attribute(Identifiers(tokens=(token,), source_ip="192.0.2.7")).how == "ip"
 
 
 def test_a_token_of_a_stream_or_campaign_nobody_knows_any_more_still_says_the_customer():
-    found = KNOWN.attribute(Identifiers(tokens=(make_token(KEY, "acme", "given up", "long ago"),)))
-    assert (found.how, found.customer, found.stream, found.campaign, found.recipient_ref) == ("token", "acme", None, None, None)
+    attribution = KNOWN.attribute(Identifiers(tokens=(make_token(KEY, "acme", "given up", "long ago"),)))
+    assert (attribution.how, attribution.customer, attribution.stream, attribution.campaign, attribution.recipient_ref) == ("token", "acme", None, None, None)
 
 
 def test_what_is_not_ours_is_not_kept_and_what_is_shared_is_ours_though_nobodys():
@@ -157,17 +157,17 @@ def sent(key: str, customer: str = "acme", *, source: str = "events/kumomta", re
 def test_a_message_our_mta_recorded_is_known_with_or_without_brackets_and_names_its_recipient(store, context):
     store.intake([sent("1")], T)
     for spelling in ("<1@example.com>", " 1@example.com"):
-        found = context().attribute(Identifiers(message_id=spelling))
-        assert (found.how, found.customer, found.stream, found.campaign) == ("message_id", "acme", "newsletter", "autumn")
-        assert found.recipient_hash == store.recipient_hash("ann@example.org")
-        assert found.recipient_ref == store.recipient_ref("acme", "ann@example.org")
-        assert found.recipient is None
+        attribution = context().attribute(Identifiers(message_id=spelling))
+        assert (attribution.how, attribution.customer, attribution.stream, attribution.campaign) == ("message_id", "acme", "newsletter", "autumn")
+        assert attribution.recipient_hash == store.recipient_hash("ann@example.org")
+        assert attribution.recipient_ref == store.recipient_ref("acme", "ann@example.org")
+        assert attribution.recipient is None
 
 
 def test_a_message_to_several_recipients_names_none_of_them_and_one_of_two_customers_nobody(store, context):
     store.intake([sent("1"), sent("2", recipient="bob@example.org")], T)
-    found = context().attribute(Identifiers(message_id="<1@example.com>"))
-    assert (found.customer, found.recipient_hash, found.recipient_ref) == ("acme", None, None)
+    attribution = context().attribute(Identifiers(message_id="<1@example.com>"))
+    assert (attribution.customer, attribution.recipient_hash, attribution.recipient_ref) == ("acme", None, None)
     store.intake([sent("3", customer="bolt")], T)
     assert context().attribute(Identifiers(message_id="<1@example.com>")).how is None
 
@@ -177,19 +177,19 @@ def test_what_a_report_said_of_a_message_vouches_for_no_other_report(store, cont
     assert context().attribute(Identifiers(message_id="<1@example.com>", recipient="ann@example.org")).how is None
 
 
-def test_a_recipient_tells_the_customer_only_lately_and_only_where_there_is_just_one(store, context):
+def test_a_recipient_names_the_customer_only_lately_and_only_where_there_is_just_one(store, context):
     store.intake([sent("1")], T)
-    asked = Identifiers(recipient="Ann@example.org")
-    assert (context().attribute(asked).how, context().attribute(asked).customer) == ("recipient", "acme")
-    assert context(T + timedelta(days=31)).attribute(asked).how is None
+    identifiers = Identifiers(recipient="Ann@example.org")
+    assert (context().attribute(identifiers).how, context().attribute(identifiers).customer) == ("recipient", "acme")
+    assert context(T + timedelta(days=31)).attribute(identifiers).how is None
     store.intake([sent("2", customer="bolt", message_id="2@example.com")], T)
-    assert context().attribute(asked).how is None
+    assert context().attribute(identifiers).how is None
 
 
 def test_a_token_made_with_the_stores_key_is_read_with_stream_and_campaign(store, context):
     store.intake([sent("1")], T)
     key = store.customer_key("acme")
     token = make_token(key, "acme", "newsletter", "autumn", recipient_ref(key, "ann@example.org"))
-    found = context().attribute(Identifiers(tokens=(token,)))
-    assert (found.how, found.customer, found.stream, found.campaign) == ("token", "acme", "newsletter", "autumn")
-    assert found.recipient_ref == store.recipient_ref("acme", "Ann@Example.org")
+    attribution = context().attribute(Identifiers(tokens=(token,)))
+    assert (attribution.how, attribution.customer, attribution.stream, attribution.campaign) == ("token", "acme", "newsletter", "autumn")
+    assert attribution.recipient_ref == store.recipient_ref("acme", "Ann@Example.org")

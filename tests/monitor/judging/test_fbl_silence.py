@@ -26,7 +26,7 @@ class Loop:
         self.store, self.feeds, self.serial = store, FeedEvidence(store), 0
 
     def days(self, first, last, delivered, reports, subject=BOLT):
-        """From `first` to `last` days ago, so much a day; None: nothing of it was told."""
+        """From `first` to `last` days ago, so much a day; None: nothing of it was reported."""
         seen = [
             Observation(measure, subject, NOW - ago * DAY, float(count))
             for ago in range(last, first + 1)
@@ -51,8 +51,8 @@ class Loop:
         return {verdict.group[0][1]: verdict for verdict in judge_silence(RULE, facts, now)}
 
     def word(self, now=NOW):
-        found = self.verdicts(now)["yahoo"]
-        return f"unknown {found.reason}" if found.reason else str(found.answer)
+        verdict = self.verdicts(now)["yahoo"]
+        return f"unknown {verdict.reason}" if verdict.reason else str(verdict.answer)
 
 
 @pytest.fixture
@@ -74,9 +74,9 @@ def enrolment(state):
 def test_a_loop_that_reported_for_weeks_and_stops_is_silent(loop):
     loop.days(20, 4, 10_000, 40)
     loop.days(2, 0, 10_000, None)
-    found = loop.verdicts()["yahoo"]
-    assert (found.answer, found.evidence["expected"]) == ("breach", 120)
-    assert found.summary == "no reports in 3 days, expected 40 a day; the last came 2026-01-26 12:00 UTC"
+    verdict = loop.verdicts()["yahoo"]
+    assert (verdict.answer, verdict.evidence["expected"]) == ("breach", 120)
+    assert verdict.summary == "no reports in 3 days, expected 40 a day; the last came 2026-01-26 12:00 UTC"
 
 
 def test_a_loop_that_goes_on_is_clear(loop):

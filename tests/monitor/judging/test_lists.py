@@ -1,4 +1,4 @@
-"""Block, allow and score lists → incidents of the right gravity, told once, on every engine."""
+"""Block, allow and score lists → incidents of the right gravity, notified once, on every engine."""
 
 from datetime import timedelta
 
@@ -26,10 +26,10 @@ def world(store):
     return World(store, [LISTED, LOST, SCORE])
 
 
-def clean(world, times=1, **said):
+def clean(world, times=1, **details):
     for _ in range(times):
         world.wait(minutes=5)
-        world.answers(listed=False, **said)
+        world.answers(listed=False, **details)
         world.judged()
 
 
@@ -40,7 +40,7 @@ def severities(world):
 # ── how bad ──
 
 
-def test_a_listing_that_gets_worse_is_told_again_with_its_new_meaning(world):
+def test_a_listing_that_gets_worse_is_notified_again_with_its_new_meaning(world):
     clean(world)
     world.answers(listed=True, **CSS)
     world.judged_every_minute(3)
@@ -53,7 +53,7 @@ def test_a_listing_that_gets_worse_is_told_again_with_its_new_meaning(world):
     assert world.incident().severity == "critical"
 
 
-def test_a_listing_that_gets_milder_is_not_told_again_but_its_incident_says_so(world):
+def test_a_listing_that_gets_milder_is_not_notified_again_but_its_incident_says_so(world):
     clean(world)
     world.answers(listed=True, **SBL)
     world.judged_every_minute(3)
@@ -63,7 +63,7 @@ def test_a_listing_that_gets_milder_is_not_told_again_but_its_incident_says_so(w
     assert world.incident().severity == "warning"
 
 
-def test_other_codes_of_the_same_gravity_are_not_told(world):
+def test_other_codes_of_the_same_gravity_are_not_notified(world):
     clean(world)
     world.answers(listed=True, **SBL)
     world.judged_every_minute(3)
@@ -82,8 +82,8 @@ def test_forty_ips_of_a_pool_on_the_lists_of_one_operator_are_one_incident(world
 
     def answers(value, **detail):
         world.wait(minutes=5)
-        said = {"codes": ["127.0.0.2"] if value else [], "ttl_seconds": 60, "weight": 1.0, "operator": "Spamhaus", **detail}
-        world.sees(*(Observation("listing", Subject(ip=ip, dnsbl=dnsbl), world.now, value, detail=said) for ip, dnsbl in pairs))
+        details = {"codes": ["127.0.0.2"] if value else [], "ttl_seconds": 60, "weight": 1.0, "operator": "Spamhaus", **detail}
+        world.sees(*(Observation("listing", Subject(ip=ip, dnsbl=dnsbl), world.now, value, detail=details) for ip, dnsbl in pairs))
         world.judged()
 
     answers(0.0)
@@ -128,7 +128,7 @@ def test_a_silence_on_one_list_does_not_cover_another_of_the_same_operator(world
 # ── allow lists ──
 
 
-def test_an_allow_listing_that_ends_is_told_and_being_back_ends_it(world):
+def test_an_allow_listing_that_ends_is_notified_and_being_back_ends_it(world):
     world.answers(listed=True, dnsbl="dnswl", **ALLOWED)
     clean(world, 2, dnsbl="dnswl")
     assert world.rows(Incident) == []
@@ -172,8 +172,8 @@ def test_where_no_allow_list_had_us_none_is_lost(world):
 
 
 def scored(world, value, reason=None):
-    said = {"kind": "score", "name": "Sender Score"}
-    world.sees(Observation("list_score", Subject(ip="192.0.2.1", dnsbl="validity-score"), world.now, value, reason, said))
+    details = {"kind": "score", "name": "Sender Score"}
+    world.sees(Observation("list_score", Subject(ip="192.0.2.1", dnsbl="validity-score"), world.now, value, reason, details))
 
 
 def test_a_bad_score_fires_once_it_has_lasted_and_ends_on_the_other_side_of_its_line(world):

@@ -53,8 +53,8 @@ class Lookout(World):
     def answer(self, ip, dnsbl, reason, listed):
         value = None if reason else float((ip, dnsbl) in listed)
         detail = {"codes": ["127.0.0.2"], "meanings": ["spam source"], "severity": "critical", "isps": ["Gmail"]}
-        said = {"ttl_seconds": 60, "weight": 1.0, "name": dnsbl, "operator": dnsbl, **(detail if value else {})}
-        return Observation("listing", Subject(ip=ip, dnsbl=dnsbl), self.now, value, reason, said)
+        details = {"ttl_seconds": 60, "weight": 1.0, "name": dnsbl, "operator": dnsbl, **(detail if value else {})}
+        return Observation("listing", Subject(ip=ip, dnsbl=dnsbl), self.now, value, reason, details)
 
     def mail_read(self, reason=None):
         detail = {"reason": reason, "text": "so the server answers"} if reason else {}
@@ -101,8 +101,8 @@ def test_with_the_resolver_killed_nothing_is_raised_or_cleared_and_one_incident_
         lookout.sweep()
     assert lookout.standing() == before
     assert [row.state for row in lookout.blind()] == ["ok"]
-    told = [(row.event, row.title) for row in lookout.rows(Outbox) if "own-network" in row.title]
-    assert [event for event, _ in told] == ["firing", "resolved"]
+    notifications = [(row.event, row.title) for row in lookout.rows(Outbox) if "own-network" in row.title]
+    assert [event for event, _ in notifications] == ["firing", "resolved"]
 
 
 def test_with_half_of_the_packets_lost_nothing_is_raised_or_cleared_and_one_incident_names_it(lookout):

@@ -28,7 +28,7 @@ def world(store):
     return World(store, [RATE, LISTED])
 
 
-def test_complaints_beyond_doubt_fire_hold_and_tell_once(world):
+def test_complaints_beyond_doubt_fire_hold_and_notify_once(world):
     world.sent(20_000, 90)
     for _ in range(3):
         world.judged()
@@ -138,7 +138,7 @@ def test_after_the_hold_only_new_mail_is_judged_and_health_ends_the_incident(wor
     assert world.notified() == ["firing", "resolved"]
 
 
-def test_mail_that_draws_complaints_again_after_the_hold_is_held_again_and_told(world):
+def test_mail_that_draws_complaints_again_after_the_hold_is_held_again_and_notified(world):
     world.sent(20_000, 90)
     world.judged()
     world.wait(hours=12)
@@ -237,7 +237,7 @@ def test_a_rule_may_hold_what_was_listed_before_we_looked(store):
     assert [row.scope for row in world.in_force()] == [{"ip": "192.0.2.1"}]
 
 
-def test_forty_ips_on_one_list_are_one_incident_and_growth_is_told_no_oftener_than_once_a_minute(world):
+def test_forty_ips_on_one_list_are_one_incident_and_growth_is_notified_no_oftener_than_once_a_minute(world):
     for i in range(1, 5):
         world.answers(listed=False, ip=f"192.0.2.{i}")
     world.wait(minutes=5)
@@ -252,7 +252,7 @@ def test_forty_ips_on_one_list_are_one_incident_and_growth_is_told_no_oftener_th
     assert world.notified() == ["firing", "worsened"]
 
 
-def test_transactional_mail_is_told_of_but_not_held(world):
+def test_transactional_mail_is_notified_of_but_not_held(world):
     receipts = Subject(customer="bolt", stream="receipts", provider="yahoo")
     world.sent(20_000, 90, receipts)
     world.judged()
@@ -270,7 +270,7 @@ def test_automation_holds_no_more_than_its_share_of_the_traffic(store):
     assert "a person must decide" in world.rows(Outbox)[0].body
 
 
-def test_what_was_told_while_firing_is_told_when_resolved_though_silenced_since(world):
+def test_what_was_notified_while_firing_is_notified_when_resolved_though_silenced_since(world):
     world.answers(listed=False)
     world.wait(minutes=5)
     world.answers(listed=True)
@@ -285,14 +285,14 @@ def test_what_was_told_while_firing_is_told_when_resolved_though_silenced_since(
     assert world.notified() == ["firing", "resolved"]
 
 
-def test_what_fires_while_silenced_is_told_when_the_silence_ends(world):
+def test_what_fires_while_silenced_is_notified_when_the_silence_ends(world):
     with world.store.session() as session:
         silence(session, matchers={"customer": "bolt"}, actor="olga", reason="known", now=world.now,
                 until=world.now + timedelta(hours=1))
     world.sent(20_000, 90)
     world.judged()
     assert world.notified() == []
-    assert len(world.in_force()) == 1, "a silence stops the telling, not the judging"
+    assert len(world.in_force()) == 1, "a silence stops the notifications, not the judging"
     world.wait(hours=1, seconds=1)
     world.judged()
     assert world.notified() == ["firing"]

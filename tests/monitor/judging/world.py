@@ -39,10 +39,10 @@ class World:
             self.count("complaint", complaints, subject)
 
     def answers(self, listed, ip="192.0.2.1", dnsbl="big", reason=None, **detail):
-        said = {"codes": ["127.0.0.2"] if listed else [], "ttl_seconds": 60, "weight": 1.0, "kind": "block",
-                "operator": dnsbl, "name": dnsbl, "meanings": ["spam source"], **detail}
+        details = {"codes": ["127.0.0.2"] if listed else [], "ttl_seconds": 60, "weight": 1.0, "kind": "block",
+                   "operator": dnsbl, "name": dnsbl, "meanings": ["spam source"], **detail}
         value = None if reason else float(listed)
-        self.sees(Observation("listing", Subject(ip=ip, dnsbl=dnsbl), self.now, value, reason, said))
+        self.sees(Observation("listing", Subject(ip=ip, dnsbl=dnsbl), self.now, value, reason, details))
 
     def sees(self, *observations):
         self.serial += 1

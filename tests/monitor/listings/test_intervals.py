@@ -89,34 +89,34 @@ def test_an_answer_older_than_the_last_one_changes_nothing():
 
 
 def events(*answers, first=False):
-    interval, told = None, []
+    interval, changes = None, []
     for i, each in enumerate(answers):
         before, interval = interval, fold(interval, each, first=first and i == 0)
         event = change(before, interval)
-        told += [(event.old, event.new)] if event else []
+        changes += [(event.old, event.new)] if event else []
         if interval is not None and interval.cleared_at is not None:
             interval = None
-    return told
+    return changes
 
 
-def test_a_listing_is_told_when_confirmed_and_when_cleared_and_not_between():
+def test_a_listing_is_reported_when_confirmed_and_when_cleared_and_not_between():
     clean = [answer(minute, False) for minute in (20, 26, 32)]
     assert events(answer(0, True), answer(1, True), answer(6, True), *clean) == [
         ("suspected", "listed"), ("listed", "cleared"),
     ]
 
 
-def test_a_heavy_list_and_a_first_look_are_told_at_once():
+def test_a_heavy_list_and_a_first_look_are_reported_at_once():
     assert events(answer(0, True, weight=1)) == [("none", "listed")]
     assert events(answer(0, True), first=True) == [("none", "listed")]
     assert "first looked" in change(None, fold(None, answer(0, True), first=True)).why
 
 
-def test_what_was_suspected_once_and_not_again_is_told_as_a_blip():
+def test_what_was_suspected_once_and_not_again_is_reported_as_a_blip():
     assert events(answer(0, True), answer(6, False)) == [("suspected", "cleared")]
 
 
-def test_other_codes_of_a_known_listing_are_told_and_those_of_a_suspicion_are_not():
+def test_other_codes_of_a_known_listing_are_reported_and_those_of_a_suspicion_are_not():
     css, sbl = ("127.0.0.3",), ("127.0.0.2", "127.0.0.3")
     known = [answer(0, True, weight=1, codes=css), answer(10, True, codes=sbl), answer(20, True, codes=reversed(sbl))]
     assert events(*known) == [("none", "listed"), ("127.0.0.3", "127.0.0.2, 127.0.0.3")]

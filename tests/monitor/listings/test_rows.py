@@ -10,18 +10,18 @@ from monitor.listings.rows import end_unasked
 from tests.monitor.conftest import Rows, T, batch, listing, minutes
 
 
-def told(store: Store, *answers: tuple[float, float | None], **detail: object) -> None:
+def answered(store: Store, *answers: tuple[float, float | None], **detail: object) -> None:
     for at, value in answers:
         store.intake([batch(f"{at}", listing(minutes(at), value, **detail))], minutes(at))
 
 
 def test_what_was_never_listed_has_no_row(store: Store, rows: Rows):
-    told(store, (0, 0), (15, None), (30, 0))
+    answered(store, (0, 0), (15, None), (30, 0))
     assert rows(Listing) == []
 
 
 def test_a_listing_found_at_the_first_answer_is_a_baseline(store: Store, rows: Rows):
-    told(store, (0, None), (15, 1), (30, 1))
+    answered(store, (0, None), (15, 1), (30, 1))
     [row] = rows(Listing)
     assert (row.target, row.dnsbl, row.phase, row.baseline, row.codes) == (
         "192.0.2.1", "zen", "listed", True, ["127.0.0.2"],
@@ -32,7 +32,7 @@ def test_a_listing_found_at_the_first_answer_is_a_baseline(store: Store, rows: R
 def test_a_listing_is_suspected_confirmed_clearing_and_cleared_and_comes_again_as_a_new_row(store: Store, rows: Rows):
     phases = []
     for at, value in enumerate([0, 1, 1, 0, 0, 0, 0, 1]):
-        told(store, (at * 15, value))
+        answered(store, (at * 15, value))
         phases.append([row.phase for row in rows(Listing)])
     assert phases == [
         [], ["suspected"], ["listed"], ["clearing"], ["clearing"], ["cleared"], ["cleared"], ["cleared", "suspected"],
@@ -49,12 +49,12 @@ def test_a_whole_story_in_one_batch_ends_as_if_it_had_come_piece_by_piece(store:
 
 
 def test_a_weighty_list_is_believed_at_its_first_word(store: Store, rows: Rows):
-    told(store, (0, 0), (15, 1), weight=0.95)
+    answered(store, (0, 0), (15, 1), weight=0.95)
     assert rows(Listing)[0].phase == "listed"
 
 
 def test_an_unknown_answer_is_remembered_but_changes_no_phase(store: Store, rows: Rows):
-    told(store, (0, 0), (15, 1), (30, 1), (45, None), (60, None))
+    answered(store, (0, 0), (15, 1), (30, 1), (45, None), (60, None))
     [row] = rows(Listing)
     assert (row.phase, row.unknown_reason, row.unknown_since, row.asked_at) == (
         "listed", "timeout", minutes(45), minutes(60),
@@ -73,11 +73,11 @@ def test_a_listing_of_nothing_is_a_collectors_bug(store: Store, rows: Rows):
     assert rows(Listing) == []
 
 
-def test_events_are_transitions_beside_the_rows_they_tell_of(store: Store, rows: Rows):
-    told(store, (0, 0), (15, 1))
-    told(store, (30, 1), meanings=["SBL"], name="Spamhaus ZEN")
-    told(store, (45, 1), codes=["127.0.0.3"], meanings=["CSS"])
-    told(store, (60, 0), (75, 0), (90, 0), (105, 1), (120, 0))
+def test_events_are_transitions_beside_the_rows_they_are_about(store: Store, rows: Rows):
+    answered(store, (0, 0), (15, 1))
+    answered(store, (30, 1), meanings=["SBL"], name="Spamhaus ZEN")
+    answered(store, (45, 1), codes=["127.0.0.3"], meanings=["CSS"])
+    answered(store, (60, 0), (75, 0), (90, 0), (105, 1), (120, 0))
     events = rows(Transition)
     assert {(row.kind, row.of, row.actor) for row in events} == {("listing", "192.0.2.1@zen", "zen")}
     assert [(row.at, row.old, row.new, row.why) for row in events] == [
@@ -104,12 +104,12 @@ def test_an_intake_that_fails_leaves_neither_the_row_nor_its_event(store: Store,
 
 
 def taken_back(store: Store, at: float, since: float) -> None:
-    told(store, (at, None), void_since=minutes(since).isoformat())
+    answered(store, (at, None), void_since=minutes(since).isoformat())
 
 
 def test_a_hit_that_no_good_check_vouches_for_is_taken_back_with_its_reason(store: Store, rows: Rows):
-    told(store, (0, 0))
-    told(store, (15, 1), weight=1)
+    answered(store, (0, 0))
+    answered(store, (15, 1), weight=1)
     taken_back(store, 30, since=10)
     [row] = rows(Listing)
     assert (row.phase, row.cleared_at) == ("cleared", minutes(30))
@@ -118,7 +118,7 @@ def test_a_hit_that_no_good_check_vouches_for_is_taken_back_with_its_reason(stor
 
 
 def test_a_listing_cleared_by_answers_that_do_not_count_stands_again(store: Store, rows: Rows):
-    told(store, (0, 0), (15, 1), (30, 1), (45, 0), (60, 0), (75, 0))
+    answered(store, (0, 0), (15, 1), (30, 1), (45, 0), (60, 0), (75, 0))
     assert rows(Listing)[0].phase == "cleared"
     taken_back(store, 90, since=40)
     [row] = rows(Listing)
@@ -129,14 +129,14 @@ def test_a_listing_cleared_by_answers_that_do_not_count_stands_again(store: Stor
 
 
 def test_a_listing_cleared_before_that_stays_cleared(store: Store, rows: Rows):
-    told(store, (0, 0), (15, 1), (30, 1), (45, 0), (60, 0), (75, 0))
+    answered(store, (0, 0), (15, 1), (30, 1), (45, 0), (60, 0), (75, 0))
     taken_back(store, 90, since=80)
     assert rows(Listing)[0].phase == "cleared"
 
 
 def asked_about(store: Store, *, inventory: bool = True) -> None:
     """A listing of 192.0.2.1 on zen, which the collector asks."""
-    told(store, (0, 0), (15, 1), (30, 1))
+    answered(store, (0, 0), (15, 1), (30, 1))
     store.intake([batch("canary", Observation("canary", Subject(dnsbl="zen", collector="dnsbl"), T, 1.0))], minutes(30))
     if inventory:
         with store.session() as session:
@@ -166,14 +166,14 @@ def test_a_listing_nobody_asks_about_any_more_ends_with_that_reason(store: Store
 
 
 def test_a_listing_others_hand_in_is_theirs_to_end(store: Store, rows: Rows):
-    told(store, (0, 0), (15, 1), (30, 1))
+    answered(store, (0, 0), (15, 1), (30, 1))
     with store.session() as session:
         assert end_unasked(session, (), minutes(60)) == 0
     assert rows(Listing)[0].phase == "listed"
 
 
 def test_an_allow_listing_that_is_no_longer_asked_about_is_not_lost(store: Store):
-    told(store, (0, 0), (15, 1), (30, 1), kind="allow")
+    answered(store, (0, 0), (15, 1), (30, 1), kind="allow")
     store.intake([batch("canary", Observation("canary", Subject(dnsbl="zen", collector="dnsbl"), T, 1.0))], minutes(30))
     with store.session() as session:
         assert end_unasked(session, {"other"}, minutes(60)) == 1

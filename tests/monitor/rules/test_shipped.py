@@ -1,4 +1,4 @@
-"""The rules Vigie comes with, and the ones a person writes, fit the catalogue and tell people what to do."""
+"""The rules Vigie comes with, and the ones a person writes, fit the catalogue and say what people do next."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_shipped_rules_name_lists_of_the_catalogue(shipped):
     assert {name for name, entry in lists.items() if entry.collateral} == set(shipped["neighbours-listed"].lists)
 
 
-def test_only_heavy_lists_and_complaints_brake(shipped):
+def test_only_heavy_lists_and_complaints_hold(shipped):
     assert {rule.id for rule in shipped.values() if getattr(rule, "suspend", None)} == {"ip-listed", "complaint-rate"}
 
 
@@ -59,6 +59,6 @@ def test_a_list_of_ones_own_may_be_named(tmp_path):
     (tmp_path / "own.yaml").write_text(
         "meta: {schema: dnsbl-catalog/1}\nlists:\n  - {id: mine, zone: bl.example.net, positive_test: 127.0.0.2}\n"
     )
-    told = rules(tmp_path, "collectors: {dnsbl: {own_lists: own.yaml, resolvers: ['127.0.0.1:53']}}\n"
+    loaded = rules(tmp_path, "collectors: {dnsbl: {own_lists: own.yaml, resolvers: ['127.0.0.1:53']}}\n"
                            "rules: [{id: a, kind: listing, lists: [mine]}]\n")
-    assert told["a"].lists == ("mine",)
+    assert loaded["a"].lists == ("mine",)

@@ -94,8 +94,8 @@ def test_the_recipient_our_token_names_counts_not_the_one_a_forwarder_reports(st
 
 
 def entries(count: int, **more) -> list[Suppressed]:
-    said = {"customer": "acme", "reason": "manual", "stream": "", "since": T, "source": "import"} | more
-    return [Suppressed(recipient_ref=f"{number:020x}", **said) for number in range(count)]
+    fields = {"customer": "acme", "reason": "manual", "stream": "", "since": T, "source": "import"} | more
+    return [Suppressed(recipient_ref=f"{number:020x}", **fields) for number in range(count)]
 
 
 def test_thousands_are_added_at_once_and_only_new_ones_are_counted(store: Store):
@@ -125,10 +125,10 @@ def test_a_recipient_is_forbidden_in_a_stream_by_what_holds_for_it_or_for_all(st
         def streams(*refs: str, stream: str | None) -> set[str]:
             return set(forbidden(session, "acme", refs, stream))
 
-        one, two = f"{0:020x}", f"{1:020x}"
-        assert streams(one, two, "0" * 19 + "9", stream="newsletter") == {one, two}
-        assert streams(one, two, stream="receipts") == streams(one, two, stream=None) == {two}
-        assert forbidden(session, "bolt", [one, two], "newsletter") == {}
+        first, two = f"{0:020x}", f"{1:020x}"
+        assert streams(first, two, "0" * 19 + "9", stream="newsletter") == {first, two}
+        assert streams(first, two, stream="receipts") == streams(first, two, stream=None) == {two}
+        assert forbidden(session, "bolt", [first, two], "newsletter") == {}
 
 
 def test_the_list_comes_in_pages_newest_first_by_customer_recipient_reason_and_stream(store: Store):

@@ -18,15 +18,15 @@ def listing(target="192.0.2.7", phase="listed", dnsbl="big", weight=1.0, **more)
     detail = {"weight": weight, "name": dnsbl.title(), "operator": f"{dnsbl} operator", "meanings": ["spam source"],
               "delist_url": f"https://{dnsbl}.example/removal", **more.pop("detail", {})}
     place = Place(target, True, more.pop("pool", "shared"))
-    said = {"baseline": False, "codes": ("127.0.0.2",), "first_seen_at": NOW, "confirmed_at": NOW, **more}
-    return ListingFact(place=place, dnsbl=dnsbl, phase=phase, detail=detail, **said)
+    fields = {"baseline": False, "codes": ("127.0.0.2",), "first_seen_at": NOW, "confirmed_at": NOW, **more}
+    return ListingFact(place=place, dnsbl=dnsbl, phase=phase, detail=detail, **fields)
 
 
 def listing_verdicts(*facts, **changes):
     return judge_listings(RULE.validate_python({**LISTING, **changes}), facts, NOW)
 
 
-def test_one_operator_listing_many_ips_of_a_pool_is_one_incident_that_brakes_each():
+def test_one_operator_listing_many_ips_of_a_pool_is_one_incident_that_holds_each():
     verdicts = listing_verdicts(*(listing(f"192.0.2.{i}") for i in range(1, 41)))
     assert len(verdicts) == 1
     assert {member.scope["ip"] for member in verdicts[0].members} == {f"192.0.2.{i}" for i in range(1, 41)}
@@ -60,7 +60,7 @@ def test_what_is_merely_suspected_is_no_breach():
     assert [v.answer for v in listing_verdicts(listing(phase="suspected", confirmed_at=None))] == [Answer.BETWEEN]
 
 
-def test_what_is_clearing_keeps_its_brake_until_it_is_clear():
+def test_what_is_clearing_keeps_its_suspension_until_it_is_clear():
     (verdict,) = listing_verdicts(listing(phase="clearing"), listing("192.0.2.8"))
     assert verdict.answer is Answer.BREACH
     assert {member.scope["ip"] for member in verdict.members} == {"192.0.2.7", "192.0.2.8"}

@@ -86,7 +86,7 @@ def unread(reason, minutes_old=0):
     return replace(state(0.0, minutes_old=minutes_old), detail={"reason": reason})
 
 
-@pytest.mark.parametrize(("said", "network_fault", "answer"), [
+@pytest.mark.parametrize(("reason", "network_fault", "answer"), [
     (state(1.0), False, ("clear", None)),
     (unread("auth"), False, ("breach", None)),
     (unread("tls"), False, ("breach", None)),
@@ -98,8 +98,8 @@ def unread(reason, minutes_old=0):
     (state(None, "internal"), False, ("unknown", "internal")),
     (state(1.0, minutes_old=61), False, ("unknown", "stale")),
 ])
-def test_a_mailbox_is_unread_for_a_reason_of_its_own(said, network_fault, answer):
-    assert answers(judge_mailboxes(rule("mailbox_unread"), [MailboxFact("loop", said, network_fault)], NOW)) == [answer]
+def test_a_mailbox_is_unread_for_a_reason_of_its_own(reason, network_fault, answer):
+    assert answers(judge_mailboxes(rule("mailbox_unread"), [MailboxFact("loop", reason, network_fault)], NOW)) == [answer]
 
 
 # ── collectors ──

@@ -27,7 +27,7 @@ def rate_verdict(complaints, delivered, stale=None, **changes):
     (62, 20_000, "between", None),       # 0.31 %, but perhaps 0.24 %
     (1, 50, "unknown", "insufficient"),  # 2 % of nothing much
     (2, 150, "between", None),           # 1.3 %, on two complaints
-    (0, 200, "between", None),           # none yet, but too few to call healed
+    (0, 200, "between", None),           # none yet, but too few to call recovered
     (4, 20_000, "clear", None),
     (0, 0, "unknown", "no_data"),
     (5, 0, "unknown", "no_data"),
@@ -48,7 +48,7 @@ def test_many_complaints_are_a_breach_though_more_may_be_missing():
     assert rate_verdict(82, 20_000, stale="the mailbox was not read").answer is Answer.BREACH
 
 
-def test_a_breach_names_what_to_brake_and_its_counts():
+def test_a_breach_names_what_to_hold_and_its_counts():
     verdict = rate_verdict(82, 20_000)
     assert verdict.members[0].scope == {"customer": "bolt", "stream": "newsletter"}
     assert verdict.summary.startswith("complaint rate 0.41 % (82 of 20,000; at least 0.33 %)")

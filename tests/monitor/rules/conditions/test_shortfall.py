@@ -29,19 +29,19 @@ def answer(*given, **more):
 
 
 def test_silence_says_how_long_and_how_much_was_expected():
-    found = judged()
-    assert (found.answer, found.group) == ("breach", (("provider", "yahoo"),))
-    assert found.summary == "no reports in 3 days, expected 40 a day; the last came 2026-01-27 12:00 UTC"
-    assert found.evidence["expected"] == 120
-    assert found.evidence["chance"] < 1e-50
+    verdict = judged()
+    assert (verdict.answer, verdict.group) == ("breach", (("provider", "yahoo"),))
+    assert verdict.summary == "no reports in 3 days, expected 40 a day; the last came 2026-01-27 12:00 UTC"
+    assert verdict.evidence["expected"] == 120
+    assert verdict.evidence["chance"] < 1e-50
 
 
 @pytest.mark.parametrize(
-    ("reports", "said"),
+    ("reports", "word"),
     [(0, "breach"), (12, "breach"), (13, "between"), (35, "between"), (36, "clear"), (120, "clear"), (900, "clear")],
 )
-def test_few_reports_are_silence_and_a_mere_dip_is_not(reports, said):
-    assert answer(reports=reports) == said
+def test_few_reports_are_silence_and_a_mere_dip_is_not(reports, word):
+    assert answer(reports=reports) == word
 
 
 def test_a_weekend_expects_less_because_less_was_sent():
