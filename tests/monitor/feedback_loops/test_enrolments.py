@@ -138,7 +138,7 @@ def test_what_is_asked_for_already_is_said():
     counts = [("192.0.2.1", "x.example", "microsoft", 5), ("192.0.2.2", "x.example", "microsoft", 5)]
     requested = enrolled("microsoft", "ip", "192.0.2.1", State.REQUESTED)
     (gap,) = covered(counts, requested).gaps
-    assert gap.asked == ("192.0.2.1",)
+    assert gap.requested == ("192.0.2.1",)
     assert gap.action.endswith("1 asked for already")
     (gap,) = covered(counts[:1], requested).gaps
     assert gap.action.startswith("wait for its answer")
