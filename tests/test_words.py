@@ -5,15 +5,9 @@ import pytest
 from tests import words
 
 
-@pytest.mark.parametrize("name", [name for name in words.files() if name not in set(words.not_yet())])
+@pytest.mark.parametrize("name", words.files())
 def test_a_text_says_nothing_it_should_not(name):
     assert words.faults(name) == []
-
-
-@pytest.mark.parametrize("name", words.not_yet())
-def test_a_text_that_is_excused_still_needs_it(name):
-    assert (words.ROOT / name).exists(), f"{name} is gone: python -m tests.words --shrink"
-    assert words.faults(name), f"{name} is clean: python -m tests.words --shrink"
 
 
 def test_names_are_taken_apart(tmp_path, monkeypatch):

@@ -1,8 +1,4 @@
-"""Words that code, messages, pages and docs do without, and the files that do not yet.
-
-`python -m tests.words` says what is left; with `--shrink` it takes the files that are clean out of `words_not_yet.txt`.
-Nothing is ever added there.
-"""
+"""Words that code, messages, pages and docs do without; `python -m tests.words` says where they stand."""
 
 from __future__ import annotations
 
@@ -17,14 +13,13 @@ from tests.places import ROOT
 
 # said nowhere → what is said instead (README of the words: one per thing, the field's own first)
 INSTEAD = {
-    "brake": "restriction, suspension", "brakes": "restrictions, suspensions", "braking": "restricting",
+    "brake": "restriction, suspension", "brakes": "restrictions, suspensions", "braking": "restricting", "braked": "restricted",
     "told": "notified, given, reported", "tell": "notify, report, say", "tells": "reports, says", "telling": "notifying",
     "clue": "identifier", "clues": "identifiers", "desk": "abuse cases", "waist": "", "door": "client",
     "mend": "repair", "mends": "repairs", "mended": "repaired", "heal": "recover", "heals": "recovers",
     "healed": "recovered", "grown": "", "blindness": "own health",
 }
 NO_NAMES = frozenset({"said", "one", "found", "asked", "told"})  # of variables and parameters
-NOT_YET = Path(__file__).with_name("words_not_yet.txt")
 _SUFFIXES = {".py", ".md", ".html", ".css", ".yaml", ".toml", ".yml"}
 # what others wrote: mails, texts of mail systems, the words of lists; migrations, which never change; and these words
 _OTHERS = re.compile(
@@ -36,7 +31,7 @@ _FIXED = re.compile(r"\.tell\(\)|\babuse-desk\b|\btold_(at|members)\b")
 _CODE = re.compile(r"`[^`]*`")  # in the change log: names as they were, for whoever has to replace them
 
 
-__all__ = ["ROOT", "faults", "files", "not_yet"]
+__all__ = ["ROOT", "faults", "files"]
 
 
 def files() -> list[str]:
@@ -44,10 +39,6 @@ def files() -> list[str]:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split("\n")
     ours = [name for name in tracked if Path(name).suffix in _SUFFIXES and not _OTHERS.match(name)]
     return sorted(name for name in ours if (ROOT / name).exists())
-
-
-def not_yet() -> list[str]:
-    return NOT_YET.read_text("utf-8").split()
 
 
 def faults(name: str) -> list[str]:
@@ -87,14 +78,11 @@ def _fields(tree: ast.AST) -> frozenset[ast.AST]:
                      for step in node.body if isinstance(step, ast.AnnAssign))
 
 
-def main(arguments: list[str]) -> int:
-    left = [name for name in not_yet() if name in files() and faults(name)]
-    if "--shrink" in arguments:
-        NOT_YET.write_text("".join(f"{name}\n" for name in left), "utf-8")
-    for name in files():
-        print(*faults(name), sep="\n", end="\n" if faults(name) else "")
-    return 0
+def main() -> int:
+    lines = [line for name in files() for line in faults(name)]
+    print(*lines, sep="\n", end="\n" if lines else "")
+    return 1 if lines else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -54,7 +54,7 @@ def test_a_breach_names_what_to_hold_and_its_counts():
     assert verdict.summary.startswith("complaint rate 0.41 % (82 of 20,000; at least 0.33 %)")
 
 
-def test_nothing_is_braked_that_is_wider_than_what_was_judged():
+def test_nothing_is_held_that_is_wider_than_what_was_judged():
     rule = RULE.validate_python(RATE)
     unattributed = (("customer", "bolt"), ("provider", "yahoo"))  # complaints that name no stream
     verdict = judge_rate(rule, RateFacts(unattributed, NOW, 20_000, 200), NOW)
