@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from collectors.clients.dns_pacing import Throttle
-
-if TYPE_CHECKING:
-    from collectors.clients.dns_lane import Lane
 
 _ENTROPY = 4096
 _DOWN_AFTER = 20  # questions in a row without an answer, whatever the list
@@ -37,10 +34,10 @@ class Flight:
     open: bool
     counted: bool
 
-    def __init__(self, wire: bytes, token: Any, lane: Lane, started: float) -> None:
+    def __init__(self, wire: bytes, token: Any, lane: Any, started: float) -> None:
         self.wire = wire
         self.token = token
-        self.lane = lane
+        self.lane = lane  # the dns_lane.Lane it came from; nothing here looks into it
         self.attempt = 0
         self.started = started
 
