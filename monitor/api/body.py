@@ -89,7 +89,6 @@ async def read_json_aside(body: bytes) -> Any:
 def unpacked(body: bytes, encoding: str) -> bytes:
     """The body without its Content-Encoding: gzip or none. Unpacked in steps, so that a small body costs little."""
     if encoding in {"", "identity"}:
-        _not_packed(body)
         return body
     if encoding not in {"gzip", "x-gzip"}:
         raise Problem(415, f"Content-Encoding {encoding} is not understood; send gzip or none")
@@ -112,7 +111,9 @@ def _not_packed(body: bytes) -> None:
 
 def unpacked_rows(body: bytes, encoding: str) -> bytes:
     """As `unpacked`, for JSON, NDJSON and CSV, whose cost is that of their values and not of their bytes."""
-    return _of_bounded_values(unpacked(body, encoding))
+    plain = unpacked(body, encoding)
+    _not_packed(plain)
+    return _of_bounded_values(plain)
 
 
 def _of_bounded_values(plain: bytes) -> bytes:

@@ -22,7 +22,8 @@ _NEWEST = Order((col(Silence.since), col(Silence.id)))
 
 
 def silence(
-    session: Session, *, matchers: Mapping[str, str], actor: str, reason: str, now: datetime, until: datetime
+    session: Session, *, matchers: Mapping[str, str], actor: str, reason: str, now: datetime, until: datetime,
+    by_customer: str | None = None,
 ) -> Silence:
     """Notify nobody of matching incidents until then; they are judged on. Raises ValueError."""
     check_reason(reason)
@@ -33,7 +34,7 @@ def silence(
     if until <= now:
         raise ValueError("until is in the past")
     matchers = {name: canonical(name, value) for name, value in matchers.items()}
-    read_names(session).check(matchers)
+    read_names(session).as_seen_by(by_customer).check(matchers)
     if (severity := matchers.get("severity")) is not None and severity not in SEVERITIES:
         raise ValueError(f"severity: {did_you_mean(severity, SEVERITIES)}")
     row = Silence(id=new_id("sil"), matchers=matchers, actor=actor, reason=reason, since=now, until=until)

@@ -47,6 +47,10 @@ class KnownNames:
             if (fault := self._fault(dimension, value, about.get("customer"), suggest=suggest)) is not None
         ]  # fmt: skip
 
+    def as_seen_by(self, customer: str | None) -> KnownNames:
+        """What a key of this customer may learn from a refusal: its own streams (None: a key of the whole platform)."""
+        return self if customer is None else KnownNames({}, {customer: self.streams.get(customer, frozenset())})
+
     def check(self, about: Mapping[str, str | None]) -> None:
         """Raises ValueError naming every unknown name."""
         if faults := self.unknown(about):

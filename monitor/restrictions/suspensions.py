@@ -26,7 +26,7 @@ def scope_key(scope: Mapping[str, str]) -> str:
     return "|".join(f"{name}={scope[name]}" for name in SCOPE_DIMENSIONS if name in scope)
 
 
-def hold(
+def hold(  # noqa: PLR0913 - a row has so many parts, each named at the call
     session: Session,
     *,
     scope: Mapping[str, str],
@@ -36,18 +36,20 @@ def hold(
     now: datetime,
     until: datetime | None = None,
     rate_per_hour: int | None = None,
+    by_customer: str | None = None,
 ) -> Suspension:
     """An operator's suspension. Raises ValueError for an empty or unknown scope, a name the inventory
     does not know, a bad effect, or no reason.
     """
     _check(scope, effect, rate_per_hour)
     check_reason(reason)
-    read_names(session).check(scope)
+    read_names(session).as_seen_by(by_customer).check(scope)
     if until is not None and until <= now:
         raise ValueError("until is in the past")
     row = Suspension(
         id=new_id("sus"), scope=dict(scope), scope_key=scope_key(scope), effect=effect, actor=actor,
         rate_per_hour=rate_per_hour, text=reason, since=now, until=until, lifts_when="an operator lifts it",
+        by_customer=by_customer,
     )
     return put_on(session, row, why=reason)
 

@@ -58,9 +58,8 @@ def suspend(services: Given, caller: Operates, wanted: NewSuspension) -> Suspens
         _only_own(services, caller, scope)
         row = suspensions.hold(
             session, scope=scope, effect=wanted.effect, actor=caller.name, reason=wanted.reason, now=now,
-            until=wanted.until, rate_per_hour=wanted.rate_per_hour,
+            until=wanted.until, rate_per_hour=wanted.rate_per_hour, by_customer=caller.customer,
         )
-        row.by_customer = caller.customer
     services.gate.refresh(services.store, now)
     return Suspension.from_row(row)
 
@@ -95,7 +94,7 @@ def silence(services: Given, caller: Operates, wanted: NewSilence) -> Silence:
         _only_own(services, caller, matchers)
         row = silences.silence(
             session, matchers=matchers, actor=caller.name, reason=wanted.reason, now=services.now(),
-            until=wanted.until,
+            until=wanted.until, by_customer=caller.customer,
         )
     return Silence.from_row(row)
 

@@ -27,7 +27,7 @@ def test_matchers_are_kept_in_the_form_incidents_have(sqlite_store: Store):
 
 
 def test_a_silence_can_be_about_every_dimension_that_incidents_have(sqlite_store: Store):
-    for name in ("pool", "dnsbl", "operator", "mailbox", "seed", "aspect", "collector", "rule", "severity", "incident"):
+    for name in ("pool", "dnsbl", "operator", "mailbox", "seed", "aspect", "collector", "rule", "incident"):
         assert made(sqlite_store, **{name: "x"}) == {name: "x"}
     with pytest.raises(ValueError, match="cannot match on kind; known: customer, stream"):
         made(sqlite_store, kind="marketing")

@@ -53,3 +53,11 @@ def test_nothing_is_held_or_silenced_by_a_name_nobody_has(filled: Store):
             silence(session, matchers={"customer": "bolts"}, until=T.replace(year=T.year + 1), **by)
         with pytest.raises(ValueError, match="did you mean 'critical'"):
             silence(session, matchers={"severity": "critcal"}, until=T.replace(year=T.year + 1), **by)
+
+
+def test_a_customers_key_learns_no_names_but_those_of_its_own_streams(filled: Store):
+    by = {"actor": "acme", "reason": "a test", "now": T, "effect": "hold", "by_customer": "acme"}
+    with filled.session() as session:
+        hold(session, scope={"customer": "acme", "pool": "sharde"}, **by)
+        with pytest.raises(ValueError, match="did you mean 'news'"):
+            hold(session, scope={"customer": "acme", "stream": "newz"}, **by)
