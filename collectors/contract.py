@@ -69,9 +69,18 @@ class CollectorSettings(BaseModel):
 Purpose = Literal["feedback_loop", "bounces", "dmarc_reports", "abuse"]
 
 
+class Tokens(Protocol):
+    """The access tokens of one mailbox (SASL XOAUTH2). Raises CollectorError where none can be had."""
+
+    def current(self) -> str: ...
+
+    def after_refusal(self, refused: str) -> str:
+        """A new token in place of one the server refused; the same one where there is no other."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """One IMAP mailbox to read, with its secret already looked up.
+    """One IMAP mailbox to read, with its secret already looked up: a password, or `tokens` (OAuth 2).
 
     `provider` names the source whose feedback loop ends here, None where many do.
     """
@@ -79,13 +88,14 @@ class Mailbox:
     name: str
     host: str
     username: str
-    password: str
+    password: str = ""
     port: int = 993
     tls: str = "implicit"  # implicit | starttls | none
     folder: str = "INBOX"
     done_folder: str | None = None  # None: flag as seen instead of moving
     parked_folder: str | None = None
     provider: str | None = None
+    tokens: Tokens | None = None
 
     def __repr__(self) -> str:
         return f"Mailbox({self.name!r}, {self.username!r}@{self.host!r}:{self.port})"

@@ -20,6 +20,7 @@ from monitor.intake.consequences import configured_store
 from monitor.intake.context import RunContext
 from monitor.intake.ingest import Ingest
 from monitor.intake.mail import HandedMail
+from monitor.intake.mailbox_tokens import MailboxTokens
 from monitor.intake.run import Runner, Tally
 from monitor.inventory.difference import planned
 from monitor.inventory.file import load_inventory
@@ -54,6 +55,7 @@ class Application:
         self.rules = configured_rules(config)
         receivers, chats = configured_receivers(config)
         self.store = configured_store(config.engine)
+        self._tokens = MailboxTokens(self.store)
         owner = f"{socket.gethostname()}:{os.getpid()}"
         intervals = {name: settings.every for name, settings in config.collectors.items()}
         self._outbox = OutboxLoop(Worker(self.store, chats, owner, clock))
@@ -157,7 +159,7 @@ class Application:
 
     def _context(self, collector: str) -> Context:
         stop = self._schedule.stop_event
-        return RunContext(self.store, collector, self.config.secrets, stop, self.clock())
+        return RunContext(self.store, collector, self.config.secrets, stop, self.clock(), tokens=self._tokens)
 
 
 def _collectors(config: Config) -> dict[str, Collector]:

@@ -18,7 +18,7 @@ import selectors
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
@@ -31,6 +31,7 @@ from imapclient.exceptions import (
     ProtocolError,
 )
 
+from collectors.clients.xoauth2 import Xoauth2
 from collectors.contract import CollectorError, Mailbox, Reason
 
 DONE_KEYWORD = "VigieDone"
@@ -240,7 +241,23 @@ class MailboxClient:
 
 
 def connect(mailbox: Mailbox, timeout: SocketTimeout) -> IMAPClient:
-    """A logged-in client; nothing stays open where it fails."""
+    """A logged-in client. An access token that is refused is renewed once; a new connection is made for it."""
+    if mailbox.tokens is None:
+        return _connected(mailbox, timeout, lambda client: client.login(mailbox.username, mailbox.password))
+    token = mailbox.tokens.current()
+    try:
+        return _connected(mailbox, timeout, Xoauth2(mailbox.username, token).log_in)
+    except LoginError as error:
+        if reason_of(error) is not Reason.AUTH:
+            raise
+        renewed = mailbox.tokens.after_refusal(token)
+        if renewed == token:
+            raise
+    return _connected(mailbox, timeout, Xoauth2(mailbox.username, renewed).log_in)
+
+
+def _connected(mailbox: Mailbox, timeout: SocketTimeout, log_in: Callable[[IMAPClient], object]) -> IMAPClient:
+    """Nothing stays open where it fails."""
     context = ssl.create_default_context()
     client = IMAPClient(mailbox.host, mailbox.port, ssl=mailbox.tls == "implicit", ssl_context=context,
                         timeout=timeout)
@@ -248,7 +265,7 @@ def connect(mailbox: Mailbox, timeout: SocketTimeout) -> IMAPClient:
         client.normalise_times = False  # dates with their zone
         if mailbox.tls == "starttls":
             client.starttls(context)
-        client.login(mailbox.username, mailbox.password)
+        log_in(client)
     except BaseException:
         with contextlib.suppress(OSError, IMAPClientError):
             client.shutdown()

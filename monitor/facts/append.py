@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -252,8 +252,13 @@ def _move_cursors(connection: Connection, batches: Sequence[Batch], known_at: da
         for batch in batches
         if batch.cursor_name is not None and batch.cursor is not None
     }
-    for (collector, name), value in moved.items():
-        insert = insert_into(connection, Cursor)
-        upsert = insert.values(collector=collector, name=name, value=value, updated_at=known_at)
-        new = {"value": insert.excluded.value, "updated_at": insert.excluded.updated_at}
-        connection.execute(upsert.on_conflict_do_update(index_elements=["collector", "name"], set_=new))
+    for key, value in moved.items():
+        write_cursor(connection, key, value, known_at)
+
+
+def write_cursor(connection: Connection, key: tuple[str, str], value: Mapping[str, Any], now: datetime) -> None:
+    """`key`: the collector, and the cursor's name."""
+    insert = insert_into(connection, Cursor)
+    upsert = insert.values(collector=key[0], name=key[1], value=dict(value), updated_at=now)
+    new = {"value": insert.excluded.value, "updated_at": insert.excluded.updated_at}
+    connection.execute(upsert.on_conflict_do_update(index_elements=["collector", "name"], set_=new))

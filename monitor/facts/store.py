@@ -18,7 +18,7 @@ from monitor.database.recipient_keys import RecipientKeys
 from monitor.database.sizes import TableSize, table_sizes
 from monitor.database.tables import Cursor, Latest, Series
 from monitor.facts import retention, rollups, runs, windows
-from monitor.facts.append import Intake, Taken
+from monitor.facts.append import Intake, Taken, write_cursor
 from monitor.facts.consequences import Consequences
 from monitor.facts.following import Cut, take_cut
 from monitor.facts.retention import Retention
@@ -107,6 +107,11 @@ class Store:
         with self._engines.reading() as connection:
             value: dict[str, Any] | None = connection.execute(query).scalar_one_or_none()
         return value
+
+    def put_cursor(self, collector: str, name: str, value: Mapping[str, Any], now: datetime) -> None:
+        """Keep a cursor that comes with no facts. Collectors hand theirs over with a batch."""
+        with self._engines.writing() as connection:
+            write_cursor(connection, (collector, name), value, now)
 
     @property
     def recipients(self) -> RecipientKeys:

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from collectors.contract import Attribution, CollectorError, Identifiers, Mailbox, Reason, Target
 from monitor.facts import Store, deliveries
 from monitor.intake.attribution import directory
+from monitor.intake.mailbox_tokens import MailboxTokens
 from monitor.inventory.items import Inventory
 from monitor.inventory.items import Mailbox as MailboxItem
 from monitor.inventory.rows import read_inventory
@@ -49,9 +50,10 @@ class RunContext:
 
     def __init__(
         self, store: Store, collector: str, secrets: Mapping[str, SecretStr], stop: threading.Event,
-        now: datetime,
+        now: datetime, *, tokens: MailboxTokens | None = None,
     ) -> None:
         self._store = store
+        self._tokens = tokens or MailboxTokens(store)
         self._collector = collector
         self._secrets = secrets
         self._stop = stop
@@ -90,7 +92,7 @@ class RunContext:
 
     def _mailbox(self, box: MailboxItem) -> Mailbox:
         return Mailbox(
-            name=box.name, host=box.host, username=box.username, password=self.secret(box.secret), port=box.port,
-            tls=box.tls, folder=box.folder, done_folder=box.done_folder, parked_folder=box.parked_folder,
-            provider=box.provider,
+            name=box.name, host=box.host, username=box.username, password=self.secret(box.secret) if box.secret else "",
+            port=box.port, tls=box.tls, folder=box.folder, done_folder=box.done_folder, parked_folder=box.parked_folder,
+            provider=box.provider, tokens=self._tokens.of(box, self.secret) if box.auth == "xoauth2" else None,
         )

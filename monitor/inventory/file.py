@@ -101,9 +101,10 @@ def _unknown_providers(inventory: Inventory) -> Iterator[Fault]:
 def _unknown_secrets(inventory: Inventory, secrets: Collection[str] | None) -> Iterator[Fault]:
     for kind, items in (("seeds", inventory.seeds), ("mailboxes", inventory.mailboxes)):
         for key, item in items.items():
-            if secrets is not None and item.secret not in secrets:
-                message = f"the configuration has no secret '{item.secret}'"
-                yield Fault(kind, key, "secret", f"{message} — {did_you_mean(item.secret, secrets)}")
+            for field, secret in item.secrets.items():
+                if secrets is not None and secret not in secrets:
+                    message = f"the configuration has no secret '{secret}'"
+                    yield Fault(kind, key, field, f"{message} — {did_you_mean(secret, secrets)}")
 
 
 class _Gathered:

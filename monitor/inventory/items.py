@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from collectors.contract import Purpose
 from monitor.gate.names import address_name
@@ -20,8 +20,10 @@ from monitor.inventory.names import (
     domain_name,
     host_name,
     mail_address,
+    one_line,
     own_header,
     slug,
+    token_endpoint,
 )
 
 Slug = Annotated[str, AfterValidator(slug)]
@@ -31,8 +33,22 @@ Host = Annotated[str, AfterValidator(host_name)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 StreamKind = Literal["transactional", "marketing"]
 Tls = Literal["implicit", "starttls", "none"]
+Auth = Literal["password", "xoauth2"]
+SecretName = Annotated[str, Field(min_length=1)]
+Argument = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")]
 HeaderName = Annotated[str, AfterValidator(own_header)]
 Pattern = Annotated[str, AfterValidator(str.lower)]
+
+
+# way to log in → the fields it needs, those it may have besides, and what to do
+_WAYS_IN: dict[str, tuple[frozenset[str], frozenset[str], str]] = {
+    "password": (frozenset({"secret"}), frozenset(), "name the password's entry of `secrets:`, or write auth: xoauth2"),
+    "token_command": (frozenset({"token_command"}), frozenset(), "write token_command, or token_url with what belongs to it"),
+    "token_url": (frozenset({"token_url", "client_id", "refresh_token"}), frozenset({"client_secret", "scope"}),
+                  "write these, or a token_command that prints an access token"),
+}  # fmt: skip
+_WITH = {"token_command": " with token_command", "token_url": " with token_url"}
+_LOGIN_FIELDS = frozenset[str]().union(*(needed | allowed for needed, allowed, _ in _WAYS_IN.values()))
 
 
 class Item(BaseModel):
@@ -123,9 +139,18 @@ class Seed(Item):
     username: str | None = None
     secret: str = Field(min_length=1)
 
+    @property
+    def secrets(self) -> dict[str, str]:
+        """Field → the secret it names."""
+        return {"secret": self.secret}
+
 
 class Mailbox(Item):
-    """An IMAP mailbox where mail for us to read arrives; `secret` names an entry of the configuration's secrets."""
+    """An IMAP mailbox where mail for us to read arrives.
+
+    `secret`, `client_secret` and `refresh_token` name entries of the configuration's secrets. With `auth` xoauth2 the
+    access token comes from `token_command`, or from `token_url` for a refresh token.
+    """
 
     word, key_fields = "mailbox", ("name",)
     name: Slug
@@ -134,11 +159,36 @@ class Mailbox(Item):
     host: Host
     port: Port = 993
     tls: Tls = "implicit"
-    username: str = Field(min_length=1)
-    secret: str = Field(min_length=1)
+    username: Annotated[str, AfterValidator(one_line)] = Field(min_length=1)
+    auth: Auth = "password"
+    secret: SecretName | None = None
+    token_command: Annotated[tuple[Argument, ...], Field(max_length=100)] = ()
+    token_url: Annotated[str, AfterValidator(token_endpoint)] | None = None
+    client_id: Annotated[str, Field(min_length=1)] | None = None
+    client_secret: SecretName | None = None
+    refresh_token: SecretName | None = None
+    scope: Annotated[str, Field(min_length=1)] | None = None
     folder: str = Field(default="INBOX", min_length=1)
     done_folder: str | None = None
     parked_folder: str | None = "Vigie-parked"
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """Field → the secret it names."""
+        named = {name: getattr(self, name) for name in ("secret", "client_secret", "refresh_token")}
+        return {name: secret for name, secret in named.items() if secret is not None}
+
+    @model_validator(mode="after")
+    def _can_log_in(self) -> Mailbox:
+        given = {name for name in _LOGIN_FIELDS if getattr(self, name)}
+        way = self.auth if self.auth == "password" else "token_command" if "token_command" in given else "token_url"
+        needed, allowed, advice = _WAYS_IN[way]
+        missing, odd = sorted(needed - given), sorted(given - needed - allowed)
+        if missing:
+            raise ValueError(f"auth {self.auth} needs {' and '.join(missing)} — {advice}")
+        if odd:
+            raise ValueError(f"{' and '.join(odd)} is not for auth {self.auth}{_WITH.get(way, '')} — {advice}")
+        return self
 
 
 # kind → its items; those referred to come before those that refer

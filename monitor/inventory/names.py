@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import urlsplit
 
 import idna
 
@@ -31,6 +32,28 @@ _DOCUMENTATION = tuple(map(ipaddress.ip_network, (
 def slug(text: str) -> str:
     if not _SLUG.fullmatch(text):
         raise ValueError(f"'{text}' is no short name — write letters, digits, '.', '_' and '-', at most 64")
+    return text
+
+
+def one_line(text: str) -> str:
+    """Text that can stand in a line of a protocol."""
+    if not text.isprintable():
+        raise ValueError("holds a character that cannot be printed — write it in one line")
+    return text
+
+
+def token_endpoint(text: str) -> str:
+    """Where an OAuth 2 token endpoint is: https, as secrets are sent there (http on this machine only)."""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host, parts = None, urlsplit("")
+    at_home = host in {"localhost", "127.0.0.1", "::1"}
+    if not host or not text.isprintable() or parts.scheme not in ({"https", "http"} if at_home else {"https"}):
+        raise ValueError(f"'{text}' is no address of a token endpoint — write https://…")
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        raise ValueError("a token endpoint's address holds no user, password or '#' — write https://…")
     return text
 
 

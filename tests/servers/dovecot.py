@@ -37,10 +37,12 @@ mail_location = maildir:~/Maildir
 disable_plaintext_auth = no
 ssl = {ssl}
 {certificate}
-auth_mechanisms = plain login
+auth_mechanisms = plain login{mechanisms}
 auth_failure_delay = 0
+{oauth}
 passdb {{
   driver = static
+  mechanisms = plain login
   args = password={password}
 }}
 userdb {{
@@ -73,20 +75,31 @@ namespace inbox {{
 """
 
 
+OAUTH = """
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2
+  args = {base}/oauth2.conf
+}}
+"""
+
+
 class Dovecot:
     """`with Dovecot() as server:` any user may log in, `new_user()` gives an empty mailbox.
 
-    `capabilities` replaces what the server offers, to hide an extension.
+    `capabilities` replaces what the server offers, to hide an extension. `tokeninfo_url`: where it asks whose an access
+    token is (tests.servers.oauth); with it, users may log in with XOAUTH2 as well.
     """
 
     password = "secret"
 
-    def __init__(self, *, tls: bool = False, capabilities: str | None = None) -> None:
+    def __init__(self, *, tls: bool = False, capabilities: str | None = None, tokeninfo_url: str | None = None) -> None:
         # not below pytest's directory, which every run closes to all but its maker; short, for UNIX sockets
         self.base = Path(tempfile.mkdtemp(prefix="dovecot-"))
         self.port = free_port()
         self.tls_port = free_port() if tls else 0
         self.capabilities = capabilities
+        self.tokeninfo_url = tokeninfo_url
         self.user = "fbl"
         # mail must not be opened as root, so root lends it to nobody
         self.owner = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
@@ -154,10 +167,14 @@ class Dovecot:
         group = "dovecot" if root else grp.getgrgid(self.owner.pw_gid).gr_name
         certificate = self._certificate() if self.tls_port else ""
         more = f"protocol imap {{\n  imap_capability = {self.capabilities}\n}}" if self.capabilities else ""
+        if self.tokeninfo_url:
+            (self.base / "oauth2.conf").write_text(f"tokeninfo_url = {self.tokeninfo_url}\nusername_attribute = email\n")
         (self.base / "dovecot.conf").write_text(CONFIGURATION.format(
             base=self.base, internal="dovecot" if root else self.owner.pw_name, internal_group=group,
             login="dovenull" if root else self.owner.pw_name, uid=self.owner.pw_uid, gid=self.owner.pw_gid,
             password=self.password, port=self.port, tls_port=self.tls_port,
+            mechanisms=" xoauth2" if self.tokeninfo_url else "",
+            oauth=OAUTH.format(base=self.base) if self.tokeninfo_url else "",
             ssl="yes" if self.tls_port else "no", certificate=certificate, more=more))
 
     def _make(self, directory: Path) -> None:

@@ -19,9 +19,9 @@ from monitor.api.route import new_router, problems
 from monitor.api.services import Services
 from monitor.config.yaml_file import ConfigErrors
 from monitor.database.paging import part
-from monitor.inventory.difference import Difference, planned
+from monitor.inventory.difference import Change, Difference, planned
 from monitor.inventory.file import load_inventory
-from monitor.inventory.items import KINDS, Inventory, Item
+from monitor.inventory.items import KINDS, Inventory, Item, Mailbox
 from monitor.inventory.names import canonical
 from monitor.inventory.rows import apply_difference, read_inventory
 from monitor.inventory.wire import AnyItem, Applied
@@ -126,10 +126,21 @@ def _read(body: bytes) -> Inventory:
 
 def _planned(current: Inventory, wanted: Inventory, refused: int, *, remove: bool = True) -> Difference:
     try:
-        return planned(current, wanted, remove=remove)
+        change = planned(current, wanted, remove=remove)
     except ValueError as error:
         errors = [{"error": reason} for reason in str(error).splitlines()[:50]]
         raise Problem(refused, "the inventory would not fit together", errors=errors) from None
+    for each in change.changes:
+        _names_no_program(each)
+    return change
+
+
+def _names_no_program(change: Change) -> None:
+    """A key for this API must not become a way to run programs on this machine."""
+    new, old = change.new, change.old
+    command = new.token_command if isinstance(new, Mailbox) else ()
+    if command and (not isinstance(old, Mailbox) or old.token_command != command):
+        raise Problem(422, f"{change.kind} {change.key}: a token_command is set on the machine itself, with `vigie apply`")
 
 
 def _stored(services: Services) -> Inventory:

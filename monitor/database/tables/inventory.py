@@ -72,7 +72,10 @@ class Seed(SQLModel, table=True):
 
 
 class ReportMailbox(SQLModel, table=True):
-    """An IMAP mailbox where reports arrive; `purpose` is feedback_loop, bounces, dmarc_reports or abuse."""
+    """An IMAP mailbox where reports arrive; `purpose` is feedback_loop, bounces, dmarc_reports or abuse.
+
+    `secret`, `client_secret` and `refresh_token` name entries of the configuration's secrets.
+    """
 
     __tablename__: ClassVar[str] = "report_mailbox"
     name: str = Field(primary_key=True)
@@ -82,7 +85,14 @@ class ReportMailbox(SQLModel, table=True):
     port: int = 993
     tls: str = "implicit"
     username: str
-    secret: str
+    auth: str = "password"
+    secret: str | None = None
+    token_command: list[str] = json_column(list)
+    token_url: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = None
+    refresh_token: str | None = None
+    scope: str | None = None
     folder: str = "INBOX"
     done_folder: str | None = None
     parked_folder: str | None = "Vigie-parked"

@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from monitor.database.tables import ReportMailbox
+
 FILE = {
     "customers": [{"id": "acme", "streams": ["news", {"name": "receipts", "kind": "transactional"}]}, {"id": "bolt"}],
     "pools": ["shared"],
@@ -88,3 +90,15 @@ def test_reading_takes_a_read_key_and_writing_an_admin_key(vigie):
     assert [row["id"] for row in bolt.get("/v1/inventory/customers").json()] == ["bolt"]
     assert bolt.get("/v1/inventory/streams").json() == []
     assert bolt.get("/v1/inventory/customers/acme").status_code == 404
+
+
+def test_no_key_for_http_makes_this_machine_run_a_program(vigie):
+    admin = vigie.client("admin")
+    mailbox = {"name": "fbl", "host": "imap.example.com", "username": "fbl", "auth": "xoauth2", "token_command": ["id"]}
+    for answer in (admin.put("/v1/inventory/mailboxes/fbl", json=mailbox),
+                   admin.post("/v1/inventory/apply", json={"mailboxes": [mailbox]})):
+        assert (answer.status_code, "set on the machine itself" in answer.text) == (422, True)
+    with vigie.store.session() as session:
+        session.add(ReportMailbox(**mailbox))
+    assert admin.put("/v1/inventory/mailboxes/fbl", json=mailbox | {"folder": "Reports"}).status_code == 200
+    assert admin.put("/v1/inventory/mailboxes/fbl", json=mailbox | {"token_command": ["id", "-u"]}).status_code == 422
