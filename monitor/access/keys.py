@@ -12,7 +12,7 @@ import hmac
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
@@ -62,22 +62,38 @@ def revoke_key(session: Session, key_id: str, now: datetime) -> ApiKey:
     row = session.get(ApiKey, key_id)
     if row is None:
         raise LookupError(f"no key {key_id}")
-    row.revoked_at = row.revoked_at or now
+    row.revoked_at = min(row.revoked_at or now, now)
     session.add(row)
     return row
 
 
+def rotate_key(session: Session, key_id: str, overlap: timedelta, now: datetime) -> tuple[ApiKey, str]:
+    """A new key of the same name, scopes and customer; the old one ends after `overlap`, or before where it would anyway.
+
+    Raises LookupError for an unknown id, ValueError for one that has ended.
+    """
+    old = session.get(ApiKey, key_id)
+    if old is None:
+        raise LookupError(f"no key {key_id}")
+    if old.revoked_at is not None and old.revoked_at <= now:
+        raise ValueError(f"key {key_id} has ended; make a new one")
+    new, key = make_key(old.name, old.scopes, old.customer, now)
+    old.revoked_at = min(old.revoked_at or now + overlap, now + overlap)
+    session.add_all([old, new])
+    return new, key
+
+
 class KeyRing:
-    """The keys that are not revoked, by id. Replaced whole; safe to read from any thread."""
+    """The keys that have not ended, by id. Replaced whole; safe to read from any thread."""
 
     def __init__(self) -> None:
         self._keys: Mapping[str, tuple[str, Caller]] = {}
 
-    def hold(self, rows: Iterable[ApiKey]) -> None:
+    def hold(self, rows: Iterable[ApiKey], now: datetime) -> None:
         self._keys = {
             row.id: (row.sha256, Caller(row.id, row.name, frozenset(row.scopes), row.customer))
             for row in rows
-            if row.revoked_at is None
+            if row.revoked_at is None or row.revoked_at > now
         }
 
     def caller(self, key: str) -> Caller | None:

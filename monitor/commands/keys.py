@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from monitor.access.keys import SCOPES, all_keys, make_key, revoke_key
+from monitor.access.keys import SCOPES, all_keys, make_key, revoke_key, rotate_key
 from monitor.access.wire import Key, NewKey
 from monitor.commands.failing import Failure, configured
 from monitor.commands.printing import json_option, print_json
-from monitor.commands.stored import config_option, stored, utc_now
+from monitor.commands.stored import changing, config_option, stored, utc_now
+from monitor.config.quantities import parse_duration
 from monitor.inventory.file import load_inventory
 from monitor.inventory.rows import has_customer
 
@@ -50,6 +51,26 @@ def _is_configured(config_file: Path, customer: str) -> bool:
     return wanted is not None and customer in wanted.of("customers")
 
 
+@keys.command()
+@click.argument("key_id", metavar="ID")
+@click.option("--overlap", default="24h", show_default=True, help="How long the old key goes on, such as 2h.")
+@config_option
+@json_option
+def rotate(key_id: str, overlap: str, config_file: Path, *, as_json: bool) -> None:
+    """Make a key that may the same, printed once; the old one ends after the overlap."""
+    try:
+        span = parse_duration(overlap)
+    except ValueError as error:
+        raise click.UsageError(f"--overlap: {error}") from None
+    with changing(config_file) as session:
+        row, key = rotate_key(session, key_id, span, utc_now())
+    if as_json:
+        print_json(NewKey(id=row.id, name=row.name, scopes=row.scopes, customer=row.customer, key=key))
+        return
+    click.echo(f"key {row.id} for {row.name} takes the place of {key_id}, which ends in {overlap}; keep it now", err=True)
+    click.echo(key)
+
+
 @keys.command("list")
 @config_option
 @json_option
@@ -62,7 +83,8 @@ def list_keys(config_file: Path, *, as_json: bool) -> None:
             print_json(Key.from_row(row))
             continue
         bound = f", only {row.customer}" if row.customer else ""
-        end = f", revoked {row.revoked_at:%Y-%m-%d %H:%M UTC}" if row.revoked_at else ""
+        word = "ends" if row.revoked_at and row.revoked_at > utc_now() else "revoked"
+        end = f", {word} {row.revoked_at:%Y-%m-%d %H:%M UTC}" if row.revoked_at else ""
         click.echo(f"{row.id}  {row.name}: {', '.join(row.scopes)}{bound}, made {row.created_at:%Y-%m-%d %H:%M UTC}{end}")
 
 

@@ -60,7 +60,7 @@ class GateIndex:
     def refresh(self, store: Store, now: datetime, *, everything: bool = False) -> Index:
         """Read what changed; with `everything`, also what is otherwise compared every few seconds only."""
         with self._lock, store.reading_session() as session:
-            self.keys.hold(all_keys(session))
+            self.keys.hold(all_keys(session), now)
             known = self._index
             newest = newest_transition(session)
             version = known.version if newest == self._read_to else newest_restriction(session, known.version)
@@ -88,7 +88,7 @@ class GateIndex:
     def refresh_keys(self, store: Store) -> None:
         """Read the keys alone: somebody came with one that is not known (yet)."""
         with store.reading_session() as session:
-            self.keys.hold(all_keys(session))
+            self.keys.hold(all_keys(session), self._index.built_at)
 
 
 def follow(gate: GateIndex, store: Store, clock: Callable[[], datetime], stop: threading.Event) -> None:

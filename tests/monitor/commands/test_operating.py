@@ -86,6 +86,9 @@ def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(vigie, tmp_pa
     assert key_id in listed.stdout
     assert secret not in listed.output
     assert "sha256" not in vigie("keys", "list", "--json").output
+    assert vigie("keys", "rotate", key_id, "--overlap", "2h").stdout.startswith("vigie_")
+    assert ", ends 20" in vigie("keys", "list").stdout
+    vigie("keys", "rotate", "nope", code=2)
     vigie("keys", "revoke", key_id)
     assert rows(vigie("keys", "list", "--json"))[0]["revoked_at"]
     vigie("keys", "revoke", "nope", code=2)
