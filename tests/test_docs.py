@@ -147,7 +147,16 @@ def commands() -> dict[str, str]:
     return dict(walk(cli, ()))
 
 
+def write_commands() -> None:
+    """Write the table of commands anew: `python -m tests.test_docs`."""
+    page, lines = ROOT / "monitor/commands/README.md", [f"| `vigie {name}` | {text.replace('|', chr(92) + '|')} |" for name, text in sorted(commands().items())]
+    before, head, after = page.read_text("utf-8").partition("| command | does |\n|---|---|\n")
+    rest = "\n".join(line for line in after.splitlines() if not line.startswith("|"))
+    page.write_text(before + head + "\n".join(lines) + "\n" + rest + ("\n" if rest else ""), "utf-8")
+
+
 def test_every_command_has_its_row_with_its_own_line_of_help():
+    """The table is written anew by `python -m tests.test_docs`."""
     written = {row[0].strip("`").removeprefix("vigie "): row[1].replace("\\|", "|") for row in rows("monitor/commands/README.md", "command")}
     assert written == commands()
 
@@ -256,3 +265,7 @@ def test_the_change_log_says_nothing_twice_and_its_releases_have_dates():
     heads = re.findall(r"^## (.*)$", log, re.MULTILINE)
     assert heads[0] == "[Unreleased]"
     assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", head) for head in heads[1:])
+
+
+if __name__ == "__main__":
+    write_commands()

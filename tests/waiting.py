@@ -12,7 +12,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE_SECONDS = 120.0  # the one limit; below pytest's own, so that the failure says what was waited for
+PATIENCE_SECONDS = 300.0  # the one limit; below pytest's own, so that the failure says what was waited for
 
 
 def eventually(question: Callable[[], T], seconds: float = PATIENCE_SECONDS, every: float = 0.05) -> T:

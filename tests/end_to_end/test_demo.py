@@ -21,7 +21,7 @@ def play(hash_seed):
     done = subprocess.run(
         [sys.executable, "-m", "monitor", "demo", "--seconds", str(SECONDS), "--seed", "3", "--speed", "1000", "--json",
          "--port", str(free_port())],
-        capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False, env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        capture_output=True, text=True, timeout=3 * PATIENCE_SECONDS, check=False, env={**os.environ, "PYTHONHASHSEED": hash_seed},
     )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
