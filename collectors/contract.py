@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -65,8 +65,21 @@ class CollectorSettings(BaseModel):
     every: timedelta = Field(timedelta(minutes=15), gt=timedelta(0))
 
 
-# what a mailbox is for: who reads it, and with which settings
-Purpose = Literal["feedback_loop", "bounces", "dmarc_reports", "abuse"]
+class Purpose(enum.StrEnum):
+    """What a mailbox is for: who reads it, and with which settings."""
+
+    FEEDBACK_LOOP = "feedback_loop"
+    BOUNCES = "bounces"
+    DMARC_REPORTS = "dmarc_reports"
+    ABUSE = "abuse"
+
+
+class Tls(enum.StrEnum):
+    """How a connection to a mail server is protected: from its first byte, after STARTTLS, or not at all."""
+
+    IMPLICIT = "implicit"
+    STARTTLS = "starttls"
+    NONE = "none"
 
 
 class Tokens(Protocol):
@@ -90,7 +103,7 @@ class Mailbox:
     username: str
     password: str = ""
     port: int = 993
-    tls: str = "implicit"  # implicit | starttls | none
+    tls: Tls = Tls.IMPLICIT
     folder: str = "INBOX"
     done_folder: str | None = None  # None: flag as seen instead of moving
     parked_folder: str | None = None

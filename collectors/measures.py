@@ -1,22 +1,26 @@
 """Every measure: what is counted or read, in which unit, how late it comes and how long it holds.
 
-`kind`: *count* — a delta at a time, adds up; *state* — holds until it changes; *gauge* — a sampled value.
+`kind` (MeasureKind): *count* — a delta at a time, adds up; *state* — holds until it changes; *gauge* — a sampled value.
 `lag` is how late the source reports; `max_age` is when a state or gauge is no longer believed.
 """
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
 
-Kind = Literal["count", "state", "gauge"]
+
+class MeasureKind(enum.StrEnum):
+    COUNT = "count"
+    STATE = "state"
+    GAUGE = "gauge"
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
     name: str
-    kind: Kind
+    kind: MeasureKind
     unit: str
     meaning: str
     lag: timedelta = timedelta(0)
@@ -24,7 +28,7 @@ class Measure:
 
 
 def _count(name: str, meaning: str, lag: timedelta = timedelta(0)) -> Measure:
-    return Measure(name, "count", "messages", meaning, lag)
+    return Measure(name, MeasureKind.COUNT, "messages", meaning, lag)
 
 
 MEASURES: dict[str, Measure] = {
@@ -46,17 +50,17 @@ MEASURES: dict[str, Measure] = {
         _count("autoreply", "absence notes, challenges and other answers of machines"),
         _count("dmarc_pass", "messages that passed DMARC, dated by the end of the report's period", timedelta(days=2)),
         _count("dmarc_fail", "messages that failed DMARC, dated by the end of the report's period", timedelta(days=2)),
-        Measure("tls_success", "count", "sessions", "sessions to our domains encrypted as their policy asks, "
+        Measure("tls_success", MeasureKind.COUNT, "sessions", "sessions to our domains encrypted as their policy asks, "
                 "dated by the end of the report's period", timedelta(days=2)),
-        Measure("tls_failure", "count", "sessions", "sessions to our domains that were not",
+        Measure("tls_failure", MeasureKind.COUNT, "sessions", "sessions to our domains that were not",
                 timedelta(days=2)),
-        Measure("listing", "state", "1 listed, 0 not listed", "answer of a DNSBL about an IP or domain",
+        Measure("listing", MeasureKind.STATE, "1 listed, 0 not listed", "answer of a DNSBL about an IP or domain",
                 max_age=timedelta(hours=26)),
-        Measure("list_score", "gauge", "the list's own scale", "answer of a score list (Sender Score, Mailspike, DNSWL)",
+        Measure("list_score", MeasureKind.GAUGE, "the list's own scale", "answer of a score list (Sender Score, Mailspike, DNSWL)",
                 max_age=timedelta(hours=26)),
-        Measure("canary", "state", "1 healthy, 0 failing", "whether a list answers its known test points rightly",
+        Measure("canary", MeasureKind.STATE, "1 healthy, 0 failing", "whether a list answers its known test points rightly",
                 max_age=timedelta(hours=26)),  # asked with the list, so no oftener than the list
-        Measure("mailbox_read", "state", "1 read, 0 not read", "whether a mailbox could be read; why not, in its detail",
+        Measure("mailbox_read", MeasureKind.STATE, "1 read, 0 not read", "whether a mailbox could be read; why not, in its detail",
                 max_age=timedelta(hours=1)),
     )
 }

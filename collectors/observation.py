@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from collectors.traces import TraceKind
+
 
 class Subject(NamedTuple):
     """What a number is about: the dimensions of `Use.SUBJECT`. Only the fields that apply are set; together they name a series."""
@@ -67,7 +69,7 @@ class Trace:
     by its signature, a key of ours, or a mailbox only it can write to. `hard`: the recipient is dead.
     """
 
-    kind: str  # complaint, bounce, deferral, block, delivery, unsubscribe, report
+    kind: TraceKind
     at: datetime
     subject: Subject
     recipient: str | None = None

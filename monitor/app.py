@@ -14,6 +14,7 @@ from collectors.contract import Collector, Context, Watcher
 from monitor.api import Services, build_app
 from monitor.api.serve import check_address, serve
 from monitor.config.load import Config
+from monitor.config.severity import Severity
 from monitor.console import Console, build_pages
 from monitor.facts import Retention, Taken
 from monitor.intake.consequences import configured_store
@@ -68,7 +69,7 @@ class Application:
         self.take = Ingest(self.store, clock, config.engine.retention.evidence, heard)
         self.mail = HandedMail(self.store, config.collectors, config.secrets, clock)
         self._gate = GateIndex()
-        critical = {each.name: chats[each.name] for each in receivers if "critical" in each.severities and not each.customers}
+        critical = {each.name: chats[each.name] for each in receivers if Severity.CRITICAL in each.severities and not each.customers}
         self._database = DatabaseWatch(self.store, critical, clock)
         self._watching: threading.Thread | None = None
         self._schedule = Schedule(self.store, clock, owner)

@@ -32,7 +32,7 @@ from imapclient.exceptions import (
 )
 
 from collectors.clients.xoauth2 import Xoauth2
-from collectors.contract import CollectorError, Mailbox, Reason
+from collectors.contract import CollectorError, Mailbox, Reason, Tls
 
 DONE_KEYWORD = "VigieDone"
 TIMEOUT = SocketTimeout(connect=15, read=60)
@@ -259,11 +259,11 @@ def connect(mailbox: Mailbox, timeout: SocketTimeout) -> IMAPClient:
 def _connected(mailbox: Mailbox, timeout: SocketTimeout, log_in: Callable[[IMAPClient], object]) -> IMAPClient:
     """Nothing stays open where it fails."""
     context = ssl.create_default_context()
-    client = IMAPClient(mailbox.host, mailbox.port, ssl=mailbox.tls == "implicit", ssl_context=context,
+    client = IMAPClient(mailbox.host, mailbox.port, ssl=mailbox.tls == Tls.IMPLICIT, ssl_context=context,
                         timeout=timeout)
     try:
         client.normalise_times = False  # dates with their zone
-        if mailbox.tls == "starttls":
+        if mailbox.tls == Tls.STARTTLS:
             client.starttls(context)
         log_in(client)
     except BaseException:

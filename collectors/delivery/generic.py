@@ -28,6 +28,7 @@ import orjson
 
 from collectors.observation import Batch, Observation, Parked, Subject, Trace
 from collectors.providers import provider_of_domain
+from collectors.traces import TraceKind
 
 SOURCE = "events/generic"
 MOST_MESSAGES = 10_000_000
@@ -53,8 +54,8 @@ OUTCOMES = {
 }
 # measure → kind of its traces; delivered mail leaves none
 _TRACES = {
-    "hard_bounce": "bounce", "soft_bounce": "bounce", "deferral": "deferral", "block": "block",
-    "complaint": "complaint", "unsubscribe": "unsubscribe",
+    "hard_bounce": TraceKind.BOUNCE, "soft_bounce": TraceKind.BOUNCE, "deferral": TraceKind.DEFERRAL,
+    "block": TraceKind.BLOCK, "complaint": TraceKind.COMPLAINT, "unsubscribe": TraceKind.UNSUBSCRIBE,
 }
 
 

@@ -51,7 +51,7 @@ class DropFolder(BaseModel):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
     path: Annotated[Path, AfterValidator(_from_configuration)]
     kind: Literal["maildir", "files", "mbox"] = "maildir"
-    purpose: Purpose = "feedback_loop"
+    purpose: Purpose = Purpose.FEEDBACK_LOOP
     provider: str | None = None
 
 

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from collectors.clients.mailbox import Letter, MailboxClient, arrivals
-from collectors.contract import CollectorError, CollectorSettings, Context, Mailbox, Reason
+from collectors.contract import CollectorError, CollectorSettings, Context, Mailbox, Purpose, Reason
 from collectors.observation import Batch, Observation, Subject, in_groups
 from collectors.report_mail.facts import MEASURES, Arrival, MailSettings, read
 
@@ -112,7 +112,7 @@ class MailboxCollector:
         """The batches of one mail; the last one acknowledges it."""
         mailbox = client.mailbox
         arrival = Arrival(
-            letter.raw, f"{mailbox.name}/{mailbox.folder}/{letter.uid}", min(letter.received_at, now), self.name,
+            letter.raw, f"{mailbox.name}/{mailbox.folder}/{letter.uid}", min(letter.received_at, now), Purpose(self.name),
             mailbox.provider, None if letter.whole else letter.size,
             mailbox.name in self.settings.trusted_mailboxes)
         *batches, last = read(arrival, context.attribute, self.settings)[1]

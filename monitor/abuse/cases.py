@@ -38,12 +38,20 @@ class State(enum.StrEnum):
     CLOSED = "closed"
 
 
-class Step(enum.StrEnum):
-    """What is done to a case."""
+class Turn(enum.StrEnum):
+    """Whom a case waits for."""
 
     OURS = "ours"
     CUSTOMER = "customer"
     PROVIDER = "provider"
+
+
+class Step(enum.StrEnum):
+    """What is done to a case."""
+
+    OURS = Turn.OURS.value
+    CUSTOMER = Turn.CUSTOMER.value
+    PROVIDER = Turn.PROVIDER.value
     CLOSE = "close"
     REPORT = "report"
 

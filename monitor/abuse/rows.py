@@ -6,19 +6,19 @@ one transaction, so a crash repeats nothing and skips nothing. Everything else c
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from sqlmodel import Session, col, select
 
 from collectors.mail.fields import address
 from collectors.mail.mime import head
-from monitor.abuse.cases import JOINS_WITHIN, NEXT, State, Step, kind_of, kinds, thread
+from monitor.abuse.cases import JOINS_WITHIN, NEXT, State, Step, Turn, kind_of, kinds, thread
 from monitor.database import transitions
 from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import AbuseCase, Cursor, TraceRow, Transition
-from monitor.database.transitions import check_reason, new_id
+from monitor.database.transitions import TransitionKind, check_reason, new_id
 from monitor.facts.evidence import beginning_of
 from monitor.facts.following import Place, followed_traces, place_of_trace
 from monitor.facts.store import Store
@@ -31,14 +31,22 @@ _HEAD = 65_536
 _BY_DEADLINE = Order((col(AbuseCase.deadline_at), col(AbuseCase.id)), descending=False)
 _NEWEST = Order((col(AbuseCase.opened_at), col(AbuseCase.id)))
 
-Shown = Literal["open", "overdue", "closed", "all"]
+
+
+class Shown(enum.StrEnum):
+    """Which cases a list has."""
+
+    OPEN = "open"
+    OVERDUE = "overdue"
+    CLOSED = "closed"
+    ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """What to change of a case; None leaves it as it is. `waits_for` ours: it is our turn."""
 
-    waits_for: Literal["ours", "customer", "provider"] | None = None
+    waits_for: Turn | None = None
     customer: str | None = None
     assignee: str | None = None
     kind: str | None = None
@@ -68,19 +76,19 @@ def _place(session: Session, cursor: Cursor) -> Place:
 
 
 def cases(
-    session: Session, now: datetime, shown: Shown = "open", *, customer: str | None = None, page: Page | None = None
+    session: Session, now: datetime, shown: Shown = Shown.OPEN, *, customer: str | None = None, page: Page | None = None
 ) -> Paged[AbuseCase]:
     """Cases by what presses most: the next deadline first; closed ones by the newest. Raises PlaceError."""
     chosen = select(AbuseCase)
-    if shown in {"open", "overdue"}:
+    if shown in {Shown.OPEN, Shown.OVERDUE}:
         chosen = chosen.where(AbuseCase.state != State.CLOSED)
-    if shown == "overdue":
+    if shown == Shown.OVERDUE:
         chosen = chosen.where(AbuseCase.deadline_at < now)
-    if shown == "closed":
+    if shown == Shown.CLOSED:
         chosen = chosen.where(AbuseCase.state == State.CLOSED)
     if customer is not None:
         chosen = chosen.where(AbuseCase.customer == customer)
-    return paged(session, chosen, _BY_DEADLINE if shown in {"open", "overdue"} else _NEWEST, page or Page())
+    return paged(session, chosen, _BY_DEADLINE if shown in {Shown.OPEN, Shown.OVERDUE} else _NEWEST, page or Page())
 
 
 def case(session: Session, case_id: str, *, lock: bool = False) -> AbuseCase:
@@ -93,7 +101,7 @@ def case(session: Session, case_id: str, *, lock: bool = False) -> AbuseCase:
 
 def history(session: Session, case_id: str) -> list[Transition]:
     """What was done, the oldest first."""
-    return transitions.history(session, ("abuse_case",), case_id)
+    return transitions.history(session, (TransitionKind.ABUSE_CASE,), case_id)
 
 
 def assign(
@@ -202,5 +210,5 @@ def _transition(
     row: AbuseCase, old: str, *, actor: str, why: str, now: datetime, evidence: dict[str, str] | None = None
 ) -> Transition:
     return Transition(
-        at=now, kind="abuse_case", of=row.id, old=old, new=row.state, why=why, actor=actor, evidence=evidence or {}
+        at=now, kind=TransitionKind.ABUSE_CASE.value, of=row.id, old=old, new=row.state, why=why, actor=actor, evidence=evidence or {}
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from monitor.abuse.cases import State
 from monitor.database.wire import Transition
 from monitor.wire import Wire
 
@@ -14,7 +15,7 @@ class AbuseCase(Wire):
     id: str
     customer: str | None
     kind: str
-    state: str
+    state: State
     source: str | None
     reporter: str | None
     subject: str

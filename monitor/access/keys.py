@@ -7,6 +7,7 @@ that customer alone.
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import hmac
 import secrets
@@ -19,8 +20,17 @@ from sqlmodel import Session, col, select
 from collectors.cleaning import is_clean_name
 from monitor.database.tables import ApiKey
 
-SCOPES = ("gate", "events", "read", "operate", "admin")
 _PREFIX = "vigie"
+
+
+class KeyScope(enum.StrEnum):
+    """What a key may do: ask the gate, bring facts, look, act, and (admin) all of it and the inventory."""
+
+    GATE = "gate"
+    EVENTS = "events"
+    READ = "read"
+    OPERATE = "operate"
+    ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +42,24 @@ class Caller:
     scopes: frozenset[str]
     customer: str | None = None
 
-    def may(self, scope: str) -> bool:
-        return scope in self.scopes or "admin" in self.scopes
+    def may(self, scope: KeyScope) -> bool:
+        return scope in self.scopes or KeyScope.ADMIN in self.scopes
 
 
 def make_key(name: str, scopes: Iterable[str], customer: str | None, now: datetime) -> tuple[ApiKey, str]:
     """A new row, and the key itself, which is known this once. Raises ValueError for an unknown scope or a bad name."""
-    wanted = sorted(set(scopes), key=SCOPES.index) if set(scopes) <= set(SCOPES) else []
+    stated = set(scopes)
+    wanted = [scope for scope in KeyScope if scope in stated] if stated <= set(KeyScope) else []
     if not wanted:
-        raise ValueError(f"scopes are some of {', '.join(SCOPES)}")
+        raise ValueError(f"scopes are some of {', '.join(KeyScope)}")
     if not name or not is_clean_name(name):
         raise ValueError("a key's name is text in one line, without control characters")
     if customer is not None and not customer.strip():
         raise ValueError("customer: empty; leave it out for a key of the whole platform")
-    if customer is not None and "admin" in wanted:
+    if customer is not None and KeyScope.ADMIN in wanted:
         raise ValueError("a key bound to one customer cannot be admin: the inventory is everybody's")
     key_id, secret = secrets.token_hex(5), secrets.token_hex(32)
-    row = ApiKey(id=key_id, name=name, sha256=_digest(secret), scopes=wanted, customer=customer, created_at=now)
+    row = ApiKey(id=key_id, name=name, sha256=_digest(secret), scopes=[scope.value for scope in wanted], customer=customer, created_at=now)
     return row, f"{_PREFIX}_{key_id}_{secret}"
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from monitor.access.keys import KeyScope
 from monitor.wire import Wire
 
 
 class NewKey(Wire):
     id: str
     name: str
-    scopes: list[str]
+    scopes: list[KeyScope]
     customer: str | None
     key: str
 
@@ -18,7 +19,7 @@ class NewKey(Wire):
 class Key(Wire):
     id: str
     name: str
-    scopes: list[str]
+    scopes: list[KeyScope]
     customer: str | None
     created_at: datetime
     revoked_at: datetime | None

@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 from sqlalchemy.exc import SQLAlchemyError
 
-from monitor.access.keys import Caller
+from monitor.access.keys import Caller, KeyScope
 from monitor.api.problem import Problem
 from monitor.api.services import Services
 
@@ -27,7 +27,7 @@ class Access:
         self._services = services
         self._reloaded = 0.0
 
-    async def require(self, authorization: str, scope: str, challenge: str = "bearer") -> Caller:
+    async def require(self, authorization: str, scope: KeyScope, challenge: str = "bearer") -> Caller:
         """The caller, who may do this; raises the problem (401, 403) otherwise."""
         key = key_in(authorization, challenge)
         caller = await self._holder(key) if key is not None else None
@@ -70,7 +70,7 @@ def key_in(authorization: str, challenge: str) -> str | None:
 class Guard:
     """A FastAPI dependency: the caller, who must have this scope. Browsers answer the challenge `basic`."""
 
-    def __init__(self, scope: str, challenge: str = "bearer") -> None:
+    def __init__(self, scope: KeyScope, challenge: str = "bearer") -> None:
         self._scope, self._challenge = scope, challenge
 
     async def __call__(self, request: Request, _: object = Depends(_bearer)) -> Caller:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from monitor.access.keys import Caller
+from monitor.access.keys import Caller, KeyScope
 from monitor.api.access import Access, Guard, all_customers
 from monitor.api.body import bounded, largest_at
 from monitor.api.decision import DecisionCalls
@@ -42,7 +42,7 @@ ROUTERS = (
 )  # fmt: skip
 
 
-async def _console_reader(caller: Annotated[Caller, Depends(Guard("read", challenge="basic"))]) -> None:
+async def _console_reader(caller: Annotated[Caller, Depends(Guard(KeyScope.READ, challenge="basic"))]) -> None:
     all_customers(caller)
 
 

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monitor.access.bound import ForeignError
-from monitor.access.keys import Caller
+from monitor.access.keys import Caller, KeyScope
 from monitor.api import problem
 from monitor.api.access import Access
 from monitor.api.body import bounded, read_json_aside
@@ -70,7 +70,7 @@ class DecisionCalls:
         if scope["method"] != "POST":
             raise Problem(405, f"{scope['path']} takes POST", headers={"Allow": "POST"})
         authorization = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        caller = await self._access.require(authorization.decode("latin-1"), "gate")
+        caller = await self._access.require(authorization.decode("latin-1"), KeyScope.GATE)
         body = await _body(receive, _LARGEST_ONE if call == self._one else _LARGEST_MANY)
         try:
             content = await read_json_aside(body)

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from monitor.access.keys import Caller
+from monitor.access.keys import Caller, KeyScope
 from monitor.api.access import Guard
 from monitor.api.services import Services
 from monitor.database.paging import LONGEST_PLACE, MOST, USUAL, Page, Paged
@@ -32,11 +32,11 @@ def _services(request: Request) -> Services:
 
 Given = Annotated[Services, Depends(_services)]
 
-Gates = Annotated[Caller, Depends(Guard("gate"))]
-Brings = Annotated[Caller, Depends(Guard("events"))]
-Reads = Annotated[Caller, Depends(Guard("read"))]
-Operates = Annotated[Caller, Depends(Guard("operate"))]
-Administers = Annotated[Caller, Depends(Guard("admin"))]
+Gates = Annotated[Caller, Depends(Guard(KeyScope.GATE))]
+Brings = Annotated[Caller, Depends(Guard(KeyScope.EVENTS))]
+Reads = Annotated[Caller, Depends(Guard(KeyScope.READ))]
+Operates = Annotated[Caller, Depends(Guard(KeyScope.OPERATE))]
+Administers = Annotated[Caller, Depends(Guard(KeyScope.ADMIN))]
 
 # in a query
 Named = Annotated[str, Query(min_length=1, max_length=255, pattern=NO_NUL)]

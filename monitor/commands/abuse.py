@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 
 from monitor.abuse import rows as abuse_rows
-from monitor.abuse.cases import kinds
+from monitor.abuse.cases import Turn, kinds
 from monitor.abuse.rows import Assignment, Shown
 from monitor.abuse.wire import AbuseCase
 from monitor.commands.failing import Failure
@@ -37,16 +37,16 @@ def abuse() -> None:
 
 
 @abuse.command("list")
-@click.option("--show", "shown", type=click.Choice(get_args(Shown)), default="open", show_default=True)
+@click.option("--show", "shown", type=click.Choice(list(map(str, Shown))), default=Shown.OPEN.value, show_default=True)
 @click.option("--customer", help="Only this customer's.")
 @paging_options
 @config_option
 @json_option
-def list_cases(shown: Shown, customer: str | None, config_file: Path, *, as_json: bool, page: Page) -> None:
+def list_cases(shown: str, customer: str | None, config_file: Path, *, as_json: bool, page: Page) -> None:
     """Cases, the next deadline first."""
     now = utc_now()
     with stored(config_file) as store, store.reading_session() as session:
-        cases = abuse_rows.cases(session, now, shown, customer=customer, page=page)
+        cases = abuse_rows.cases(session, now, Shown(shown), customer=customer, page=page)
     print_page(cases, AbuseCase, lambda row: _line(row, now), as_json=as_json, none="no such cases")
 
 
@@ -73,7 +73,7 @@ def show(case_id: str, config_file: Path, *, as_json: bool) -> None:
 
 @abuse.command()
 @_case
-@click.option("--waits-for", type=click.Choice(("ours", "customer", "provider")), help="Whose turn it is.")
+@click.option("--waits-for", type=click.Choice(list(map(str, Turn))), help="Whose turn it is.")
 @click.option("--customer", help="Whose mail it was.")
 @click.option("--to", "assignee", help="Who looks after it.")
 @click.option("--kind", type=click.Choice(list(kinds())), help="What it is about; the deadline follows.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 
@@ -53,7 +53,7 @@ def list_enrolments(
 
 @fbl.command("set")
 @click.argument("provider")
-@click.argument("kind", type=click.Choice(get_args(Kind)))
+@click.argument("kind", type=click.Choice(list(map(str, Kind))))
 @click.argument("subject", default=EVERYTHING)
 @click.argument("state", type=click.Choice([*_STATES, "none"]))
 @click.option("--contact", help="Whom the provider writes to, or whom to write to there.")
@@ -63,15 +63,15 @@ def list_enrolments(
 @config_option
 @json_option
 def set_state(
-    provider: str, kind: Kind, subject: str, state: str, reason: str, config_file: Path, *, as_json: bool, **details: Any
+    provider: str, kind: str, subject: str, state: str, reason: str, config_file: Path, *, as_json: bool, **details: Any
 ) -> None:
     """Say how it stands at PROVIDER with SUBJECT (an IP or network, a domain, a name); `none` forgets it."""
     who = {"actor": actor(), "reason": reason}
     with changing(config_file) as session:
         if state == "none":
-            row = drop_enrolment(session, (provider, kind, subject), **who, now=utc_now())
+            row = drop_enrolment(session, (provider, Kind(kind), subject), **who, now=utc_now())
         else:
-            wish = Wish(provider, kind, subject, State(state), **details)
+            wish = Wish(provider, Kind(kind), subject, State(state), **details)
             row = set_enrolment(session, wish, **who, now=utc_now())
     if as_json:
         print_json(Enrolment.from_row(row))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from monitor.access.keys import SCOPES, all_keys, make_key, revoke_key, rotate_key
+from monitor.access.keys import KeyScope, all_keys, make_key, revoke_key, rotate_key
 from monitor.access.wire import Key, NewKey
 from monitor.commands.failing import Failure, configured
 from monitor.commands.printing import json_option, print_json
@@ -23,7 +23,7 @@ def keys() -> None:
 
 @keys.command()
 @click.option("--name", required=True, help="Whose key it is; stands in the history of what it changes.")
-@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(SCOPES), help="Repeat for more.")
+@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(list(map(str, KeyScope))), help="Repeat for more.")
 @click.option("--customer", help="Bind the key to one customer.")
 @config_option
 @json_option

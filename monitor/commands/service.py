@@ -18,6 +18,7 @@ from monitor.api.serve import AddressError
 from monitor.app import Application
 from monitor.commands.failing import Failure, configured
 from monitor.commands.printing import print_json
+from monitor.facts.runs import Outcome
 from monitor.facts.wire import Observation, RunEnd, RunLine
 from monitor.jobs.quiet_log import OncePerMinute
 
@@ -71,7 +72,7 @@ def collect(name: str | None, once: bool, as_json: bool, path: Path) -> None:
     else:
         counts = ", ".join(f"{count} {what}" for what, count in tally.counts().items())
         click.echo(f"{name}: {tally.outcome}{f' ({tally.text})' if tally.text else ''}; {counts}")
-    if tally.outcome == "failed":
+    if tally.outcome is Outcome.FAILED:
         sys.exit(3)
 
 

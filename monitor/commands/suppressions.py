@@ -26,13 +26,15 @@ from monitor.suppressions.lines import (
     refs_of,
     write,
 )
-from monitor.suppressions.rows import REASONS, Wanted
+from monitor.suppressions.reasons import SuppressionReason
+from monitor.suppressions.rows import Wanted
 from monitor.suppressions.wire import AddedCounts, CheckedAddress, Suppression
 
+_REASONS = list(map(str, SuppressionReason))
 _customer = click.option("--customer", required=True)
 _any_customer = click.option("--customer")
 _stream = click.option("--stream", help="Only this stream.")
-_reason = click.option("--reason", type=click.Choice(REASONS), default="manual", show_default=True)
+_reason = click.option("--reason", type=click.Choice(_REASONS), default=SuppressionReason.MANUAL.value, show_default=True)
 
 
 @click.group("suppressions")
@@ -44,7 +46,7 @@ def group() -> None:
 @_any_customer
 @click.option("--recipient", metavar="ADDRESS", help="Looked up by its reference; kept nowhere.")
 @_stream
-@click.option("--reason", type=click.Choice(REASONS))
+@click.option("--reason", type=click.Choice(_REASONS))
 @click.option("--lifted", is_flag=True, help="Also those lifted.")
 @paging_options
 @config_option
@@ -154,7 +156,7 @@ def _add(
     customer, reason = stated
     with store.reading_session() as session:
         streams = streams_of_customers(session)
-    given = Given(f"command: {actor()}", utc_now(), streams, store.recipient_ref, customer, reason)
+    given = Given(f"command: {actor()}", utc_now(), streams, store.recipient_ref, customer, SuppressionReason(reason))
     try:
         taken, refused = read_lines(written, given, most)
     except LinesError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import typing
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +22,7 @@ from pydantic import (
 )
 
 from monitor.config.quantities import Duration, Share
+from monitor.config.severity import Severity
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 
@@ -53,9 +53,6 @@ Secret = Annotated[SecretStr, Field(min_length=1)]
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
-
-
-Severity = Literal["info", "warning", "critical"]
 
 
 def _host_name(text: str) -> str:
@@ -185,7 +182,7 @@ class Receiver(_Part):
 
     name: str = Field(min_length=1)
     url: SecretStr
-    severities: frozenset[Severity] = frozenset(typing.get_args(Severity))
+    severities: frozenset[Severity] = frozenset(Severity)
     rules: Names = ()
     customers: Names = ()
 

@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
+from monitor.config.severity import worst
 from monitor.database.tables import Incident, Listing, Outbox, Run, Suspension, Transition
 from monitor.database.transitions import newest_transitions
-from monitor.facts.runs import Runs, last_runs
+from monitor.facts.runs import Outcome, Runs, last_runs
 from monitor.incidents.rows import open_by_gravity
+from monitor.incidents.states import State
 from monitor.listings.find import count_listings, newest_listings, standing_findings
 from monitor.notify.message import next_steps
 from monitor.notify.outbox import newest_notifications
@@ -23,7 +25,6 @@ MOST_ROWS = 100
 FEW_ROWS = 12
 STALE_TURNS = 3  # a collector that missed so many turns is stale …
 STALE_AT_LEAST = timedelta(minutes=1)  # … but a late start is none
-_SEVERITIES = ("critical", "warning", "info")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class Picture:
         """
         severities = [trouble.incident.severity for trouble in self.troubles]
         if severities:
-            return min(severities, key=_rank)
+            return worst(severities)
         if self.grave:
             return "listed"
         return "blind" if not self.sources or self.unseen else "ok"
@@ -97,7 +98,7 @@ class Picture:
     @property
     def unseen(self) -> Sequence[str]:
         """The collectors that say nothing to rely on now."""
-        return [source.name for source in self.sources if source.state in {"stale", "failed"} or source.good_at is None]
+        return [source.name for source in self.sources if source.state in {"stale", Outcome.FAILED} or source.good_at is None]
 
 
 def take_picture(
@@ -105,13 +106,13 @@ def take_picture(
 ) -> Picture:
     """What is so now."""
     incidents = open_by_gravity(session, MOST_ROWS * 2)
-    firing = [row for row in incidents if row.state != "pending"][:MOST_ROWS]
+    firing = [row for row in incidents if row.state != State.PENDING][:MOST_ROWS]
     theirs = of_incidents(session, [row.id for row in firing], now, MOST_ROWS * 10)
     return Picture(
         now=now,
         version=newest_restriction(session),
         troubles=[trouble(row, theirs, rules.get(row.rule)) for row in firing],
-        pending=[row for row in incidents if row.state == "pending"][:MOST_ROWS],
+        pending=[row for row in incidents if row.state == State.PENDING][:MOST_ROWS],
         suspensions=newest_suspensions(session, now, MOST_ROWS),
         suspended_count=count_in_force(session, now),
         listings=_listings(session),
@@ -129,10 +130,6 @@ def trouble(incident: Incident, suspensions: Sequence[Suspension], rule: AnyRule
     in_force = [suspension.id for suspension in mine if suspension.lifted_at is None]
     steps = next_steps(incident.evidence, rule.advice if rule else "", in_force)
     return Trouble(incident, _bounds(incident, rule), mine, steps)
-
-
-def _rank(severity: str) -> int:
-    return _SEVERITIES.index(severity) if severity in _SEVERITIES else len(_SEVERITIES)
 
 
 def _bounds(incident: Incident, rule: AnyRule | None) -> Bounds | None:
@@ -161,6 +158,6 @@ def _source(name: str, runs: Runs | None, every: timedelta | None, now: datetime
     seen_at = good_at or (last.started_at if last else None)
     state = last.outcome if last else "waiting"
     stale_after = max(every * STALE_TURNS, STALE_AT_LEAST) if every else None
-    if state != "failed" and stale_after and seen_at and now - seen_at > stale_after:
+    if state != Outcome.FAILED and stale_after and seen_at and now - seen_at > stale_after:
         state = "stale"
     return Source(name, state, last, good_at, every)

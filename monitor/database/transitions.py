@@ -1,7 +1,8 @@
-"""What every change of state has in common: its id, its reason, and the log it stands in."""
+"""What every change of state has in common: its kind, its id, its reason, and the log it stands in."""
 
 from __future__ import annotations
 
+import enum
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -11,6 +12,18 @@ from sqlmodel import Session, col, func, select
 
 from monitor.database.engine import table
 from monitor.database.tables import Transition
+
+
+class TransitionKind(enum.StrEnum):
+    """What changed; `of` in the row is its id."""
+
+    INCIDENT = "incident"
+    ACKNOWLEDGEMENT = "acknowledgement"
+    SUSPENSION = "suspension"
+    SILENCE = "silence"
+    LISTING = "listing"
+    ENROLMENT = "enrolment"
+    ABUSE_CASE = "abuse_case"
 
 
 def new_id(prefix: str) -> str:
@@ -31,13 +44,13 @@ def log_transitions(connection: Connection, rows: Sequence[Mapping[str, Any]]) -
         connection.execute(insert(table(Transition)), list(rows))
 
 
-def newest_of_kind(session: Session, kind: str, after: int) -> int:
+def newest_of_kind(session: Session, kind: TransitionKind, after: int) -> int:
     """The id of the newest change of one kind; `after` where there is none above it."""
     newest = select(func.max(Transition.id)).where(Transition.kind == kind, col(Transition.id) > after)
     return session.exec(newest).one() or after
 
 
-def history(session: Session, kinds: Collection[str], of: str, limit: int = 1000) -> list[Transition]:
+def history(session: Session, kinds: Collection[TransitionKind], of: str, limit: int = 1000) -> list[Transition]:
     """Every change of these kinds of one thing, the oldest first."""
     chosen = select(Transition).where(col(Transition.kind).in_(kinds), Transition.of == of)
     return list(session.exec(chosen.order_by(col(Transition.id)).limit(limit)))

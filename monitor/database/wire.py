@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from monitor.database.transitions import TransitionKind
 from monitor.wire import Wire
 
 
@@ -13,7 +14,7 @@ class Transition(Wire):
 
     id: int
     at: datetime
-    kind: str
+    kind: TransitionKind
     of: str
     old: str
     new: str

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from monitor.access.keys import make_key
+from monitor.access.keys import KeyScope, make_key
 from monitor.api.serve import AddressError
 from monitor.app import Application
 from monitor.config.load import load_config
@@ -109,7 +109,7 @@ def _run_story(application: Application, story: Story, wishes: Wishes, stop: thr
 
 
 def _gate_key(application: Application) -> str:
-    row, key = make_key("demo sender", ("gate", "events"), None, application.clock())
+    row, key = make_key("demo sender", (KeyScope.GATE, KeyScope.EVENTS), None, application.clock())
     with application.store.session() as session:
         session.add(row)
     return key

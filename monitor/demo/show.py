@@ -11,8 +11,9 @@ import click
 import orjson
 
 from collectors.observation import Trace
+from collectors.traces import TraceKind
 from monitor.database.tables import Incident, Transition
-from monitor.database.transitions import transitions_after
+from monitor.database.transitions import TransitionKind, transitions_after
 from monitor.facts import Store, Taken
 from monitor.incidents.rows import incident_named
 from monitor.notify.message import where
@@ -69,7 +70,7 @@ class Show:
             self.emit({"event": "listing", "at": seen.at, "target": target, "list": dnsbl, "verdict": verdict,
                        "codes": sorted(seen.detail.get("codes", ()))})
         for trace in taken.batch.traces:
-            if trace.kind == "complaint":
+            if trace.kind == TraceKind.COMPLAINT:
                 self._complained(trace)
 
     def _complained(self, trace: Trace) -> None:
@@ -93,7 +94,8 @@ class Show:
             with self._store.reading_session() as session:
                 newer = transitions_after(session, self._seen)
                 rows = [row for row in newer if row.kind != "listing"]  # `taken` shows the answers themselves
-                incidents = {row.of: incident_named(session, row.of) for row in rows if row.kind in {"incident", "acknowledgement"}}
+                about = {TransitionKind.INCIDENT, TransitionKind.ACKNOWLEDGEMENT}
+                incidents = {row.of: incident_named(session, row.of) for row in rows if row.kind in about}
             self._seen = max((row.id or 0 for row in newer), default=self._seen)
             for row in rows:
                 self.emit(_transition(row, incidents.get(row.of)))

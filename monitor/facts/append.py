@@ -21,6 +21,7 @@ from collectors.cleaning import kept, kept_name, storable
 from collectors.dimensions import Use, names
 from collectors.measures import MEASURES
 from collectors.observation import Batch, Evidence, Parked, Trace
+from collectors.traces import TraceKind
 from monitor.database.bulk import stored, write_traces
 from monitor.database.engine import Engines, insert_into, table
 from monitor.database.partitions import ensure_parts
@@ -96,7 +97,7 @@ class Intake:
         message_id = trace.message_id and kept(self._recipients.redacted_id(trace.message_id)[:INDEXED_LENGTH])
         words = trace.text and self._recipients.redacted(trace.text)
         customer, *about = _ABOUT(trace.subject)
-        before = (trace.kind, customer or "", *about)
+        before = (TraceKind(trace.kind).value, customer or "", *about)
         after = (trace.category, trace.status, trace.reply_code, words, trace.how)
         return (
             *map(_kept, before), recipient and digest_bytes(recipient), _kept(self._ref(trace)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from monitor.facts.runs import Runs
+from monitor.facts.runs import Outcome, Runs
 
 STALE_TURNS = 3  # a source that missed so many turns is not believed to be complete
 STALE_AT_LEAST = timedelta(hours=1)
@@ -25,4 +25,4 @@ def complaints_incomplete(runs: Mapping[str, Runs], intervals: Mapping[str, time
         return "the feedback-loop mailboxes were not read yet"
     if now - good.ended_at > max(every * STALE_TURNS, STALE_AT_LEAST):
         return f"the feedback-loop mailboxes were not read since {good.ended_at:%Y-%m-%d %H:%M UTC}"
-    return None if good.outcome == "ok" else "some feedback-loop mailboxes could not be read"
+    return None if good.outcome == Outcome.OK else "some feedback-loop mailboxes could not be read"

@@ -15,7 +15,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from collectors.measures import MEASURES
+from collectors.measures import MEASURES, MeasureKind
 from collectors.observation import Batch
 from monitor.database.bulk import Slice, stored, write_counts, write_readings
 from monitor.database.tables import EPOCH
@@ -89,7 +89,7 @@ def _sort_out(new: tuple[int, Batch], ids: list[int], known_at: datetime, into: 
     batch_id, batch = new
     sums = _Sums(known_at)
     gaps: list[tuple[int, datetime, str]] = []
-    counts = {name for name, measure in MEASURES.items() if measure.kind == "count"}
+    counts = {name for name, measure in MEASURES.items() if measure.kind is MeasureKind.COUNT}
     for observation, series_id in zip(batch.observations, ids, strict=True):
         value = observation.value
         if observation.measure not in counts:

@@ -11,7 +11,7 @@ from itertools import groupby
 
 from sqlalchemy import Connection, TextClause, bindparam, select, text
 
-from collectors.measures import MEASURES
+from collectors.measures import MEASURES, MeasureKind
 from monitor.database.engine import Engines, insert_into, table
 from monitor.database.partitions import ensure_parts
 from monitor.database.tables import Instant, RollupDue, Setting, from_micros, to_micros
@@ -23,7 +23,7 @@ _PRUNED_TO = "readings_pruned_to"
 _COLUMNS = ("readings", "unknowns", "total", "lowest", "highest", "last", "known_at")
 _REWRITE = f"ON CONFLICT (series_id, start) DO UPDATE SET {', '.join(f'{each} = excluded.{each}' for each in _COLUMNS)}"
 _INTO = f"(series_id, start, {', '.join(_COLUMNS)})"
-_COUNTS = tuple(name for name, measure in MEASURES.items() if measure.kind == "count")
+_COUNTS = tuple(name for name, measure in MEASURES.items() if measure.kind is MeasureKind.COUNT)
 
 
 def _spanning(sql: str) -> TextClause:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,9 +18,19 @@ from monitor.database.tables import Run
 
 _RUN = table(Run)
 _NEWEST = Order((col(Run.id),))
-OUTCOMES = ("running", "ok", "partial", "failed")
-GOOD = ("ok", "partial")
 COUNTED = frozenset({"batches", "repeats", "observations", "unknowns", "traces", "parked"})
+
+
+class Outcome(enum.StrEnum):
+    """How a run ended, or that it goes on. `partial`: something stayed unknown."""
+
+    RUNNING = "running"
+    OK = "ok"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+GOOD = frozenset({Outcome.OK, Outcome.PARTIAL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +43,16 @@ class Runs:
 
 def open_run(connection: Connection, collector: str, now: datetime) -> int:
     """A run of this collector still `running` was cut short by a crash: it is closed as failed."""
-    cut_short = {"outcome": "failed", "reason": Reason.INTERNAL.value, "text": "interrupted", "ended_at": now}
+    cut_short = {"outcome": Outcome.FAILED.value, "reason": Reason.INTERNAL.value, "text": "interrupted", "ended_at": now}
     connection.execute(
-        _RUN.update().where(_RUN.c.collector == collector, _RUN.c.outcome == "running").values(cut_short)
+        _RUN.update().where(_RUN.c.collector == collector, _RUN.c.outcome == Outcome.RUNNING.value).values(cut_short)
     )
-    opened = _RUN.insert().values(collector=collector, started_at=now, outcome="running", **dict.fromkeys(COUNTED, 0))
+    opened = _RUN.insert().values(collector=collector, started_at=now, outcome=Outcome.RUNNING.value, **dict.fromkeys(COUNTED, 0))
     run_id: int = connection.execute(opened.returning(_RUN.c.id)).scalar_one()
     return run_id
 
 
 def close_run(connection: Connection, run_id: int, values: Mapping[str, object], counts: Mapping[str, int]) -> None:
-    if values["outcome"] not in OUTCOMES:
-        raise ValueError(f"{values['outcome']!r}: a run ends {', '.join(OUTCOMES[1:])}")
     unheard = counts.keys() - COUNTED
     if unheard:
         raise ValueError(f"{', '.join(sorted(unheard))}: a run counts {', '.join(sorted(COUNTED))}")
@@ -91,6 +100,6 @@ def _newest(session: Session) -> list[int]:
     names = names.union_all(select(following).where(names.c.name.is_not(None)))
     newest = [
         select(func.max(_RUN.c.id)).where(collector == names.c.name, _RUN.c.outcome == outcome).scalar_subquery()
-        for outcome in OUTCOMES
+        for outcome in Outcome
     ]
     return [id_ for ids in session.execute(select(*newest).select_from(names)) for id_ in ids if id_ is not None]

@@ -22,7 +22,7 @@ from monitor.facts.append import Intake, Taken, write_cursor
 from monitor.facts.consequences import Consequences
 from monitor.facts.following import Cut, take_cut
 from monitor.facts.retention import Retention
-from monitor.facts.runs import Runs
+from monitor.facts.runs import Outcome, Runs
 from monitor.facts.windows import Counts
 
 DEFAULT_RETENTION = Retention()
@@ -171,13 +171,13 @@ class Store:
         run_id: int,
         now: datetime,
         *,
-        outcome: str,
+        outcome: Outcome,
         reason: str | None = None,
         text: str | None = None,
         **counts: int,
     ) -> None:
-        """`outcome` is ok, partial or failed; `counts` name columns of Run (batches, repeats, unknowns, …)."""
-        values = {"ended_at": now, "outcome": outcome, "reason": reason, "text": text}
+        """`counts` name columns of Run (batches, repeats, unknowns, …)."""
+        values = {"ended_at": now, "outcome": Outcome(outcome).value, "reason": reason, "text": text}
         with self._engines.writing() as connection:
             runs.close_run(connection, run_id, values, counts)
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from collectors.traces import TraceKind
+from monitor.facts.runs import Outcome
 from monitor.wire import Wire
 
 
@@ -36,7 +38,7 @@ class Trace(Wire):
 
     at: datetime
     known_at: datetime
-    kind: str
+    kind: TraceKind
     customer: str | None
     stream: str | None
     campaign: str | None
@@ -70,7 +72,7 @@ class Run(RunCounts):
     collector: str
     started_at: datetime
     ended_at: datetime | None
-    outcome: str
+    outcome: Outcome
     reason: str | None
     text: str | None
 
@@ -79,7 +81,7 @@ class RunEnd(RunCounts):
     """How a run of a collector went, as the command prints it."""
 
     collector: str
-    outcome: str
+    outcome: Outcome
     reason: str | None
     text: str | None
 

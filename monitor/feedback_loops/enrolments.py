@@ -23,13 +23,20 @@ import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
 
 from collectors.providers import FeedbackLoopProgramme, Provider
 from monitor.inventory.items import Inventory
 from monitor.inventory.names import domain_name
 
-Kind = Literal["ip", "domain", "account"]
+
+class Kind(enum.StrEnum):
+    """What a provider enrols."""
+
+    IP = "ip"
+    DOMAIN = "domain"
+    ACCOUNT = "account"
+
+
 EVERYTHING = "account"  # the subject of an enrolment of the kind account, unless it is given a name
 
 
@@ -61,9 +68,9 @@ def check_move(old: State | None, new: State) -> None:
 
 def subject_name(kind: Kind, subject: str) -> str:
     """The subject in canonical form: an address or network, a domain, or a name. Raises ValueError."""
-    if kind == "domain":
+    if kind == Kind.DOMAIN:
         return domain_name(subject)
-    if kind == "account":
+    if kind == Kind.ACCOUNT:
         return subject.strip() or EVERYTHING
     network = ipaddress.ip_network(subject.strip())
     return str(network.network_address if network.num_addresses == 1 else network)
@@ -81,11 +88,11 @@ class Enrolment:
 
     def covers(self, kind: str, subject: str) -> bool:
         """Whether it is about this subject, in whatever state it is."""
-        if self.kind == "account":
+        if self.kind == Kind.ACCOUNT:
             return True
         if self.kind != kind:
             return False
-        if kind == "ip" and "/" in self.subject:
+        if kind == Kind.IP and "/" in self.subject:
             return ipaddress.ip_address(subject) in ipaddress.ip_network(self.subject)
         return self.subject == subject
 
@@ -102,12 +109,12 @@ class Sent:
 
     def add(self, ip: str | None, domain: str | None, provider: str, delivered: float) -> None:
         self.provider[provider] = self.provider.get(provider, 0) + delivered
-        for kind, subject in (("ip", ip), ("domain", domain)):
+        for kind, subject in ((Kind.IP, ip), (Kind.DOMAIN, domain)):
             key = (subject or kind, provider)  # under its kind: what was not stated
             self.subject[key] = self.subject.get(key, 0) + delivered
 
     def of(self, kind: Kind, subject: str, provider: str) -> float:
-        return self.provider.get(provider, 0) if kind == "account" else self.subject.get((subject, provider), 0)
+        return self.provider.get(provider, 0) if kind == Kind.ACCOUNT else self.subject.get((subject, provider), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,18 +146,34 @@ class Gap:
     @property
     def summary(self) -> str:
         count = len(self.subjects)
-        what = {"ip": "IP", "domain": "domain", "account": "account"}[self.keyed_by]
-        who = f"{count} {what}{'s send' if count != 1 else ' sends'}" if self.keyed_by != "account" else "we send"
+        what = {Kind.IP: "IP", Kind.DOMAIN: "domain", Kind.ACCOUNT: "account"}[self.keyed_by]
+        who = f"{count} {what}{'s send' if count != 1 else ' sends'}" if self.keyed_by != Kind.ACCOUNT else "we send"
         return f"{who} to {self.name} ({self.delivered:,.0f} a week) without its feedback loop"
 
     @property
     def action(self) -> str:
         open_ones = len(self.subjects) - len(self.requested)
-        what = {"ip": "these IPs", "domain": "these domains", "account": "our account"}[self.keyed_by]
+        what = {Kind.IP: "these IPs", Kind.DOMAIN: "these domains", Kind.ACCOUNT: "our account"}[self.keyed_by]
         where = f" at {self.url}" if self.url else ", asking its postmaster"
         advice = f"enrol {what}{where}" if open_ones else f"wait for its answer, or ask again{where}"
         waits = f"; {len(self.requested)} asked for already" if self.requested and open_ones else ""
         return f"{advice}{f' ({self.note})' if self.note else ''}{waits}"
+
+
+class NoLoopKind(enum.StrEnum):
+    """Why nobody reports, or nobody can say."""
+
+    AGGREGATE = "aggregate"
+    NONE = "none"
+    UNKNOWN = "unknown"
+    UNTOLD = "untold"
+
+
+_NO_LOOP_WORDS = {
+    NoLoopKind.AGGREGATE: "counts only, no reports", NoLoopKind.NONE: "has no feedback loop",
+    NoLoopKind.UNKNOWN: "whether it has a feedback loop is not known",
+    NoLoopKind.UNTOLD: "its loop may not cover this: the records of the mail lack what it is enrolled by",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,16 +183,13 @@ class NoLoop:
     provider: str
     name: str
     delivered: float
-    kind: Literal["aggregate", "none", "unknown", "untold"]
+    kind: NoLoopKind
     note: str | None
     url: str | None
 
     @property
     def summary(self) -> str:
-        why = {"aggregate": "counts only, no reports", "none": "has no feedback loop",
-               "unknown": "whether it has a feedback loop is not known",
-               "untold": "its loop may not cover this: the records of the mail lack what it is enrolled by"}[self.kind]
-        return f"{self.name}: {why}{f' ({self.note})' if self.note else ''}"
+        return f"{self.name}: {_NO_LOOP_WORDS[self.kind]}{f' ({self.note})' if self.note else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,16 +213,16 @@ def coverage(
         programme = row.fbl if row else None
         name = row.name if row else provider
         if programme is None:
-            without.append(NoLoop(provider, name, delivered, "unknown", None, None))
+            without.append(NoLoop(provider, name, delivered, NoLoopKind.UNKNOWN, None, None))
             continue
         if programme.kind != "arf":
-            without.append(NoLoop(provider, name, delivered, programme.kind, programme.note, programme.url))
+            without.append(NoLoop(provider, name, delivered, NoLoopKind(programme.kind), programme.note, programme.url))
             continue
         theirs = [each for each in enrolments if each.provider == provider]
-        untold = sent.of(programme.keyed_by, programme.keyed_by, provider) if programme.keyed_by else 0
-        if untold > 0 and not any(each.kind == "account" and each.holds(now) for each in theirs):
+        untold = sent.of(Kind(programme.keyed_by), programme.keyed_by, provider) if programme.keyed_by else 0
+        if untold > 0 and not any(each.kind == Kind.ACCOUNT and each.holds(now) for each in theirs):
             note = f"enrolled by {programme.keyed_by}"
-            without.append(NoLoop(provider, name, untold, "untold", note, programme.url))
+            without.append(NoLoop(provider, name, untold, NoLoopKind.UNTOLD, note, programme.url))
         if gap := _gap((provider, name), programme, _open(inventory, sent, provider, programme, theirs, now), theirs):
             gaps.append(gap)
     return Coverage(
@@ -216,7 +236,7 @@ def _open(
     now: datetime,
 ) -> dict[str, tuple[str, float]]:
     """The subjects without an active enrolment: subject → (owner, delivered)."""
-    kind: Kind = programme.keyed_by or "account"
+    kind = Kind(programme.keyed_by or Kind.ACCOUNT)
     subjects: dict[str, tuple[str, float]] = {}
     for subject, owner in _ours(inventory, kind):
         delivered = sent.of(kind, subject, provider)
@@ -226,10 +246,10 @@ def _open(
 
 
 def _ours(inventory: Inventory, kind: str) -> Iterable[tuple[str, str]]:
-    if kind == "ip":
+    if kind == Kind.IP:
         for ip in sorted(inventory.ips.values(), key=lambda ip: (":" in ip.address, int(ipaddress.ip_address(ip.address)))):
             yield ip.address, f"pool {ip.pool}" if ip.pool else _owner(ip.customer)
-    elif kind == "domain":
+    elif kind == Kind.DOMAIN:
         for domain in sorted(inventory.domains.values(), key=lambda domain: domain.domain):
             yield domain.domain, _owner(domain.customer)
     else:
@@ -246,7 +266,7 @@ def _gap(
 ) -> Gap | None:
     if not lacking:
         return None
-    kind: Kind = programme.keyed_by or "account"
+    kind = Kind(programme.keyed_by or Kind.ACCOUNT)
     owners: dict[str, list[str]] = {}
     for subject, (owner, _) in lacking.items():
         owners.setdefault(owner, []).append(subject)

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import get_args
 
 from sqlmodel import Session, col, select
 
 from collectors.providers import provider_named, providers
 from monitor.config.validation import did_you_mean
 from monitor.database.tables import FblEnrolment, Transition
-from monitor.database.transitions import check_reason
+from monitor.database.transitions import TransitionKind, check_reason
 from monitor.facts.store import Store
 from monitor.feedback_loops.enrolments import (
     Coverage,
@@ -108,7 +107,7 @@ def gaps_now(store: Store, now: datetime) -> Coverage:
     with store.reading_session() as session:
         inventory = read_inventory(session)
         ours = [
-            Enrolment(row.provider, row.kind, row.subject, State(row.state), row.ends_at)  # type: ignore[arg-type]  # a Kind
+            Enrolment(row.provider, Kind(row.kind), row.subject, State(row.state), row.ends_at)
             for row in enrolments(session)
         ]
     return coverage(inventory, _sent(store, now), providers(), ours, now)
@@ -141,13 +140,13 @@ def _move(
 
 def _transition(row: FblEnrolment, old: str, new: str, *, actor: str, why: str, now: datetime) -> Transition:
     of = f"{row.provider}/{row.kind}/{row.subject}"
-    return Transition(at=now, kind="enrolment", of=of, old=old, new=new, why=why, actor=actor)
+    return Transition(at=now, kind=TransitionKind.ENROLMENT.value, of=of, old=old, new=new, why=why, actor=actor)
 
 
 def _named(session: Session, wish: Wish) -> tuple[str, str]:
     """Provider and subject in canonical form; raises ValueError where the provider is unknown or enrols no such kind."""
-    if wish.kind not in get_args(Kind):
-        raise ValueError(f"a {wish.kind} cannot be enrolled; ip, domain or account can")
+    if wish.kind not in set(Kind):
+        raise ValueError(f"a {wish.kind} cannot be enrolled; {', '.join(Kind)} can")
     subject = subject_name(wish.kind, wish.subject)
     provider = provider_named(wish.provider)
     if provider is None:
@@ -157,6 +156,6 @@ def _named(session: Session, wish: Wish) -> tuple[str, str]:
         return wish.provider, subject
     programme = providers()[provider].fbl
     keyed_by = programme.keyed_by if programme else None
-    if keyed_by is not None and wish.kind not in {keyed_by, "account"}:
+    if keyed_by is not None and wish.kind not in {keyed_by, Kind.ACCOUNT}:
         raise ValueError(f"{providers()[provider].name} enrols by {keyed_by}, not by {wish.kind}")
     return provider, subject

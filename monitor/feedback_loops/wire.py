@@ -6,15 +6,16 @@ from datetime import datetime
 
 from pydantic import Field
 
+from monitor.feedback_loops.enrolments import Kind, NoLoopKind, State
 from monitor.rules.verdict import Verdict
 from monitor.wire import Wire
 
 
 class Enrolment(Wire):
     provider: str
-    kind: str
+    kind: Kind
     subject: str
-    state: str
+    state: State
     contact: str
     note: str
     requested_at: datetime | None
@@ -36,7 +37,7 @@ class Gap(Wire):
 
     provider: str
     name: str
-    keyed_by: str
+    keyed_by: Kind
     url: str | None
     note: str | None
     delivered: float
@@ -52,7 +53,7 @@ class NoLoop(Wire):
     provider: str
     name: str
     delivered: float
-    kind: str
+    kind: NoLoopKind
     note: str | None
     url: str | None
     summary: str

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from monitor.database.tables import Incident, Transition
-from monitor.database.transitions import check_reason, history
+from monitor.database.transitions import TransitionKind, check_reason, history
 
 
 def acknowledge(session: Session, incident_id: str, *, actor: str, reason: str, now: datetime) -> Incident:
@@ -22,7 +22,7 @@ def acknowledge(session: Session, incident_id: str, *, actor: str, reason: str, 
     incident.acked_by, incident.acked_at, incident.ack_reason = actor, now, reason
     session.add(incident)
     # the incident goes on firing: that somebody looks after it is another fact than its state
-    _write(session, incident, "acknowledgement", (old, "acknowledged"), why=reason, actor=actor, now=now)
+    _write(session, incident, TransitionKind.ACKNOWLEDGEMENT, (old, "acknowledged"), why=reason, actor=actor, now=now)
     return incident
 
 
@@ -30,18 +30,18 @@ def moved(
     session: Session, incident: Incident, change: tuple[str, str], *, why: str, actor: str, now: datetime
 ) -> None:
     """Write that the state of an incident changed; `change` is (old, new)."""
-    _write(session, incident, "incident", change, why=why, actor=actor, now=now)
+    _write(session, incident, TransitionKind.INCIDENT, change, why=why, actor=actor, now=now)
 
 
 def changes_of(session: Session, incident_id: str) -> list[Transition]:
     """Its changes of state and its acknowledgements, the oldest first."""
-    return history(session, ("incident", "acknowledgement"), incident_id)
+    return history(session, (TransitionKind.INCIDENT, TransitionKind.ACKNOWLEDGEMENT), incident_id)
 
 
 def _write(
-    session: Session, incident: Incident, kind: str, change: tuple[str, str], *, why: str, actor: str, now: datetime
+    session: Session, incident: Incident, kind: TransitionKind, change: tuple[str, str], *, why: str, actor: str, now: datetime
 ) -> None:
     session.add(Transition(
-        at=now, kind=kind, of=incident.id, old=change[0], new=change[1], why=why, actor=actor,
+        at=now, kind=kind.value, of=incident.id, old=change[0], new=change[1], why=why, actor=actor,
         rule=incident.rule, evidence=dict(incident.evidence),
     ))

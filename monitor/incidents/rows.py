@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from sqlmodel import Session, case, col, func, select
 
+from monitor.config.severity import GRAVEST_FIRST
 from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import Incident
+from monitor.incidents.states import State
 
-States = Literal["open", "pending", "firing", "recovering", "ended", "all"]
+
+class States(enum.StrEnum):
+    """Which incidents a list has; `open` is whatever has not ended."""
+
+    OPEN = "open"
+    PENDING = State.PENDING.value
+    FIRING = State.FIRING.value
+    RECOVERING = State.RECOVERING.value
+    ENDED = "ended"
+    ALL = "all"
+
+
 _NEWEST = Order((col(Incident.started_at), col(Incident.id)))
-_SEVERITIES = ("critical", "warning", "info")  # the worst first
-_STATES = ("firing", "recovering", "pending")
+_STATES = (State.FIRING, State.RECOVERING, State.PENDING)
 
 
 def open_incidents(session: Session, rule: str | None = None) -> list[Incident]:
@@ -25,8 +37,8 @@ def open_incidents(session: Session, rule: str | None = None) -> list[Incident]:
 
 def open_by_gravity(session: Session, limit: int) -> list[Incident]:
     """Those that have not ended: the worst first, then what fires before what recovers or waits, then the oldest."""
-    worst = case({name: rank for rank, name in enumerate(_SEVERITIES)}, value=Incident.severity, else_=len(_SEVERITIES))
-    state = case({name: rank for rank, name in enumerate(_STATES)}, value=Incident.state, else_=len(_STATES))
+    worst = case({name: rank for rank, name in enumerate(GRAVEST_FIRST)}, value=Incident.severity)
+    state = case({name: rank for rank, name in enumerate(_STATES)}, value=Incident.state)
     chosen = select(Incident).where(col(Incident.ended_at).is_(None))
     return list(session.exec(chosen.order_by(worst, state, col(Incident.started_at)).limit(limit)))
 
@@ -41,7 +53,7 @@ def open_of(session: Session, rule: str, key: str, *, lock: bool = False) -> Inc
 class Wanted:
     """Which incidents; `open` is whatever has not ended."""
 
-    state: States = "open"
+    state: States = States.OPEN
     rule: str | None = None
     customer: str | None = None
 
@@ -49,10 +61,10 @@ class Wanted:
 def find_incidents(session: Session, wanted: Wanted, page: Page) -> Paged[Incident]:
     """Newest first. Raises PlaceError."""
     chosen = select(Incident)
-    if wanted.state in {"open", "ended"}:
+    if wanted.state in {States.OPEN, States.ENDED}:
         ended = col(Incident.ended_at)
-        chosen = chosen.where(ended.is_(None) if wanted.state == "open" else ended.is_not(None))
-    elif wanted.state != "all":
+        chosen = chosen.where(ended.is_(None) if wanted.state == States.OPEN else ended.is_not(None))
+    elif wanted.state != States.ALL:
         chosen = chosen.where(Incident.state == wanted.state)
     if wanted.rule is not None:
         chosen = chosen.where(Incident.rule == wanted.rule)

@@ -9,13 +9,13 @@ from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from collectors.dimensions import Use, names
+from monitor.config.severity import Severity
 from monitor.config.validation import did_you_mean
 from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import Incident, Silence, Transition
-from monitor.database.transitions import check_reason, new_id
+from monitor.database.transitions import TransitionKind, check_reason, new_id
 from monitor.inventory.known import read_names
 from monitor.inventory.names import canonical
-from monitor.rules.verdict import SEVERITIES
 
 MATCHER_DIMENSIONS = (*names(Use.MATCHER), "rule", "severity", "incident")
 _NEWEST = Order((col(Silence.since), col(Silence.id)))
@@ -35,12 +35,12 @@ def silence(
         raise ValueError("until is in the past")
     matchers = {name: canonical(name, value) for name, value in matchers.items()}
     read_names(session).as_seen_by(by_customer).check(matchers)
-    if (severity := matchers.get("severity")) is not None and severity not in SEVERITIES:
-        raise ValueError(f"severity: {did_you_mean(severity, SEVERITIES)}")
+    if (severity := matchers.get("severity")) is not None and severity not in tuple(Severity):
+        raise ValueError(f"severity: {did_you_mean(severity, tuple(Severity))}")
     row = Silence(id=new_id("sil"), matchers=matchers, actor=actor, reason=reason, since=now, until=until)
     session.add(row)
     session.add(Transition(
-        at=now, kind="silence", of=row.id, old="none", new="silent", why=reason, actor=actor,
+        at=now, kind=TransitionKind.SILENCE.value, of=row.id, old="none", new="silent", why=reason, actor=actor,
         evidence={"matchers": row.matchers},
     ))
     return row
@@ -56,7 +56,7 @@ def end_silence(session: Session, silence_id: str, *, actor: str, reason: str, n
         row.ended_at = now
         session.add(row)
         session.add(Transition(
-            at=now, kind="silence", of=row.id, old="silent", new="ended", why=reason, actor=actor
+            at=now, kind=TransitionKind.SILENCE.value, of=row.id, old="silent", new="ended", why=reason, actor=actor
         ))
     return row
 

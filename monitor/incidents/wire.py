@@ -7,7 +7,9 @@ from typing import Any
 
 from pydantic import AliasChoices, Field
 
+from monitor.config.severity import Severity
 from monitor.database.wire import Transition
+from monitor.incidents.states import State
 from monitor.wire import Wire
 
 
@@ -17,8 +19,8 @@ class Incident(Wire):
     id: str
     rule: str
     subject: dict[str, str]
-    state: str
-    severity: str
+    state: State
+    severity: Severity
     summary: str
     evidence: dict[str, Any]
     unknown_reason: str | None

@@ -15,7 +15,7 @@ from datetime import datetime
 from pydantic import SecretStr
 
 import collectors
-from collectors.contract import CollectorSettings
+from collectors.contract import CollectorSettings, Purpose
 from collectors.mail import Report
 from collectors.observation import Batch
 from collectors.report_mail.facts import PURPOSES, Arrival, Attribute, read
@@ -33,7 +33,7 @@ FRESH_SECONDS = 5.0  # how long what the inventory said is believed
 class Source:
     """How mails of one source are read."""
 
-    purpose: str
+    purpose: Purpose
     provider: str | None = None
 
 
@@ -79,8 +79,8 @@ class HandedMail:
             if self._known is None or time.monotonic() > self._known.until:
                 context = RunContext(self._store, "mail", self._secrets, threading.Event(), self._clock())
                 with self._store.reading_session() as session:
-                    boxes = {box.name: Source(box.purpose, box.provider) for box in mailboxes(session)}
-                purposes = {purpose: Source(purpose) for purpose in PURPOSES}
+                    boxes = {box.name: Source(Purpose(box.purpose), box.provider) for box in mailboxes(session)}
+                purposes = {purpose.value: Source(purpose) for purpose in PURPOSES}
                 sources = {**purposes, **self._folders, **boxes}
                 self._known = _Known(sources, context.attribute, time.monotonic() + FRESH_SECONDS)
             return self._known

@@ -10,6 +10,7 @@ from datetime import datetime
 from collectors.contract import Collector, CollectorError, Context, Reason
 from collectors.observation import Batch, Observation
 from monitor.facts import Store, Taken
+from monitor.facts.runs import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -21,9 +22,9 @@ BYTES_AT_ONCE = 16_000_000
 
 @dataclass(slots=True)
 class Tally:
-    """What a run did. `outcome` is ok, partial (something stayed unknown) or failed."""
+    """What a run did."""
 
-    outcome: str = "ok"
+    outcome: Outcome = Outcome.OK
     reason: str | None = None
     text: str | None = None
     batches: int = 0
@@ -76,14 +77,14 @@ class Runner:
                     if keep:
                         tally.seen.extend(taken.batch.observations)
         except CollectorError as error:
-            tally.outcome, tally.reason, tally.text = "failed", error.reason.value, error.text
+            tally.outcome, tally.reason, tally.text = Outcome.FAILED, error.reason.value, error.text
         except Exception as error:
             log.exception("collector %s", collector.name)
-            tally.outcome, tally.reason = "failed", Reason.INTERNAL.value
+            tally.outcome, tally.reason = Outcome.FAILED, Reason.INTERNAL.value
             tally.text = f"{type(error).__name__}: see the log"
         else:
             if tally.unknowns:
-                tally.outcome, tally.text = "partial", f"{tally.unknowns} of {tally.observations} answers are unknown"
+                tally.outcome, tally.text = Outcome.PARTIAL, f"{tally.unknowns} of {tally.observations} answers are unknown"
         self.store.close_run(
             run_id, self.clock(), outcome=tally.outcome, reason=tally.reason, text=tally.text, **tally.counts()
         )

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
-from typing import Literal
 
 from monitor.inventory.faults import faults
 from monitor.inventory.items import KINDS, Inventory, Item, _text
 
 MAX_REMOVED_SHARE = 0.2
+
+
+class Changed(enum.StrEnum):
+    """What happens to an item."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    REMOVED = "removed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +29,10 @@ class Change:
     new: Item | None
 
     @property
-    def what(self) -> Literal["added", "changed", "removed"]:
+    def what(self) -> Changed:
         if self.old is None:
-            return "added"
-        return "removed" if self.new is None else "changed"
+            return Changed.ADDED
+        return Changed.REMOVED if self.new is None else Changed.CHANGED
 
     def __str__(self) -> str:
         if self.old is None or self.new is None:
@@ -51,7 +59,7 @@ class Difference:
         """By kind, only of kinds that change: how many are added, changed, removed."""
         counts: dict[str, dict[str, int]] = {}
         for change in self.changes:
-            counted = counts.setdefault(change.kind, {"added": 0, "changed": 0, "removed": 0})
+            counted = counts.setdefault(change.kind, dict.fromkeys(map(str, Changed), 0))
             counted[change.what] += 1
         return counts
 

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from collectors.providers import provider_named, providers
 from monitor.config.validation import did_you_mean, validate
 from monitor.config.yaml_file import ConfigError, ConfigErrors, Keys, Section, read_section
+from monitor.gate import StreamKind
 from monitor.inventory.faults import Fault, faults
 from monitor.inventory.items import (
     Customer,
@@ -29,7 +30,6 @@ from monitor.inventory.items import (
     Seed,
     Slug,
     Stream,
-    StreamKind,
 )
 from monitor.inventory.names import address_range, addresses
 
@@ -42,7 +42,7 @@ class _StreamEntry(Item):
     """A stream without its customer, with whom it stands."""
 
     name: Slug
-    kind: StreamKind = "marketing"
+    kind: StreamKind = StreamKind.MARKETING
 
 
 class _CustomerEntry(Customer):

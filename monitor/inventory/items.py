@@ -14,7 +14,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from collectors.contract import Purpose
+from collectors.contract import Purpose, Tls
+from monitor.gate import StreamKind
 from monitor.gate.names import address_name
 from monitor.inventory.names import (
     domain_name,
@@ -31,8 +32,6 @@ Address = Annotated[str, AfterValidator(address_name)]
 DomainName = Annotated[str, AfterValidator(domain_name)]
 Host = Annotated[str, AfterValidator(host_name)]
 Port = Annotated[int, Field(ge=1, le=65535)]
-StreamKind = Literal["transactional", "marketing"]
-Tls = Literal["implicit", "starttls", "none"]
 Auth = Literal["password", "xoauth2"]
 SecretName = Annotated[str, Field(min_length=1)]
 Argument = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")]
@@ -82,7 +81,7 @@ class Stream(Item):
     word, key_fields = "stream", ("customer", "name")
     customer: Slug
     name: Slug
-    kind: StreamKind = "marketing"
+    kind: StreamKind = StreamKind.MARKETING
 
 
 class Pool(Item):
@@ -135,7 +134,7 @@ class Seed(Item):
     provider: Slug
     host: Host
     port: Port = 993
-    tls: Tls = "implicit"
+    tls: Tls = Tls.IMPLICIT
     username: str | None = None
     secret: str = Field(min_length=1)
 
@@ -154,11 +153,11 @@ class Mailbox(Item):
 
     word, key_fields = "mailbox", ("name",)
     name: Slug
-    purpose: Purpose = "feedback_loop"
+    purpose: Purpose = Purpose.FEEDBACK_LOOP
     provider: Slug | None = None
     host: Host
     port: Port = 993
-    tls: Tls = "implicit"
+    tls: Tls = Tls.IMPLICIT
     username: Annotated[str, AfterValidator(one_line)] = Field(min_length=1)
     auth: Auth = "password"
     secret: SecretName | None = None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from monitor.inventory.difference import Change, Difference
+from monitor.inventory.difference import Change, Changed, Difference
 from monitor.inventory.items import Customer, Domain, Ip, Mailbox, Pool, Provider, Seed, Stream
 from monitor.wire import Wire
 
@@ -20,7 +18,7 @@ class KindCounts(Wire):
 class ItemChange(Wire):
     """`old` null: added; `new` null: removed."""
 
-    change: Literal["added", "changed", "removed"]
+    change: Changed
     kind: str
     key: str
     old: AnyItem | None

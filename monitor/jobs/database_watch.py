@@ -15,8 +15,10 @@ from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from monitor.config.severity import Severity
 from monitor.database.faults import sentence
 from monitor.facts import Store
+from monitor.notify.message import Event
 
 EVERY_SECONDS = 10.0
 FAILURES_TO_NOTIFY = 3  # a restart of the database is no news
@@ -58,22 +60,22 @@ class DatabaseWatch:
         else:
             self.fault, self._failures = None, 0
         if self._failures >= FAILURES_TO_NOTIFY:
-            self._send("firing", f"Vigie: {self.fault}", "Nothing new is stored, judged or held until it can; senders"
+            self._send(Event.FIRING, f"Vigie: {self.fault}", "Nothing new is stored, judged or held until it can; senders"
                        " go on with the restrictions they know. Free space or bring the database back.")
         elif self.fault is None and self._notified:
-            self._send("resolved", "Vigie: the database can be written again", "What waited at its source is being read.")
+            self._send(Event.RESOLVED, "Vigie: the database can be written again", "What waited at its source is being read.")
         if self.fault is None and not self._notified:
             self._began_at = None
 
-    def _send(self, event: str, title: str, body: str) -> None:
+    def _send(self, event: Event, title: str, body: str) -> None:
         key = f"database:{self._began_at:%Y%m%dT%H%M%SZ}:{event}"
         for name, receiver in self._receivers.items():
-            if (event == "firing") == (name in self._notified):
+            if (event is Event.FIRING) == (name in self._notified):
                 continue
-            error = receiver.send(f"{key}:{name}", event, "critical", title, body)
+            error = receiver.send(f"{key}:{name}", event, Severity.CRITICAL, title, body)
             if error is not None:
                 log.warning("could not notify %s of the database: %s", name, error)
-            elif event == "firing":
+            elif event is Event.FIRING:
                 self._notified.add(name)
             else:
                 self._notified.discard(name)

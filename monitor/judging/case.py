@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
+from monitor.config.severity import Severity
 from monitor.database.tables import Incident, Suspension
 from monitor.restrictions.rows import is_in_force, of_incident
 from monitor.rules.model import AnyRule, Suspend, SuspendingRule
@@ -31,11 +32,11 @@ class Case:
         return self.rule.suspend if isinstance(self.rule, SuspendingRule) else None
 
     @property
-    def severity(self) -> str:
+    def severity(self) -> Severity:
         """How bad it is now; what it was while the verdict is no breach."""
         if self.rule is None or self.verdict.answer is not Answer.BREACH:
-            return self.incident.severity
-        return self.verdict.severity or self.rule.severity
+            return Severity(self.incident.severity)
+        return self.verdict.severity or Severity(self.rule.severity)
 
     @property
     def members(self) -> list[str]:

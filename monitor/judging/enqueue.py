@@ -13,7 +13,6 @@ from monitor.incidents.silences import silenced, silences_at
 from monitor.judging.case import Case
 from monitor.notify import outbox
 from monitor.notify.message import Event, Message, Receiver, receivers_of
-from monitor.rules.verdict import SEVERITIES
 
 WORSENED_AT_MOST_EVERY = timedelta(minutes=1)
 
@@ -48,8 +47,8 @@ def worth_notifying(case: Case) -> list[str]:
     """What a message is about: the members of the breach, how grave each is at least, the suspensions put on."""
     worth = {*case.members, *(row.id for row in case.in_force())}
     for member in case.verdict.members:
-        gravity = SEVERITIES.index(member.severity) if member.severity else 0
-        worth.update(f"{member.key} {severity}" for severity in SEVERITIES[1 : gravity + 1])
+        graver = member.severity.up_to_this[1:] if member.severity else ()
+        worth.update(f"{member.key} {severity}" for severity in graver)
     return sorted(worth)
 
 

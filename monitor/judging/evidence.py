@@ -9,12 +9,13 @@ from typing import Any
 
 from sqlmodel import Session
 
+from collectors.contract import Reason
 from collectors.measures import MEASURES
 from monitor.database.tables import Latest, Listing, Series
 from monitor.facts import Store
 from monitor.facts.batches import newest_known_at
 from monitor.facts.coverage import complaints_incomplete
-from monitor.facts.runs import Runs, first_runs
+from monitor.facts.runs import Outcome, Runs, first_runs
 from monitor.inventory.rows import addresses_among, domains_among, mailboxes
 from monitor.judging.feed_evidence import FeedEvidence
 from monitor.listings.find import lost_allow_listings, open_listings
@@ -196,7 +197,7 @@ def _target(series: Series) -> str:
 def _listing_fact(row: Listing, place: Place, now: datetime) -> ListingFact:
     reason = row.unknown_reason
     if reason is None and now - row.asked_at > LISTING_STALE_AFTER:
-        reason = "stale"
+        reason = Reason.STALE
     return ListingFact(
         place=place, dnsbl=row.dnsbl, phase=row.phase, baseline=row.baseline, codes=tuple(row.codes),
         first_seen_at=row.first_seen_at, confirmed_at=row.confirmed_at, detail=row.detail, unknown_reason=reason,
@@ -217,6 +218,6 @@ def _runs_fact(
     last, good = runs.last, runs.good
     return RunsFact(
         name, every, first_at, good.ended_at if good else None,
-        running_since=last.started_at if last.outcome == "running" else None,
+        running_since=last.started_at if last.outcome == Outcome.RUNNING else None,
         reason=last.reason, text=last.text, network_fault=network_fault,
     )

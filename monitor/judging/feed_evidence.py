@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlmodel import Session
 
+from collectors.contract import Purpose
 from collectors.measures import MEASURES
 from collectors.providers import provider_named
 from monitor.database.tables import Suspension
@@ -145,7 +146,7 @@ def _unread(store: Store, session: Session, now: datetime) -> dict[str, str | No
     """Provider ("" for mailboxes of many) → why its reports may lie unread; None where they are read."""
     states = {series.mailbox: latest for series, latest in store.latest("mailbox_read")}
     reasons: dict[str, str | None] = {}
-    for box in mailboxes(session, "feedback_loop"):
+    for box in mailboxes(session, Purpose.FEEDBACK_LOOP):
         state = states.get(box.name)
         why = None
         if state is None or now - state.asked_at > _MAILBOX_MAX_AGE:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from collectors.contract import Reason
 from monitor.database.tables import Incident
 from monitor.database.transitions import new_id
 from monitor.facts import Store
@@ -197,7 +198,7 @@ def _unsettled(case: Case) -> bool:
 def _fell_quiet(case: Case) -> bool:
     """Its suspension has ended by itself, and then nothing was sent for so long that nothing is left to judge."""
     rule, fired_at = case.rule, case.incident.fired_at
-    if not isinstance(rule, ComplaintRateRule) or case.verdict.reason != "no_data" or fired_at is None:
+    if not isinstance(rule, ComplaintRateRule) or case.verdict.reason != Reason.NO_DATA or fired_at is None:
         return False
     if case.in_force():
         return False

@@ -10,6 +10,7 @@ from collectors.dimensions import Use, names
 from monitor.database.tables import Suspension
 from monitor.database.transitions import new_id
 from monitor.facts import Store
+from monitor.gate import Effect, StreamKind
 from monitor.inventory.rows import pools_of_addresses, stream_kind
 from monitor.judging.case import Case
 from monitor.notify.message import where
@@ -106,9 +107,9 @@ def _why_not(case: Case, held: _Held, row: Suspension, limits: Limits) -> str | 
     scope = row.scope
     suspend = case.suspend
     spares = suspend is not None and not suspend.transactional and {"customer", "stream"} <= set(scope)
-    if spares and stream_kind(case.session, scope["customer"], scope["stream"]) == "transactional":
+    if spares and stream_kind(case.session, scope["customer"], scope["stream"]) == StreamKind.TRANSACTIONAL:
         return f"{where(scope)} is transactional: automation does not {row.effect} it by itself"
-    if row.effect == "hold":
+    if row.effect == Effect.HOLD:
         share = held.share_with(row)
         if share is not None and share > limits.max_held_share:
             return (
@@ -129,11 +130,11 @@ class _Held:
         ]
         self._pools = pools_of_addresses(case.session)
         self._scopes: list[Mapping[str, str]] = [
-            row.scope for row in in_force(case.session, case.now) if row.effect == "hold" and row.rule is not None
+            row.scope for row in in_force(case.session, case.now) if row.effect == Effect.HOLD and row.rule is not None
         ]
 
     def add(self, row: Suspension) -> None:
-        if row.effect == "hold":
+        if row.effect == Effect.HOLD:
             self._scopes.append(row.scope)
 
     def share_with(self, row: Suspension) -> float | None:

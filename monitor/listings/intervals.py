@@ -19,6 +19,7 @@ any more. Both leave the reason in detail `ended`.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -28,6 +29,13 @@ HITS_TO_CONFIRM = 2
 CLEAN_TO_CLEAR = 3
 TAKEN_BACK = "the list failed its test entries: what it said since its last good check is taken back"
 WEIGHT_OF_ONE_HIT = 0.9  # a list this weighty is believed at its first word
+
+
+class Phase(enum.StrEnum):
+    SUSPECTED = "suspected"
+    LISTED = "listed"
+    CLEARING = "clearing"
+    CLEARED = "cleared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +56,7 @@ class Answer:
 class Interval:
     """The columns of `tables.Listing` that change."""
 
-    phase: str
+    phase: Phase
     first_seen_at: datetime
     last_seen_at: datetime
     asked_at: datetime
@@ -100,13 +108,13 @@ def change(before: Interval | None, after: Interval | None) -> Change | None:
     if after is None:
         return None
     known = before is not None and before.confirmed_at is not None
-    if after.phase == "cleared":
+    if after.phase == Phase.CLEARED:
         return _ended(after, known=known)
-    if before is not None and (before.phase == "cleared" or (known and after.confirmed_at is None)):
-        return Change("cleared" if before.phase == "cleared" else "listed", after.phase, TAKEN_BACK)
+    if before is not None and (before.phase == Phase.CLEARED or (known and after.confirmed_at is None)):
+        return Change(Phase.CLEARED if before.phase == Phase.CLEARED else Phase.LISTED, after.phase, TAKEN_BACK)
     if after.confirmed_at is not None and not known:
         how = "was there when we first looked" if after.baseline else "listed"
-        return Change(before.phase if before else "none", "listed", f"{how}: {meaning(after)}")
+        return Change(before.phase if before else "none", Phase.LISTED, f"{how}: {meaning(after)}")
     if before is not None and known and before.codes != after.codes:
         return Change(", ".join(before.codes), ", ".join(after.codes), f"now: {meaning(after)}")
     return None
@@ -115,21 +123,21 @@ def change(before: Interval | None, after: Interval | None) -> Change | None:
 def _ended(interval: Interval, *, known: bool) -> Change:
     """`known`: whether it was ever confirmed."""
     if reason := interval.detail.get("ended"):
-        return Change("listed" if known else "suspected", "cleared", str(reason))
+        return Change(Phase.LISTED if known else Phase.SUSPECTED, Phase.CLEARED, str(reason))
     if known:
-        return Change("listed", "cleared", f"{CLEAN_TO_CLEAR} answers in a row say: not listed")
-    return Change("suspected", "cleared", "seen once and not again: it was never confirmed")
+        return Change(Phase.LISTED, Phase.CLEARED, f"{CLEAN_TO_CLEAR} answers in a row say: not listed")
+    return Change(Phase.SUSPECTED, Phase.CLEARED, "seen once and not again: it was never confirmed")
 
 
 def reopened(interval: Interval, answer: Answer) -> Interval:
     """An interval that was cleared by answers which no longer count."""
-    back = replace(interval, phase="listed", cleared_at=None, clean_answers=0, next_counts_at=None)
+    back = replace(interval, phase=Phase.LISTED, cleared_at=None, clean_answers=0, next_counts_at=None)
     return replace(back, asked_at=answer.at, unknown_reason=answer.reason, unknown_since=answer.at)
 
 
 def end(interval: Interval, at: datetime, reason: str) -> Interval:
     """An interval nobody asks about any more."""
-    return replace(interval, phase="cleared", cleared_at=at, detail={**interval.detail, "ended": reason})
+    return replace(interval, phase=Phase.CLEARED, cleared_at=at, detail={**interval.detail, "ended": reason})
 
 
 def _taken_back(interval: Interval, at: datetime, since: datetime) -> Interval:
@@ -137,9 +145,9 @@ def _taken_back(interval: Interval, at: datetime, since: datetime) -> Interval:
     if interval.first_seen_at > since:
         return end(interval, at, TAKEN_BACK)
     if interval.confirmed_at is not None and interval.confirmed_at > since:
-        return replace(interval, phase="suspected", confirmed_at=None, hits=1, clean_answers=0, next_counts_at=None)
-    if interval.phase == "clearing":
-        return replace(interval, phase="listed", clean_answers=0, next_counts_at=None)
+        return replace(interval, phase=Phase.SUSPECTED, confirmed_at=None, hits=1, clean_answers=0, next_counts_at=None)
+    if interval.phase == Phase.CLEARING:
+        return replace(interval, phase=Phase.LISTED, clean_answers=0, next_counts_at=None)
     return interval
 
 
@@ -151,7 +159,7 @@ def meaning(interval: Interval) -> str:
 def _opened(answer: Answer, *, first: bool) -> Interval:
     confirmed = first or _hits_needed(answer) == 1
     return Interval(
-        phase="listed" if confirmed else "suspected",
+        phase=Phase.LISTED if confirmed else Phase.SUSPECTED,
         first_seen_at=answer.at,
         last_seen_at=answer.at,
         asked_at=answer.at,
@@ -171,26 +179,26 @@ def _hit(interval: Interval, answer: Answer) -> Interval:
         detail=answer.detail,
         clean_answers=0,
     )
-    if interval.phase == "clearing":
-        return replace(seen, phase="listed", next_counts_at=_after_ttl(answer))
-    if interval.phase == "listed" or _cached(interval, answer):
+    if interval.phase == Phase.CLEARING:
+        return replace(seen, phase=Phase.LISTED, next_counts_at=_after_ttl(answer))
+    if interval.phase == Phase.LISTED or _cached(interval, answer):
         return seen
     hits = interval.hits + 1
     counted = replace(seen, hits=hits, next_counts_at=_after_ttl(answer))
     if hits >= _hits_needed(answer):
-        return replace(counted, phase="listed", confirmed_at=answer.at)
+        return replace(counted, phase=Phase.LISTED, confirmed_at=answer.at)
     return counted
 
 
 def _clean(interval: Interval, answer: Answer) -> Interval:
-    if interval.phase == "suspected":
-        return replace(interval, phase="cleared", cleared_at=answer.at)
-    if interval.phase == "clearing" and _cached(interval, answer):
+    if interval.phase == Phase.SUSPECTED:
+        return replace(interval, phase=Phase.CLEARED, cleared_at=answer.at)
+    if interval.phase == Phase.CLEARING and _cached(interval, answer):
         return interval
     clean = interval.clean_answers + 1
-    counted = replace(interval, phase="clearing", clean_answers=clean, next_counts_at=_after_ttl(answer))
+    counted = replace(interval, phase=Phase.CLEARING, clean_answers=clean, next_counts_at=_after_ttl(answer))
     if clean >= CLEAN_TO_CLEAR:
-        return replace(counted, phase="cleared", cleared_at=answer.at)
+        return replace(counted, phase=Phase.CLEARED, cleared_at=answer.at)
     return counted
 
 

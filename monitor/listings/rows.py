@@ -15,11 +15,11 @@ from sqlmodel import Session
 
 from monitor.database.engine import chunks, table
 from monitor.database.tables import Listing
-from monitor.database.transitions import log_transitions
+from monitor.database.transitions import TransitionKind, log_transitions
 from monitor.facts.consequences import NewAnswer
 from monitor.facts.readings import values_of
 from monitor.inventory.rows import all_targets
-from monitor.listings.intervals import Answer, Change, Interval, change, end, fold, reopened
+from monitor.listings.intervals import Answer, Change, Interval, Phase, change, end, fold, reopened
 
 _LISTING = table(Listing)
 _COLUMNS = tuple(field.name for field in fields(Interval))
@@ -80,7 +80,7 @@ def write_listings(
             changed.add((each.batch_id, each.series_id))
         if (event := change(before, now.interval)) and now.interval is not None:
             events.append(_event(pair, event, now.interval, each.answer.at))
-        if now.interval is not None and now.interval.phase == "cleared":
+        if now.interval is not None and now.interval.phase == Phase.CLEARED:
             done.append((pair, pairs.pop(pair)))
     _write(connection, done + [(pair, now) for pair, now in pairs.items() if now.dirty])
     log_transitions(connection, events)
@@ -95,7 +95,7 @@ def _event(pair: _Pair, event: Change, interval: Interval, at: datetime) -> dict
         "first_seen_at": interval.first_seen_at.isoformat(), **detail,
     }  # fmt: skip
     return {
-        "at": at, "kind": "listing", "of": f"{target}@{dnsbl}", "old": event.old, "new": event.new,
+        "at": at, "kind": TransitionKind.LISTING.value, "of": f"{target}@{dnsbl}", "old": event.old, "new": event.new,
         "why": event.why, "actor": dnsbl, "rule": None, "evidence": evidence,
     }  # fmt: skip
 
@@ -134,7 +134,7 @@ def _closed_after(connection: Connection, pair: _Pair, since: datetime) -> _Clos
     query = select(*columns).where(_LISTING.c.target == target, _LISTING.c.dnsbl == dnsbl, _LISTING.c.cleared_at > since)
     for row in connection.execute(query.order_by(_LISTING.c.id.desc()).limit(1)).mappings():
         if row["confirmed_at"] is not None and "ended" not in row["detail"]:
-            values = {name: row[name] for name in _COLUMNS} | {"codes": tuple(row["codes"])}
+            values = {name: row[name] for name in _COLUMNS} | {"codes": tuple(row["codes"]), "phase": Phase(row["phase"])}
             return _Closed(row["id"], Interval(**values))
     return None
 
@@ -181,13 +181,13 @@ def _load(connection: Connection, targets: set[str] | None) -> dict[_Pair, _Open
     """The open intervals of these targets; None: of all."""
     pairs: dict[_Pair, _Open] = {}
     columns = [_LISTING.c[name] for name in ("id", "target", "dnsbl", *_COLUMNS)]
-    standing = select(*columns).where(_LISTING.c.phase != "cleared")
+    standing = select(*columns).where(_LISTING.c.phase != Phase.CLEARED.value)
     queries = [standing] if targets is None else [
         standing.where(_LISTING.c.target.in_(chunk)) for chunk in chunks(sorted(targets))
     ]  # fmt: skip
     for query in queries:
         for row in connection.execute(query).mappings():
-            values = {name: row[name] for name in _COLUMNS} | {"codes": tuple(row["codes"])}
+            values = {name: row[name] for name in _COLUMNS} | {"codes": tuple(row["codes"]), "phase": Phase(row["phase"])}
             pairs[row["target"], row["dnsbl"]] = _Open(row["id"], Interval(**values))
     return pairs
 
@@ -212,4 +212,4 @@ def _write(connection: Connection, pairs: list[tuple[_Pair, _Open]]) -> None:
 
 def _values(interval: Interval) -> dict[str, Any]:
     values = {name: getattr(interval, name) for name in _COLUMNS}
-    return values | {"codes": list(interval.codes), "detail": dict(interval.detail)}
+    return values | {"phase": interval.phase.value, "codes": list(interval.codes), "detail": dict(interval.detail)}

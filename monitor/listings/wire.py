@@ -5,16 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from monitor.listings.intervals import Phase
 from monitor.wire import Wire
 
 
 class Listing(Wire):
-    """One interval of an IP or domain on one list. `phase`: suspected, listed, clearing, cleared."""
+    """One interval of an IP or domain on one list."""
 
     id: int
     target: str
     dnsbl: str
-    phase: str
+    phase: Phase
     baseline: bool
     codes: list[str]
     first_seen_at: datetime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from datetime import datetime, timedelta
 
 from sqlalchemy import exists
@@ -9,6 +10,15 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, func, or_, select
 
 from monitor.database.tables import Outbox
+from monitor.notify.message import Event
+
+
+class OutboxState(enum.StrEnum):
+    """Where a notification stands on its way."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    GIVEN_UP = "given_up"
 
 
 def add(session: Session, row: Outbox) -> None:
@@ -19,13 +29,13 @@ def add(session: Session, row: Outbox) -> None:
 
 def notified_of(session: Session, incident_id: str) -> list[str]:
     """The receivers that heard, or are about to hear, that this incident fires."""
-    chosen = select(Outbox.receiver).where(Outbox.incident_id == incident_id, col(Outbox.event) != "resolved")
+    chosen = select(Outbox.receiver).where(Outbox.incident_id == incident_id, col(Outbox.event) != Event.RESOLVED)
     return sorted(set(session.exec(chosen)))
 
 
 def receivers_due(session: Session, now: datetime) -> set[str]:
     """The receivers that have something to be sent now."""
-    due = select(Outbox.receiver).where(Outbox.state == "waiting", col(Outbox.next_attempt_at) <= now)
+    due = select(Outbox.receiver).where(Outbox.state == OutboxState.WAITING, col(Outbox.next_attempt_at) <= now)
     return set(session.exec(due.distinct()))
 
 
@@ -35,11 +45,11 @@ def claim(session: Session, receiver: str, owner: str, now: datetime, lease: tim
     due = (
         select(Outbox)
         .where(
-            Outbox.receiver == receiver, Outbox.state == "waiting", col(Outbox.next_attempt_at) <= now,
+            Outbox.receiver == receiver, Outbox.state == OutboxState.WAITING, col(Outbox.next_attempt_at) <= now,
             or_(col(Outbox.lease_until).is_(None), col(Outbox.lease_until) <= now, Outbox.lease_owner == owner),
             ~exists().where(
                 col(older.receiver) == col(Outbox.receiver), col(older.incident_id) == col(Outbox.incident_id),
-                col(older.state) == "waiting", col(older.id) < col(Outbox.id),
+                col(older.state) == OutboxState.WAITING, col(older.id) < col(Outbox.id),
             ),
         )
         .order_by(col(Outbox.id)).limit(1).with_for_update(skip_locked=True)
@@ -64,4 +74,4 @@ def newest_notifications(session: Session, limit: int, incident_id: str | None =
 
 
 def count_waiting(session: Session) -> int:
-    return session.exec(select(func.count()).select_from(Outbox).where(Outbox.state == "waiting")).one()
+    return session.exec(select(func.count()).select_from(Outbox).where(Outbox.state == OutboxState.WAITING)).one()

@@ -20,6 +20,7 @@ from monitor.database.tables import Outbox
 from monitor.facts import Store
 from monitor.notify import outbox
 from monitor.notify.chat import Chat
+from monitor.notify.outbox import OutboxState
 
 log = logging.getLogger(__name__)
 
@@ -97,9 +98,9 @@ class Worker:
             fresh.lease_owner = fresh.lease_until = None
             fresh.last_error = error
             if error is None:
-                fresh.state, fresh.sent_at = "sent", now
+                fresh.state, fresh.sent_at = OutboxState.SENT.value, now
             elif now - fresh.created_at > GIVE_UP_AFTER:
-                fresh.state = "given_up"
+                fresh.state = OutboxState.GIVEN_UP.value
                 log.error("given up notifying %s: %s", fresh.receiver, error)
             else:
                 pause = min(FIRST_PAUSE * 2 ** min(fresh.attempts - 1, 12), LONGEST_PAUSE)

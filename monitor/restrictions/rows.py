@@ -14,7 +14,7 @@ from sqlmodel import Session, col, func, select
 
 from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import Incident, Suspension
-from monitor.database.transitions import newest_of_kind
+from monitor.database.transitions import TransitionKind, newest_of_kind
 
 _NEWEST = Order((col(Suspension.since), col(Suspension.id)))
 
@@ -58,7 +58,7 @@ def newest_restriction(session: Session, after: int = 0) -> int:
 
     Changes are committed in the order of their ids, so a snapshot that shows this one shows all before it.
     """
-    return newest_of_kind(session, "suspension", after)
+    return newest_of_kind(session, TransitionKind.SUSPENSION, after)
 
 
 def find_suspensions(

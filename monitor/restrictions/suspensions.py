@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from collectors.dimensions import Use, names
 from monitor.database.tables import Suspension, Transition
-from monitor.database.transitions import check_reason, new_id
+from monitor.database.transitions import TransitionKind, check_reason, new_id
 from monitor.gate import Effect
 from monitor.inventory.known import read_names
 from monitor.restrictions.rows import overdue
@@ -58,7 +58,7 @@ def put_on(session: Session, row: Suspension, *, why: str) -> Suspension:
     """Write a suspension and its transition."""
     session.add(row)
     session.add(Transition(
-        at=row.since, kind="suspension", of=row.id, old="none", new=row.effect, why=why, actor=row.actor,
+        at=row.since, kind=TransitionKind.SUSPENSION.value, of=row.id, old="none", new=row.effect, why=why, actor=row.actor,
         rule=row.rule, evidence={"scope": row.scope, **row.evidence},
     ))
     return row
@@ -89,7 +89,7 @@ def take_off(session: Session, row: Suspension, *, actor: str, reason: str, now:
     row.lifted_at, row.lifted_by, row.lift_reason = now, actor, reason
     session.add(row)
     session.add(Transition(
-        at=now, kind="suspension", of=row.id, old=row.effect, new="lifted", why=reason, actor=actor,
+        at=now, kind=TransitionKind.SUSPENSION.value, of=row.id, old=row.effect, new="lifted", why=reason, actor=actor,
         rule=row.rule, evidence={"scope": row.scope},
     ))
 

@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from monitor.gate import Decision
+from monitor.gate import Decision, Effect
 from monitor.wire import Wire
 
 
@@ -16,7 +16,7 @@ class Suspension(Wire):
 
     id: str
     scope: dict[str, str]
-    effect: str
+    effect: Effect
     rate_per_hour: int | None
     rule: str | None
     incident_id: str | None

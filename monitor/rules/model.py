@@ -25,15 +25,17 @@ from pydantic import (
 from collectors.dimensions import Use, names
 from collectors.measures import MEASURES
 from monitor.config.quantities import Duration, Share
+from monitor.config.severity import Severity
 from monitor.gate import Effect
 
-Severity = Literal["info", "warning", "critical"]
 if TYPE_CHECKING:  # a type checker takes no list it cannot read here
     Dimension = str
     ListingDimension = str
+    AnySeverity = Severity | Literal["auto"]
 else:
     Dimension = Literal[names(Use.SUBJECT | Use.SCOPE)]  # counted by it, and held by it
     ListingDimension = Literal[names(Use.LISTED)]
+    AnySeverity = Literal[(*map(str, Severity), "auto")]  # one list of words in messages and schema
 
 
 def _not_empty(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -78,7 +80,7 @@ class _Rule(_Strict):
 
 
 class _GradedRule(_Rule):
-    severity: Severity = "warning"
+    severity: Severity = Severity.WARNING
 
 
 class _ListingRule(_Rule):
@@ -109,7 +111,7 @@ class ListingRule(_ListingRule):
     """
 
     kind: Literal["listing"]
-    severity: Literal["info", "warning", "critical", "auto"] = "warning"
+    severity: AnySeverity = Severity.WARNING
     lists: Lists | None = None  # None: every block list asked
     min_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
     below_weight: Annotated[float, Field(gt=0, le=1)] | None = None  # heavier lists are another rule's

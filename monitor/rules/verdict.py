@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from collectors.contract import Reason
+from monitor.config.severity import Severity
+
 Group = tuple[tuple[str, str], ...]  # (dimension, value) in the rule's order
-SEVERITIES = ("info", "warning", "critical")  # the mildest first
-
-
-def worst(severities: Iterable[str]) -> str:
-    return max(severities, key=SEVERITIES.index)
 
 
 class Answer(enum.StrEnum):
@@ -38,7 +36,7 @@ class Member:
     text: str
     evidence_at: datetime
     evidence: Mapping[str, Any] = field(default_factory=dict)
-    severity: str | None = None  # None: the rule's
+    severity: Severity | None = None  # None: the rule's
     holds: bool = True
 
 
@@ -52,10 +50,10 @@ class Verdict:
     group: Group
     answer: Answer
     summary: str
-    reason: str | None = None  # only with unknown
+    reason: str | None = None  # only with unknown; a collectors.contract.Reason
     members: tuple[Member, ...] = ()
     evidence: Mapping[str, Any] = field(default_factory=dict)
-    severity: str | None = None  # None: the rule's
+    severity: Severity | None = None  # None: the rule's
     labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -123,7 +121,7 @@ class StateFact:
 
     def unknown(self, now: datetime, max_age: timedelta) -> str | None:
         """Why it cannot be judged by now; None where it can."""
-        return "stale" if now - self.asked_at > max_age else self.reason
+        return Reason.STALE if now - self.asked_at > max_age else self.reason
 
 
 @dataclass(frozen=True, slots=True)

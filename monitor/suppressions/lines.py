@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import orjson
 from pydantic import (
@@ -33,6 +33,7 @@ from monitor.config.quantities import When
 from monitor.facts import Store
 from monitor.inventory.rows import streams_of_customers
 from monitor.sender.recipient import plain_address
+from monitor.suppressions.reasons import SuppressionReason
 from monitor.suppressions.rows import Suppressed, suppress
 
 COLUMNS = ("customer", "ref", "reason", "stream", "since")  # of an export
@@ -67,7 +68,6 @@ def read_ref(text: str) -> str:
 
 Address = Annotated[str, AfterValidator(read_address)]
 Ref = Annotated[str, AfterValidator(read_ref)]
-Reason = Literal["hard_bounce", "complaint", "unsubscribe", "manual"]
 Named = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00]+$")]
 
 
@@ -78,7 +78,7 @@ class Line(BaseModel):
     customer: Named | None = None
     address: Address | None = Field(default=None, validation_alias=AliasChoices("address", "email"))
     ref: Ref | None = None
-    reason: Reason | None = None
+    reason: SuppressionReason | None = None
     stream: Named | None = None
     since: When | None = None
     text: Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")] | None = None
@@ -96,7 +96,7 @@ class Given:
     streams: Mapping[str, frozenset[str]]  # customer → names; others are refused
     ref_of: Callable[[str, str], str]  # customer, address → recipient_ref
     customer: str | None = None
-    reason: str = "manual"
+    reason: SuppressionReason = SuppressionReason.MANUAL
     only: str | None = None
 
 

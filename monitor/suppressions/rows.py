@@ -18,12 +18,13 @@ from sqlmodel import Session, col, func, select
 
 from collectors.cleaning import kept_name
 from collectors.observation import Trace
+from collectors.traces import TraceKind
 from monitor.database.engine import chunks, insert_into, table
 from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import Suppression
 from monitor.facts.consequences import NewTrace
+from monitor.suppressions.reasons import SuppressionReason
 
-REASONS = ("hard_bounce", "complaint", "unsubscribe", "manual")
 _KEY = ("customer", "recipient_ref", "reason", "stream")
 _NEWEST = Order((col(Suppression.id),))
 
@@ -31,20 +32,21 @@ _NEWEST = Order((col(Suppression.id),))
 class Rule(NamedTuple):
     """What a kind of trace forbids. `per_stream`: only that stream, where the trace names it."""
 
-    reason: str
+    reason: SuppressionReason
     only_hard: bool = False
     per_stream: bool = False
 
 
-# kind of trace → what it forbids; None: nothing. Kinds that are not here forbid nothing either.
-RULES: Mapping[str, Rule | None] = {
-    "complaint": Rule("complaint"),  # whoever complains about one stream will complain about the next
-    "bounce": Rule("hard_bounce", only_hard=True),
-    "unsubscribe": Rule("unsubscribe", per_stream=True),
-    "delivery": None,
-    "deferral": None,
-    "block": None,  # it says something about us, not about the recipient
-    "report": None,
+# kind of trace about a recipient → what it forbids; None: nothing
+RULES: Mapping[TraceKind, Rule | None] = {
+    TraceKind.COMPLAINT: Rule(SuppressionReason.COMPLAINT),  # whoever complains about one stream will about the next
+    TraceKind.BOUNCE: Rule(SuppressionReason.HARD_BOUNCE, only_hard=True),
+    TraceKind.UNSUBSCRIBE: Rule(SuppressionReason.UNSUBSCRIBE, per_stream=True),
+    TraceKind.DELIVERY: None,
+    TraceKind.DEFERRAL: None,
+    TraceKind.BLOCK: None,  # it says something about us, not about the recipient
+    TraceKind.REPORT: None,
+    TraceKind.DMARC_FAILURE: None,
 }
 SUPPRESSING = frozenset(kind for kind, rule in RULES.items() if rule is not None)
 
@@ -55,7 +57,7 @@ class Suppressed:
 
     customer: str
     recipient_ref: str
-    reason: str
+    reason: SuppressionReason
     stream: str
     since: datetime
     source: str
@@ -64,7 +66,7 @@ class Suppressed:
     batch_id: int | None = None
 
 
-def suppression_of(trace: Trace) -> tuple[str, str] | None:
+def suppression_of(trace: Trace) -> tuple[SuppressionReason, str] | None:
     """Reason and stream of the suppression that follows from a trace; None where none does."""
     rule = RULES.get(trace.kind)
     if rule is None or (rule.only_hard and not trace.hard) or not _is_authentic(trace):
@@ -95,7 +97,7 @@ def suppress(connection: Connection, wanted: Iterable[Suppressed], known_at: dat
     rows: dict[tuple[str, ...], dict[str, Any]] = {}
     for each in wanted:
         row = {name: getattr(each, name) for name in Suppressed.__slots__}
-        row |= {"since": min(each.since, known_at), "known_at": known_at}
+        row |= {"reason": SuppressionReason(each.reason).value, "since": min(each.since, known_at), "known_at": known_at}
         rows.setdefault(tuple(row[name] for name in _KEY), row)  # the first of several
     if not rows:
         return 0
@@ -126,7 +128,7 @@ class Wanted:
     customer: str | None = None
     refs: Mapping[str, str] | None = None  # customer → recipient_ref
     stream: str | None = None
-    reason: str | None = None
+    reason: SuppressionReason | None = None
     lifted: bool = False
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
+from monitor.suppressions.reasons import SuppressionReason
 from monitor.wire import RefusedLine, Wire
 
 
@@ -16,7 +17,7 @@ class Suppression(Wire):
     id: int
     customer: str
     ref: str = Field(validation_alias=AliasChoices("recipient_ref"))
-    reason: str
+    reason: SuppressionReason
     stream: Annotated[str | None, BeforeValidator(lambda stream: stream or None)]
     since: datetime
     known_at: datetime
@@ -51,7 +52,7 @@ class Forbidden(Wire):
 
     asked: str
     ref: str
-    reasons: list[str]
+    reasons: list[SuppressionReason]
 
 
 class Checked(Wire):
@@ -66,7 +67,7 @@ class CheckedAddress(Wire):
     address: str
     ref: str
     suppressed: bool
-    reasons: list[str]
+    reasons: list[SuppressionReason]
 
 
 class SenderKey(Wire):

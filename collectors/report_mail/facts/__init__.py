@@ -17,7 +17,6 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import get_args
 
 from collectors.contract import Attribution, Identifiers, Purpose, Reason
 from collectors.mail import Kind, Report, parse
@@ -37,7 +36,7 @@ __all__ = ["MEASURES", "PURPOSES", "SOURCE", "Arrival", "Attribute", "MailSettin
 log = logging.getLogger(__name__)
 
 SOURCE = "mail"
-PURPOSES: tuple[str, ...] = get_args(Purpose)
+PURPOSES = tuple(Purpose)
 MEASURES = frozenset({
     "complaint", "unverified_complaint", "report", "unattributed_report", "hard_bounce", "soft_bounce", "deferral",
     "block", "unattributed_bounce", "dmarc_pass", "dmarc_fail", "tls_success", "tls_failure", "unsubscribe", "autoreply",

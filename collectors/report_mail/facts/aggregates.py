@@ -23,6 +23,7 @@ from collectors.mail.report import Aggregate
 from collectors.observation import Observation, Subject, Trace
 from collectors.report_mail.facts.shape import Facts, Mail, Refusal
 from collectors.report_mail.facts.whose import OTHER, is_ours, provider_of, subject
+from collectors.traces import TraceKind
 
 # Organisations that write reports under another name than their mail is known by, in lower case
 ORGANISATIONS = {
@@ -78,7 +79,7 @@ def tls(mail: Mail) -> Facts | Refusal:
         succeeded[about] += policy.success
         failed[about] += policy.failure
         policies.setdefault(about, []).append(f"{policy.type} {policy.success}/{policy.success + policy.failure}")
-        traces += [mail.trace("tls_failure", owner, about, at=at, category=kind, text=f"policy {policy.type}",
+        traces += [mail.trace(TraceKind.TLS_FAILURE, owner, about, at=at, category=kind, text=f"policy {policy.type}",
                               count=sessions) for kind, sessions in policy.failures if sessions]
     observations = [
         Observation(measure, about, at, float(count[about]), detail={"policies": policies[about]})

@@ -16,13 +16,14 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime, timedelta
 
-from collectors.contract import UNFORGEABLE, Attribution, Reason
+from collectors.contract import UNFORGEABLE, Attribution, Purpose, Reason
 from collectors.mail.original import is_hashed, is_redacted
 from collectors.mail.report import Feedback
 from collectors.observation import Observation
-from collectors.report_mail.facts.letters import ABUSE, LONGEST_TEXT
+from collectors.report_mail.facts.letters import LONGEST_TEXT
 from collectors.report_mail.facts.shape import Facts, Mail, Refusal
 from collectors.report_mail.facts.whose import identifiers, is_ours, message_id, provider_of, subject
+from collectors.traces import TraceKind
 
 # Which reports are a recipient's complaint. not-spam takes one back, auth-failure is a machine's word, and
 # `other` may be anything: they are counted as reports only. Types outside this table as well.
@@ -55,10 +56,10 @@ def feedback(mail: Mail) -> Facts | Refusal:
     once = (_complaint(mail, stated, whose, provider),) if complains else ()
     traces = []
     if not complains:
-        traces.append(mail.trace("report", whose, about, category=stated.type, recipient=whose.recipient or recipient,
+        traces.append(mail.trace(TraceKind.REPORT, whose, about, category=stated.type, recipient=whose.recipient or recipient,
                                  message_id=message_id(mail.report)))
-    if mail.arrival.purpose == ABUSE:
-        traces.append(mail.trace("abuse_report", whose, about, category=stated.type, message_id=message_id(mail.report),
+    if mail.arrival.purpose == Purpose.ABUSE:
+        traces.append(mail.trace(TraceKind.ABUSE_REPORT, whose, about, category=stated.type, message_id=message_id(mail.report),
                                  text=mail.report.report_headers.get("subject", "")[:LONGEST_TEXT] or None))
     return Facts(tuple(observations), tuple(traces), once=once)
 
@@ -71,7 +72,7 @@ def _complaint(mail: Mail, stated: Feedback, whose: Attribution, provider: str |
     measure = "complaint" if believed else "unverified_complaint"
     at = complained_at(stated, mail.arrival.received_at, mail.settings.max_complaint_age)
     recipient = clear_recipient(stated)
-    trace = mail.trace("complaint", whose, about, at=at, category=stated.type, recipient=whose.recipient or recipient,
+    trace = mail.trace(TraceKind.COMPLAINT, whose, about, at=at, category=stated.type, recipient=whose.recipient or recipient,
                        message_id=message_id(mail.report), verified=believed)
     named = _mail_and_recipient(mail, stated, whose, by_token=believed and not known_source)
     digest = hashlib.sha256("\0".join(named).encode("utf-8", "surrogatepass")).hexdigest()
@@ -99,7 +100,7 @@ def dmarc_failure(mail: Mail) -> Facts | Refusal:
     text = ", ".join(f"{name} {value}" for name, value in (
         ("from", stated.ip), ("failed", stated.auth_failure), ("alignment", stated.identity_alignment),
         ("delivery", stated.delivery_result)) if value)
-    trace = mail.trace("dmarc_failure", whose, subject(whose, provider), category=stated.type, text=text or None,
+    trace = mail.trace(TraceKind.DMARC_FAILURE, whose, subject(whose, provider), category=stated.type, text=text or None,
                        recipient=whose.recipient or recipient, message_id=message_id(mail.report))
     return Facts(traces=(trace,))
 

@@ -19,6 +19,7 @@ from collectors.mail.report import Recipient
 from collectors.observation import Observation, Subject, Trace
 from collectors.report_mail.facts.shape import Facts, Mail, Refusal
 from collectors.report_mail.facts.whose import OTHER, identifiers, is_ours, message_id, provider_of, subject
+from collectors.traces import TraceKind
 
 # Why a recipient was given up → what is counted. One that is dead for good (`hard`) is a hard bounce instead.
 MEASURE_OF: dict[str, str] = {
@@ -42,7 +43,10 @@ MEASURE_OF: dict[str, str] = {
     "vacation": "autoreply",
     "unknown": "soft_bounce",
 }
-TRACE_OF = {"hard_bounce": "bounce", "soft_bounce": "bounce", "block": "block", "deferral": "deferral"}
+TRACE_OF = {
+    "hard_bounce": TraceKind.BOUNCE, "soft_bounce": TraceKind.BOUNCE, "block": TraceKind.BLOCK,
+    "deferral": TraceKind.DEFERRAL,
+}  # fmt: skip
 LONGEST_TEXT = 1_000
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collectors.contract import Reason
+from collectors.contract import Purpose, Reason
 from collectors.mail.fields import address
 from collectors.observation import Observation
 from collectors.report_mail.facts.shape import Facts, Mail, Refusal
 from collectors.report_mail.facts.whose import OTHER, identifiers, provider_of, subject
+from collectors.traces import TraceKind
 
-ABUSE = "abuse"
 LONGEST_TEXT = 200
 
 
@@ -18,7 +18,7 @@ def unsubscribe(mail: Mail) -> Facts | Refusal:
     provider = provider_of((sender or "").rpartition("@")[2]) or OTHER
     whose = mail.attribute(identifiers(mail.report, recipient=sender, provider=provider))
     about = subject(whose, provider)
-    trace = mail.trace("unsubscribe", whose, about, recipient=sender)
+    trace = mail.trace(TraceKind.UNSUBSCRIBE, whose, about, recipient=sender)
     return Facts((Observation("unsubscribe", about, mail.arrival.received_at, 1.0),), (trace,))
 
 
@@ -30,10 +30,10 @@ def autoreply(mail: Mail) -> Facts | Refusal:
 
 def letter(mail: Mail) -> Facts | Refusal:
     """Somebody writes: to an abuse address it is a letter to be answered, anywhere else nobody expects it."""
-    if mail.arrival.purpose != ABUSE:
+    if mail.arrival.purpose != Purpose.ABUSE:
         return Refusal(Reason.NO_DATA, "other: no report, bounce or request")
     headers = mail.report.report_headers
     whose = mail.attribute(identifiers(mail.report))
-    trace = mail.trace("abuse_letter", whose, subject(whose, None), message_id=headers.get("message-id"),
+    trace = mail.trace(TraceKind.ABUSE_LETTER, whose, subject(whose, None), message_id=headers.get("message-id"),
                        text=headers.get("subject", "")[:LONGEST_TEXT] or None)
     return Facts(traces=(trace,))

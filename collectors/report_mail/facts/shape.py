@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from collectors.contract import Attribution, CollectorSettings, Identifiers, Reason
+from collectors.contract import Attribution, CollectorSettings, Identifiers, Purpose, Reason
 from collectors.mail import Report
 from collectors.observation import Observation, Subject, Trace
 from collectors.report_mail.report_sender import sender_of, speaks_for
 from collectors.report_mail.reporters import speaks_for_provider
+from collectors.traces import TraceKind
 
 Attribute = Callable[[Identifiers], Attribution]
 
@@ -41,7 +42,7 @@ class Arrival(NamedTuple):
     raw: bytes
     place: str  # source/where in it, for whoever looks for it
     received_at: datetime
-    purpose: str = "feedback_loop"  # a contract.Purpose
+    purpose: Purpose = Purpose.FEEDBACK_LOOP
     provider: str | None = None
     size: int | None = None
     trusted: bool = False  # only mailbox providers can write to where it was found
@@ -58,7 +59,7 @@ class Mail:
     verified: bool = False  # our own server found it signed by its sender
     signers: frozenset[str] = frozenset()  # domains our own server found to have signed it
 
-    def trace(self, kind: str, whose: Attribution, about: Subject, **fields: Any) -> Trace:
+    def trace(self, kind: TraceKind, whose: Attribution, about: Subject, **fields: Any) -> Trace:
         """A fact of this mail about a recipient; dated by receipt unless `fields` has a better date."""
         vouched = self.verified and speaks_for(self.report.report_headers, fields.get("recipient"))
         believed = fields.pop("verified", False) or self.arrival.trusted or vouched

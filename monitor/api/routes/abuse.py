@@ -6,12 +6,11 @@ of the whole platform.
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 from sqlmodel import Session
 
 from monitor.abuse import rows as abuse_rows
+from monitor.abuse.cases import Turn
 from monitor.abuse.rows import Assignment, Shown
 from monitor.abuse.wire import AbuseCase, CaseHistory
 from monitor.access.keys import Caller
@@ -32,7 +31,7 @@ class CaseNote(Body):
 class NewAssignment(CaseNote):
     """What to change; what is left out stays. `waits_for` opens a closed case again."""
 
-    waits_for: Literal["ours", "customer", "provider"] | None = None
+    waits_for: Turn | None = None
     customer: Name | None = None
     assignee: Name | None = None
     kind: Name | None = None
@@ -40,7 +39,7 @@ class NewAssignment(CaseNote):
 
 @router.get("/v1/abuse/cases")
 def cases(
-    services: Given, caller: Reads, listed: Listed, *, show: Shown = "open", customer: MaybeNamed = None
+    services: Given, caller: Reads, listed: Listed, *, show: Shown = Shown.OPEN, customer: MaybeNamed = None
 ) -> list[AbuseCase]:
     """Cases: open and overdue ones by their deadline, closed ones and all by the newest."""
     customer = services.own(caller, {"customer": customer})

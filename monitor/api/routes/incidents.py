@@ -19,7 +19,7 @@ class Acknowledgement(Reasoned):
 
 @router.get("/v1/incidents")
 def incidents(
-    services: Given, caller: Reads, listed: Listed, *, state: States = "open", rule: MaybeNamed = None,
+    services: Given, caller: Reads, listed: Listed, *, state: States = States.OPEN, rule: MaybeNamed = None,
     customer: MaybeNamed = None,
 ) -> list[Incident]:
     """Incidents by state, rule and customer, newest first. `open` is whatever has not ended."""

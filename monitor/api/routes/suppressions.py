@@ -25,7 +25,6 @@ from monitor.suppressions.lines import (
     MOST_IMPORTED,
     MOST_NAMED,
     LinesError,
-    Reason,
     read_lines,
     refs_of,
     write,
@@ -33,6 +32,7 @@ from monitor.suppressions.lines import (
 from monitor.suppressions.lines import (
     Given as Stated,
 )
+from monitor.suppressions.reasons import SuppressionReason
 from monitor.suppressions.rows import Wanted
 from monitor.suppressions.wire import Added, Suppression
 from monitor.wire import RefusedLine
@@ -57,7 +57,7 @@ class Those(BaseModel):
     customer: MaybeNamed = None
     recipient: Annotated[str | None, Query(min_length=3, max_length=320, pattern=NO_NUL)] = None
     stream: MaybeNamed = None
-    reason: Reason | None = None
+    reason: SuppressionReason | None = None
     lifted: bool = False
 
 
@@ -88,7 +88,7 @@ def take_over(
     body: _Body,
     *,
     customer: MaybeNamed = None,
-    reason: Reason = "manual",
+    reason: SuppressionReason = SuppressionReason.MANUAL,
     content_encoding: Annotated[str, Header()] = "",
 ) -> Added:
     """A list of up to 200,000 from elsewhere: CSV, NDJSON or one address per line. May be sent again."""
@@ -124,7 +124,7 @@ def export(
 
 def _add(
     services: Services, caller: Caller, body: bytes, most: int, customer: str | None = None,
-    reason: str = "manual",
+    reason: SuppressionReason = SuppressionReason.MANUAL,
 ) -> Added:
     store, now = services.store, services.now()
     with store.reading_session() as session:

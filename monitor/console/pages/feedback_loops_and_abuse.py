@@ -6,7 +6,7 @@ from fastapi import APIRouter, HTTPException
 from fastapi.responses import HTMLResponse
 
 from collectors.providers import providers
-from monitor.abuse.rows import case, cases, history
+from monitor.abuse.rows import Shown, case, cases, history
 from monitor.console.page import Console, Renderer
 from monitor.database.paging import Page
 from monitor.feedback_loops.rows import enrolments, gaps_now
@@ -35,7 +35,7 @@ def feedback_loop_and_abuse_pages(console: Console, render: Renderer) -> APIRout
         now = console.now()
         with console.store.reading_session() as session:
             open_ones = cases(session, now, page=Page(_MOST_CASES)).rows
-            closed = cases(session, now, "closed", page=Page(_MOST_CLOSED)).rows
+            closed = cases(session, now, Shown.CLOSED, page=Page(_MOST_CLOSED)).rows
         return render("abuse.html", now, open=open_ones, closed=closed)
 
     @router.get("/abuse/{case_id}")

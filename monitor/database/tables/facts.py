@@ -13,6 +13,7 @@ from sqlalchemy import Column, Double, ForeignKey, Index, LargeBinary, UniqueCon
 from sqlalchemy.sql.elements import TextClause
 from sqlmodel import Field, SQLModel
 
+from collectors.traces import TRACE_KINDS
 from monitor.database.tables.columns import (
     SQLITE_ONLY,
     Digest,
@@ -26,7 +27,7 @@ from monitor.database.tables.columns import (
 )
 
 # Of traces that somebody follows batch by batch; a partial index is used only where a query says it word for word.
-FOLLOWED_KINDS = ("abuse_letter", "abuse_report")
+FOLLOWED_KINDS = tuple(kind.value for kind, row in TRACE_KINDS.items() if row.case)
 FOLLOWED = text(f"kind IN ({', '.join(repr(kind) for kind in FOLLOWED_KINDS)})")
 
 
@@ -165,7 +166,7 @@ class TraceRow(SQLModel, table=True):
     batch_id: int = Field(sa_column=Column(Id, nullable=False))
     at: datetime = instant()
     known_at: datetime = instant()
-    kind: str
+    kind: str  # collectors.traces.TraceKind
     customer: str | None = Field(default=None, sa_column=Column(Nameless, nullable=False, server_default=text("''")))
     stream: str | None = None
     campaign: str | None = None

@@ -103,7 +103,7 @@ class Transition(SQLModel, table=True):
 
     id: int | None = row_id()
     at: datetime = instant(index=True)
-    kind: str  # incident | acknowledgement | suspension | silence | listing | enrolment | abuse_case
+    kind: str  # monitor.database.transitions.TransitionKind
     of: str = Field(index=True)  # the id of what changed; of a listing `target@dnsbl`
     old: str
     new: str
@@ -116,14 +116,14 @@ class Transition(SQLModel, table=True):
 class Outbox(SQLModel, table=True):
     """A message to one receiver, written in the transaction that made it due.
 
-    `key` makes it once per (incident, event, receiver). `state` is waiting, sent, given_up, needless.
+    `key` makes it once per (incident, event, receiver); `event` is a notify.message.Event, `state` a notify.outbox.OutboxState.
     """
 
     id: int | None = row_id()
     key: str = Field(unique=True)
     incident_id: str = Field(index=True)
     receiver: str
-    event: str  # firing | worsened | resolved
+    event: str
     severity: str
     title: str
     body: str

@@ -21,7 +21,7 @@ class Cursor(SQLModel, table=True):
 
 
 class Run(SQLModel, table=True):
-    """One execution of a collector. `outcome` is running, ok, partial (some targets unknown), failed."""
+    """One execution of a collector. `outcome`: monitor.facts.runs.Outcome."""
 
     __table_args__ = (Index("run_newest", "collector", "outcome", "id"),)
     id: int | None = row_id()

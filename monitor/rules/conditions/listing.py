@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from monitor.config.severity import Severity, worst
 from monitor.rules.model import AllowListingLostRule, Baseline, ListingDimension, ListingRule, ListScoreRule
-from monitor.rules.verdict import Answer, Group, ListingFact, Member, Place, ScoreFact, Verdict, worst
+from monitor.rules.verdict import Answer, Group, ListingFact, Member, Place, ScoreFact, Verdict
 
 _GRAVITY = {"critical": 1.0, "high": 0.8, "medium": 0.5, "low": 0.25}  # of a code, in the catalogue's words
 _CRITICAL, _WARNING = 0.6, 0.3  # weight times gravity, from which a listing is that
@@ -57,15 +58,15 @@ def judge_scores(rule: ListScoreRule, facts: Iterable[ScoreFact], now: datetime)
     return [_score_verdict(rule, group, members, now) for group, members in groups.items()]
 
 
-def severity_of(fact: ListingFact) -> str:
+def severity_of(fact: ListingFact) -> Severity:
     """How bad a listing is by itself: the weight of the list times the gravity of its code.
 
     Critical only where a mailbox provider is known to act upon the list; who blames the neighbours says little.
     """
     gravity = _gravity(fact.detail)
     if fact.detail.get("collateral") or gravity < _WARNING:
-        return "info"
-    return "critical" if gravity >= _CRITICAL and fact.detail.get("isps") else "warning"
+        return Severity.INFO
+    return Severity.CRITICAL if gravity >= _CRITICAL and fact.detail.get("isps") else Severity.WARNING
 
 
 def is_grave(detail: Mapping[str, Any]) -> bool:
@@ -107,7 +108,7 @@ def _listing_verdict(rule: ListingRule, group: Group, facts: Sequence[ListingFac
     return Verdict(
         group, Answer.UNKNOWN if reason else Answer.BREACH, _listed_summary(listed), reason, members,
         evidence={"listed": [_listing_evidence(fact) for fact in listed]},
-        severity=worst(member.severity or "info" for member in members), labels=_labels(listed),
+        severity=worst(member.severity or Severity.INFO for member in members), labels=_labels(listed),
     )
 
 
@@ -125,7 +126,8 @@ def _listed_summary(facts: Sequence[ListingFact]) -> str:
 def _listed_member(rule: ListingRule, fact: ListingFact) -> Member:
     text = f"{fact.target} is on {_list_name(fact)} ({_meaning(fact)})"
     at = fact.confirmed_at or fact.first_seen_at
-    severity = severity_of(fact) if rule.severity == "auto" or fact.detail.get("collateral") else rule.severity
+    own = rule.severity == "auto" or fact.detail.get("collateral")
+    severity = severity_of(fact) if own else Severity(rule.severity)
     holds = not fact.baseline or rule.baseline is Baseline.HOLD
     return Member(_key(fact), _scope(fact.place), text, at, _listing_evidence(fact), severity, holds)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
+from collectors.contract import Reason
 from monitor.rules.model import (
     ClockRule,
     ListUnusableRule,
@@ -20,16 +21,16 @@ from monitor.rules.verdict import Answer, CanaryFact, ClockFact, MailboxFact, Ru
 
 _STALE_TURNS = 3
 _STALE_AT_LEAST = timedelta(minutes=15)
-_NETWORK = frozenset({"network", "timeout"})  # reasons that a fault of our own network explains
-_WORDS = {
-    "auth": "the server refuses user name or password",
-    "tls": "no secure connection can be made",
-    "timeout": "the server does not answer in time",
-    "network": "the server cannot be reached",
-    "not_found": "the folder is not there",
-    "key_missing": "its secret is not configured",
-    "quota": "the server allows no more",
-    "malformed": "the server does not speak IMAP properly",
+_NETWORK = frozenset({Reason.NETWORK, Reason.TIMEOUT})  # reasons that a fault of our own network explains
+_WORDS: dict[str, str] = {
+    Reason.AUTH: "the server refuses user name or password",
+    Reason.TLS: "no secure connection can be made",
+    Reason.TIMEOUT: "the server does not answer in time",
+    Reason.NETWORK: "the server cannot be reached",
+    Reason.NOT_FOUND: "the folder is not there",
+    Reason.KEY_MISSING: "its secret is not configured",
+    Reason.QUOTA: "the server allows no more",
+    Reason.MALFORMED: "the server does not speak IMAP properly",
 }
 
 
@@ -77,7 +78,7 @@ def _network_verdict(rule: OwnNetworkRule, fact: CanaryFact, now: datetime) -> V
 
 def _list_verdict(rule: ListUnusableRule, fact: CanaryFact, now: datetime, *, muted: bool) -> Verdict:
     group = (("collector", fact.collector), ("dnsbl", str(fact.dnsbl)))
-    reason = "network" if muted else fact.state.unknown(now, rule.max_age)
+    reason = Reason.NETWORK if muted else fact.state.unknown(now, rule.max_age)
     if reason:
         return Verdict(group, Answer.UNKNOWN, "its test points cannot be asked", reason)
     if fact.state.value:
@@ -90,14 +91,14 @@ def _list_verdict(rule: ListUnusableRule, fact: CanaryFact, now: datetime, *, mu
 def _mailbox_verdict(rule: MailboxUnreadRule, fact: MailboxFact, now: datetime) -> Verdict:
     group = (("mailbox", fact.mailbox),)
     if now - fact.state.asked_at > rule.max_age:
-        return Verdict(group, Answer.UNKNOWN, "it was not tried lately", "stale")
+        return Verdict(group, Answer.UNKNOWN, "it was not tried lately", Reason.STALE)
     if fact.state.reason is not None:
         return Verdict(group, Answer.UNKNOWN, "whether it is read is not known", fact.state.reason)
     if fact.state.value:
         return Verdict(group, Answer.CLEAR, "it is read again")
     reason = str(fact.state.detail.get("reason") or "refused")
     if fact.network_fault and reason in _NETWORK:
-        return Verdict(group, Answer.UNKNOWN, "our own network is at fault", "network")
+        return Verdict(group, Answer.UNKNOWN, "our own network is at fault", Reason.NETWORK)
     since = fact.state.since.strftime("%Y-%m-%d %H:%M UTC")
     meaning = _WORDS.get(reason, reason)
     summary = f"mailbox {fact.mailbox} is not read since {since} ({reason}): {meaning}"
@@ -108,18 +109,18 @@ def _staleness_verdict(rule: StalenessRule, fact: RunsFact, now: datetime) -> Ve
     group, since = (("collector", fact.collector),), fact.good_at or fact.first_at
     limit = rule.max_age or max(fact.every * _STALE_TURNS, _STALE_AT_LEAST)
     if since is None:
-        return Verdict(group, Answer.UNKNOWN, "it has not run yet", "no_data")
+        return Verdict(group, Answer.UNKNOWN, "it has not run yet", Reason.NO_DATA)
     if now - since <= limit:
         # without a good run it has only not had its time yet
         return Verdict(group, Answer.CLEAR if fact.good_at else Answer.BETWEEN, f"{fact.collector} gets answers again")
     if fact.network_fault and fact.reason in _NETWORK:
-        return Verdict(group, Answer.UNKNOWN, "our own network is at fault", "network")
+        return Verdict(group, Answer.UNKNOWN, "our own network is at fault", Reason.NETWORK)
     newest = f"; its newest run: {fact.reason}, {fact.text}" if fact.reason else ""
     never = "" if fact.good_at else " (never since it was configured)"
     summary = f"collector {fact.collector} got no answers since {since:%Y-%m-%d %H:%M UTC}{never}{newest}"
     trying = fact.running_since is not None and now - fact.running_since <= limit
     answer = Answer.BETWEEN if trying else Answer.BREACH
-    return Verdict(group, answer, summary, evidence={"reason": fact.reason or "stale"})
+    return Verdict(group, answer, summary, evidence={"reason": fact.reason or Reason.STALE})
 
 
 def _clock_verdict(rule: ClockRule, fact: ClockFact, now: datetime) -> Verdict:

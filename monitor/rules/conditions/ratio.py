@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from collectors.contract import Reason
 from monitor.rules.bounds import Rate, rate
 from monitor.rules.model import ComplaintRateRule
 from monitor.rules.verdict import Answer, Group, Member, RateFacts, Verdict
@@ -36,7 +37,7 @@ def judge_rate(rule: ComplaintRateRule, facts: RateFacts, now: datetime) -> Verd
     n, k = counts.n_most, counts.k
     if n == 0 or k > n:
         text = "no delivered messages" if n == 0 else "more complaints than delivered messages are known"
-        reason = "no_data" if n == 0 else "insufficient"
+        reason = Reason.NO_DATA if n == 0 else Reason.INSUFFICIENT
         return _unknown(facts, reason, f"{text} ({k} of {n})", counts.evidence(facts))
     bounds = rate(k, n, rule.confidence)
     evidence = counts.evidence(facts) | {
@@ -53,14 +54,14 @@ def judge_rate(rule: ComplaintRateRule, facts: RateFacts, now: datetime) -> Verd
 def _no_breach(rule: ComplaintRateRule, facts: RateFacts, counts: _Counts, between: Verdict) -> Verdict:
     """Clear, where that is sure also of the worst case; else `between`, or unknown and why."""
     if facts.stale:
-        return _unknown(facts, "stale", f"{between.summary}, but {facts.stale}", between.evidence)
+        return _unknown(facts, Reason.STALE, f"{between.summary}, but {facts.stale}", between.evidence)
     if counts.n > 0 and counts.k_most <= counts.n:
         worst = rate(counts.k_most, counts.n, rule.confidence)
         if worst.upper < rule.clear.below:
             text = f"complaint rate {rate_text(worst, upper=True)} since {_minute(facts.since)}"
             return Verdict(facts.group, Answer.CLEAR, text, evidence=between.evidence)
     if counts.n < rule.min_delivered:
-        return _unknown(facts, "insufficient", f"{between.summary}: too few messages to say", between.evidence)
+        return _unknown(facts, Reason.INSUFFICIENT, f"{between.summary}: too few messages to say", between.evidence)
     return between
 
 
@@ -122,7 +123,7 @@ def percent(share: float) -> str:
     return f"{value:.2f} %" if value >= 0.1 or value == 0 else f"{value:.2g} %"
 
 
-def _unknown(facts: RateFacts, reason: str, text: str, evidence: Mapping[str, Any]) -> Verdict:
+def _unknown(facts: RateFacts, reason: Reason, text: str, evidence: Mapping[str, Any]) -> Verdict:
     return Verdict(facts.group, Answer.UNKNOWN, text, reason, evidence=evidence)
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from collectors.contract import Reason
 from monitor.rules.model import FblSilenceRule
 from monitor.rules.verdict import Answer, Verdict
 
@@ -60,13 +61,13 @@ def _verdict(rule: FblSilenceRule, fact: SilenceFact) -> Verdict:
         "days": len(days), "last_report_at": fact.last_report_at.isoformat() if fact.last_report_at else None,
     }
     if not fact.history:
-        return _unknown(fact, "no_data", "it was never heard, so nothing is known of how many reports to expect", evidence)
+        return _unknown(fact, Reason.NO_DATA, "it was never heard, so nothing is known of how many reports to expect", evidence)
     if len(days) < rule.min_days:
         text = f"{len(days)} days with volume are too few to know how many reports to expect"
-        return _unknown(fact, "insufficient", text, evidence)
+        return _unknown(fact, Reason.INSUFFICIENT, text, evidence)
     if fact.delivered <= 0:
         text = f"nothing was delivered in {_span(rule.window)}, so nothing can be complained of"
-        return _unknown(fact, "no_data", text, evidence)
+        return _unknown(fact, Reason.NO_DATA, text, evidence)
     expected = statistics.median(day.reports / day.delivered for day in days) * fact.delivered
     a_day = expected / (rule.window / timedelta(days=1))
     evidence |= {"expected": round(expected, 2), "expected_a_day": round(a_day, 2)}
@@ -79,16 +80,16 @@ def _compared(rule: FblSilenceRule, fact: SilenceFact, expected: float, evidence
     if k and k >= rule.clear_above * expected:
         return Verdict(group, Answer.CLEAR, f"it reports: {counted}", evidence=evidence)
     if fact.unread:
-        return _unknown(fact, "stale", f"{counted}, but {fact.unread}", evidence)
+        return _unknown(fact, Reason.STALE, f"{counted}, but {fact.unread}", evidence)
     if poisson_at_most(0, expected) >= rule.alpha:
-        return _unknown(fact, "insufficient", f"{counted}: even none at all would prove nothing", evidence)
+        return _unknown(fact, Reason.INSUFFICIENT, f"{counted}: even none at all would prove nothing", evidence)
     if k <= rule.at_most * expected and (chance := poisson_at_most(k, expected)) < rule.alpha:
         last = f"; the last came {fact.last_report_at:%Y-%m-%d %H:%M UTC}" if fact.last_report_at else ""
         return Verdict(group, Answer.BREACH, f"{counted}{last}", evidence={**evidence, "chance": chance})
     return Verdict(group, Answer.BETWEEN, counted, evidence=evidence)
 
 
-def _unknown(fact: SilenceFact, reason: str, text: str, evidence: dict[str, Any]) -> Verdict:
+def _unknown(fact: SilenceFact, reason: Reason, text: str, evidence: dict[str, Any]) -> Verdict:
     return Verdict((("provider", fact.provider),), Answer.UNKNOWN, text, reason, evidence=evidence)
 
 

@@ -53,7 +53,7 @@ def test_the_last_run_is_the_last_opened_whatever_became_of_it(store: Store):
 
 
 def test_a_run_ends_in_a_way_we_have_a_word_for(store: Store):
-    with pytest.raises(ValueError, match="'fine': a run ends ok, partial, failed"):
+    with pytest.raises(ValueError, match="'fine' is not a valid Outcome"):
         store.close_run(store.open_run("dnsbl", T), T, outcome="fine")
 
 

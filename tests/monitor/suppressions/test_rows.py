@@ -9,8 +9,8 @@ from collectors.observation import Subject, Trace
 from monitor.database.paging import Page
 from monitor.database.tables import Suppression
 from monitor.facts import Store
+from monitor.suppressions.reasons import SuppressionReason
 from monitor.suppressions.rows import (
-    REASONS,
     RULES,
     Suppressed,
     Wanted,
@@ -41,7 +41,7 @@ def test_what_follows_from_every_kind_of_trace_hard_or_soft_verified_or_not():
         ("unsubscribe", False, True): ("unsubscribe", "newsletter"),
         ("unsubscribe", True, True): ("unsubscribe", "newsletter"),
     }
-    assert {rule.reason for rule in RULES.values() if rule} < set(REASONS)
+    assert {rule.reason for rule in RULES.values() if rule} < set(SuppressionReason)
     everywhere = Trace("unsubscribe", T, Subject(customer="acme"), recipient="jo@example.com", verified=True)
     assert suppression_of(everywhere) == ("unsubscribe", "")
 

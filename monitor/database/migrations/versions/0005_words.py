@@ -1,0 +1,14 @@
+"""Notifications that more is wrong are `worsened`, as their title has it; they were `grown`."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("UPDATE outbox SET event = 'worsened' WHERE event = 'grown'")
