@@ -10,6 +10,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -90,25 +91,14 @@ def _restore_sqlite(path: Path, file: Path) -> None:
 
 def _restore_postgresql(address: str, file: Path) -> None:
     """Everything out and everything in, in one transaction: what fails half-way changes nothing."""
-    listed, environment = _command(address, "pg_restore", "--list", str(file), database=False)
-    _check(subprocess.run(listed, check=False, capture_output=True, text=True, env=environment))  # noqa: S603 - our own arguments
-    script, _ = _command(address, "pg_restore", "--no-owner", "--file=-", str(file), database=False)
-    execute, _ = _command(
-        address, "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", f"--command={_DROP}", "--file=-"
-    )
-    with subprocess.Popen(script, stdout=subprocess.PIPE, env=environment) as source:  # noqa: S603 - our own arguments
-        done = subprocess.run(execute, check=False, stdin=source.stdout, capture_output=True, text=True, env=environment)  # noqa: S603
-    _check(done)
-    if source.returncode:
-        raise BackupError("pg_restore broke off; look at the database before you go on")
+    with tempfile.TemporaryDirectory(prefix="vigie-restore-") as folder:  # its owner's alone
+        script = Path(folder) / "restore.sql"  # whole before the database is touched: psql would commit half of one
+        _run(address, "pg_restore", "--no-owner", f"--file={script}", str(file), database=False)
+        _run(address, "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction",
+             f"--command={_DROP}", f"--file={script}")  # fmt: skip
 
 
-def _run(address: str, program: str, *arguments: str) -> None:
-    command, environment = _command(address, program, *arguments)
-    _check(subprocess.run(command, check=False, capture_output=True, text=True, env=environment))  # noqa: S603 - our own arguments
-
-
-def _command(address: str, program: str, *arguments: str, database: bool = True) -> tuple[list[str], dict[str, str]]:
+def _run(address: str, program: str, *arguments: str, database: bool = True) -> None:
     path = program_path(program)
     if path is None:
         raise BackupError(f"{program} is not installed (Debian: postgresql-client)")
@@ -116,12 +106,10 @@ def _command(address: str, program: str, *arguments: str, database: bool = True)
     # the password goes by the environment: everybody of the machine can read a command line
     environment = os.environ | ({"PGPASSWORD": str(url.password)} if url.password else {})
     named = [f"--dbname={url.set(password=None).render_as_string(hide_password=False)}"] if database else []
-    return [path, *named, *arguments], environment
-
-
-def _check(done: subprocess.CompletedProcess[str]) -> None:
+    command = [path, *named, *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)  # noqa: S603 - our own arguments
     if done.returncode:
-        raise BackupError(f"{Path(done.args[0]).name}: {done.stderr.strip()}")
+        raise BackupError(f"{program}: {done.stderr.strip()}")
 
 
 def program_path(name: str) -> str | None:
