@@ -93,13 +93,21 @@ class Retention(_Part):
 class Engine(_Part):
     """Where rows are kept. `hash_key` is the HMAC key of recipients; without one the store makes its own.
 
-    `max_held_share` is the most of the measured traffic that automation may hold.
+    `max_held_share` is the most of the measured traffic that automation may hold. Counts are summed in buckets of `bucket`.
     """
 
     url: SecretStr = Field(default=SecretStr("sqlite:///vigie.sqlite"), validate_default=True)
     retention: Retention = Retention()
     hash_key: SecretStr | None = Field(default=None, min_length=16)
     max_held_share: Share = 0.25
+    bucket: Duration = timedelta(0)
+
+    @field_validator("bucket")
+    @classmethod
+    def _part_of_an_hour(cls, bucket: timedelta) -> timedelta:
+        if bucket and (bucket < timedelta(seconds=1) or timedelta(hours=1) % bucket):
+            raise ValueError("hours are cut into whole buckets — write 0s, 1m, 5m, 10m, 15m, 30m or 1h")
+        return bucket
 
     @field_validator("url")
     @classmethod

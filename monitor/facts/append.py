@@ -59,8 +59,11 @@ class Taken(NamedTuple):
 class Intake:
     """What one store needs to take batches: its engines, the series it has seen, how it hashes recipients."""
 
-    def __init__(self, engines: Engines, consequences: Consequences, recipients: RecipientKeys) -> None:
+    def __init__(
+        self, engines: Engines, consequences: Consequences, recipients: RecipientKeys, bucket: timedelta
+    ) -> None:
         self._engines = engines
+        self._bucket = bucket
         self._consequences = consequences
         self._recipients = recipients
         self._series = SeriesIds()
@@ -78,7 +81,9 @@ class Intake:
                 (id_, batch, prepared.get(id(batch), [])) for id_, batch in claimed if id_ is not None
             ]
             new = [(id_, batch) for id_, batch, _ in kept]
-            touched, looked_up = write_numbers(connection, self._series, new, known_at, self._consequences.answers)
+            touched, looked_up = write_numbers(
+                connection, self._series, new, known_at, self._consequences.answers, self._bucket
+            )
             _write_traces(connection, kept, known_at)
             self._follow_traces(connection, kept, known_at)
             if connection.dialect.name == "postgresql" and any(batch.evidence for _, batch in new):

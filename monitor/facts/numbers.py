@@ -1,7 +1,7 @@
 """Observations → readings and what holds now. Counts are summed and take the fast way; the rest is compared first.
 
 A count that could not be had is a reading without a value, for each time it was asked: the next count says nothing
-of it. Within a batch two counts of one series at one instant are added, of two states the later in the batch is kept.
+of it. Within a batch two counts of one series in one bucket are added, of two states the later in the batch is kept.
 A fact cannot be about the future: `at` later than `known_at` (a sender's clock ahead of ours, a forged date)
 is taken as `known_at`, and anything before 1970 as 1970.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -24,18 +24,22 @@ from monitor.facts.latest import load_latest, write_held
 from monitor.facts.series_ids import SeriesIds, SeriesKey
 from monitor.facts.states import Answer
 
+_HOUR = timedelta(hours=1)
+_FINE_FOR = timedelta(days=1)
+
 Touched = dict[int, frozenset[SeriesKey]]  # by batch id
 
 
 class _Sums(dict[datetime, dict[int, float]]):
-    """The sums of each instant; one out of bounds shares those of the instant it is taken as."""
+    """The sums of each instant; all instants of a bucket share those of its beginning (`by_bucket`)."""
 
-    def __init__(self, known_at: datetime) -> None:
-        self._known_at = known_at
+    def __init__(self, known_at: datetime, width: timedelta) -> None:
+        self._known_at, self._width = known_at, width
+        self.by_bucket: dict[datetime, dict[int, float]] = {}
 
     def __missing__(self, at: datetime) -> dict[int, float]:
-        taken_as = bounded(at, self._known_at)
-        self[at] = sums = {} if taken_as == at else self[taken_as]
+        bucket = bucket_of(bounded(at, self._known_at), self._known_at, self._width)
+        self[at] = sums = self.by_bucket.setdefault(bucket, {})
         return sums
 
 
@@ -43,17 +47,31 @@ def bounded(at: datetime, known_at: datetime) -> datetime:
     return min(max(at, EPOCH), known_at)
 
 
+def bucket_of(at: datetime, known_at: datetime, width: timedelta) -> datetime:
+    """The instant a count is stored under: where its bucket begins; `width` 0: its own.
+
+    So nothing is dated ahead, a window up to now has all that is known, and a window never counts what lies before it: it
+    misses at most what falls between its beginning and the next bucket. What is a day old needs no finer bucket than
+    an hour.
+    """
+    if not width:
+        return at
+    return at - (at - EPOCH) % (width if known_at - at < _FINE_FOR else _HOUR)
+
+
 def write_numbers(
     connection: Connection, series: SeriesIds, new: list[tuple[int, Batch]], known_at: datetime,
-    folds: Mapping[str, FoldAnswers],
+    folds: Mapping[str, FoldAnswers], bucket: timedelta,
 ) -> tuple[Touched, dict[SeriesKey, int]]:
     """Write the observations of new batches (id, batch) and what follows from them, by measure in `folds`.
+
+    Counts are summed in buckets of this width (bucket_of).
 
     Returns what changed and the series looked up.
     """
     observations = [each for _, batch in new for each in batch.observations]
     ids, looked_up = series.find(connection, observations)
-    sorted_out = _SortedOut()
+    sorted_out = _SortedOut(bucket)
     end = 0
     for batch_id, batch in new:
         start, end = end, end + len(batch.observations)
@@ -80,6 +98,7 @@ class _SortedOut:
     `gaps`: (series id, at, batch id) → the reason.
     """
 
+    bucket: timedelta
     slices: list[Slice] = field(default_factory=list)
     answers: list[NewAnswer] = field(default_factory=list)
     gaps: dict[tuple[int, datetime, int], str] = field(default_factory=dict)
@@ -87,7 +106,7 @@ class _SortedOut:
 
 def _sort_out(new: tuple[int, Batch], ids: list[int], known_at: datetime, into: _SortedOut) -> None:
     batch_id, batch = new
-    sums = _Sums(known_at)
+    sums = _Sums(known_at, into.bucket)
     gaps: list[tuple[int, datetime, str]] = []
     counts = {name for name, measure in MEASURES.items() if measure.kind is MeasureKind.COUNT}
     for observation, series_id in zip(batch.observations, ids, strict=True):
@@ -96,14 +115,15 @@ def _sort_out(new: tuple[int, Batch], ids: list[int], known_at: datetime, into: 
             answer = Answer(bounded(observation.at, known_at), value, observation.reason, observation.detail)
             into.answers.append(NewAnswer(series_id, batch_id, observation.measure, observation.subject, answer))
         elif value is None:
-            gaps.append((series_id, bounded(observation.at, known_at), observation.reason or ""))
+            at = bucket_of(bounded(observation.at, known_at), known_at, into.bucket)
+            gaps.append((series_id, at, observation.reason or ""))
         else:
             values = sums[observation.at]
             values[series_id] = values.get(series_id, 0.0) + value
-    into.slices += [Slice(at, batch_id, values) for at, values in sums.items() if at == bounded(at, known_at)]
-    # a count that was known after all at the same instant is known
+    into.slices += [Slice(at, batch_id, values) for at, values in sums.by_bucket.items() if values]
+    # a count that was known after all in the same bucket is known
     into.gaps |= {
-        (series_id, at, batch_id): reason for series_id, at, reason in gaps if series_id not in sums.get(at, ())
+        (series_id, at, batch_id): reason for series_id, at, reason in gaps if series_id not in sums.by_bucket.get(at, ())
     }
 
 

@@ -35,15 +35,18 @@ class Store:
     """One database, SQLite (`sqlite:///path`) or PostgreSQL (`postgresql://…`).
 
     `consequences` are written with the facts they follow from (monitor.intake.consequences has those of Vigie).
-    `hash_key` is the HMAC key of recipients; without one it is made once and kept in the database.
+    `hash_key` is the HMAC key of recipients; without one it is made once and kept in the database. Counts are summed in
+    buckets of `bucket` (a part of an hour; 0: each instant by itself).
     Building it opens nothing; `migrate()` comes first on a new database. Raises ValueError for another URL.
     """
 
-    def __init__(self, url: str, *, consequences: Consequences, hash_key: bytes | None = None) -> None:
+    def __init__(
+        self, url: str, *, consequences: Consequences, hash_key: bytes | None = None, bucket: timedelta = timedelta(0)
+    ) -> None:
         self._engines = Engines(url)
         self._address = url
         self._recipients = RecipientKeys(self._engines, hash_key)
-        self._intake = Intake(self._engines, consequences, self._recipients)
+        self._intake = Intake(self._engines, consequences, self._recipients, bucket)
 
     @property
     def engine(self) -> Engine:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from monitor.config.settings import Engine
 from monitor.facts import Store
 from monitor.facts.consequences import Consequences, FromTraces
@@ -13,12 +15,12 @@ CONSEQUENCES = Consequences(
 )
 
 
-def open_store(url: str, hash_key: bytes | None = None) -> Store:
+def open_store(url: str, hash_key: bytes | None = None, bucket: timedelta = timedelta(0)) -> Store:
     """A store as the service uses it; see Store."""
-    return Store(url, consequences=CONSEQUENCES, hash_key=hash_key)
+    return Store(url, consequences=CONSEQUENCES, hash_key=hash_key, bucket=bucket)
 
 
 def configured_store(engine: Engine) -> Store:
     """The store the configuration names."""
     key = engine.hash_key
-    return open_store(engine.url.get_secret_value(), key.get_secret_value().encode() if key else None)
+    return open_store(engine.url.get_secret_value(), key.get_secret_value().encode() if key else None, engine.bucket)

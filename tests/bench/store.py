@@ -4,7 +4,10 @@
 `Store.intake` does all its work: series, sums, `latest`, due roll-ups, batch key. The reference only inserts
 the ready rows, sorted, into a table of the same layout with the same durability: one prepared statement
 (sqlite3 executemany) or one binary COPY (psycopg write_row) per transaction. Both take turns, batch by
-batch. A fifth of the batches warms up and is not counted.
+batch, in batches of 20,000, 2,000 and 1 row in turn; figures are medians of the same rounds, autovacuum is on. The first
+batch of each size warms up and is not counted.
+
+`…_new_series_per_second` and `…_traces_per_second`: batches of 2,000 whose series are all new, or that carry traces.
 
 `…_unchanged_states_per_second`: 60,000 answers of a DNSBL sweep (1,000 addresses, 60 lists) in batches as the
 collector makes them, none of them news; the best of three such sweeps, after the one that wrote them first.
@@ -18,19 +21,23 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import psycopg
 
-from collectors.observation import Batch, Observation, Subject
+from collectors.observation import Batch, Observation, Subject, Trace
 from monitor.database.tables import to_micros
 from monitor.facts import Store
 from monitor.intake.consequences import open_store
 from tests.servers.postgres import Cluster
 
-BATCHES = 40
+BATCHES = 45
+SIZES = (20_000, 2_000, 1)  # rows of a batch, in turn
+NEW_BATCHES = 5
 QUARTERS = 4
 START = datetime(2026, 1, 2, tzinfo=UTC)
 MEASURES = ("delivered", "deferral", "hard_bounce", "soft_bounce", "block")
@@ -69,22 +76,55 @@ def plain_rows(batch: Batch) -> list[Row]:
     return sorted(rows, key=lambda row: row[:2])
 
 
-def race(store: Store, insert: Callable[[list[Any]], None], shape: Callable[[Row], Any]) -> tuple[float, float]:
-    """Rows per second of the store, and of the reference."""
-    ours = theirs = 0.0
-    counted = 0
-    for number, batch in enumerate(batches()):
+def race(store: Store, insert: Callable[[list[Any]], None], shape: Callable[[Row], Any]) -> dict[str, tuple[float, float]]:
+    """Rows per second of the store, and of the reference, by size of batch: medians of the same rounds."""
+    seconds: dict[int, list[tuple[float, float]]] = {size: [] for size in SIZES}
+    for number, whole in enumerate(batches()):
+        size = SIZES[number % len(SIZES)]
+        begin = number * 7919 % max(len(whole.observations) - size, 1)  # another part of the series each time
+        batch = replace(whole, observations=whole.observations[begin : begin + size])
         rows = [shape(row) for row in plain_rows(batch)]
-        begin = time.perf_counter()
+        start = time.perf_counter()
         store.intake([batch], batch.at)
         middle = time.perf_counter()
         insert(rows)
-        end = time.perf_counter()
-        if number >= BATCHES // 5:
-            ours += middle - begin
-            theirs += end - middle
-            counted += len(rows)
-    return counted / ours, counted / theirs
+        if number >= len(SIZES):  # the first rounds make the series
+            seconds[size].append((middle - start, time.perf_counter() - middle))
+    return {
+        str(size): (size / median(ours for ours, _ in rounds), size / median(theirs for _, theirs in rounds))
+        for size, rounds in seconds.items()
+    }
+
+
+def unknown_series(store: Store) -> float:
+    """Rows per second of batches whose series are all new: they are made as well."""
+    seconds = []
+    for number in range(NEW_BATCHES):
+        at = START + timedelta(days=60, hours=number)
+        facts = tuple(
+            Observation("delivered", Subject(customer="new", campaign=f"{number}-{each}"), at, 1.0) for each in range(2_000)
+        )
+        begin = time.perf_counter()
+        store.intake([Batch("new", str(number), at, facts)], at)
+        seconds.append(time.perf_counter() - begin)
+    return 2_000 / median(seconds)
+
+
+def with_traces(store: Store) -> float:
+    """Traces per second, in batches of 2,000 with a count for each."""
+    seconds = []
+    for number in range(NEW_BATCHES):
+        at = START + timedelta(days=61, hours=number)
+        about = [Subject(customer=f"customer-{each % 100}", provider="provider-1", ip=f"192.0.2.{each % 200}") for each in range(2_000)]
+        traces = tuple(
+            Trace("bounce", at, subject, recipient=f"jo{number}.{each}@example.net", message_id=f"<{number}.{each}@example.com>",
+                  status="4.2.2", text="452 4.2.2 mailbox full") for each, subject in enumerate(about)
+        )
+        facts = tuple(Observation("soft_bounce", subject, at, 1.0) for subject in about)
+        begin = time.perf_counter()
+        store.intake([Batch("traced", str(number), at, facts, traces)], at)
+        seconds.append(time.perf_counter() - begin)
+    return 2_000 / median(seconds)
 
 
 def sweep(number: int) -> Iterator[Batch]:
@@ -111,7 +151,17 @@ def unchanged(store: Store) -> float:
     return ADDRESSES * LISTS / min(seconds[1:])
 
 
-def sqlite(folder: Path) -> tuple[float, float, float]:
+def measured(store: Store, raced: dict[str, tuple[float, float]]) -> dict[str, Any]:
+    ours, theirs = raced["20000"]
+    return {
+        "rows_per_second": ours, "ratio": ours / theirs, "rows_per_second_2000": raced["2000"][0],
+        "share_of_driver_2000": raced["2000"][0] / raced["2000"][1], "single_per_second": raced["1"][0],
+        "share_of_driver_single": raced["1"][0] / raced["1"][1], "new_series_per_second": unknown_series(store),
+        "traces_per_second": with_traces(store), "unchanged_states_per_second": unchanged(store),
+    }  # fmt: skip
+
+
+def sqlite(folder: Path) -> dict[str, Any]:
     with closing(open_store(f"sqlite:///{folder / 'ours.sqlite'}")) as store:
         store.migrate()
         with store.engine.connect() as connection:
@@ -130,10 +180,10 @@ def sqlite(folder: Path) -> tuple[float, float, float]:
             def shape(row: Row) -> Any:
                 return (row[0], to_micros(row[1]), row[2], to_micros(row[3]), *row[4:])
 
-            return (*race(store, insert, shape), unchanged(store))
+            return measured(store, race(store, insert, shape))
 
 
-def postgresql(cluster: Cluster) -> tuple[float, float, float]:
+def postgresql(cluster: Cluster) -> dict[str, Any]:
     ours, theirs = cluster.fresh_database(), cluster.fresh_database()
     for url in (theirs, ours):
         with closing(open_store(url)) as store:
@@ -150,27 +200,23 @@ def postgresql(cluster: Cluster) -> tuple[float, float, float]:
                 for row in rows:
                     copy.write_row(row)
 
-        return (*race(store, insert, lambda row: row), unchanged(store))
+        return measured(store, race(store, insert, lambda row: row))
 
 
 def run() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         lite = sqlite(Path(folder))
-    cluster = Cluster(fsync="on", synchronous_commit="on", full_page_writes="on", shared_buffers="512MB")
+    cluster = Cluster(fsync="on", synchronous_commit="on", full_page_writes="on", autovacuum="on", shared_buffers="512MB")
     try:
         large = postgresql(cluster.start())
     finally:
         cluster.stop()
     return {
         "bench": "store",
-        "figures": {
-            "sqlite_rows_per_second": round(lite[0]),
-            "postgresql_rows_per_second": round(large[0]),
-            "sqlite_unchanged_states_per_second": round(lite[2]),
-            "postgresql_unchanged_states_per_second": round(large[2]),
-        },
-        "ratio": {"sqlite_driver": round(lite[0] / lite[1], 2), "postgresql_copy": round(large[0] / large[1], 2)},
-    }
+        "figures": {f"{engine}_{name}": round(value, 2) for engine, figures in (("sqlite", lite), ("postgresql", large))
+                    for name, value in figures.items() if not name.startswith("ratio")},
+        "ratio": {"sqlite_driver": round(lite["ratio"], 2), "postgresql_copy": round(large["ratio"], 2)},
+    }  # fmt: skip
 
 
 if __name__ == "__main__":
