@@ -16,7 +16,7 @@ from monitor.api.serve import check_address, serve
 from monitor.config.load import Config
 from monitor.config.severity import Severity
 from monitor.console import Console, build_pages
-from monitor.facts import Retention, Taken
+from monitor.facts import Taken
 from monitor.intake.consequences import configured_store
 from monitor.intake.context import RunContext
 from monitor.intake.ingest import Ingest
@@ -76,7 +76,7 @@ class Application:
         self._collecting = Collecting(
             _collectors(config), intervals, Runner(self.store, self.take, clock), self._context
         )
-        self._upkeep = Upkeep(self.store, clock, Retention(**dict(config.engine.retention)), lists_asked(config))
+        self._upkeep = Upkeep(self.store, clock, config.engine.retention, lists_asked(config))
 
     @property
     def collectors(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from monitor.commands.failing import Failure, configured
 from monitor.commands.printing import json_option, print_json
 from monitor.commands.stored import config_option, stored, utc_now
 from monitor.database.backup import BackupError
-from monitor.facts import Retention, Store
+from monitor.facts import Store
 from monitor.facts.wire import BackupFile, Database, Pruned, Schema
 from monitor.intake.consequences import configured_store
 from monitor.wire import Wire
@@ -40,7 +40,7 @@ def prune(config_file: Path, *, as_json: bool) -> None:
     """Throw away now what is older than the configuration keeps; prints rows gone by table."""
     with configured(config_file) as config:
         try:
-            keep = Retention(**dict(config.engine.retention))
+            keep = config.engine.retention
         except ValueError as error:
             raise Failure(2, f"{config_file}: engine.{error}") from None
     with stored(config_file) as store:
@@ -53,7 +53,7 @@ def prune(config_file: Path, *, as_json: bool) -> None:
 def info(config_file: Path, *, as_json: bool) -> None:
     """Schema revision (and the one this program wants); rows and bytes by table, and what retention frees next."""
     with configured(config_file) as config, closing(configured_store(config.engine)) as store:
-        tables = [each._asdict() for each in store.sizes(Retention(**dict(config.engine.retention)))]
+        tables = [each._asdict() for each in store.sizes(config.engine.retention)]
         shown = Database.model_validate({**store.info(), "tables": tables})
     if as_json:
         print_json(shown)

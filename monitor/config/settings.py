@@ -72,7 +72,11 @@ class _Part(BaseModel):
 
 
 class Retention(_Part):
-    """How long rows are kept. Roll-ups outlive readings; batches outlive the repeats a source may send."""
+    """How long rows are kept, the one definition of it. Roll-ups outlive readings.
+
+    `batches` must outlive the time in which a source can repeat one: after it, a repeat counts again. Evidence carries
+    its own expiry. Parked input is kept until somebody settled it, then `parked` more.
+    """
 
     readings: Kept = timedelta(days=90)
     hourly: Kept = timedelta(days=400)

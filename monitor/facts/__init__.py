@@ -1,7 +1,7 @@
 """Everything Vigie keeps: see README.md."""
 
+from monitor.config.settings import Retention
 from monitor.facts.append import Taken
-from monitor.facts.retention import Retention
 from monitor.facts.runs import Runs
 from monitor.facts.store import Store
 

@@ -8,14 +8,14 @@ until the month (of daily figures: the year) it is in has passed. Evidence, whic
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from psycopg.errors import LockNotAvailable
 from sqlalchemy import Table, and_, bindparam, delete, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.sql.elements import ColumnElement
 
+from monitor.config.settings import Retention
 from monitor.database.engine import Engines, chunks, table
 from monitor.database.partitions import PARTED, drop_parts, part_start
 from monitor.database.tables import BatchRow, EvidenceRow, Instant, ParkedRow, Run
@@ -23,28 +23,6 @@ from monitor.facts.rollups import pruned_to, roll_up, set_pruned_to
 from monitor.facts.series_unused import prune_series
 
 _ROWS = 5_000  # per transaction
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How long each kind of fact is kept.
-
-    `batches` must outlive the time in which a source can repeat one: after it, a repeat counts again.
-    Evidence carries its own expiry. Parked input is kept until somebody settled it, then `parked` more.
-    """
-
-    readings: timedelta = timedelta(days=400)
-    hourly: timedelta = timedelta(days=3 * 365)
-    daily: timedelta = timedelta(days=10 * 365)
-    traces: timedelta = timedelta(days=400)
-    evidence: timedelta = timedelta(days=30)
-    batches: timedelta = timedelta(days=400)
-    runs: timedelta = timedelta(days=90)
-    parked: timedelta = timedelta(days=30)
-
-    def __post_init__(self) -> None:
-        if not self.readings <= self.hourly <= self.daily:
-            raise ValueError("retention: readings ≤ hourly ≤ daily, for the longer is made from the shorter")
 
 
 def prune(engines: Engines, now: datetime, retention: Retention) -> dict[str, int]:

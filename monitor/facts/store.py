@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, select, text
 from sqlmodel import Session
 
 from collectors.observation import Batch
+from monitor.config.settings import Retention
 from monitor.database import backup, leases, schema
 from monitor.database.engine import Engines, table
 from monitor.database.recipient_keys import RecipientKeys
@@ -21,7 +22,6 @@ from monitor.facts import retention, rollups, runs, windows
 from monitor.facts.append import Intake, Taken, write_cursor
 from monitor.facts.consequences import Consequences
 from monitor.facts.following import Cut, take_cut
-from monitor.facts.retention import Retention
 from monitor.facts.runs import Outcome, Runs
 from monitor.facts.windows import Counts
 

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from collectors.observation import Evidence, Parked, Subject, Trace
+from monitor.config.settings import Engine
 from monitor.database import partitions
 from monitor.database.tables import (
     BatchRow,
@@ -20,6 +21,7 @@ from monitor.database.tables import (
     TraceRow,
 )
 from monitor.facts import Retention, Store
+from monitor.facts.store import DEFAULT_RETENTION
 from monitor.intake.consequences import open_store
 from tests.monitor.conftest import Rows, T, batch, counted, listing
 
@@ -58,7 +60,7 @@ def test_each_kind_of_fact_goes_when_its_time_is_over_and_parked_input_when_it_w
 
 def test_readings_that_go_have_been_rolled_up_before(store: Store, rows: Rows):
     store.intake([batch("1", counted(T, 5))], T)
-    store.prune(T + days(500))
+    store.prune(T + days(150))
     assert rows(Reading) == []
     assert [row.total for row in rows(Hourly)] == [row.total for row in rows(Daily)] == [5]
 
@@ -75,8 +77,8 @@ def test_months_are_not_dropped_while_somebody_reads_them_but_the_next_time(post
         store.intake([batch("1", counted(T)), batch("2", counted(T + days(40)))], T + days(40))
         with store.reading_session() as session:
             session.execute(text("SELECT count(*) FROM reading"))
-            assert store.prune(T + days(450))["reading"] == 0
-        assert store.prune(T + days(450))["reading"] == 1
+            assert store.prune(T + days(130))["reading"] == 0
+        assert store.prune(T + days(130))["reading"] == 1
         assert store.window_counts(["delivered"], [], T, T + days(99)) == {(): {"delivered": 1}}
 
 
@@ -110,3 +112,7 @@ def test_a_series_is_forgotten_with_its_last_roll_up_and_made_anew_when_it_is_se
     store.intake([batch("2", counted(T + days(800), 3, campaign="spring"))], T + days(800))
     counts = store.window_counts(["delivered"], ["campaign"], T + days(800), T + days(801))
     assert counts == {("spring",): {"delivered": 3}}
+
+
+def test_a_store_without_a_configuration_keeps_rows_as_a_configuration_that_says_nothing():
+    assert Engine().retention == DEFAULT_RETENTION
