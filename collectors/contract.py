@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -172,6 +172,9 @@ class Context(Protocol):
     def mailboxes(self, purpose: str) -> Sequence[Mailbox]: ...
 
     def attribute(self, identifiers: Identifiers) -> Attribution: ...
+
+    def prepare(self, expected: Iterable[Identifiers]) -> None:
+        """What `attribute` will be asked soon (Message-IDs and recipients): looked up together. Optional, and changes no answer."""
 
     def cursor(self, name: str) -> Mapping[str, Any] | None:
         """The last cursor committed under this name by this collector."""

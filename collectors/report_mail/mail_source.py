@@ -21,13 +21,15 @@ from pydantic import Field
 from collectors.clients.mailbox import Letter, MailboxClient, arrivals
 from collectors.contract import CollectorError, CollectorSettings, Context, Mailbox, Purpose, Reason
 from collectors.observation import Batch, Observation, Subject, in_groups
-from collectors.report_mail.facts import MEASURES, Arrival, MailSettings, read
+from collectors.report_mail.facts import MEASURES, Arrival, MailSettings, read_together
 
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 900.0
 PATIENCE = 1.0  # for listeners that end
+MAILS_TOGETHER = 200
+BYTES_TOGETHER = 8_000_000
 
 
 class MailboxSettings(MailSettings):
@@ -103,21 +105,39 @@ class MailboxCollector:
 
     def _batches(self, client: MailboxClient, cursor: Mapping[str, Any] | None, context: Context,
                  now: datetime) -> Iterator[Batch]:
-        for letter in client.letters(cursor, self.settings.max_mails, self.settings.max_mail_bytes):
-            yield from self._facts(letter, client, context, now)
-            if context.stopping():
-                return
+        letters = client.letters(cursor, self.settings.max_mails, self.settings.max_mail_bytes)
+        for group in _groups(letters):
+            arrivals = [self._arrival(letter, client.mailbox, now) for letter in group]
+            for letter, (_, (*batches, last)) in zip(group, read_together(arrivals, context, self.settings), strict=True):
+                yield from batches  # the last one acknowledges the mail
+                yield replace(last, acknowledge=partial(client.park if last.parked else client.finish, letter.uid))
+                if context.stopping():
+                    return
 
-    def _facts(self, letter: Letter, client: MailboxClient, context: Context, now: datetime) -> Iterator[Batch]:
-        """The batches of one mail; the last one acknowledges it."""
-        mailbox = client.mailbox
-        arrival = Arrival(
+    def _arrival(self, letter: Letter, mailbox: Mailbox, now: datetime) -> Arrival:
+        return Arrival(
             letter.raw, f"{mailbox.name}/{mailbox.folder}/{letter.uid}", min(letter.received_at, now), Purpose(self.name),
             mailbox.provider, None if letter.whole else letter.size,
             mailbox.name in self.settings.trusted_mailboxes)
-        *batches, last = read(arrival, context.attribute, self.settings)[1]
-        yield from batches
-        yield replace(last, acknowledge=partial(client.park if last.parked else client.finish, letter.uid))
+
+
+def _groups(letters: Iterator[Letter]) -> Iterator[list[Letter]]:
+    """Mails to be looked up together, bounded in number and bytes; those before an error are not lost by it."""
+    group: list[Letter] = []
+    size = 0
+    try:
+        for letter in letters:
+            group.append(letter)
+            size += len(letter.raw)
+            if len(group) >= MAILS_TOGETHER or size >= BYTES_TOGETHER:
+                yield group
+                group, size = [], 0
+    except CollectorError:
+        if group:
+            yield group
+        raise
+    if group:
+        yield group
 
 
 def was_read(name: str, now: datetime, failure: CollectorError | None) -> Observation:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from collectors.mail import Report
 from collectors.mail.mime import LIMITS
 from collectors.observation import Batch
 from collectors.report_mail.facts import arrived_at
@@ -26,6 +27,7 @@ from monitor.commands.failing import Failure
 from monitor.commands.printing import json_option, print_json
 from monitor.commands.service import prepared_application
 from monitor.commands.stored import config_option
+from monitor.intake.mail import Brought
 from monitor.intake.wire import MailCounts
 
 MAILS_AT_ONCE = 200
@@ -63,7 +65,7 @@ class Replay:
     def __init__(self, application: Application, source: str) -> None:
         self._application = application
         self._source = source
-        self._waiting: list[tuple[str, tuple[Batch, ...]]] = []
+        self._waiting: list[Brought] = []
         self._bytes = 0
         self._mails = 0
         self._counts: dict[str, Counter[str]] = {}
@@ -83,13 +85,8 @@ class Replay:
         return self._counts, unread
 
     def _add(self, piece: Piece, where: str) -> None:
-        application = self._application
-        received_at = arrived_at(piece.raw, application.clock())
-        try:
-            report, batches = application.mail.read(piece.raw, self._source, where, received_at, piece.size)
-        except LookupError as error:
-            raise Failure(2, f"--source: {error}") from None
-        self._waiting.append((report.kind, batches))
+        received_at = arrived_at(piece.raw, self._application.clock())
+        self._waiting.append(Brought(piece.raw, where, received_at, piece.size))
         self._bytes += len(piece.raw)
         self._mails += 1
         if len(self._waiting) >= MAILS_AT_ONCE or self._bytes >= BYTES_AT_ONCE:
@@ -98,14 +95,21 @@ class Replay:
             click.echo(f"{self._mails:,} mails", err=True)
 
     def _flush(self) -> None:
-        taken = iter(self._application.take([batch for _, batches in self._waiting for batch in batches]))
-        for kind, batches in self._waiting:
+        made = [(report.kind, batches) for report, batches in self._read()]
+        taken = iter(self._application.take([batch for _, batches in made for batch in batches]))
+        for kind, batches in made:
             of_mail = [next(taken) for _ in batches]
             count = self._counts.setdefault(kind, Counter(mails=0, repeated=0, parked=0))
             count["mails"] += 1
             count["repeated"] += not any(each.new for each in of_mail)
             count["parked"] += any(each.batch.parked for each in of_mail)
         self._waiting, self._bytes = [], 0
+
+    def _read(self) -> Iterator[tuple[Report, tuple[Batch, ...]]]:
+        try:
+            return self._application.mail.read_together(self._waiting, self._source)
+        except LookupError as error:
+            raise Failure(2, f"--source: {error}") from None
 
 
 def _files(paths: tuple[Path, ...]) -> Iterator[Path]:

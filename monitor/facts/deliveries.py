@@ -6,7 +6,8 @@ vouch for the next report. Says nothing of mail that left no trace, nor where cu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from sqlalchemy import Connection, bindparam
 from sqlmodel import Session, select
 
 from collectors.contract import Attribution
-from monitor.database.engine import table
+from monitor.database.engine import chunks, table
 from monitor.database.tables import Series, TraceRow
 from monitor.facts.message_ids import message_hash
 
@@ -39,10 +40,49 @@ _LATELY = (
     .limit(2)
 )
 
+# The same for the mails of a batch, in one query each
+_NUMBERED = (
+    sqlalchemy.select(
+        *(_TRACES[name] for name in ("message_hash", "source", "customer", *_STATED)),
+        sqlalchemy.func.row_number().over(partition_by=_TRACES.message_hash, order_by=_TRACES.id).label("number"),
+    )
+    .where(_TRACES.message_hash.in_(bindparam("message_hashes", expanding=True)))
+    .subquery()
+)
+_OLDEST_OF_MANY = sqlalchemy.select(_NUMBERED).where(_NUMBERED.c.number <= _MOST_ROWS)
+_LATELY_OF_MANY = (
+    sqlalchemy.select(_TRACES.recipient_hash, _TRACES.customer)
+    .where(_TRACES.recipient_hash.in_(bindparam("recipient_hashes", expanding=True)), _TRACES.at >= bindparam("since"))
+    .where(_TRACES.source.startswith(_RECORDS), _TRACES.customer != "")
+    .distinct()
+)
+
+
+def of_messages(store: Connection, message_ids: Collection[str]) -> dict[str, Attribution | None]:
+    """`of_message` of many at once."""
+    hashes = {message_id: message_hash(message_id) for message_id in message_ids}
+    rows: dict[str, list[Any]] = defaultdict(list)
+    for chunk in chunks(sorted(set(hashes.values()))):
+        for row in store.execute(_OLDEST_OF_MANY, {"message_hashes": chunk}):
+            rows[row.message_hash].append(row)
+    return {message_id: _stated_by(rows[digest]) for message_id, digest in hashes.items()}
+
+
+def of_recipients(store: Connection, hashes: Collection[str], since: datetime) -> dict[str, Attribution | None]:
+    """`of_recipient` of many at once."""
+    customers: dict[str, list[str]] = defaultdict(list)
+    for chunk in chunks(sorted(hashes)):
+        for digest, customer in store.execute(_LATELY_OF_MANY, {"recipient_hashes": chunk, "since": since}):
+            customers[digest].append(customer)
+    return {digest: _only(customers[digest]) for digest in hashes}
+
 
 def of_message(store: Session | Connection, message_id: str) -> Attribution | None:
     """Whose the message was, and what all its records agree on besides."""
-    oldest = store.execute(_OLDEST, {"message_hash": message_hash(message_id)})
+    return _stated_by(store.execute(_OLDEST, {"message_hash": message_hash(message_id)}))
+
+
+def _stated_by(oldest: Iterable[Any]) -> Attribution | None:
     rows = [row for row in oldest if row.source.startswith(_RECORDS) and row.customer]
     customer = _agreed(row.customer for row in rows)
     if customer is None:
@@ -53,7 +93,11 @@ def of_message(store: Session | Connection, message_id: str) -> Attribution | No
 def of_recipient(store: Session | Connection, recipient_hash: str, since: datetime) -> Attribution | None:
     """The only customer who has sent to the recipient since then."""
     chosen = store.execute(_LATELY, {"recipient_hash": recipient_hash, "since": since})
-    customer = _agreed(chosen.scalars())
+    return _only(chosen.scalars())
+
+
+def _only(customers: Iterable[str]) -> Attribution | None:
+    customer = _agreed(customers)
     return Attribution(customer=customer) if customer else None
 
 

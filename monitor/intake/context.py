@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,12 +29,33 @@ class SentMail:
         self._store = store
         self._since = now - LATELY
         self._campaigns: dict[str, Sequence[str]] = {}
+        self._messages: Mapping[str, Attribution | None] = {}
+        self._recipients: Mapping[str, Attribution | None] = {}
+
+    def prepare(self, expected: Iterable[Identifiers]) -> None:
+        """Look up at once what is going to be asked; it is answered from memory until the next time."""
+        message_ids, recipients = set(), set()
+        for each in expected:
+            message_ids.add(each.message_id)
+            recipients.add(each.recipient)
+        keys = self._store.recipients
+        ids = {each: keys.redacted_id(each) for each in message_ids if each}
+        hashes = {each: keys.hash(each) for each in recipients if each}
+        with self._store.reading() as connection:
+            messages = deliveries.of_messages(connection, set(ids.values()))
+            sent_to = deliveries.of_recipients(connection, set(hashes.values()), self._since)
+        self._messages = {each: messages[redacted] for each, redacted in ids.items()}
+        self._recipients = {each: sent_to[digest] for each, digest in hashes.items()}
 
     def of_message(self, message_id: str) -> Attribution | None:
+        if message_id in self._messages:
+            return self._messages[message_id]
         with self._store.reading() as connection:
             return deliveries.of_message(connection, self._store.recipients.redacted_id(message_id))
 
     def of_recipient(self, address: str) -> Attribution | None:
+        if address in self._recipients:
+            return self._recipients[address]
         with self._store.reading() as connection:
             return deliveries.of_recipient(connection, self._store.recipient_hash(address), self._since)
 
@@ -60,7 +81,8 @@ class RunContext:
         with store.reading_session() as session:
             self._inventory: Inventory = read_inventory(session)
         keys = keys_of((customer, store.customer_key(customer)) for customer in self._inventory.customers)
-        self._directory = directory(self._inventory, keys, SentMail(store, now))
+        self._sent = SentMail(store, now)
+        self._directory = directory(self._inventory, keys, self._sent)
 
     def targets(self) -> Sequence[Target]:
         ips = [
@@ -76,6 +98,9 @@ class RunContext:
 
     def attribute(self, identifiers: Identifiers) -> Attribution:
         return self._directory.attribute(identifiers)
+
+    def prepare(self, expected: Iterable[Identifiers]) -> None:
+        self._sent.prepare(expected)
 
     def cursor(self, name: str) -> Mapping[str, Any] | None:
         return self._store.cursor(self._collector, name)

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 
 from collectors.contract import Attribution, Identifiers, Purpose, Reason
 from collectors.mail import Kind, Report, parse
@@ -29,9 +30,10 @@ from collectors.report_mail.facts.complaints import dmarc_failure, feedback
 from collectors.report_mail.facts.failures import bounce
 from collectors.report_mail.facts.letters import autoreply, letter, unsubscribe
 from collectors.report_mail.facts.shape import Arrival, Attribute, Facts, Mail, MailSettings, Refusal
+from collectors.report_mail.facts.whose import message_id
 from collectors.report_mail.report_sender import is_vouched_for, signers
 
-__all__ = ["MEASURES", "PURPOSES", "SOURCE", "Arrival", "Attribute", "MailSettings", "arrived_at", "facts", "read"]
+__all__ = ["MEASURES", "PURPOSES", "SOURCE", "Arrival", "Attribute", "LookUps", "MailSettings", "arrived_at", "facts", "read", "read_together"]
 
 log = logging.getLogger(__name__)
 
@@ -57,12 +59,38 @@ READERS: dict[Kind, Callable[[Mail], Facts | Refusal]] = {
 # counted all the same, as unverified; bounces have no sender to sign them.
 SIGNED = frozenset({Kind.DMARC_AGGREGATE, Kind.DMARC_FAILURE, Kind.TLS_REPORT})
 _HEAD = 65_536
+_MOST_EXPECTED = 20  # recipients of one report
+
+
+class LookUps(Protocol):
+    """What of a collector's context is asked whose mail it was."""
+
+    def attribute(self, identifiers: Identifiers) -> Attribution: ...
+
+    def prepare(self, expected: Iterable[Identifiers]) -> None: ...
 
 
 def read(arrival: Arrival, attribute: Attribute, settings: MailSettings) -> tuple[Report, tuple[Batch, ...]]:
     """Parse a mail and make facts of it. Raises what `attribute` raises, and nothing for what is in the mail."""
     report = parse(arrival.raw)
     return report, facts(report, arrival, attribute, settings)
+
+
+def read_together(arrivals: Iterable[Arrival], context: LookUps, settings: MailSettings) -> Iterator[tuple[Report, tuple[Batch, ...]]]:
+    """As `read`, of several mails, in order: what is looked up for them is looked up at once."""
+    parsed = [(arrival, parse(arrival.raw)) for arrival in arrivals]
+    context.prepare(expected(report for _, report in parsed))
+    for arrival, report in parsed:
+        yield report, facts(report, arrival, context.attribute, settings)
+
+
+def expected(reports: Iterable[Report]) -> Iterator[Identifiers]:
+    """What these reports may be looked up by: no more than a guess, to have it at hand."""
+    for report in reports:
+        for each in report.all:
+            named = each.feedback.recipients if each.feedback else [recipient.address for recipient in each.recipients]
+            for recipient in (None, *named[:_MOST_EXPECTED]):
+                yield Identifiers(message_id=message_id(each), recipient=recipient)
 
 
 def facts(report: Report, arrival: Arrival, attribute: Attribute, settings: MailSettings) -> tuple[Batch, ...]:

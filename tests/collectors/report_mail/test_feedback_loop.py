@@ -70,6 +70,9 @@ class Monitor:
         assert purpose == "feedback_loop"
         return self.boxes
 
+    def prepare(self, expected) -> None:
+        """Nothing is at hand."""
+
     def attribute(self, identifiers: Identifiers) -> Attribution:
         self.identifiers.append(identifiers)
         if "shared" in identifiers.tokens:

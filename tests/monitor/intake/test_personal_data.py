@@ -3,6 +3,7 @@
 import json
 import re
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -101,7 +102,7 @@ def test_a_configured_key_is_not_kept_beside_the_hashes_and_another_is_refused(d
         other.migrate()
     other.close()
 
-    with open_store(database_url).reading_session() as session:
+    with closing(open_store(database_url)) as opened, opened.reading_session() as session:
         key = bytes.fromhex(session.execute(text("SELECT value FROM setting WHERE name = 'recipient_hash_key'")).scalar_one())
     given = open_store(database_url, key)
     given.migrate()
