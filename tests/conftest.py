@@ -7,6 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 REQUIRE_REAL = os.environ.get("VIGIE_REQUIRE_REAL") == "1"
 # server → the program that must be on this machine

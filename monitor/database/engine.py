@@ -11,12 +11,14 @@ PostgreSQL: READ COMMITTED for writing, a READ ONLY snapshot (REPEATABLE READ) f
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
@@ -165,13 +167,27 @@ def _sqlite(url: URL, *, reads: bool) -> Engine:
     def _connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not begin transactions of its own
         for pragma in pragmas:
-            connection.execute(pragma)
+            _patiently(connection, pragma)
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _patiently(connection: sqlite3.Connection, pragma: str) -> None:
+    """SQLite itself does not wait while a new file changes to WAL; several processes may open one at once."""
+    ends_at = monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute(pragma)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or monotonic() > ends_at:
+                raise
+            sleep(0.01)
+        else:
+            return
 
 
 def _postgresql(url: URL, *, reads: bool) -> Engine:

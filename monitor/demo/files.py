@@ -25,6 +25,7 @@ collectors:
     resolvers: ["127.0.0.1:{dns}"]
     catalogue: {catalogue}
     lists: [{lists}]
+    timeout_seconds: 20          # a busy machine is not a silent list
   feedback_loop:
     every: 1s
     trusted_mailboxes: [yahoo-loop]

@@ -25,6 +25,7 @@ collectors:
     resolvers: ["127.0.0.1:{dns}"]
     catalogue: {catalogue}
     min_poll_interval: 1s
+    timeout_seconds: 20
   feedback_loop: {{every: 2s, trusted_mailboxes: [loop]}}
 receivers:
   - {{name: on-call, url: "{chat}"}}

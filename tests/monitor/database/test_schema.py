@@ -1,7 +1,9 @@
 """The revisions make what the models say, on both engines, whoever starts first."""
 
+import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -26,6 +28,7 @@ from tests.waiting import PATIENCE_SECONDS
 
 MIGRATOR = """
 import sys
+import threading
 from monitor.facts import Store
 from monitor.intake.consequences import open_store
 
@@ -108,3 +111,14 @@ def test_a_process_that_saw_another_schema_begin_writes_nothing_more(store: Stor
     with pytest.raises(OtherSchemaError, match="upgraded to schema 9999 while this process"):
         store.intake([batch("2", counted(T))], T)
     assert [row.key for row in rows(BatchRow)] == ["1"]
+
+
+def test_a_new_file_is_waited_for_while_another_process_has_it(tmp_path):
+    path = tmp_path / "vigie.sqlite"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")  # not yet in WAL mode: here SQLite itself would not wait
+    threading.Timer(0.3, lambda: (other.execute("COMMIT"), other.close())).start()
+    with closing(open_store(f"sqlite:///{path}")) as store:
+        store.migrate()
+        with store.reading_session() as session:
+            assert session.execute(text("PRAGMA journal_mode")).scalar() == "wal"
