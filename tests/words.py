@@ -23,7 +23,8 @@ NO_NAMES = frozenset({"said", "one", "found", "asked", "told"})  # of variables 
 _SUFFIXES = {".py", ".md", ".html", ".css", ".yaml", ".toml", ".yml"}
 # what others wrote: mails, texts of mail systems, the words of lists; migrations, which never change; and these words
 _OTHERS = re.compile(
-    r"monitor/database/migrations/versions/|tests/(test_)?words\.py|tests/.*/cases/|tests/monitor/config/invalid/|collectors/replies/.*\.yaml|collectors/dnsbl/catalogue\.json"
+    r"monitor/database/migrations/versions/|tests/monitor/database/test_words_migration\.py|tests/(test_)?words\.py"
+    r"|tests/.*/cases/|tests/monitor/config/invalid/|collectors/replies/.*\.yaml|collectors/dnsbl/catalogue\.json"
 )
 # Python's place in a file; the actor and the cursor of abuse cases, in rows that are stored; columns of the first
 # releases, which their migrations and the tests of those name
