@@ -75,7 +75,8 @@ def test_every_change_is_shown_before_what_follows_from_it(stories):
 
 
 CHANCE = ("of", "incident", "key")  # ids drawn anew in each run
-CLOCK = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC|http://\S+")  # and what names the day or the port
+# and what names the day, the port, or an id in a text
+CLOCK = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC|http://\S+|\b(?:sus|inc)-[0-9a-z]{10}\b")
 
 
 def retold(story):

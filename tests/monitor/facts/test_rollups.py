@@ -62,7 +62,7 @@ def test_rolling_up_stops_at_its_limit_with_the_oldest_done(store: Store, rows: 
 def test_an_hour_whose_readings_may_be_pruned_is_left_as_it_was(store: Store, rows: Rows):
     store.intake([batch("1", counted(T, 2))], T)
     store.roll_up()
-    store.prune(T + timedelta(days=800))
-    store.intake([batch("2", counted(minutes(1), 3))], T + timedelta(days=800))
+    store.prune(T + timedelta(days=200))
+    store.intake([batch("2", counted(minutes(1), 3))], T + timedelta(days=200))
     assert store.roll_up() == 1
     assert [row.total for row in rows(Hourly)] == [2]
