@@ -25,8 +25,6 @@ TRACKED = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=T
 PAGES = [ROOT / name for name in TRACKED if name != "CHANGELOG.md"] or sorted(path for path in ROOT.rglob("*.md") if ".venv" not in path.parts)
 # files of whoever reads, not ours
 THEIRS = {"vigie.yaml", "inventory.yaml", "lists.yaml", "my-rules.yaml", "yours.py", "test_yours.py"}
-# pages that name what is not there any more; whoever renews one takes it out
-NOT_YET = frozenset({"monitor/README.md"})
 
 
 def text_of(page: str) -> str:
@@ -93,9 +91,6 @@ def test_pages_are_found_at_all():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_path_a_page_names_is_there(page):
     missing = {place for place in places(page) if not exists(page, place)}
-    if str(page.relative_to(ROOT)) in NOT_YET:
-        assert missing, "all is there: take the page out of NOT_YET"
-        return
     assert missing == set()
 
 
@@ -242,8 +237,6 @@ def test_every_kind_of_rule_has_its_row_and_every_field_is_named():
 
 @pytest.mark.parametrize(("page", "folder"), [("collectors/README.md", "collectors"), ("monitor/README.md", "monitor")])
 def test_every_room_is_named_in_the_readme_of_its_floor(page, folder):
-    if page in NOT_YET:
-        return
     rooms = {path.parent.name for path in (ROOT / folder).glob("*/__init__.py")}
     assert {room for room in rooms if f"{room}/" not in text_of(page)} == set()
 
