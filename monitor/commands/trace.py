@@ -1,9 +1,9 @@
-"""`vigie trace`: what happened to a recipient, to a message, or to a customer's mail."""
+"""`vigie trace`: what happened to a recipient, to a message, or to the mail of a customer, a campaign or an IP."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,24 +13,29 @@ from monitor.database.paging import Page
 from monitor.database.tables import TraceRow
 from monitor.facts.traces import Traced, find_traces
 from monitor.facts.wire import Trace
+from monitor.inventory.names import canonical
 
 
 @click.command()
 @click.option("--recipient", metavar="ADDRESS", help="Looked up by its keyed hash; kept nowhere.")
 @click.option("--message-id")
 @click.option("--customer")
+@click.option("--campaign")
+@click.option("--ip", help="The address it was sent from.")
 @click.option("--since", type=AGO, help="A time, or a span such as 24h.")
 @paging_options
 @config_option
 @json_option
 def trace(
-    recipient: str | None, message_id: str | None, customer: str | None, since: datetime | None,
-    config_file: Path, *, as_json: bool, page: Page,
+    config_file: Path, *, ip: str | None, as_json: bool, page: Page, **named: Any
 ) -> None:
-    """What happened, newest first."""
-    wanted = Traced(recipient, message_id, customer, since)
+    """What happened, newest first; all that is named must match."""
+    try:
+        wanted = Traced(**named, ip=ip and canonical("ip", ip))
+    except ValueError as error:
+        raise click.UsageError(f"--ip: {error}") from None
     if wanted.about_nothing:
-        raise click.UsageError("name --recipient, --message-id or --customer")
+        raise click.UsageError("name --recipient, --message-id, --customer, --campaign or --ip")
     with stored(config_file) as store, store.reading_session() as session:
         traces = find_traces(store, session, wanted, page)
     print_page(traces, Trace, _line, as_json=as_json, none="nothing is known")

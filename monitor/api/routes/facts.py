@@ -29,6 +29,7 @@ router = new_router("look")
 # only series with all of these: one parameter for each dimension a subject may have
 _PARAMETERS: dict[str, Any] = dict.fromkeys(Subject._fields, (MaybeNamed, None))
 _BySubject: type[BaseModel] = create_model("_BySubject", **_PARAMETERS)
+_ByMail: type[BaseModel] = create_model("_ByMail", **{name: _PARAMETERS[name] for name in ("customer", "campaign", "ip")})
 
 
 @router.get("/v1/readings")
@@ -78,15 +79,18 @@ def trace(
     services: Given,
     caller: Reads,
     listed: Listed,
+    mail: Annotated[BaseModel, Depends(_ByMail)],
     *,
     recipient: Annotated[str | None, Query(min_length=3, max_length=320, pattern=NO_NUL)] = None,
     message_id: Annotated[str | None, Query(min_length=1, max_length=998, pattern=NO_NUL)] = None,
-    customer: MaybeNamed = None,
     since: When | None = None,
 ) -> list[Trace]:
-    """What happened to a recipient, to a message, or to a customer's mail, newest first."""
-    wanted = Traced(recipient, message_id, services.own(caller, {"customer": customer}), since)
+    """What happened to a recipient, to a message, or to the mail of a customer, campaign or IP, newest first."""
+    with refusals():
+        about: dict[str, str | None] = {name: canonical(name, value) for name, value in mail.model_dump(exclude_none=True).items()}
+    about["customer"] = services.own(caller, about)
+    wanted = Traced(recipient, message_id, since=since, **about)
     if wanted.about_nothing:
-        raise Problem(422, "name a recipient, a message_id or a customer")
+        raise Problem(422, "name a recipient, a message_id, a customer, a campaign or an ip")
     with refusals(), services.store.reading_session() as session:
         return listed.shown(find_traces(services.store, session, wanted, listed.page), Trace)

@@ -118,6 +118,7 @@ def test_a_trace_is_found_by_recipient_and_never_kept_in_clear(vigie):
         assert (trace["kind"], trace["provider"], trace["customer"]) == ("bounce", "other", "acme")
     assert reader.get("/v1/trace", params={"recipient": "eve@example.org"}).json() == []
     assert reader.get("/v1/trace").status_code == 422
+    assert reader.get("/v1/trace", params={"ip": "nowhere"}).status_code == 422
     assert vigie.client("read", customer="bolt").get("/v1/trace", params={"recipient": "bob@example.org"}).json() == []
     with vigie.store.reading_session() as session:
         assert "bob" not in repr(session.exec(select(TraceRow)).all())

@@ -112,7 +112,8 @@ def test_a_key_may_be_made_for_a_customer_the_configured_inventory_will_bring_in
 
 def test_events_of_a_file_count_once_and_can_be_traced(vigie, tmp_path):
     lines = [{"at": NOW.isoformat(), "outcome": "sent", "customer": "acme", "recipient": "ann@gmail.com"}] * 3
-    lines += [{"at": NOW.isoformat(), "outcome": "bounced", "customer": "acme", "recipient": "Bob@example.org"}, {"x": 1}]
+    lines += [{"at": NOW.isoformat(), "outcome": "bounced", "customer": "acme", "recipient": "Bob@example.org",
+               "campaign": "spring", "ip": "2001:db8::7"}, {"x": 1}]
     path = tmp_path / "events.ndjson"
     path.write_text("\n".join(map(json.dumps, lines)))
     first = vigie("events", "ingest", "--format", "generic", path, "--json")
@@ -126,9 +127,12 @@ def test_events_of_a_file_count_once_and_can_be_traced(vigie, tmp_path):
     assert "4 accepted, 1 rejected, 4 repeated" in again.stdout
     (trace,) = rows(vigie("trace", "--recipient", "bob@example.org", "--since", "1h", "--json"))
     assert (trace["kind"], trace["customer"], trace["provider"]) == ("bounce", "acme", "other")
-    assert "bounce" in vigie("trace", "--customer", "acme").stdout
-    assert "nothing is known" in vigie("trace", "--customer", "bolt").stderr
+    for named in (("--customer", "acme"), ("--campaign", "spring"), ("--ip", "2001:DB8:0::7")):
+        assert "bounce" in vigie("trace", *named).stdout
+    for named in (("--customer", "bolt"), ("--campaign", "autumn"), ("--ip", "192.0.2.1"), ("--customer", "bolt", "--campaign", "spring")):
+        assert "nothing is known" in vigie("trace", *named).stderr
     vigie("trace", code=2)
+    assert "--ip: 'nowhere'" in vigie("trace", "--ip", "nowhere", code=2).stderr
 
 
 def test_a_file_of_nothing_but_rubbish_is_a_finding(vigie):
