@@ -18,6 +18,7 @@ from collectors.measures import MEASURES
 from monitor.api.app import ROUTERS, build_app
 from monitor.cli import cli
 from monitor.config import settings as config
+from monitor.database import kept
 from monitor.rules.conditions.table import KINDS
 from tests.places import ROOT
 
@@ -197,6 +198,21 @@ def test_every_setting_has_its_row_with_its_default():
     written = {row[0].strip("`"): row[1].strip("`") for row in rows("monitor/config/README.md", "setting")}
     assert {key: written.get(key) for key in wanted} == wanted
     assert written.keys() - wanted.keys() == {"secrets", "collectors", "rules", "inventory", "receivers[].severities"}
+
+
+def test_the_table_of_what_is_kept_says_what_the_program_does():
+    def counted_from(kind: kept.Kind) -> str:
+        return " or ".join(f"`{column.name}`" for column in getattr(kind.since, "clauses", [kind.since]))
+
+    wanted = [
+        [kind.name, f"`{spelt(getattr(config.Retention(), kind.setting))}`", f"`{kind.setting}`", counted_from(kind), kind.longer]
+        for kind in kept.KINDS
+    ]
+    page = "monitor/database/README.md"
+    assert rows(page, "kind") == wanted
+    reasons = {name: row[1] for row in rows(page, "for ever") for name in words(row[0])}
+    assert reasons == {str(model.__tablename__): why for model, why in kept.FOR_EVER.items()}
+
 
 
 def test_every_setting_of_a_collector_has_its_row_with_its_default():

@@ -72,10 +72,10 @@ class _Part(BaseModel):
 
 
 class Retention(_Part):
-    """How long rows are kept, the one definition of it. Roll-ups outlive readings.
+    """How long each kind of row is kept; which stay longer: monitor.database.kept. Roll-ups outlive readings.
 
     `batches` must outlive the time in which a source can repeat one: after it, a repeat counts again. Evidence carries
-    its own expiry. Parked input is kept until somebody settled it, then `parked` more.
+    its own expiry. What is open or in force is always kept: time counts from its end.
     """
 
     readings: Kept = timedelta(days=90)
@@ -83,14 +83,26 @@ class Retention(_Part):
     daily: Kept = timedelta(days=1830)
     traces: Kept = timedelta(days=90)
     evidence: Kept = timedelta(days=30)
+    parked: Kept = timedelta(days=30)  # once somebody has settled it
+    parked_unsettled: Kept = timedelta(days=180)
     batches: Kept = timedelta(days=90)
     runs: Kept = timedelta(days=90)
-    parked: Kept = timedelta(days=30)  # once somebody has settled it
+    incidents: Kept = timedelta(days=730)
+    suspensions: Kept = timedelta(days=730)
+    silences: Kept = timedelta(days=730)
+    listings: Kept = timedelta(days=730)
+    abuse_cases: Kept = timedelta(days=730)
+    notifications: Kept = timedelta(days=90)
+    transitions: Kept = timedelta(days=730)
+    suppressions: Kept = timedelta(days=1830)  # once lifted
+    keys: Kept = timedelta(days=400)  # once revoked
 
     @model_validator(mode="after")
     def _longer_from_shorter(self) -> Retention:
         if not self.readings <= self.hourly <= self.daily:
             raise ValueError("readings ≤ hourly ≤ daily, for the longer is made from the shorter — lengthen hourly or daily")
+        if self.parked_unsettled < self.parked:
+            raise ValueError("parked ≤ parked_unsettled: what nobody has looked at waits no shorter — lengthen parked_unsettled")
         return self
 
 

@@ -1,55 +1,79 @@
-"""What is thrown away when: whole months of readings, roll-ups and traces, in bounded transactions.
+"""What is thrown away when: each kind of row after its time (database.kept), in bounded transactions.
 
-On PostgreSQL a month is a partition and dropped; on SQLite the readings of a series lie together, so those series that
-have old ones are found by a look at the beginning of each, and only they are touched. On both, what is too old stays
-until the month (of daily figures: the year) it is in has passed. Evidence, which may hold mail, goes when it expires.
+Readings, roll-ups and traces go by whole months: on PostgreSQL a month is a partition and dropped; on SQLite the
+readings of a series lie together, so those series that have old ones are found by a look at the beginning of each, and
+only they are touched. On both, what is too old stays until the month (of daily figures: the year) it is in has passed.
+All else goes row by row, the oldest first, and is asked once more whether it may when it goes.
 """
 
 from __future__ import annotations
 
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from psycopg.errors import LockNotAvailable
-from sqlalchemy import Table, and_, bindparam, delete, select, text
+from sqlalchemy import Select, and_, bindparam, delete, literal, not_, or_, select, text
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.sql.elements import ColumnElement
 
 from monitor.config.settings import Retention
 from monitor.database.engine import Engines, chunks, table
-from monitor.database.partitions import PARTED, drop_parts, part_start
-from monitor.database.tables import BatchRow, EvidenceRow, Instant, ParkedRow, Run
+from monitor.database.kept import BATCHES_OF_OPEN_CASES, KINDS, Kind
+from monitor.database.partitions import PARTED, drop_parts, ensure_parts, part_start
+from monitor.database.tables import EvidenceRow, Instant
 from monitor.facts.rollups import pruned_to, roll_up, set_pruned_to
 from monitor.facts.series_unused import prune_series
 
 _ROWS = 5_000  # per transaction
+_CASES_EVIDENCE = timedelta(days=7)  # how long the evidence of an open case is kept on, each time
 
 
 def prune(engines: Engines, now: datetime, retention: Retention) -> dict[str, int]:
-    """Returns how many rows went, by table; of tables in partitions on PostgreSQL, how many of these.
+    """Returns how many rows went, by kind (database.kept); of tables in partitions on PostgreSQL, how many of these.
 
     What is due is rolled up first: from then on only hours and days are left of the readings that go.
     """
     roll_up(engines, sys.maxsize)
-    before = {
-        "reading": now - retention.readings, "reading_hourly": now - retention.hourly,
-        "reading_daily": now - retention.daily, "trace": now - retention.traces,
-    }  # fmt: skip
-    before = {name: part_start(name, at) for name, at in before.items()}
-    with engines.alone() as connection:
-        set_pruned_to(connection, max(before["reading"], pruned_to(connection)))
-    by_part = _drop if engines.dialect == "postgresql" else _delete
-    gone = {name: by_part(engines, name, at) for name, at in before.items()}
-    evidence, batch, run, parked = [table(each) for each in (EvidenceRow, BatchRow, Run, ParkedRow)]
-    settled = and_(parked.c.settled_at.is_not(None), parked.c.settled_at < now - retention.parked)
-    months = _drop(engines, "evidence", now) if engines.dialect == "postgresql" else 0
-    return gone | {
-        "evidence": months + _prune_rows(engines, evidence, evidence.c.expires_at < now),
-        "batch": _prune_rows(engines, batch, batch.c.known_at < now - retention.batches),
-        "run": _prune_rows(engines, run, run.c.started_at < now - retention.runs),
-        "parked": _prune_rows(engines, parked, settled),
-        "series": prune_series(engines) if any(gone.values()) else 0,
-    }
+    _keep_evidence_of_open_cases(engines, now)
+    gone = {kind.name: _prune_months(engines, kind, now, retention) for kind in KINDS if kind.month}
+    gone["series"] = prune_series(engines) if any(gone.values()) else 0
+    if engines.dialect == "postgresql":
+        gone["evidence"] = _drop(engines, "evidence", now)
+    for kind in KINDS:
+        if not kind.month:
+            gone[kind.name] = gone.get(kind.name, 0) + _prune_rows(engines, kind, ends_at(kind, now, retention))
+    return gone
+
+
+def ends_at(kind: Kind, now: datetime, retention: Retention) -> datetime:
+    """Rows of this kind whose time counts from before this have been kept for long enough."""
+    if kind.name == "evidence":
+        return now  # carries its own expiry
+    keep: timedelta = getattr(retention, kind.setting)
+    before = now - keep
+    return part_start(kind.name, before) if kind.month else before
+
+
+def _keep_evidence_of_open_cases(engines: Engines, now: datetime) -> None:
+    """Somebody has yet to act on these reports: they stay until the case is closed."""
+    evidence = table(EvidenceRow)
+    with engines.reading() as connection:
+        batches = sorted({batch for each in connection.execute(BATCHES_OF_OPEN_CASES).scalars() for batch in each})
+    later = now + _CASES_EVIDENCE
+    for chunk in chunks(batches):
+        with engines.alone() as connection:
+            if engines.dialect == "postgresql":
+                ensure_parts(connection, {"evidence": [later]})
+            soon = and_(evidence.c.batch_id.in_(chunk), evidence.c.expires_at < later)
+            connection.execute(evidence.update().where(soon).values(expires_at=later))
+
+
+def _prune_months(engines: Engines, kind: Kind, now: datetime, retention: Retention) -> int:
+    before = ends_at(kind, now, retention)
+    if kind.name == "reading":
+        with engines.alone() as connection:
+            set_pruned_to(connection, max(before, pruned_to(connection)))
+    return (_drop if engines.dialect == "postgresql" else _delete)(engines, kind.name, before)
 
 
 def _drop(engines: Engines, name: str, before: datetime) -> int:
@@ -91,12 +115,25 @@ SELECT owner FROM owners"""),
 }  # fmt: skip
 
 
-def _prune_rows(engines: Engines, rows: Table, old: ColumnElement[bool]) -> int:
-    some = select(rows.c.id).where(old).limit(_ROWS)
-    deleted = 0
-    while True:
+def _prune_rows(engines: Engines, kind: Kind, before: datetime) -> int:
+    """Row by row, the oldest first; a row that came to be needed since it was looked up stays."""
+    rows = table(kind.model)
+    key, old = rows.c.id, and_(kind.since < before, not_(kind.unless))
+    find = select(key, kind.since).where(old).order_by(kind.since, key).limit(_ROWS)
+    deleted, due = 0, _due(engines, find)
+    while due:
         with engines.writing() as connection:
-            gone = connection.execute(delete(rows).where(rows.c.id.in_(some), old)).rowcount
-        deleted += gone
-        if gone < _ROWS:
-            return deleted
+            for chunk in chunks(due):
+                # between its ends: where the key alone has no index, that of the time finds them
+                these = and_(key.in_([id_ for id_, _ in chunk]), kind.since >= chunk[0][1], kind.since <= chunk[-1][1])
+                deleted += connection.execute(delete(rows).where(these, old)).rowcount
+        id_, at = due[-1]
+        since = literal(at, Instant)
+        beyond = and_(kind.since >= since, or_(kind.since > since, key > id_))
+        due = _due(engines, find.where(beyond)) if len(due) == _ROWS else []
+    return deleted
+
+
+def _due(engines: Engines, query: Select[Any]) -> list[tuple[Any, datetime]]:
+    with engines.reading() as connection:
+        return [(id_, since) for id_, since in connection.execute(query)]

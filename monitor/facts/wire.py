@@ -143,14 +143,24 @@ class BackupFile(Wire):
 
 
 class Pruned(Wire):
-    """Rows that went, by table (on PostgreSQL of readings, roll-ups and traces whole months or years)."""
+    """Rows that went, by kind (on PostgreSQL of readings, roll-ups and traces whole months or years)."""
 
     reading: int
     reading_hourly: int
     reading_daily: int
     trace: int
+    series: int
     evidence: int
+    parked: int
+    parked_unsettled: int
     batch: int
     run: int
-    parked: int
-    series: int
+    incident: int
+    suspension: int
+    silence: int
+    listing: int
+    abuse_case: int
+    outbox: int
+    transition: int
+    suppression: int
+    api_key: int

@@ -2,8 +2,8 @@
 
 A recipient stands here as `recipient_ref`, which the customer's own sender can compute and nobody else.
 What facts forbid is written in the transaction of the facts, and only where their authenticity holds: the
-source was verified, or the report brought back our own token that names the recipient. Nothing is deleted: a
-row that is lifted stays, and a new fact makes a new row.
+source was verified, or the report brought back our own token that names the recipient. A row
+that is lifted stays for its retention, and a new fact makes a new row.
 """
 
 from __future__ import annotations
@@ -175,6 +175,11 @@ def refs_in_force(session: Session, customer: str) -> Sequence[str]:
 
 
 def version(session: Session, customer: str) -> tuple[int, int]:
-    """How many rows the customer has, and how many are lifted: both only grow, together they name a state."""
-    counted = select(func.count(), func.count(col(Suppression.lifted_at)))
-    return session.exec(counted.where(Suppression.customer == customer)).one()
+    """How many are in force, and the sum of their ids: together they name a state, whatever lifted rows are pruned.
+
+    As many as before with other rows among them have a higher sum, for a new id is higher than any there was.
+    """
+    counted = select(func.count(), func.coalesce(func.sum(Suppression.id), 0))
+    chosen = counted.where(Suppression.customer == customer, col(Suppression.lifted_at).is_(None))
+    count, total = session.exec(chosen).one()
+    return count, int(total or 0)

@@ -49,9 +49,8 @@ def test_each_kind_of_fact_goes_when_its_time_is_over_and_parked_input_when_it_w
     store.roll_up()
     keep = Retention(readings=days(40), hourly=days(40), daily=days(400), traces=days(50), batches=days(60), runs=days(1))
     gone = store.prune(T + days(100), keep)
-    assert gone == {
-        "reading": 1, "reading_hourly": 1, "reading_daily": 0, "trace": 1, "evidence": 1, "batch": 1, "run": 1,
-        "parked": 1, "series": 0,
+    assert {name: count for name, count in gone.items() if count} == {
+        "reading": 1, "reading_hourly": 1, "trace": 1, "evidence": 1, "batch": 1, "run": 1, "parked": 1,
     }  # fmt: skip
     for model in (Reading, TraceRow, EvidenceRow, BatchRow, Run, ParkedRow):
         assert len(rows(model)) == 1, model
