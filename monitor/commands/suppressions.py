@@ -118,7 +118,7 @@ def remove(
         standing = suppression_rows.find(session, Wanted(customer, refs), Page(MOST_AT_ONCE))
         rows = [row for row in standing.rows if stream in {None, row.stream}]
         for row in rows:
-            suppression_rows.lift(session, int(row.id or 0), actor=actor(), reason=reason, now=utc_now())
+            suppression_rows.lift(session, int(row.id or 0), customer, actor=actor(), reason=reason, now=utc_now())
     if not rows:
         raise Failure(2, f"nothing holds that address back for customer {customer}")
     for row in rows:

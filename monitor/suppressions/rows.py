@@ -22,6 +22,7 @@ from collectors.traces import TraceKind
 from monitor.database.engine import chunks, insert_into, table
 from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import Suppression
+from monitor.database.transitions import check_reason
 from monitor.facts.consequences import NewTrace
 from monitor.suppressions.reasons import SuppressionReason
 
@@ -108,11 +109,16 @@ def suppress(connection: Connection, wanted: Iterable[Suppressed], known_at: dat
     return len(written.all())
 
 
-def lift(session: Session, suppression_id: int, *, actor: str, reason: str, now: datetime) -> Suppression:
-    """Allow again; lifting twice changes nothing. Raises LookupError, or ValueError without a reason."""
-    if not reason.strip():
-        raise ValueError("a reason is needed: who reads this later must know why")
-    row = session.get(Suppression, suppression_id)
+def lift(
+    session: Session, suppression_id: int, customer: str | None, *, actor: str, reason: str, now: datetime
+) -> Suppression:
+    """Allow again; lifting twice changes nothing. `customer` None: whoever's it is.
+
+    Raises LookupError, also for another customer's, or ValueError without a reason.
+    """
+    check_reason(reason)
+    chosen = select(Suppression).where(Suppression.id == suppression_id)
+    row = session.exec(chosen if customer is None else chosen.where(Suppression.customer == customer)).first()
     if row is None:
         raise LookupError(f"no suppression {suppression_id}")
     if row.lifted_at is None:

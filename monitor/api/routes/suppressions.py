@@ -98,13 +98,15 @@ def take_over(
 
 @router.delete("/v1/suppressions/{suppression_id}")
 def lift(
-    services: Given, caller: Operates, suppression_id: Annotated[int, Path(ge=1, le=LARGEST_ID)], reason: Why
+    services: Given, caller: Operates, suppression_id: Annotated[int, Path(ge=1, le=LARGEST_ID)], reason: Why,
+    customer: MaybeNamed = None,
 ) -> Suppression:
-    """Allow the recipient again; the row stays with who lifted it and why."""
+    """Allow the recipient again; the row stays with who lifted it and why. With `customer`, only one of that customer."""
+    customer = services.own(caller, {"customer": customer})
     with refusals(), services.store.session() as session:
-        row = suppression_rows.lift(session, suppression_id, actor=caller.name, reason=reason, now=services.now())
-        if caller.customer not in {None, row.customer}:
-            raise Problem(404, f"no suppression {suppression_id}")
+        row = suppression_rows.lift(
+            session, suppression_id, customer, actor=caller.name, reason=reason, now=services.now()
+        )
     return Suppression.from_row(row)
 
 

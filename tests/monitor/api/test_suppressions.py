@@ -119,6 +119,8 @@ def test_a_key_of_one_customer_sees_and_changes_only_that_customers(vigie, peopl
     assert bolt.post("/v1/suppressions/check", json={"customer": "acme"}).status_code == 403
     assert bolt.post("/v1/suppressions", json=ANN).status_code == 422
     assert bolt.delete(f"/v1/suppressions/{other['id']}", params={"reason": "x"}).status_code == 404
+    # nor by a key of the whole platform that means another customer
+    assert people.delete(f"/v1/suppressions/{other['id']}", params={"reason": "x", "customer": "bolt"}).status_code == 404
     assert "acme" not in bolt.get("/v1/suppressions/export").text
     assert bolt.post("/v1/suppressions", json={"address": "c@example.net"}).json()["added"] == 1
     assert [row["lifted_at"] for row in people.get("/v1/suppressions", params={"customer": "acme"}).json()] == [None]

@@ -73,7 +73,7 @@ def test_the_same_is_forbidden_once_and_a_repeated_batch_does_not_undo_a_lift(st
     once = batch("1", traces=(COMPLAINT, COMPLAINT))
     store.intake([once, batch("2", traces=(COMPLAINT,))], T)
     with store.session() as session:
-        lift(session, rows(Suppression)[0].id, actor="ann", reason="asked to come back", now=minutes(1))
+        lift(session, rows(Suppression)[0].id, "acme", actor="ann", reason="asked to come back", now=minutes(1))
     store.intake([once], minutes(2))
     [row] = rows(Suppression)
     assert (row.lifted_by, row.lift_reason, row.lifted_at) == ("ann", "asked to come back", minutes(1))
@@ -154,10 +154,10 @@ def test_the_version_of_a_list_changes_with_every_change_of_it(store: Store):
         seen = [version(session, "acme")]
         suppress(session.connection(), entries(2), T)
         seen.append(version(session, "acme"))
-        row = lift(session, find(session, Wanted(), Page(1)).rows[0].id, actor="a", reason="b", now=T)
+        row = lift(session, find(session, Wanted(), Page(1)).rows[0].id, None, actor="a", reason="b", now=T)
         session.flush()
         seen.append(version(session, "acme"))
-        lift(session, row.id, actor="x", reason="y", now=minutes(1))
+        lift(session, row.id, None, actor="x", reason="y", now=minutes(1))
         assert row.lifted_by == "a"
         suppress(session.connection(), entries(2), T)
         seen.append(version(session, "acme"))
@@ -168,6 +168,6 @@ def test_the_version_of_a_list_changes_with_every_change_of_it(store: Store):
 def test_what_cannot_be_lifted_says_why(store: Store):
     with store.session() as session:
         with pytest.raises(LookupError, match="no suppression 7"):
-            lift(session, 7, actor="a", reason="b", now=T)
+            lift(session, 7, None, actor="a", reason="b", now=T)
         with pytest.raises(ValueError, match="reason"):
-            lift(session, 7, actor="a", reason=" ", now=T)
+            lift(session, 7, None, actor="a", reason=" ", now=T)
