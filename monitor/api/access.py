@@ -24,6 +24,7 @@ class Access:
     """Finds the caller of a request; a key made a moment ago is looked up once more."""
 
     def __init__(self, services: Services) -> None:
+        self.store = services.store
         self._services = services
         self._reloaded = 0.0
 
@@ -75,7 +76,8 @@ class Guard:
 
     async def __call__(self, request: Request, _: object = Depends(_bearer)) -> Caller:
         access: Access = request.app.state.access
-        return await self.check(access, request)
+        request.state.caller = caller = await self.check(access, request)
+        return caller
 
     async def check(self, access: Access, request: Request) -> Caller:
         """The caller. Raises the problem (401, 403) otherwise."""

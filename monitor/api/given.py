@@ -5,6 +5,7 @@ A route names what it needs by these types; nothing else reaches into the reques
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ from monitor.access.keys import Caller, KeyScope
 from monitor.api.access import Guard
 from monitor.api.services import Services
 from monitor.database.paging import LONGEST_PLACE, MOST, USUAL, Page, Paged
+from monitor.facts import Answer, Question
 from monitor.wire import Wire
 
 NO_NUL = r"^[^\x00]*$"  # PostgreSQL keeps none
@@ -90,3 +92,22 @@ class Paging:
 
 
 Listed = Annotated[Paging, Depends(Paging)]
+
+
+class Looking:
+    """Asks what a person wants to see. `Vigie-As-Of` in the answer: it is a replica's, and holds as of then."""
+
+    def __init__(self, request: Request, response: Response, services: Given) -> None:
+        self._request, self._response, self._services = request, response, services
+        self.as_of: datetime | None = None
+
+    def __call__(self, question: Question[Answer]) -> Answer:
+        caller: Caller | None = getattr(self._request.state, "caller", None)
+        looked = self._services.store.look(question, caller.key_id if caller else None)
+        self.as_of = looked.as_of
+        if looked.as_of is not None:
+            self._response.headers["Vigie-As-Of"] = looked.as_of.isoformat(timespec="milliseconds")
+        return looked.answer
+
+
+Look = Annotated[Looking, Depends(Looking)]

@@ -11,15 +11,18 @@ from collections.abc import Callable, Coroutine, Iterator
 from http import HTTPStatus
 from typing import Any
 
+from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
+from monitor.access.keys import KeyScope
 from monitor.api.access import Access, Guard
 from monitor.api.body import read_json_aside, received
 from monitor.api.problem import MEDIA_TYPE
 
 _ANSWERED_ANYHOW = (421, 500, 503)
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class _Request(Request):
@@ -44,9 +47,11 @@ class Route(APIRoute):
 
         async def answer(request: Request) -> Response:
             access: Access = request.app.state.access
-            for guard in guards:
-                await guard.check(access, request)
-            return await handle(_Request(request.scope, request.receive))
+            callers = [await guard.check(access, request) for guard in guards]
+            response = await handle(_Request(request.scope, request.receive))
+            if request.method not in _READING and callers and callers[0].may(KeyScope.READ):
+                await to_thread.run_sync(access.store.wrote, callers[0].key_id)
+            return response
 
         return answer
 

@@ -21,10 +21,14 @@ from pydantic import (
     model_validator,
 )
 
+from monitor.config.addresses import plain_address
 from monitor.config.quantities import Duration, Share
 from monitor.config.severity import Severity
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+
+
+_POSTGRESQL = re.compile(r"postgresql(\+psycopg)?://\S+")
 
 
 _WEB_URL = re.compile(r"https?://[^\s/]+\S*")
@@ -109,10 +113,11 @@ class Retention(_Part):
 class Engine(_Part):
     """Where rows are kept. `hash_key` is the HMAC key of recipients; without one the store makes its own.
 
-    `max_held_share` is the most of the measured traffic that automation may hold. Counts are summed in buckets of `bucket`.
+    `read_url` is of a streaming replica, which people's questions go to. `max_held_share` is the most of the measured traffic that automation may hold. Counts are summed in buckets of `bucket`.
     """
 
     url: SecretStr = Field(default=SecretStr("sqlite:///vigie.sqlite"), validate_default=True)
+    read_url: SecretStr | None = None
     retention: Retention = Retention()
     hash_key: SecretStr | None = Field(default=None, min_length=16)
     max_held_share: Share = 0.25
@@ -135,9 +140,23 @@ class Engine(_Part):
                 raise ValueError("names no file — write sqlite:///vigie.sqlite")
             # an absolute path stays what it is; a relative one is seen from the configuration file
             return SecretStr(f"sqlite:///{(Path(info.context or '.') / path).absolute()}")
-        if re.fullmatch(r"postgresql(\+psycopg)?://\S+", text):
+        if _POSTGRESQL.fullmatch(text):
+            plain_address(text)
             return url
         raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE")
+
+    @field_validator("read_url")
+    @classmethod
+    def _replica(cls, read_url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if read_url is None:
+            return None
+        text, url = read_url.get_secret_value(), info.data.get("url")
+        if not _POSTGRESQL.fullmatch(text):
+            raise ValueError("must be the postgresql://… of a streaming replica")
+        if url is not None and url.get_secret_value().startswith("sqlite"):
+            raise ValueError("names a replica, and SQLite has none — leave it out, or move to PostgreSQL (engine.url)")
+        plain_address(text)
+        return read_url
 
 
 class Api(_Part):

@@ -14,19 +14,36 @@ from datetime import datetime, timedelta
 from importlib import resources
 from typing import Any
 
+from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from collectors.cleaning import for_page
+from monitor.access.keys import Caller
 from monitor.console import filters
-from monitor.facts import Store
+from monitor.facts import Answer, Question, Store
 from monitor.judging.feed_evidence import FeedEvidence
 from monitor.rules.model import AnyRule
+
+FAR_BEHIND = timedelta(seconds=60)  # of a replica: said at the top of the page, and not only at its end
 
 
 def _none() -> None:
     """Nothing is known to be wrong."""
+
+
+class Looking:
+    """Asks for one page, in the name of whoever looks. `as_of`: it is a replica's, and holds as of then."""
+
+    def __init__(self, store: Store, caller: Caller | None) -> None:
+        self._store, self._who = store, caller.key_id if caller else None
+        self.as_of: datetime | None = None
+
+    def __call__(self, question: Question[Answer]) -> Answer:
+        looked = self._store.look(question, self._who)
+        self.as_of = min(filter(None, (self.as_of, looked.as_of)), default=None)
+        return looked.answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +60,13 @@ class Console:
     database_fault: Callable[[], str | None] = _none
     feeds: FeedEvidence | None = None  # None: counted anew
 
+    def looking(self, request: Request) -> Looking:
+        """For the page that is asked for; whoever includes the pages says who asks (`request.state.caller`)."""
+        return Looking(self.store, getattr(request.state, "caller", None))
+
 
 class Renderer:
-    """A template's name, the time and what to show → the page."""
+    """A template's name, the time, what to show, and as of when → the page."""
 
     def __init__(self, database_fault: Callable[[], str | None] = _none) -> None:
         css = resources.files("monitor.console").joinpath("console.css").read_text("utf-8")
@@ -66,8 +87,10 @@ class Renderer:
         self._templates.globals["database_fault"] = database_fault
         self._templates.globals["css"] = Markup(css)  # noqa: S704 - our own file, nothing from outside
 
-    def __call__(self, template: str, now: datetime, **shown: Any) -> HTMLResponse:
-        text = self._templates.get_template(template).render(now=now, **({"refresh": None} | shown))
+    def __call__(self, template: str, now: datetime, *, as_of: datetime | None = None, **shown: Any) -> HTMLResponse:
+        behind = as_of is not None and now - as_of > FAR_BEHIND
+        shown = {"refresh": None} | shown | {"now": now, "as_of": as_of, "behind": behind}
+        text = self._templates.get_template(template).render(shown)
         return HTMLResponse(text, headers=self._headers)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
+from monitor.config.addresses import plain_address
 from monitor.database.engine import Engines
 
 _TABLES = text("SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()")
@@ -102,7 +103,7 @@ def _run(address: str, program: str, *arguments: str, database: bool = True) -> 
     path = program_path(program)
     if path is None:
         raise BackupError(f"{program} is not installed (Debian: postgresql-client)")
-    url = make_url(address).set(drivername="postgresql")
+    url = make_url(plain_address(address)).set(drivername="postgresql")
     # the password goes by the environment: everybody of the machine can read a command line
     environment = os.environ | ({"PGPASSWORD": str(url.password)} if url.password else {})
     named = [f"--dbname={url.set(password=None).render_as_string(hide_password=False)}"] if database else []

@@ -23,12 +23,15 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, ExceptionContext
 from sqlmodel import Session, SQLModel
 
+from monitor.config.addresses import plain_address
+from monitor.database.faults import READ_ONLY
 from monitor.database.tables import IN_ORDER, PROSE
 
 BUSY_SECONDS = 30  # how long a writer waits for another process's transaction
+REPLICA_SECONDS = 3  # how long a connection to a replica may take; meanwhile somebody waits for a page
 
 _PRAGMAS = (
     f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}",  # first: the others may have to wait
@@ -57,6 +60,7 @@ class Engines:
         self.write = make(url, reads=False)
         self.read = make(url, reads=True)
         self._turn: AbstractContextManager[Any] = threading.RLock() if self.dialect == "sqlite" else nullcontext()
+        event.listen(self.write, "handle_error", self._leave_a_standby)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -115,6 +119,12 @@ class Engines:
         self.write.dispose()
         self.read.dispose()
 
+    def _leave_a_standby(self, context: ExceptionContext) -> None:
+        """A server that became read-only is left: new connections look among the hosts for the one that is not."""
+        if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+            context.is_disconnect = True
+            self.read.dispose()
+
 
 def _write_prose(prose: Callable[[str], str], session: Session, *_: Any) -> None:
     for row in (*session.new, *session.dirty):
@@ -141,7 +151,7 @@ def insert_into(connection: Connection, model: type[SQLModel]) -> sqlite.Insert 
 
 
 def _url(address: str) -> URL:
-    url = make_url(address)
+    url = make_url(plain_address(address))
     backend = url.get_backend_name()
     if backend in {"postgresql", "postgres"}:
         return url.set(drivername="postgresql+psycopg")
@@ -188,6 +198,14 @@ def _patiently(connection: sqlite3.Connection, pragma: str) -> None:
             sleep(0.01)
         else:
             return
+
+
+def replica_engine(address: str) -> Engine:
+    """Of another server, which only reads and keeps nobody waiting. Raises ValueError unless it is PostgreSQL."""
+    url = _url(address)
+    if url.get_backend_name() != "postgresql":
+        raise ValueError("a replica is one of PostgreSQL")
+    return _postgresql(url.update_query_dict({"connect_timeout": str(REPLICA_SECONDS)}), reads=True)
 
 
 def _postgresql(url: URL, *, reads: bool) -> Engine:

@@ -7,10 +7,12 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
+READ_ONLY = "25006"
+CONFLICT = "40001"  # on a replica: what was read stood in the way of the replay
 # SQLSTATE (PostgreSQL appendix A) and words of SQLite (https://sqlite.org/rescode.html) → what cannot be done, and why
 _STATES = {
     "53100": "the database cannot be written: disk is full",
-    "25006": "the database cannot be written: it is read-only (a standby, or default_transaction_read_only)",
+    READ_ONLY: "the database cannot be written: it is read-only (a standby, or default_transaction_read_only)",
     "53300": "the database takes no more connections; raise max_connections or put pgbouncer before it",
     "28P01": "the database refuses the password of engine.url",
     "28000": "the database refuses the user of engine.url",
@@ -30,8 +32,12 @@ _WORDS = {
 }
 
 
-def sentence(error: BaseException) -> str:
-    """What is wrong, without any part of a URL or a statement in it."""
+def sentence(error: BaseException, setting: str = "engine.url") -> str:
+    """What is wrong, without any part of a URL or a statement in it. `setting` names the database."""
+    return _sentence(error).replace("engine.url", setting)
+
+
+def _sentence(error: BaseException) -> str:
     cause: Any = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     state = getattr(cause, "sqlstate", None)
     if state in _STATES:
@@ -43,6 +49,11 @@ def sentence(error: BaseException) -> str:
     if isinstance(cause, sqlite3.Error):
         return f"the database cannot be used: {text.splitlines()[0] if text else type(cause).__name__}"
     return "the database does not answer; is it up, and engine.url right?"
+
+
+def is_conflict(error: DBAPIError) -> bool:
+    """Whether a query on a replica was ended for the sake of the replay: read again, it may well get through."""
+    return getattr(error.orig, "sqlstate", None) == CONFLICT
 
 
 def is_of_the_database(error: BaseException | None) -> bool:

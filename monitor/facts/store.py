@@ -16,6 +16,7 @@ from monitor.config.settings import Retention
 from monitor.database import backup, leases, schema
 from monitor.database.engine import Engines, table
 from monitor.database.recipient_keys import RecipientKeys
+from monitor.database.replica import Answer, Looked, Question, Reads
 from monitor.database.sizes import TableSize, table_sizes
 from monitor.database.tables import Cursor, Latest, Series
 from monitor.facts import retention, rollups, runs, windows
@@ -36,15 +37,17 @@ class Store:
 
     `consequences` are written with the facts they follow from (monitor.intake.consequences has those of Vigie).
     `hash_key` is the HMAC key of recipients; without one it is made once and kept in the database. Counts are summed in
-    buckets of `bucket` (a part of an hour; 0: each instant by itself).
+    buckets of `bucket` (a part of an hour; 0: each instant by itself). `read_url` is of a streaming replica.
     Building it opens nothing; `migrate()` comes first on a new database. Raises ValueError for another URL.
     """
 
     def __init__(
-        self, url: str, *, consequences: Consequences, hash_key: bytes | None = None, bucket: timedelta = timedelta(0)
+        self, url: str, *, consequences: Consequences, hash_key: bytes | None = None, bucket: timedelta = timedelta(0),
+        read_url: str | None = None,
     ) -> None:
         self._engines = Engines(url)
         self._address = url
+        self._reads = Reads(self._engines, read_url)
         self._recipients = RecipientKeys(self._engines, hash_key)
         self._intake = Intake(self._engines, consequences, self._recipients, bucket)
 
@@ -83,8 +86,17 @@ class Store:
         """One unchanging snapshot; the database refuses writes."""
         return self._engines.reading_session()
 
+    def look(self, question: Question[Answer], who: str | None = None) -> Looked[Answer]:
+        """What a person asks, perhaps of a replica; see Reads.look."""
+        return self._reads.look(question, who)
+
+    def wrote(self, who: str) -> None:
+        """Somebody who will look wrote something, committed now; see Reads.wrote."""
+        self._reads.wrote(who)
+
     def close(self) -> None:
         self._engines.dispose()
+        self._reads.dispose()
 
     # ── facts in ──
 

@@ -15,12 +15,17 @@ CONSEQUENCES = Consequences(
 )
 
 
-def open_store(url: str, hash_key: bytes | None = None, bucket: timedelta = timedelta(0)) -> Store:
+def open_store(
+    url: str, hash_key: bytes | None = None, bucket: timedelta = timedelta(0), read_url: str | None = None
+) -> Store:
     """A store as the service uses it; see Store."""
-    return Store(url, consequences=CONSEQUENCES, hash_key=hash_key, bucket=bucket)
+    return Store(url, consequences=CONSEQUENCES, hash_key=hash_key, bucket=bucket, read_url=read_url)
 
 
 def configured_store(engine: Engine) -> Store:
     """The store the configuration names."""
-    key = engine.hash_key
-    return open_store(engine.url.get_secret_value(), key.get_secret_value().encode() if key else None, engine.bucket)
+    key, replica = engine.hash_key, engine.read_url
+    return open_store(
+        engine.url.get_secret_value(), key.get_secret_value().encode() if key else None, engine.bucket,
+        replica.get_secret_value() if replica else None,
+    )

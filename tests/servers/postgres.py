@@ -66,16 +66,48 @@ class Cluster:
         data = self._folder / "data"
         self._run([initdb, "-D", data, "-U", "vigie", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"])
         self.port = free_port()
+        return self.launch()
+
+    def standby(self, **settings: str) -> Cluster:
+        """A streaming replica of this one, made with pg_basebackup and started."""
+        other = Cluster(**settings)
+        program = binary("pg_basebackup") or "pg_basebackup"
+        other._run([program, "-D", other._folder / "data", "-d", self.url("postgres"), "--write-recovery-conf",
+                    "--checkpoint=fast", "--no-sync"])  # fmt: skip
+        other.port = free_port()
+        return other.launch()
+
+    def launch(self) -> Cluster:
+        """Start the server on its files and its port; again after `kill`."""
         settings = {**self._settings, "port": str(self.port), "listen_addresses": "127.0.0.1"}
         settings["unix_socket_directories"] = str(self._folder)
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                [postgres, "-D", data, *options], stdout=log, stderr=log, cwd=self._folder, **self._as
+                [binary("postgres") or "postgres", "-D", self._folder / "data", *options], stdout=log, stderr=log,
+                cwd=self._folder, **self._as,
             )
         atexit.register(self.stop)
         self._wait()
         return self
+
+    def execute(self, statement: str, database: str = "postgres") -> Any:
+        """The first value of what a statement answers, if it does."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            cursor = connection.execute(statement.encode())
+            row = cursor.fetchone() if cursor.description else None
+        return row and row[0]
+
+    def has_all_of(self, primary: Cluster) -> bool:
+        """Whether this standby has replayed all that its primary wrote."""
+        place = primary.execute("SELECT pg_current_wal_insert_lsn()")
+        return bool(self.execute(f"SELECT pg_last_wal_replay_lsn() >= '{place}'"))
+
+    def kill(self) -> None:
+        """End the server as a crash would; its files stay."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(PATIENCE_SECONDS)
 
     def url(self, database: str) -> str:
         return f"postgresql://vigie@127.0.0.1:{self.port}/{database}"
@@ -99,9 +131,7 @@ class Cluster:
 
     def stop(self) -> None:
         """Safe to call twice; also called when Python ends."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGQUIT)  # at once: nobody reads these files again
-            self._process.wait(PATIENCE_SECONDS)
+        self.kill()  # at once: nobody reads these files again
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _wait(self) -> None:

@@ -15,7 +15,7 @@ from monitor.abuse.rows import Assignment, Shown
 from monitor.abuse.wire import AbuseCase, CaseHistory
 from monitor.access.keys import Caller
 from monitor.api.access import all_customers
-from monitor.api.given import NO_NUL, Body, Given, Listed, MaybeNamed, Name, Operates, Reads
+from monitor.api.given import NO_NUL, Body, Given, Listed, Look, MaybeNamed, Name, Operates, Reads
 from monitor.api.problem import refusals
 from monitor.api.route import new_router
 
@@ -39,23 +39,28 @@ class NewAssignment(CaseNote):
 
 @router.get("/v1/abuse/cases")
 def cases(
-    services: Given, caller: Reads, listed: Listed, *, show: Shown = Shown.OPEN, customer: MaybeNamed = None
+    services: Given, look: Look, caller: Reads, listed: Listed, *, show: Shown = Shown.OPEN, customer: MaybeNamed = None
 ) -> list[AbuseCase]:
     """Cases: open and overdue ones by their deadline, closed ones and all by the newest."""
     customer = services.own(caller, {"customer": customer})
-    with refusals(), services.store.reading_session() as session:
-        cases = abuse_rows.cases(session, services.now(), show, customer=customer, page=listed.page)
+    now = services.now()
+    with refusals():
+        cases = look(lambda session: abuse_rows.cases(session, now, show, customer=customer, page=listed.page))
         return listed.shown(cases, AbuseCase)
 
 
 @router.get("/v1/abuse/cases/{case_id}")
-def case(services: Given, caller: Reads, case_id: str) -> CaseHistory:
+def case(look: Look, caller: Reads, case_id: str) -> CaseHistory:
     """One case and what was done, oldest first."""
-    with refusals(), services.store.reading_session() as session:
+
+    def history(session: Session) -> CaseHistory:
         _visible(session, case_id, caller)
         return CaseHistory.model_validate(
             {"case": abuse_rows.case(session, case_id), "transitions": abuse_rows.history(session, case_id)}
         )
+
+    with refusals():
+        return look(history)
 
 
 @router.post("/v1/abuse/cases/{case_id}/assign")

@@ -11,7 +11,7 @@ from pydantic import BaseModel, create_model
 
 from collectors.observation import Subject
 from monitor.api.access import all_customers
-from monitor.api.given import NO_NUL, Given, Listed, MaybeNamed, Named, Reads
+from monitor.api.given import NO_NUL, Given, Listed, Look, MaybeNamed, Named, Reads
 from monitor.api.problem import Problem, refusals
 from monitor.api.route import new_router
 from monitor.config.quantities import When
@@ -35,6 +35,7 @@ _ByMail: type[BaseModel] = create_model("_ByMail", **{name: _PARAMETERS[name] fo
 @router.get("/v1/readings")
 def readings(
     services: Given,
+    look: Look,
     caller: Reads,
     listed: Listed,
     subject: Annotated[BaseModel, Depends(_BySubject)],
@@ -49,34 +50,35 @@ def readings(
     if (customer := services.own(caller, wanted)) is not None:
         wanted["customer"] = customer
     since = since or services.now() - timedelta(hours=24)
-    with refusals(), services.store.reading_session() as session:
-        return listed.linked(find_readings(session, measure, wanted, since, until, listed.page))
+    with refusals():
+        return listed.linked(look(lambda session: find_readings(session, measure, wanted, since, until, listed.page)))
 
 
 @router.get("/v1/listings")
 def listings(
-    services: Given, caller: Reads, listed: Listed, *, target: MaybeNamed = None, dnsbl: MaybeNamed = None,
+    services: Given, look: Look, caller: Reads, listed: Listed, *, target: MaybeNamed = None, dnsbl: MaybeNamed = None,
     cleared: bool = False,
 ) -> list[Listing]:
     """Listings, newest first: those that stand, or with `cleared` also those that ended."""
     with refusals():
         wanted = Wanted(target and canonical("target", target), dnsbl, cleared)
     wanted = replace(wanted, customer=services.own(caller, {"target": wanted.target}))
-    with refusals(), services.store.reading_session() as session:
-        return listed.shown(find_listings(session, wanted, listed.page), Listing)
+    with refusals():
+        return listed.shown(look(lambda session: find_listings(session, wanted, listed.page)), Listing)
 
 
 @router.get("/v1/runs")
-def runs(services: Given, caller: Reads, listed: Listed, *, collector: MaybeNamed = None) -> list[Run]:
+def runs(look: Look, caller: Reads, listed: Listed, *, collector: MaybeNamed = None) -> list[Run]:
     """Runs of collectors, newest first."""
     all_customers(caller)
-    with refusals(), services.store.reading_session() as session:
-        return listed.shown(find_runs(session, listed.page, collector), Run)
+    with refusals():
+        return listed.shown(look(lambda session: find_runs(session, listed.page, collector)), Run)
 
 
 @router.get("/v1/trace")
 def trace(
     services: Given,
+    look: Look,
     caller: Reads,
     listed: Listed,
     mail: Annotated[BaseModel, Depends(_ByMail)],
@@ -92,5 +94,5 @@ def trace(
     wanted = Traced(recipient, message_id, since=since, **about)
     if wanted.about_nothing:
         raise Problem(422, "name a recipient, a message_id, a customer, a campaign or an ip")
-    with refusals(), services.store.reading_session() as session:
-        return listed.shown(find_traces(services.store, session, wanted, listed.page), Trace)
+    with refusals():
+        return listed.shown(look(lambda session: find_traces(services.store, session, wanted, listed.page)), Trace)

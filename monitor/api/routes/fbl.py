@@ -11,7 +11,7 @@ from fastapi import Response
 from pydantic import Field
 
 from monitor.api.access import all_customers
-from monitor.api.given import NO_NUL, Given, Listed, Name, Named, Operates, Reads, Reasoned, Text, Why
+from monitor.api.given import NO_NUL, Given, Listed, Look, Name, Named, Operates, Reads, Reasoned, Text, Why
 from monitor.api.problem import refusals
 from monitor.api.route import new_router
 from monitor.config.quantities import When
@@ -38,11 +38,11 @@ class NewEnrolment(Reasoned):
 
 
 @router.get("/v1/fbl/enrolments")
-def list_enrolments(services: Given, caller: Reads, listed: Listed) -> list[Enrolment]:
+def list_enrolments(look: Look, caller: Reads, listed: Listed) -> list[Enrolment]:
     """All enrolments, by provider."""
     all_customers(caller)
-    with refusals(), services.store.reading_session() as session:
-        page = part(enrolments(session), lambda row: (row.provider, row.kind, row.subject), listed.page)
+    with refusals():
+        page = part(look(enrolments), lambda row: (row.provider, row.kind, row.subject), listed.page)
         return listed.shown(page, Enrolment)
 
 

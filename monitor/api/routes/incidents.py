@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from monitor.api.given import Given, Listed, MaybeNamed, Operates, Reads, Reasoned
+from sqlmodel import Session
+
+from monitor.api.given import Given, Listed, Look, MaybeNamed, Operates, Reads, Reasoned
 from monitor.api.problem import refusals
 from monitor.api.route import new_router
 from monitor.incidents import changes as incident_changes
@@ -19,23 +21,27 @@ class Acknowledgement(Reasoned):
 
 @router.get("/v1/incidents")
 def incidents(
-    services: Given, caller: Reads, listed: Listed, *, state: States = States.OPEN, rule: MaybeNamed = None,
+    services: Given, look: Look, caller: Reads, listed: Listed, *, state: States = States.OPEN, rule: MaybeNamed = None,
     customer: MaybeNamed = None,
 ) -> list[Incident]:
     """Incidents by state, rule and customer, newest first. `open` is whatever has not ended."""
     wanted = Wanted(state, rule, services.own(caller, {"customer": customer}))
-    with refusals(), services.store.reading_session() as session:
-        return listed.shown(incident_rows.find_incidents(session, wanted, listed.page), Incident)
+    with refusals():
+        return listed.shown(look(lambda session: incident_rows.find_incidents(session, wanted, listed.page)), Incident)
 
 
 @router.get("/v1/incidents/{incident_id}")
-def incident(services: Given, caller: Reads, incident_id: str) -> IncidentHistory:
+def incident(look: Look, caller: Reads, incident_id: str) -> IncidentHistory:
     """One incident and every change of it, oldest first."""
-    with refusals(), services.store.reading_session() as session:
+
+    def history(session: Session) -> IncidentHistory:
         row = incident_rows.incident(session, incident_id, caller.customer)
         return IncidentHistory.model_validate(
             {"incident": row, "transitions": incident_changes.changes_of(session, incident_id)}
         )
+
+    with refusals():
+        return look(history)
 
 
 @router.post("/v1/incidents/{incident_id}/ack")

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from collectors.dimensions import DIMENSIONS, Form
 from monitor.access.keys import Caller
 from monitor.api.body import received
-from monitor.api.given import Administers, Given, Listed, Reads
+from monitor.api.given import Administers, Given, Listed, Look, Reads
 from monitor.api.problem import Problem, places, refusals
 from monitor.api.route import new_router, problems
 from monitor.api.services import Services
@@ -34,18 +34,18 @@ _OWNER = {"customers": "id"}  # the field that says whose an item is; `customer`
 
 
 @router.get("/v1/inventory/{kind}")
-def items(services: Given, caller: Reads, listed: Listed, kind: Kind) -> list[AnyItem]:
+def items(look: Look, caller: Reads, listed: Listed, kind: Kind) -> list[AnyItem]:
     """All items of a kind, by key. A key bound to a customer sees that customer's."""
-    stored: Iterable[Any] = _stored(services).of(kind).values()
+    stored: Iterable[Any] = look(read_inventory).of(kind).values()
     with refusals():
         visible = (each for each in stored if _visible(kind, each, caller))
         return listed.linked(part(visible, lambda each: (each.key,), listed.page))
 
 
 @router.get("/v1/inventory/{kind}/{key:path}")
-def item(services: Given, caller: Reads, kind: Kind, key: str) -> AnyItem:
+def item(look: Look, caller: Reads, kind: Kind, key: str) -> AnyItem:
     """One item."""
-    stored: Any = _stored(services).of(kind).get(_canonical_key(kind, key))
+    stored: Any = look(read_inventory).of(kind).get(_canonical_key(kind, key))
     if stored is None or not _visible(kind, stored, caller):
         raise Problem(404, f"no {KINDS[kind].word} {key}")
     shown: AnyItem = stored

@@ -15,7 +15,7 @@ from collectors.contract import Reason
 from collectors.report_mail.facts import SOURCE, arrived_at
 from monitor.api.access import all_customers
 from monitor.api.body import received, unpacked
-from monitor.api.given import NO_NUL, Brings, Given, Listed, Reads
+from monitor.api.given import NO_NUL, Brings, Given, Listed, Look, Reads
 from monitor.api.problem import Problem, refusals
 from monitor.api.route import new_router
 from monitor.facts.parked import find_parked
@@ -60,9 +60,10 @@ def mail(
 
 @router.get("/v1/parked")
 def parked(
-    services: Given, caller: Reads, listed: Listed, *, reason: Reason | None = None, settled: bool = False
+    look: Look, caller: Reads, listed: Listed, *, reason: Reason | None = None, settled: bool = False
 ) -> list[Parked]:
     """Mails that could not be used, the oldest first: those nobody has settled yet, or with `settled` all."""
     all_customers(caller)
-    with refusals(), services.store.reading_session() as session:
-        return listed.shown(find_parked(session, SOURCE, listed.page, reason=reason, settled=settled), Parked)
+    with refusals():
+        mails = look(lambda session: find_parked(session, SOURCE, listed.page, reason=reason, settled=settled))
+        return listed.shown(mails, Parked)

@@ -9,7 +9,7 @@ from fastapi import Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, select
 
-from monitor.api.given import Given
+from monitor.api.given import Given, Look
 from monitor.api.problem import Problem
 from monitor.api.route import new_router
 from monitor.database.faults import sentence
@@ -46,20 +46,11 @@ def ready(services: Given) -> dict[str, str]:
 
 
 @router.get("/metrics", response_class=Response)
-def metrics(request: Request, services: Given) -> Response:
+def metrics(request: Request, look: Look, services: Given) -> Response:
     """Prometheus text format 0.0.4."""
     answers: Counter[str] = request.app.state.answers
     now = services.now()
-    with services.store.reading_session() as session:
-        text = "".join((
-            _metric("vigie_runs_24h", "gauge", "Runs of collectors in the last 24 hours, by outcome.", _runs(session, now)),
-            _metric("vigie_collector_good_run_age_seconds", "gauge",
-                    "Since a collector last ended ok or partial.", _ages(session, now)),
-            _metric("vigie_incidents_open", "gauge", "Incidents not ended, by severity and state.",
-                    _open_incidents(session)),
-            _metric("vigie_outbox_waiting", "gauge", "Messages not sent yet.",
-                    [({}, count_waiting(session))]),
-        ))
+    text = look(lambda session: _stored(session, now))
     index = services.gate.index
     text += _metric("vigie_decisions_total", "counter", "Decisions of this process, by answer.",
                     [({"decision": answer}, answers[answer]) for answer in ("send", "slow", "hold")])
@@ -67,7 +58,20 @@ def metrics(request: Request, services: Given) -> Response:
     text += _metric("vigie_gate_restrictions", "gauge", "Restrictions in force.", [({}, len(index.restrictions))])
     text += _metric("vigie_gate_age_seconds", "gauge", "Since the gate was last in step with the database.",
                     [({}, (now - index.built_at).total_seconds())])
+    if look.as_of is not None:
+        text += _metric("vigie_replica_age_seconds", "gauge", "Of the replica's newest transaction: what stands here is so old.",
+                        [({}, (now - look.as_of).total_seconds())])
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _stored(session: Session, now: datetime) -> str:
+    return "".join((
+        _metric("vigie_runs_24h", "gauge", "Runs of collectors in the last 24 hours, by outcome.", _runs(session, now)),
+        _metric("vigie_collector_good_run_age_seconds", "gauge", "Since a collector last ended ok or partial.",
+                _ages(session, now)),
+        _metric("vigie_incidents_open", "gauge", "Incidents not ended, by severity and state.", _open_incidents(session)),
+        _metric("vigie_outbox_waiting", "gauge", "Messages not sent yet.", [({}, count_waiting(session))]),
+    ))
 
 
 def _runs(session: Session, now: datetime) -> list[_Sample]:

@@ -10,13 +10,15 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
+from sqlmodel import Session
 
 from monitor.access.keys import Caller
 from monitor.api.body import received, unpacked_rows
-from monitor.api.given import LARGEST_ID, NO_NUL, Given, Listed, MaybeNamed, Operates, Reads, Why
+from monitor.api.given import LARGEST_ID, NO_NUL, Given, Listed, Look, MaybeNamed, Operates, Reads, Why
 from monitor.api.problem import Problem, refusals
 from monitor.api.route import new_router
 from monitor.api.services import Services
+from monitor.database.paging import Paged
 from monitor.inventory.rows import streams_of_customers
 from monitor.suppressions import rows as suppression_rows
 from monitor.suppressions.export import exported
@@ -63,14 +65,18 @@ class Those(BaseModel):
 
 @router.get("/v1/suppressions")
 def list_suppressions(
-    services: Given, caller: Reads, listed: Listed, those: Annotated[Those, Depends()]
+    services: Given, look: Look, caller: Reads, listed: Listed, those: Annotated[Those, Depends()]
 ) -> list[Suppression]:
     """Newest first."""
     customer = services.own(caller, {"customer": those.customer})
-    with refusals(), services.store.reading_session() as session:
+
+    def find(session: Session) -> Paged[Any]:
         refs = refs_of(services.store, session, customer, those.recipient)
         wanted = Wanted(customer, refs, those.stream, those.reason, those.lifted)
-        return listed.shown(suppression_rows.find(session, wanted, listed.page), Suppression)
+        return suppression_rows.find(session, wanted, listed.page)
+
+    with refusals():
+        return listed.shown(look(find), Suppression)
 
 
 @router.post("/v1/suppressions", openapi_extra=_LINES)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from monitor.access.bound import ForeignError
 from monitor.access.keys import Caller
-from monitor.api.given import LARGEST_RATE, Given, Listed, Name, Operates, Reads, Reasoned, Why
+from monitor.api.given import LARGEST_RATE, Given, Listed, Look, Name, Operates, Reads, Reasoned, Why
 from monitor.api.problem import refusals
 from monitor.api.route import new_router
 from monitor.api.services import Services
@@ -42,10 +42,13 @@ class NewSilence(Reasoned):
 
 
 @router.get("/v1/suspensions")
-def list_suspensions(services: Given, caller: Reads, listed: Listed, *, lifted: bool = False) -> list[Suspension]:
+def list_suspensions(
+    services: Given, look: Look, caller: Reads, listed: Listed, *, lifted: bool = False
+) -> list[Suspension]:
     """Suspensions, newest first: those in force, or with `lifted` also those that were."""
-    with refusals(), services.store.reading_session() as session:
-        page = find_suspensions(session, services.now(), listed.page, lifted=lifted, customer=caller.customer)
+    now, customer = services.now(), caller.customer
+    with refusals():
+        page = look(lambda session: find_suspensions(session, now, listed.page, lifted=lifted, customer=customer))
         return listed.shown(page, Suspension)
 
 
@@ -79,10 +82,13 @@ def lift(services: Given, caller: Operates, suspension_id: str, reason: Why) -> 
 
 
 @router.get("/v1/silences")
-def list_silences(services: Given, caller: Reads, listed: Listed, *, ended: bool = False) -> list[Silence]:
+def list_silences(
+    services: Given, look: Look, caller: Reads, listed: Listed, *, ended: bool = False
+) -> list[Silence]:
     """Silences, newest first: those in force, or with `ended` all."""
-    with refusals(), services.store.reading_session() as session:
-        page = silences.find_silences(session, services.now(), listed.page, ended=ended, customer=caller.customer)
+    now, customer = services.now(), caller.customer
+    with refusals():
+        page = look(lambda session: silences.find_silences(session, now, listed.page, ended=ended, customer=customer))
         return listed.shown(page, Silence)
 
 

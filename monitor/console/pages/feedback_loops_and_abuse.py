@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse
 
 from collectors.providers import providers
@@ -21,30 +21,32 @@ def feedback_loop_and_abuse_pages(console: Console, render: Renderer) -> APIRout
     feeds = console.feeds or FeedEvidence(console.store)
 
     @router.get("/fbl")
-    def fbl() -> HTMLResponse:
-        now = console.now()
-        with console.store.reading_session() as session:
-            enrolled = enrolments(session)
+    def fbl(request: Request) -> HTMLResponse:
+        now, look = console.now(), console.looking(request)
+        enrolled = look(enrolments)
         names = {provider.id: provider.name for provider in providers().values()}
         verdicts = feeds.verdicts(console.rules, now)
         covered = gaps_now(console.store, now)
-        return render("fbl.html", now, enrolments=enrolled, verdicts=verdicts, coverage=covered, names=names)
+        return render(
+            "fbl.html", now, as_of=look.as_of, enrolments=enrolled, verdicts=verdicts, coverage=covered, names=names
+        )
 
     @router.get("/abuse")
-    def abuse() -> HTMLResponse:
-        now = console.now()
-        with console.store.reading_session() as session:
-            open_ones = cases(session, now, page=Page(_MOST_CASES)).rows
-            closed = cases(session, now, Shown.CLOSED, page=Page(_MOST_CLOSED)).rows
-        return render("abuse.html", now, open=open_ones, closed=closed)
+    def abuse(request: Request) -> HTMLResponse:
+        now, look = console.now(), console.looking(request)
+        open_ones, closed = look(lambda session: (
+            cases(session, now, page=Page(_MOST_CASES)).rows,
+            cases(session, now, Shown.CLOSED, page=Page(_MOST_CLOSED)).rows,
+        ))
+        return render("abuse.html", now, as_of=look.as_of, open=open_ones, closed=closed)
 
     @router.get("/abuse/{case_id}")
-    def abuse_case(case_id: str) -> HTMLResponse:
-        with console.store.reading_session() as session:
-            try:
-                row, changes = case(session, case_id), history(session, case_id)
-            except LookupError as error:
-                raise HTTPException(404, str(error)) from None
-        return render("abuse_case.html", console.now(), case=row, changes=changes[::-1])
+    def abuse_case(request: Request, case_id: str) -> HTMLResponse:
+        look = console.looking(request)
+        try:
+            row, changes = look(lambda session: (case(session, case_id), history(session, case_id)))
+        except LookupError as error:
+            raise HTTPException(404, str(error)) from None
+        return render("abuse_case.html", console.now(), as_of=look.as_of, case=row, changes=changes[::-1])
 
     return router

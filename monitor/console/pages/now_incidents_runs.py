@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, HTTPException
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse
+from sqlmodel import Session
 
 from monitor.console.overview import take_picture, trouble
 from monitor.console.page import Console, Renderer
@@ -25,36 +28,41 @@ def build_pages(console: Console) -> APIRouter:
     render = Renderer(console.database_fault)
 
     @router.get("/")
-    def first() -> HTMLResponse:
-        now = console.now()
-        with console.store.reading_session() as session:
-            picture = take_picture(session, now, rules, console.collectors or {})
-        return render("first.html", now, picture=picture, refresh=_REFRESH_SECONDS)
+    def first(request: Request) -> HTMLResponse:
+        now, look = console.now(), console.looking(request)
+        picture = look(lambda session: take_picture(session, now, rules, console.collectors or {}))
+        return render("first.html", now, as_of=look.as_of, picture=picture, refresh=_REFRESH_SECONDS)
 
     @router.get("/incidents")
-    def incidents() -> HTMLResponse:
-        with console.store.reading_session() as session:
-            rows = newest_incidents(session, _MOST_INCIDENTS)
-        return render("incidents.html", console.now(), incidents=rows)
+    def incidents(request: Request) -> HTMLResponse:
+        look = console.looking(request)
+        rows = look(lambda session: newest_incidents(session, _MOST_INCIDENTS))
+        return render("incidents.html", console.now(), as_of=look.as_of, incidents=rows)
 
     @router.get("/incidents/{incident_id}")
-    def incident(incident_id: str) -> HTMLResponse:
-        with console.store.reading_session() as session:
+    def incident(request: Request, incident_id: str) -> HTMLResponse:
+        now, look = console.now(), console.looking(request)
+
+        def history(session: Session) -> dict[str, Any]:
             row = incident_named(session, incident_id)
             if row is None:
                 raise HTTPException(404, f"no incident {incident_id}")
-            suspensions = of_incidents(session, [row.id], console.now(), _MOST_SUSPENSIONS)
+            suspensions = of_incidents(session, [row.id], now, _MOST_SUSPENSIONS)
             about = [row.id, *(suspension.id for suspension in suspensions)]
-            changes = newest_transitions(session, _MOST_CHANGES, about)
-            messages = newest_notifications(session, _MOST_MESSAGES, row.id)
-        shown = trouble(row, suspensions, rules.get(row.rule))
-        return render("incident.html", console.now(), trouble=shown, changes=changes, messages=messages)
+            return {
+                "trouble": trouble(row, suspensions, rules.get(row.rule)),
+                "changes": newest_transitions(session, _MOST_CHANGES, about),
+                "messages": newest_notifications(session, _MOST_MESSAGES, row.id),
+            }
+
+        shown = look(history)
+        return render("incident.html", now, as_of=look.as_of, **shown)
 
     @router.get("/runs")
-    def runs() -> HTMLResponse:
-        with console.store.reading_session() as session:
-            rows = newest_runs(session, _MOST_RUNS)
-        return render("runs.html", console.now(), runs=rows)
+    def runs(request: Request) -> HTMLResponse:
+        look = console.looking(request)
+        rows = look(lambda session: newest_runs(session, _MOST_RUNS))
+        return render("runs.html", console.now(), as_of=look.as_of, runs=rows)
 
     router.include_router(feedback_loop_and_abuse_pages(console, render))
     return router

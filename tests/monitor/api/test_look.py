@@ -141,10 +141,10 @@ def test_a_body_of_any_call_is_bounded(vigie):
 def test_a_database_that_is_away_is_said_to_be(vigie, caplog):
     from sqlalchemy.exc import OperationalError
 
-    def away():
+    def away(*_):
         raise OperationalError("select", {}, Exception("gone"))
 
-    vigie.store.reading_session = away
+    vigie.store.reading_session = vigie.store.look = away
     reader = vigie.client()
     answer = reader.get("/metrics")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
