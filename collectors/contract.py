@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, Field
 
 from collectors.observation import Batch
+from collectors.providers import ProviderTable
 
 
 class Reason(enum.StrEnum):
@@ -170,6 +171,10 @@ class Context(Protocol):
     def targets(self) -> Sequence[Target]: ...
 
     def mailboxes(self, purpose: str) -> Sequence[Mailbox]: ...
+
+    @property
+    def providers(self) -> ProviderTable:
+        """Mailbox providers: those shipped and our own."""
 
     def attribute(self, identifiers: Identifiers) -> Attribution: ...
 

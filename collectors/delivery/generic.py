@@ -27,7 +27,7 @@ from typing import Any
 import orjson
 
 from collectors.observation import Batch, Observation, Parked, Subject, Trace
-from collectors.providers import provider_of_domain
+from collectors.providers import ProviderTable, shipped
 from collectors.traces import TraceKind
 
 SOURCE = "events/generic"
@@ -78,13 +78,14 @@ class Decoded:
 
 
 def decode(
-    lines: Iterable[Any], *, key: str, now: datetime, customer: str | None = None,
+    lines: Iterable[Any], *, key: str, now: datetime, providers: ProviderTable | None = None, customer: str | None = None,
     check: Callable[[Subject], object] | None = None, first_line: int = 1,
 ) -> Decoded:
     """Decode lines (bytes, text, or objects already decoded) into one batch under the idempotency key.
 
-    `customer` is whose an event is that names nobody. `check` raises ValueError for a subject that may not be named.
+    `providers` are those recipient domains are looked up in (None: as shipped). `customer` is whose an event is that names nobody. `check` raises ValueError for a subject that may not be named.
     """
+    table = providers or shipped()
     counts: dict[tuple[str, Subject, datetime], tuple[int, datetime]] = {}
     traces: list[Trace] = []
     refused: list[tuple[LineError, bytes]] = []
@@ -94,7 +95,7 @@ def decode(
         if isinstance(line, bytes | str) and not line.strip():
             continue
         try:
-            event = _Event(line, now, customer)
+            event = _Event(line, now, customer, table)
             if check is not None:
                 check(event.subject)
         except ValueError as error:
@@ -132,7 +133,7 @@ class _Event:
 
     __slots__ = ("at", "count", "measure", "subject", "trace")
 
-    def __init__(self, line: Any, now: datetime, customer: str | None) -> None:
+    def __init__(self, line: Any, now: datetime, customer: str | None, providers: ProviderTable) -> None:
         event = _object(line)
         self.at = _instant(event.get("at"), now)
         self.measure = _outcome(event.get("outcome"))
@@ -145,7 +146,7 @@ class _Event:
             campaign=_text(event, "campaign"),
             ip=_address(_text(event, "ip")),
             domain=_domain(_text(event, "domain")),
-            provider=_provider(recipient, _text(event, "recipient_domain")),
+            provider=_provider(recipient, _text(event, "recipient_domain"), providers),
         )
         if not (self.subject.customer or self.subject.ip or self.subject.domain):
             raise ValueError("customer, ip or domain: one of them is needed")
@@ -238,11 +239,11 @@ def _domain(value: str | None) -> str | None:
     return value.rstrip(".").lower() if value else None
 
 
-def _provider(recipient: str | None, recipient_domain: str | None) -> str | None:
+def _provider(recipient: str | None, recipient_domain: str | None, providers: ProviderTable) -> str | None:
     if recipient is not None and "@" not in recipient:
         raise ValueError("recipient: not a mail address")
     domain = _domain(recipient_domain or (recipient and recipient.rpartition("@")[2]))
-    return (provider_of_domain(domain) or "other") if domain else None
+    return (providers.of_domain(domain) or "other") if domain else None
 
 
 def _parked(refused: list[tuple[LineError, bytes]]) -> Iterable[Parked]:

@@ -151,7 +151,7 @@ class MailDrop:
                  now: datetime) -> tuple[Batch, ...]:
         arrival = Arrival(piece.raw, f"{folder.name}/{where}", arrived_at(piece.raw, now), folder.purpose,
                           folder.provider, piece.size)
-        return read(arrival, context.attribute, self.settings)[1]
+        return read(arrival, context, self.settings)[1]
 
     def _read_so_far(self, folder: DropFolder, cursor: dict[str, object], now: datetime) -> Batch:
         return Batch(self.name, f"mbox:{folder.name}:{now.isoformat()}:{cursor['offset']}", now,

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 
 from collectors.mail.fields import address
-from collectors.providers import provider_of_domain
+from collectors.providers import ProviderTable
 
 _PASS = re.compile(r"\s*(dkim|dmarc)(?:\s*/\s*\d+)?\s*=\s*pass\b", re.IGNORECASE)
 _DOMAIN = {  # method → where the domain stands that passed
@@ -41,7 +41,7 @@ def sender_of(headers: Mapping[str, str]) -> str:
     return address(headers.get("from", "")).lower()
 
 
-def speaks_for(headers: Mapping[str, str], recipient: str | None) -> bool:
+def speaks_for(headers: Mapping[str, str], recipient: str | None, providers: ProviderTable) -> bool:
     """Whether the sender may say what became of a recipient: it is its domain, or its mailbox provider.
 
     Anybody can sign for a domain of their own, and report about everybody else's recipients. A recipient the
@@ -52,8 +52,8 @@ def speaks_for(headers: Mapping[str, str], recipient: str | None) -> bool:
     if recipient is None or (sender and (_is_of(sender, theirs) or _is_of(theirs, sender))):
         return True
     ends = [".".join(sender.split(".")[start:]) for start in range(sender.count(".") + 1)]
-    provider = provider_of_domain(theirs)
-    return provider is not None and provider in map(provider_of_domain, ends)
+    provider = providers.of_domain(theirs)
+    return provider is not None and provider in map(providers.of_domain, ends)
 
 
 def _bare(value: str) -> str:

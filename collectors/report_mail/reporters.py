@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from collectors.providers import provider_of_domain
+from collectors.providers import ProviderTable
 
 DATA = Path(__file__).with_suffix(".yaml")
 REPORTING_LABELS = frozenset({"fbl", "arf", "feedback", "feedbackloop", "feedback-loop"})
@@ -44,25 +44,25 @@ def reporters() -> tuple[Reporter, ...]:
 
 
 def speaks_for_provider(signers: Collection[str], sender: str, provider: str | None,
-                        added: Mapping[str, Collection[str]]) -> bool:
+                        added: Mapping[str, Collection[str]], providers: ProviderTable) -> bool:
     """Whether one of the signing domains may report complaints of this provider's recipients.
 
     `sender` is the address of the report's From; `provider` None stands for a domain no table names; `added` are
-    the operator's own rows: domain → providers.
+    the operator's own rows: domain → ids of providers.
     """
     if any(row.signed(signers, sender) and (row.hosted if provider is None else provider in row.speaks_for)
            for row in reporters()):
         return True
     if provider is None:
         return False
-    own = any(is_below(signer, domain) and provider in providers
-              for signer in signers for domain, providers in added.items())
-    return own or any(_reports_for(signer) == provider for signer in signers)
+    own = any(is_below(signer, domain) and provider in spoken_for
+              for signer in signers for domain, spoken_for in added.items())
+    return own or any(_reports_for(signer, providers) == provider for signer in signers)
 
 
-def _reports_for(signer: str) -> str | None:
+def _reports_for(signer: str, providers: ProviderTable) -> str | None:
     label, _, above = signer.partition(".")
-    return provider_of_domain(above) if label in REPORTING_LABELS else None
+    return providers.of_domain(above) if label in REPORTING_LABELS else None
 
 
 def is_below(name: str, domain: str) -> bool:

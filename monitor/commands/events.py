@@ -18,6 +18,7 @@ from monitor.commands.printing import json_option, print_json
 from monitor.commands.stored import config_option, stored, utc_now
 from monitor.facts import Store
 from monitor.intake.wire import EventCounts, OutcomeCount
+from monitor.inventory.providers import read_providers
 
 _LINES_AT_ONCE = 10_000
 _LONGEST_LINE = 64 * 1024
@@ -55,9 +56,11 @@ def ingest(shape: str, file: BinaryIO, config_file: Path, *, as_json: bool) -> N
 def _ingest(store: Store, file: BinaryIO) -> tuple[Counter[str], Counter[str]]:
     counts, messages = Counter({"accepted": 0, "rejected": 0, "repeated": 0}), Counter[str]()
     first = 1
+    with store.reading_session() as session:
+        providers = read_providers(session)
     for lines in _chunks(file):
         key = hashlib.sha256(b"%d\n" % first + b"".join(lines)).hexdigest()
-        decoded = generic.decode(lines, key=key, now=utc_now(), first_line=first)
+        decoded = generic.decode(lines, key=key, now=utc_now(), providers=providers, first_line=first)
         (taken,) = store.intake([decoded.batch], utc_now())
         counts["accepted"] += decoded.accepted
         counts["rejected"] += len(decoded.errors)

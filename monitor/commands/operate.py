@@ -14,6 +14,7 @@ from monitor.incidents import changes as incident_changes
 from monitor.incidents import silences
 from monitor.incidents.wire import Incident, Silence
 from monitor.inventory.names import canonical
+from monitor.inventory.providers import read_providers
 from monitor.notify.message import suspension_text, when, where
 from monitor.restrictions import suspensions
 from monitor.restrictions.wire import Suspension
@@ -113,7 +114,8 @@ def _suspend(
     rate_per_hour: int | None, *, as_json: bool,
 ) -> None:
     with changing(config_file) as session:
-        scope = {name: canonical(name, value) for name, value in named.items() if value is not None}
+        providers = read_providers(session)
+        scope = {name: canonical(name, value, providers) for name, value in named.items() if value is not None}
         row = suspensions.hold(
             session, scope=scope, effect=effect, actor=actor(), reason=reason, now=utc_now(), until=until,
             rate_per_hour=rate_per_hour,

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
-from collectors.providers import provider_named, providers
 from monitor.config.validation import did_you_mean
 from monitor.database.tables import FblEnrolment, Transition
 from monitor.database.transitions import TransitionKind, check_reason
@@ -25,7 +24,8 @@ from monitor.feedback_loops.enrolments import (
     coverage,
     subject_name,
 )
-from monitor.inventory.rows import own_providers, read_inventory
+from monitor.inventory.providers import provider_table, read_providers
+from monitor.inventory.rows import read_inventory
 
 SENT_WINDOW = timedelta(days=7)
 EXPIRY = "expiry"
@@ -84,7 +84,7 @@ def drop_enrolment(
     check_reason(reason)
     provider, kind, written = key
     subject = subject_name(kind, written)
-    row = session.get(FblEnrolment, (provider_named(provider) or provider, kind, subject), with_for_update=True)
+    row = session.get(FblEnrolment, (read_providers(session).named(provider) or provider, kind, subject), with_for_update=True)
     if row is None:
         raise LookupError(f"no enrolment of {kind} {subject} at {provider}")
     session.delete(row)
@@ -110,7 +110,7 @@ def gaps_now(store: Store, now: datetime) -> Coverage:
             Enrolment(row.provider, Kind(row.kind), row.subject, State(row.state), row.ends_at)
             for row in enrolments(session)
         ]
-    return coverage(inventory, _sent(store, now), providers(), ours, now)
+    return coverage(inventory, _sent(store, now), provider_table(inventory.providers.values()).rows, ours, now)
 
 
 def _sent(store: Store, now: datetime) -> Sent:
@@ -148,14 +148,12 @@ def _named(session: Session, wish: Wish) -> tuple[str, str]:
     if wish.kind not in set(Kind):
         raise ValueError(f"a {wish.kind} cannot be enrolled; {', '.join(Kind)} can")
     subject = subject_name(wish.kind, wish.subject)
-    provider = provider_named(wish.provider)
+    table = read_providers(session)
+    provider = table.named(wish.provider)
     if provider is None:
-        own = own_providers(session)
-        if wish.provider not in own:
-            raise ValueError(f"no provider '{wish.provider}' — {did_you_mean(wish.provider, own.keys() | providers().keys())}")
-        return wish.provider, subject
-    programme = providers()[provider].fbl
+        raise ValueError(f"no provider '{wish.provider}' — {did_you_mean(wish.provider, table.rows)}")
+    programme = table.rows[provider].fbl
     keyed_by = programme.keyed_by if programme else None
     if keyed_by is not None and wish.kind not in {keyed_by, Kind.ACCOUNT}:
-        raise ValueError(f"{providers()[provider].name} enrols by {keyed_by}, not by {wish.kind}")
+        raise ValueError(f"{table.rows[provider].name} enrols by {keyed_by}, not by {wish.kind}")
     return provider, subject

@@ -16,6 +16,7 @@ from monitor.database.tables import Incident, Silence, Transition
 from monitor.database.transitions import TransitionKind, check_reason, new_id
 from monitor.inventory.known import read_names
 from monitor.inventory.names import canonical
+from monitor.inventory.providers import read_providers
 
 MATCHER_DIMENSIONS = (*names(Use.MATCHER), "rule", "severity", "incident")
 _NEWEST = Order((col(Silence.since), col(Silence.id)))
@@ -33,7 +34,8 @@ def silence(
         raise ValueError(f"cannot match on {', '.join(sorted(strange))}; known: {', '.join(MATCHER_DIMENSIONS)}")
     if until <= now:
         raise ValueError("until is in the past")
-    matchers = {name: canonical(name, value) for name, value in matchers.items()}
+    providers = read_providers(session)
+    matchers = {name: canonical(name, value, providers) for name, value in matchers.items()}
     read_names(session).as_seen_by(by_customer).check(matchers)
     if (severity := matchers.get("severity")) is not None and severity not in tuple(Severity):
         raise ValueError(f"severity: {did_you_mean(severity, tuple(Severity))}")

@@ -26,8 +26,9 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from collectors.contract import Attribution, Identifiers
-from collectors.providers import provider_of_domain
+from collectors.providers import ProviderTable, shipped
 from monitor.inventory.items import Inventory
+from monitor.inventory.providers import provider_table
 from monitor.sender.token import HEADER, Keys, read_token
 
 _PIECES = re.compile(r"[:;,.+=/\s-]+")
@@ -65,6 +66,7 @@ class Directory:
     headers: Mapping[tuple[str, str], str] = field(default_factory=dict)  # name, value → customer
     keys: Keys = field(default_factory=dict)
     records: Records = field(default_factory=NoRecords)
+    providers: ProviderTable = field(default_factory=shipped)
 
     def attribute(self, identifiers: Identifiers) -> Attribution:
         """The best attribution the identifiers allow; `how` is None when none of them is ours."""
@@ -72,7 +74,7 @@ class Directory:
             recipient=identifiers.recipient,
             ip=identifiers.source_ip if identifiers.source_ip in self.ips else None,
             domain=self.own_domain(identifiers.domain),
-            provider=identifiers.provider or provider_of_domain((identifiers.recipient or "").rpartition("@")[2]),
+            provider=identifiers.provider or self.providers.of_domain((identifiers.recipient or "").rpartition("@")[2]),
         )
         for how, find in BY_IDENTIFIER.items():
             ours = find(self, identifiers)
@@ -187,4 +189,5 @@ def directory(inventory: Inventory, keys: Keys | None = None, records: Records |
         {header: key for key, customer in inventory.customers.items() for header in customer.id_headers.items()},
         keys or {},
         records or NoRecords(),
+        provider_table(inventory.providers.values()),
     )

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from collectors.contract import Attribution, CollectorError, Identifiers, Mailbox, Reason, Target
+from collectors.providers import ProviderTable
 from monitor.facts import Store, deliveries
 from monitor.intake.attribution import directory
 from monitor.intake.mailbox_tokens import MailboxTokens
@@ -95,6 +96,10 @@ class RunContext:
 
     def mailboxes(self, purpose: str) -> Sequence[Mailbox]:
         return [self._mailbox(box) for box in self._inventory.mailboxes.values() if box.purpose == purpose]
+
+    @property
+    def providers(self) -> ProviderTable:
+        return self._directory.providers
 
     def attribute(self, identifiers: Identifiers) -> Attribution:
         return self._directory.attribute(identifiers)

@@ -76,7 +76,7 @@ class HandedMail:
         """What a mail is and the facts in it. Raises LookupError for a source that is not known."""
         known = self._now_known()
         about, settings = self._read_as(source, known)
-        return read(self._arrival(Brought(raw, where, received_at, size), source, about), known.look_ups.attribute, settings)
+        return read(self._arrival(Brought(raw, where, received_at, size), source, about), known.look_ups, settings)
 
     def read_together(self, mails: Iterable[Brought], source: str) -> Iterator[tuple[Report, tuple[Batch, ...]]]:
         """As `read`, of several mails of one source, in order; for one thread that brings very many."""

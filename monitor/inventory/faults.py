@@ -45,6 +45,7 @@ def faults(inventory: Inventory) -> Iterator[Fault]:
                 message = f"no {KINDS[target].word} '{referred}' — {did_you_mean(referred, known)}"
                 yield Fault(kind, key, name, message)
     yield from _header_faults(inventory)
+    yield from _provider_faults(inventory)
     for domain in inventory.domains.values():
         yield from _stream_faults(inventory, domain)
     for ip in inventory.ips.values():
@@ -62,6 +63,16 @@ def _header_faults(inventory: Inventory) -> Iterator[Fault]:
             if other != key:
                 text = f"{header[0]}: {header[1]} is customer {other}'s too — it must distinguish them"
                 yield Fault("customers", key, "id_headers", text)
+
+
+def _provider_faults(inventory: Inventory) -> Iterator[Fault]:
+    first: dict[tuple[str, str], str] = {}
+    for key, provider in inventory.providers.items():
+        for name in ("domains", "mx"):
+            for value in getattr(provider, name):
+                other = first.setdefault((name, value), key)
+                if other != key:
+                    yield Fault("providers", key, name, f"{value} is provider {other}'s too — name it at one of them")
 
 
 def _stream_faults(inventory: Inventory, domain: Domain) -> Iterator[Fault]:

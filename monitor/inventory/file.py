@@ -13,7 +13,6 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
-from collectors.providers import provider_named, providers
 from monitor.config.validation import did_you_mean, validate
 from monitor.config.yaml_file import ConfigError, ConfigErrors, Keys, Section, read_section
 from monitor.gate import StreamKind
@@ -32,6 +31,7 @@ from monitor.inventory.items import (
     Stream,
 )
 from monitor.inventory.names import address_range, addresses
+from monitor.inventory.providers import provider_table
 
 
 def _named(field: str) -> BeforeValidator:
@@ -88,11 +88,12 @@ def load_inventory(*paths: Path, secrets: Collection[str] | None = None) -> Inve
 
 def _unknown_providers(inventory: Inventory) -> Iterator[Fault]:
     """Readings go by a provider's id: under another name they would stand apart."""
-    known = providers().keys() | inventory.providers.keys()
+    table = provider_table(inventory.providers.values())
+    known = table.rows.keys() | inventory.providers.keys()
     for kind, items in (("seeds", inventory.seeds), ("mailboxes", inventory.mailboxes)):
         for key, item in items.items():
             if item.provider is not None and item.provider not in known:
-                same = provider_named(item.provider)
+                same = table.named(item.provider)
                 other = f"{did_you_mean(item.provider, known)} Or add it to providers"
                 advice = f"write '{same}'" if same else other
                 yield Fault(kind, key, "provider", f"no provider '{item.provider}' — {advice}")

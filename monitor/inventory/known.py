@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from sqlmodel import Session, select
 
 from collectors.dimensions import BY_NAME
-from collectors.providers import recipient_domains
+from collectors.providers import shipped
 from monitor.config.validation import did_you_mean
 from monitor.database.tables import (
     Customer,
@@ -103,4 +103,4 @@ def names_of(inventory: Inventory) -> KnownNames:
 
 def _with_shipped(parts: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
     own = {provider.lower() for provider in parts["providers"]}
-    return {**parts, "providers": frozenset({*own, *recipient_domains().values(), "other"})}
+    return {**parts, "providers": frozenset({*own, *shipped().rows, "other"})}

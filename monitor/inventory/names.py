@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import idna
 
 from collectors.dimensions import BY_NAME, Form
-from collectors.providers import provider_named, provider_of_domain
+from collectors.providers import ProviderTable, shipped
 from monitor.gate import names as gate_names
 from monitor.gate.names import IpAddress, address_name, ip_address
 
@@ -93,17 +93,18 @@ def domain_name(text: str) -> str:
     return name
 
 
-def canonical(dimension: str, value: str) -> str:
+def canonical(dimension: str, value: str, providers: ProviderTable | None = None) -> str:
     """A value of a dimension as facts, restrictions and decisions have it. Raises ValueError.
 
+    `providers` are those a name may mean (None: as shipped).
     Domains in ASCII are not checked: what is compared with them may not be in the inventory.
     """
     row = BY_NAME.get(dimension)
-    return _CANONICAL[row.form](value) if row else value
-
-
-def _provider(value: str) -> str:
-    return provider_named(value) or provider_of_domain(value) or _domain(value)
+    if row is None:
+        return value
+    if row.form is Form.PROVIDER:
+        return (providers or shipped()).of(value) or _domain(value)
+    return _CANONICAL[row.form](value)
 
 
 def _domain(value: str) -> str:
@@ -118,7 +119,7 @@ def _target(value: str) -> str:
 
 
 _CANONICAL: Mapping[Form, Callable[[str], str]] = {
-    Form.TEXT: str, Form.ADDRESS: address_name, Form.DOMAIN: _domain, Form.PROVIDER: _provider, Form.TARGET: _target,
+    Form.TEXT: str, Form.ADDRESS: address_name, Form.DOMAIN: _domain, Form.TARGET: _target,
 }  # fmt: skip
 
 

@@ -80,11 +80,6 @@ def has_customer(session: Session, customer: str) -> bool:
     return session.get(Customer, customer) is not None
 
 
-def own_providers(session: Session) -> dict[str, list[str]]:
-    """The mailbox providers the inventory adds: id → recipient domains."""
-    return {row.id: row.domains for row in session.exec(select(MailboxProvider))}
-
-
 def mailboxes(session: Session, purpose: str | None = None) -> list[ReportMailbox]:
     """The mailboxes that hold reports, of one purpose or of all."""
     chosen = select(ReportMailbox)

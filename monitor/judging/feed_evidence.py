@@ -14,13 +14,13 @@ from sqlmodel import Session
 
 from collectors.contract import Purpose
 from collectors.measures import MEASURES
-from collectors.providers import provider_named
 from monitor.database.tables import Suspension
 from monitor.facts import Store
 from monitor.facts.readings import daily_sums, newest_by_provider
 from monitor.facts.windows import Counts as StoredCounts
 from monitor.feedback_loops.enrolments import State
 from monitor.feedback_loops.rows import states_by_provider
+from monitor.inventory.providers import read_providers
 from monitor.inventory.rows import mailboxes
 from monitor.restrictions.rows import ended_at, holds_since
 from monitor.rules.conditions.shortfall import Day, SilenceFact, judge_silence
@@ -145,6 +145,7 @@ def _stops(hold: Suspension, cell: Cell, span: tuple[datetime, datetime]) -> boo
 def _unread(store: Store, session: Session, now: datetime) -> dict[str, str | None]:
     """Provider ("" for mailboxes of many) → why its reports may lie unread; None where they are read."""
     states = {series.mailbox: latest for series, latest in store.latest("mailbox_read")}
+    providers = read_providers(session)
     reasons: dict[str, str | None] = {}
     for box in mailboxes(session, Purpose.FEEDBACK_LOOP):
         state = states.get(box.name)
@@ -153,6 +154,6 @@ def _unread(store: Store, session: Session, now: datetime) -> dict[str, str | No
             why = f"mailbox {box.name} was not read lately"
         elif state.reason is not None or not state.value:
             why = f"mailbox {box.name} cannot be read ({state.reason or state.detail.get('reason')})"
-        provider = (provider_named(box.provider) or box.provider) if box.provider else ""
+        provider = (providers.named(box.provider) or box.provider) if box.provider else ""
         reasons[provider] = reasons.get(provider) or why
     return reasons

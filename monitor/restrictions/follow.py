@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from sqlmodel import Session
 
-from collectors import providers
+from collectors.providers import ProviderTable, shipped
 from monitor.access.keys import KeyRing, all_keys
 from monitor.database.tables import Suspension
 from monitor.facts import Store
@@ -26,7 +26,8 @@ from monitor.gate import Effect, Index, Providers, Restriction, build_index
 from monitor.inventory.known import KnownNames, read_names
 from monitor.inventory.names import canonical
 from monitor.inventory.owners import Owners, read_owners
-from monitor.inventory.rows import own_providers, pools_of_addresses, stream_kinds
+from monitor.inventory.providers import read_providers
+from monitor.inventory.rows import pools_of_addresses, stream_kinds
 from monitor.restrictions.rows import ids_in_force, in_force, newest_restriction
 
 EVERY_SECONDS = 0.25
@@ -36,12 +37,13 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class GateIndex:
-    """The index in force, the keys, whose what is and which names are known; `refresh` follows the database, any thread may read."""
+    """The index in force, the keys, whose what is, which names and providers are known; `refresh` follows the database, any thread may read."""
 
     def __init__(self) -> None:
         self.keys = KeyRing()
         self.owners = Owners()
         self.names = KnownNames()
+        self.providers = shipped()
         self._index = build_index((), version=0, built_at=_LONG_AGO)
         self._in_force: frozenset[str] = frozenset()
         self._read_to = 0
@@ -66,7 +68,9 @@ class GateIndex:
             version = known.version if newest == self._read_to else newest_restriction(session, known.version)
             self._read_to = newest
             due = everything or now - self._compared_at >= COMPARED_EVERY
-            inventory = _inventory(session) if due else _Inventory(known.pools, known.kinds, known.providers)
+            if due:
+                self.providers = read_providers(session)
+            inventory = _inventory(session, self.providers) if due else _Inventory(known.pools, known.kinds, known.providers)
             changed = version != known.version or known.next_end <= now or not self.ready
             if changed or (due and self._differs(session, now, inventory)):
                 rows = in_force(session, now)
@@ -113,19 +117,15 @@ class _Inventory(NamedTuple):
     providers: Providers
 
 
-def _inventory(session: Session) -> _Inventory:
+def _inventory(session: Session, providers: ProviderTable) -> _Inventory:
     pools = {address: pool for address, pool in pools_of_addresses(session).items() if pool}
-    return _Inventory(pools, stream_kinds(session), _providers(session))
+    return _Inventory(pools, stream_kinds(session), _of_gate(providers))
 
 
-def _providers(session: Session) -> Providers:
-    """Those shipped, and the inventory's own: where both name a domain, the inventory is right."""
-    domains = dict(providers.recipient_domains())
-    for provider, names in own_providers(session).items():
-        domains.update(dict.fromkeys(names, provider.lower()))
+def _of_gate(table: ProviderTable) -> Providers:
     # here a name with a dot stands for itself too, to the gate only for what is below it
-    domains = {name.removeprefix("."): provider for name, provider in domains.items() if name.startswith(".")} | domains
-    return Providers(domains, providers.other_names())
+    domains = {name.removeprefix("."): provider for name, provider in table.domains.items() if name.startswith(".")}
+    return Providers({**domains, **table.domains}, {**table.names, **{name: name for name in table.rows if "." in name}})
 
 
 def _restriction(row: Suspension, providers: Providers) -> Restriction | None:

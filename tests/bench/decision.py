@@ -13,7 +13,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from collectors.providers import other_names, recipient_domains
+from collectors.providers import shipped
 from monitor.gate import Providers, Request, Restriction, build_index, decide
 
 RESTRICTIONS = 10_000
@@ -48,7 +48,7 @@ def run() -> dict[str, Any]:
         ),
         version=4711,
         built_at=NOW,
-        providers=Providers(recipient_domains(), other_names()),
+        providers=Providers(shipped().domains, shipped().names),
         pools={f"192.0.2.{number}": f"pool-{number}" for number in range(256)},
     )
     requests = [

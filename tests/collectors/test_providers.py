@@ -5,16 +5,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from collectors.providers import (
-    DATA,
-    Provider,
-    provider_named,
-    provider_of_domain,
-    provider_of_mx,
-    providers,
-)
+from collectors.providers import DATA, Provider, shipped
 
-ROWS = list(providers().values())
+ROWS = list(shipped().rows.values())
 HOST = re.compile(r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$")
 
 
@@ -56,7 +49,7 @@ def test_a_misspelt_field_is_refused():
     ("example.com", None), ("notgmail.com", None), ("mail.gmail.com", None), ("com", None), ("", None), ("." * 9999, None),
 ])
 def test_a_recipient_domain_names_its_provider(domain, expected):
-    assert provider_of_domain(domain) == expected
+    assert shipped().of_domain(domain) == expected
 
 
 @pytest.mark.parametrize(("host", "expected"), [
@@ -69,10 +62,32 @@ def test_a_recipient_domain_names_its_provider(domain, expected):
     ("mx.example.com", None), ("notorange.fr", None), ("com", None), ("", None),
 ])
 def test_an_mx_host_names_its_provider_by_whole_labels(host, expected):
-    assert provider_of_mx(host) == expected
+    assert shipped().of_mx(host) == expected
 
 
 @pytest.mark.parametrize(("name", "expected"), [("yahoo", "yahoo"), ("AOL", "yahoo"), ("hotmail", "microsoft"),
                                                 ("roadrunner", "charter"), ("somebody", None), ("", None)])
 def test_a_name_a_report_uses_leads_to_the_provider(name, expected):
-    assert provider_named(name) == expected
+    assert shipped().named(name) == expected
+
+
+OWN = shipped().with_own([
+    Provider(id="isp", name="Our ISP", domains=("isp.example", "rr.com"), mx=("mx.isp.example",)),
+    Provider(id="orange", name="Orange Group", domains=("orange.example",)), Provider(id="hotmail", name="Hotmail", domains=("hotmail.com",)),
+])
+
+
+@pytest.mark.parametrize(("look_up", "name", "expected"), [
+    ("of_domain", "isp.example", "isp"), ("of_domain", "tampabay.rr.com", "charter"), ("of_domain", "rr.com", "isp"),
+    ("of_domain", "orange.example", "orange"), ("of_domain", "wanadoo.fr", "orange"), ("of_domain", "hotmail.com", "hotmail"),
+    ("of_domain", "hotmail.fr", "microsoft"), ("of_mx", "a.mx.isp.example.", "isp"), ("of_mx", "smtp-in.orange.fr", "orange"),
+    ("named", "ISP", "isp"), ("named", "hotmail", "hotmail"), ("named", "aol", "yahoo"), ("of", "ann@isp.example", "isp"),
+])
+def test_an_operators_own_providers_add_to_the_table_and_are_right(look_up, name, expected):
+    assert getattr(OWN, look_up)(name) == expected
+    assert shipped().of_domain("isp.example") is None
+
+
+def test_an_own_row_keeps_what_is_known_of_the_provider():
+    assert OWN.rows["orange"].name == "Orange Group"
+    assert OWN.rows["orange"].fbl == shipped().rows["orange"].fbl

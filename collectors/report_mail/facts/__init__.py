@@ -25,6 +25,7 @@ from collectors.mail.mime import head
 from collectors.mail.original import infer
 from collectors.mail.times import moment
 from collectors.observation import Batch, Evidence, Parked
+from collectors.providers import ProviderTable
 from collectors.report_mail.facts.aggregates import dmarc, tls
 from collectors.report_mail.facts.complaints import dmarc_failure, feedback
 from collectors.report_mail.facts.failures import bounce
@@ -63,17 +64,20 @@ _MOST_EXPECTED = 20  # recipients of one report
 
 
 class LookUps(Protocol):
-    """What of a collector's context is asked whose mail it was."""
+    """What of a collector's context is asked whose mail it was, and at which provider."""
+
+    @property
+    def providers(self) -> ProviderTable: ...
 
     def attribute(self, identifiers: Identifiers) -> Attribution: ...
 
     def prepare(self, expected: Iterable[Identifiers]) -> None: ...
 
 
-def read(arrival: Arrival, attribute: Attribute, settings: MailSettings) -> tuple[Report, tuple[Batch, ...]]:
-    """Parse a mail and make facts of it. Raises what `attribute` raises, and nothing for what is in the mail."""
+def read(arrival: Arrival, context: LookUps, settings: MailSettings) -> tuple[Report, tuple[Batch, ...]]:
+    """Parse a mail and make facts of it. Raises what the context's `attribute` raises, and nothing for what is in the mail."""
     report = parse(arrival.raw)
-    return report, facts(report, arrival, attribute, settings)
+    return report, facts(report, arrival, context, settings)
 
 
 def read_together(arrivals: Iterable[Arrival], context: LookUps, settings: MailSettings) -> Iterator[tuple[Report, tuple[Batch, ...]]]:
@@ -81,7 +85,7 @@ def read_together(arrivals: Iterable[Arrival], context: LookUps, settings: MailS
     parsed = [(arrival, parse(arrival.raw)) for arrival in arrivals]
     context.prepare(expected(report for _, report in parsed))
     for arrival, report in parsed:
-        yield report, facts(report, arrival, context.attribute, settings)
+        yield report, facts(report, arrival, context, settings)
 
 
 def expected(reports: Iterable[Report]) -> Iterator[Identifiers]:
@@ -93,14 +97,14 @@ def expected(reports: Iterable[Report]) -> Iterator[Identifiers]:
                 yield Identifiers(message_id=message_id(each), recipient=recipient)
 
 
-def facts(report: Report, arrival: Arrival, attribute: Attribute, settings: MailSettings) -> tuple[Batch, ...]:
+def facts(report: Report, arrival: Arrival, context: LookUps, settings: MailSettings) -> tuple[Batch, ...]:
     """What the mail says, a batch for each report and for what counts once on its own; at least one.
 
     What says nothing is parked whole, in one batch that stands last.
     """
     known: list[Facts] = []
     refused: list[Refusal] = []
-    for mail in _mails(report, arrival, attribute, settings):
+    for mail in _mails(report, arrival, context, settings):
         outcome = _facts(mail)
         if isinstance(outcome, Refusal):
             refused.append(outcome)
@@ -115,13 +119,13 @@ def facts(report: Report, arrival: Arrival, attribute: Attribute, settings: Mail
     return tuple(batches)
 
 
-def _mails(report: Report, arrival: Arrival, attribute: Attribute, settings: MailSettings) -> Iterator[Mail]:
+def _mails(report: Report, arrival: Arrival, context: LookUps, settings: MailSettings) -> Iterator[Mail]:
     """The mail once for each report in it."""
     server = settings.authserv_id
     signed = signers(report.report_headers, server) if server else frozenset()
     verified = server is not None and is_vouched_for(report.report_headers, server)
     for each in report.all:
-        yield Mail(each, arrival, _marked(attribute), settings, verified, signed)
+        yield Mail(each, arrival, _marked(context.attribute), settings, context.providers, verified, signed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,9 @@ from collectors.contract import Attribution, Identifiers, Reason
 from collectors.mail.ip import canonical
 from collectors.mail.report import Aggregate
 from collectors.observation import Observation, Subject, Trace
+from collectors.providers import ProviderTable
 from collectors.report_mail.facts.shape import Facts, Mail, Refusal
-from collectors.report_mail.facts.whose import OTHER, is_ours, provider_of, subject
+from collectors.report_mail.facts.whose import OTHER, is_ours, subject
 from collectors.traces import TraceKind
 
 # Organisations that write reports under another name than their mail is known by, in lower case
@@ -42,7 +43,7 @@ def dmarc(mail: Mail) -> Facts | Refusal:
     report = mail.report.report
     if report is None:
         return Refusal(Reason.NO_DATA, "a DMARC report without numbers")
-    at, provider = ended_at(report, mail.arrival.received_at), provider_of_organisation(report.org)
+    at, provider = ended_at(report, mail.arrival.received_at), provider_of_organisation(report.org, mail.providers)
 
     @cache
     def whose(domain: str | None, source_ip: str) -> Attribution:
@@ -68,7 +69,7 @@ def tls(mail: Mail) -> Facts | Refusal:
     report = mail.report.report
     if report is None:
         return Refusal(Reason.NO_DATA, "a TLS report without numbers")
-    at, provider = ended_at(report, mail.arrival.received_at), provider_of_organisation(report.org)
+    at, provider = ended_at(report, mail.arrival.received_at), provider_of_organisation(report.org, mail.providers)
     succeeded, failed, policies = Counter[Subject](), Counter[Subject](), dict[Subject, list[str]]()
     traces: list[Trace] = []
     for policy in report.policies:
@@ -94,7 +95,7 @@ def unattributed(report: Aggregate, mail: Mail) -> tuple[Observation, ...]:
     """A report in which nothing is ours; an empty one says nothing."""
     if not report.records:
         return ()
-    about = Subject(provider=provider_of_organisation(report.org))
+    about = Subject(provider=provider_of_organisation(report.org, mail.providers))
     return (Observation("unattributed_report", about, mail.arrival.received_at, 1.0),)
 
 
@@ -103,9 +104,9 @@ def ended_at(report: Aggregate, received_at: datetime) -> datetime:
     return min(report.end or received_at, received_at)
 
 
-def provider_of_organisation(org: str | None) -> str:
+def provider_of_organisation(org: str | None, providers: ProviderTable) -> str:
     name = (org or "").strip().lower()
-    return ORGANISATIONS.get(name) or provider_of(name) or OTHER
+    return ORGANISATIONS.get(name) or providers.of(name) or OTHER
 
 
 def identity(kind: str, report: Aggregate) -> str | None:

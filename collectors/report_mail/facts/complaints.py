@@ -22,7 +22,7 @@ from collectors.mail.report import Feedback
 from collectors.observation import Observation
 from collectors.report_mail.facts.letters import LONGEST_TEXT
 from collectors.report_mail.facts.shape import Facts, Mail, Refusal
-from collectors.report_mail.facts.whose import identifiers, is_ours, message_id, provider_of, subject
+from collectors.report_mail.facts.whose import identifiers, is_ours, message_id, subject
 from collectors.traces import TraceKind
 
 # Which reports are a recipient's complaint. not-spam takes one back, auth-failure is a machine's word, and
@@ -116,7 +116,7 @@ def complained_at(stated: Feedback, received_at: datetime, max_age: timedelta) -
 def provider_at(mail: Mail, stated: Feedback) -> str | None:
     """Where the recipient's mailbox is: by the address, else by who sent the report, else by our mailbox."""
     domains = (recipient.rpartition("@")[2] for recipient in stated.recipients)
-    return provider_of(*domains, stated.provider) or mail.arrival.provider
+    return mail.providers.of(*domains, stated.provider) or mail.arrival.provider
 
 
 def clear_recipient(stated: Feedback) -> str | None:

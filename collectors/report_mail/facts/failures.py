@@ -18,7 +18,7 @@ from collectors.mail.original import infer, is_redacted
 from collectors.mail.report import Recipient
 from collectors.observation import Observation, Subject, Trace
 from collectors.report_mail.facts.shape import Facts, Mail, Refusal
-from collectors.report_mail.facts.whose import OTHER, identifiers, is_ours, message_id, provider_of, subject
+from collectors.report_mail.facts.whose import OTHER, identifiers, is_ours, message_id, subject
 from collectors.traces import TraceKind
 
 # Why a recipient was given up → what is counted. One that is dead for good (`hard`) is a hard bounce instead.
@@ -64,6 +64,13 @@ def sent_from(mail: Mail) -> str | None:
     return infer(mime.read(mail.arrival.raw).attached).source_ip
 
 
+def provider_at(mail: Mail, recipient: Recipient) -> str:
+    """Where the recipient's mailbox is: by the address, else by the host that refused it, else by its words."""
+    known = mail.providers
+    return (known.of(recipient.address.rpartition("@")[2]) or known.of_mx(recipient.remote_mta or "")
+            or known.of(recipient.judgement.provider) or OTHER)
+
+
 def bounce(mail: Mail) -> Facts | Refusal:
     """Every recipient a notification names."""
     if not mail.report.recipients:
@@ -75,7 +82,7 @@ def bounce(mail: Mail) -> Facts | Refusal:
         measure = measure_of(recipient)
         if measure is None:
             continue
-        provider = provider_of(recipient.address.rpartition("@")[2], recipient.judgement.provider) or OTHER
+        provider = provider_at(mail, recipient)
         address = None if is_redacted(recipient.address) else recipient.address
         whose = mail.attribute(identifiers(
             mail.report, recipient=address, ip=ip or recipient.judgement.scope.get("ip"), provider=provider))

@@ -6,7 +6,7 @@ from collectors.contract import Purpose, Reason
 from collectors.mail.fields import address
 from collectors.observation import Observation
 from collectors.report_mail.facts.shape import Facts, Mail, Refusal
-from collectors.report_mail.facts.whose import OTHER, identifiers, provider_of, subject
+from collectors.report_mail.facts.whose import OTHER, identifiers, subject
 from collectors.traces import TraceKind
 
 LONGEST_TEXT = 200
@@ -15,7 +15,7 @@ LONGEST_TEXT = 200
 def unsubscribe(mail: Mail) -> Facts | Refusal:
     """A recipient who asked to be left out (RFC 2369)."""
     sender = address(mail.report.report_headers.get("from", "")) or None
-    provider = provider_of((sender or "").rpartition("@")[2]) or OTHER
+    provider = mail.providers.of((sender or "").rpartition("@")[2]) or OTHER
     whose = mail.attribute(identifiers(mail.report, recipient=sender, provider=provider))
     about = subject(whose, provider)
     trace = mail.trace(TraceKind.UNSUBSCRIBE, whose, about, recipient=sender)

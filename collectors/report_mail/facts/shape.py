@@ -12,6 +12,7 @@ from pydantic import Field
 from collectors.contract import Attribution, CollectorSettings, Identifiers, Purpose, Reason
 from collectors.mail import Report
 from collectors.observation import Observation, Subject, Trace
+from collectors.providers import ProviderTable
 from collectors.report_mail.report_sender import sender_of, speaks_for
 from collectors.report_mail.reporters import speaks_for_provider
 from collectors.traces import TraceKind
@@ -56,12 +57,13 @@ class Mail:
     arrival: Arrival
     attribute: Attribute
     settings: MailSettings
+    providers: ProviderTable
     verified: bool = False  # our own server found it signed by its sender
     signers: frozenset[str] = frozenset()  # domains our own server found to have signed it
 
     def trace(self, kind: TraceKind, whose: Attribution, about: Subject, **fields: Any) -> Trace:
         """A fact of this mail about a recipient; dated by receipt unless `fields` has a better date."""
-        vouched = self.verified and speaks_for(self.report.report_headers, fields.get("recipient"))
+        vouched = self.verified and speaks_for(self.report.report_headers, fields.get("recipient"), self.providers)
         believed = fields.pop("verified", False) or self.arrival.trusted or vouched
         return Trace(kind=kind, subject=about, how=whose.how, recipient_ref=whose.recipient_ref,
                      recipient_hash=whose.recipient_hash, verified=believed,
@@ -70,7 +72,7 @@ class Mail:
     def is_of_reporter(self, provider: str | None) -> bool:
         """Whether it is signed by who may report complaints of this provider's recipients."""
         sender = sender_of(self.report.report_headers)
-        return speaks_for_provider(self.signers, sender, provider, self.settings.reporters)
+        return speaks_for_provider(self.signers, sender, provider, self.settings.reporters, self.providers)
 
 
 @dataclass(frozen=True, slots=True)

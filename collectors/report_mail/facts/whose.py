@@ -11,7 +11,6 @@ from collectors.mail import Kind, Report
 from collectors.mail.fields import address
 from collectors.mail.report import Feedback
 from collectors.observation import Subject
-from collectors.providers import provider_named, provider_of_domain
 
 ENVELOPE_FIELDS = ("return-path", "delivered-to", "x-original-to", "envelope-to")  # of the mail that came
 RETURNED_TO = ("return-path", "x-postfix-sender")  # of the mail it is about
@@ -74,14 +73,6 @@ def _envelopes(report: Report, stated: Feedback) -> Iterable[str]:
 
 def _local_part(envelope: str) -> str:
     return (address(envelope) or envelope.strip("<> ")).rpartition("@")[0]
-
-
-def provider_of(*names: str | None) -> str | None:
-    """The first provider that a domain, a host or a name belongs to."""
-    for name in filter(None, names):
-        if provider := provider_named(name) or provider_of_domain(name.rpartition("@")[2]):
-            return provider
-    return None
 
 
 def is_ours(whose: Attribution) -> bool:

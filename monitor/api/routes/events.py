@@ -61,7 +61,7 @@ def events(
         marks = [Batch(_BODIES, f"{key}/{generic.fingerprint(body)}", services.now())]
         _same_body(services, key, marks[0].key)
     decoded = generic.decode(
-        lines, key=key, now=services.now(), customer=caller.customer,
+        lines, key=key, now=services.now(), providers=services.gate.providers, customer=caller.customer,
         check=lambda subject: services.own(caller, subject._asdict()),
     )
     taken, *_ = services.take([decoded.batch, *marks])

@@ -46,7 +46,7 @@ def readings(
 ) -> list[Reading]:
     """Readings of a measure, newest first; the last 24 hours unless `since` says otherwise."""
     with refusals():
-        wanted = {name: canonical(name, value) for name, value in subject.model_dump(exclude_none=True).items()}
+        wanted = {name: canonical(name, value, services.gate.providers) for name, value in subject.model_dump(exclude_none=True).items()}
     if (customer := services.own(caller, wanted)) is not None:
         wanted["customer"] = customer
     since = since or services.now() - timedelta(hours=24)

@@ -57,7 +57,7 @@ def suspend(services: Given, caller: Operates, wanted: NewSuspension) -> Suspens
     """Hold or slow a scope now."""
     now = services.now()
     with refusals(), services.store.session() as session:
-        scope = {name: canonical(name, value) for name, value in wanted.scope.items()}
+        scope = {name: canonical(name, value, services.gate.providers) for name, value in wanted.scope.items()}
         _only_own(services, caller, scope)
         row = suspensions.hold(
             session, scope=scope, effect=wanted.effect, actor=caller.name, reason=wanted.reason, now=now,
@@ -96,7 +96,7 @@ def list_silences(
 def silence(services: Given, caller: Operates, wanted: NewSilence) -> Silence:
     """Notify nobody of matching incidents; they are judged on."""
     with refusals(), services.store.session() as session:
-        matchers = {name: canonical(name, value) for name, value in wanted.matchers.items()}
+        matchers = {name: canonical(name, value, services.gate.providers) for name, value in wanted.matchers.items()}
         _only_own(services, caller, matchers)
         row = silences.silence(
             session, matchers=matchers, actor=caller.name, reason=wanted.reason, now=services.now(),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse
 
-from collectors.providers import providers
 from monitor.abuse.rows import Shown, case, cases, history
 from monitor.console.page import Console, Renderer
 from monitor.database.paging import Page
 from monitor.feedback_loops.rows import enrolments, gaps_now
+from monitor.inventory.providers import read_providers
 from monitor.judging.feed_evidence import FeedEvidence
 
 _MOST_CASES, _MOST_CLOSED = 500, 50
@@ -23,8 +23,8 @@ def feedback_loop_and_abuse_pages(console: Console, render: Renderer) -> APIRout
     @router.get("/fbl")
     def fbl(request: Request) -> HTMLResponse:
         now, look = console.now(), console.looking(request)
-        enrolled = look(enrolments)
-        names = {provider.id: provider.name for provider in providers().values()}
+        enrolled, known = look(lambda session: (enrolments(session), read_providers(session).rows))
+        names = {provider.id: provider.name for provider in known.values()}
         verdicts = feeds.verdicts(console.rules, now)
         covered = gaps_now(console.store, now)
         return render(

@@ -13,6 +13,7 @@ import pytest
 from collectors.contract import Attribution, CollectorError, Identifiers, Mailbox, Reason, Watcher
 from collectors.mail import parse
 from collectors.observation import Batch, Subject
+from collectors.providers import shipped
 from collectors.report_mail import mail_source
 from collectors.report_mail.facts.whose import tokens
 from collectors.report_mail.feedback_loop import FeedbackLoop
@@ -61,6 +62,7 @@ class Monitor:
     def __init__(self, *mailboxes: Mailbox) -> None:
         self.boxes = mailboxes
         self.identifiers: list[Identifiers] = []
+        self.providers = shipped()
         self.cursors: dict = {}
         self.batches: dict[str, Batch] = {}
         self.offered: list[str] = []

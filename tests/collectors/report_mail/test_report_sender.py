@@ -1,5 +1,6 @@
 import pytest
 
+from collectors.providers import shipped
 from collectors.report_mail.report_sender import is_vouched_for, speaks_for
 
 SERVER = "mx.example.com"
@@ -62,4 +63,4 @@ def test_a_mail_without_sender_is_not_vouched_for():
     ("fbl@example.net", "", False),
 ])
 def test_a_sender_speaks_for_recipients_of_its_own_domain_or_provider(sender, recipient, speaks):
-    assert speaks_for({"from": sender}, recipient) is speaks
+    assert speaks_for({"from": sender}, recipient, shipped()) is speaks

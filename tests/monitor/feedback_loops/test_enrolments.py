@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from collectors.providers import providers
+from collectors.providers import shipped
 from monitor.feedback_loops.enrolments import (
     MOVES,
     Enrolment,
@@ -34,7 +34,7 @@ def sent(*counts):
 
 
 def covered(counts, *enrolments):
-    return coverage(OURS, sent(*counts), providers(), enrolments, NOW)
+    return coverage(OURS, sent(*counts), shipped().rows, enrolments, NOW)
 
 
 def enrolled(provider, kind, subject, state=State.ACTIVE, ends_at=None):

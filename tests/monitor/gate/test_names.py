@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collectors.dimensions import Use, names
-from collectors.providers import other_names, provider_named, provider_of_domain, providers, recipient_domains
+from collectors.providers import shipped
 from monitor.gate import DIMENSIONS, NAMES, Providers
 from monitor.gate.names import address_name, domain_name
 from monitor.inventory import names as inventory_names
@@ -107,7 +107,8 @@ def test_a_provider_is_named_by_its_id_another_name_or_a_domain(name: str, provi
 
 
 def test_the_gate_knows_the_shipped_providers_as_the_collectors_do():
-    shipped = Providers(recipient_domains(), other_names())
-    for name in (*recipient_domains(), *other_names(), *providers(), "small.example.org"):
+    table = shipped()
+    known = Providers(table.domains, table.names)
+    for name in (*table.domains, *table.names, *table.rows, "small.example.org"):
         domain = name.removeprefix(".")
-        assert shipped.canonical(domain) == (provider_named(domain) or provider_of_domain(domain) or domain)
+        assert known.canonical(domain) == (table.of(domain) or domain)

@@ -14,7 +14,7 @@ from monitor.facts import Store
 from monitor.intake.attribution import BY_IDENTIFIER, directory
 from monitor.intake.context import RunContext
 from monitor.inventory.difference import planned
-from monitor.inventory.items import Customer, Domain, Inventory, Ip, Stream
+from monitor.inventory.items import Customer, Domain, Inventory, Ip, Provider, Stream
 from monitor.inventory.rows import apply_difference, read_inventory
 from monitor.sender.recipient import customer_key, recipient_ref
 from monitor.sender.token import keys_of, make_token
@@ -193,3 +193,9 @@ def test_a_token_made_with_the_stores_key_is_read_with_stream_and_campaign(store
     attribution = context().attribute(Identifiers(tokens=(token,)))
     assert (attribution.how, attribution.customer, attribution.stream, attribution.campaign) == ("token", "acme", "newsletter", "autumn")
     assert attribution.recipient_ref == store.recipient_ref("acme", "Ann@Example.org")
+
+
+def test_the_recipients_provider_may_be_one_of_the_inventory():
+    whose = directory(inventory().put("providers", Provider(id="Town", domains=("town.example",)))).attribute
+    assert whose(Identifiers(recipient="ann@town.example")).provider == "town"
+    assert KNOWN.attribute(Identifiers(recipient="ann@town.example")).provider is None

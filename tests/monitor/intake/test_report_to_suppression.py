@@ -29,7 +29,7 @@ def arrives(store):
 
     def arrive(raw: str, *, authserv_id: str | None = "mx.example.com", trusted: bool = False):
         context = RunContext(store, "feedback_loop", {}, threading.Event(), T)
-        _, batches = read(Arrival(raw.encode(), "test", T, trusted=trusted), context.attribute, MailSettings(authserv_id=authserv_id))
+        _, batches = read(Arrival(raw.encode(), "test", T, trusted=trusted), context, MailSettings(authserv_id=authserv_id))
         store.intake(batches, T)
         with store.reading_session() as session:
             return [(row.reason, row.stream, row.recipient_ref) for row in find(session, Wanted(), Page()).rows]

@@ -8,6 +8,7 @@ from monitor.gate import decide, read_request
 from monitor.incidents.silences import silence
 from monitor.restrictions import suspensions
 from monitor.restrictions.follow import GateIndex
+from tests.monitor.api.running import NOW, Vigie
 from tests.monitor.conftest import T
 
 
@@ -48,3 +49,18 @@ def test_the_version_moves_when_a_restriction_does_and_never_back(store: Store):
     seen.append(gate.refresh(store, T).version)
     assert seen[0] == seen[1] < seen[2]
     assert other.refresh(store, T).version == seen[2], "another process says the same"
+
+
+def test_silences_holds_and_looks_mean_the_provider_of_the_inventory_by_its_domain(vigie: Vigie):
+    with vigie.store.session() as session:
+        session.add(MailboxProvider(id="town", name="Town", domains=["town.example"]))
+    vigie.gate.refresh(vigie.store, NOW, everything=True)
+    event = {"at": NOW.isoformat(), "outcome": "delivered", "customer": "acme", "recipient": "ann@town.example"}
+    assert vigie.client("events").post("/v1/events/generic", json=event).json()["accepted"] == 1
+    [reading] = vigie.client("read").get("/v1/readings", params={"measure": "delivered", "provider": "town.example"}).json()
+    assert reading["subject"]["provider"] == "town"
+    operator = vigie.client("operate")
+    wanted = {"reason": "a test", "until": (NOW + timedelta(hours=1)).isoformat()}
+    silenced = operator.post("/v1/silences", json=wanted | {"matchers": {"provider": "town.example"}}).json()
+    held = operator.post("/v1/suspensions", json=wanted | {"scope": {"provider": "town.example"}}).json()
+    assert (silenced["matchers"], held["scope"]) == ({"provider": "town"}, {"provider": "town"})

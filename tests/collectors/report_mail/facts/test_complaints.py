@@ -9,6 +9,7 @@ import pytest
 from collectors.contract import Attribution, Identifiers
 from collectors.observation import Batch
 from collectors.report_mail.facts import Arrival, MailSettings, read
+from tests.collectors.report_mail.facts.known import Known
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 SERVER = "mx.example.com"
@@ -41,7 +42,7 @@ def taken(*mails: bytes, trusted: bool = False, authserv_id: str | None = SERVER
     batches: dict[str, Batch] = {}
     for raw in mails:
         arrival = Arrival(raw, "box/INBOX/1", NOW, trusted=trusted)
-        for batch in read(arrival, attribute, MailSettings(authserv_id=authserv_id, **settings))[1]:
+        for batch in read(arrival, Known(attribute), MailSettings(authserv_id=authserv_id, **settings))[1]:
             assert not batch.parked
             batches.setdefault(batch.key, batch)
     counted: Counter[str] = Counter()
@@ -117,5 +118,5 @@ def test_our_own_token_makes_one_complaint_whatever_else_the_report_says():
 
 def test_a_complaint_suppresses_only_where_it_counts():
     for mail, verified in ((arf(), True), (arf(None), False), (arf(None, token="good1"), True)):
-        batches = read(Arrival(mail, "x/1", NOW), attribute, MailSettings(authserv_id=SERVER))[1]
+        batches = read(Arrival(mail, "x/1", NOW), Known(attribute), MailSettings(authserv_id=SERVER))[1]
         assert [trace.verified for batch in batches for trace in batch.traces] == [verified]

@@ -10,10 +10,12 @@ from collectors.contract import Attribution, Identifiers, Reason
 from collectors.mail import Kind, parse
 from collectors.measures import MEASURES as ALL_MEASURES
 from collectors.observation import Batch
+from collectors.providers import Provider, ProviderTable, shipped
 from collectors.replies.judgement import CATEGORIES
 from collectors.report_mail.facts import MEASURES, READERS, Arrival, MailSettings, arrived_at, facts, read
 from collectors.report_mail.facts.complaints import COMPLAINTS
 from collectors.report_mail.facts.failures import MEASURE_OF, measure_of
+from tests.collectors.report_mail.facts.known import Known
 from tests.places import MAIL_CASES
 
 NOW = datetime(2026, 7, 20, tzinfo=UTC)
@@ -38,8 +40,8 @@ def mail(case: str) -> bytes:
 
 
 def batches_of(raw: bytes, purpose: str = "bounces", whose=attribute, trusted: bool = False,
-               **settings) -> tuple[Batch, ...]:
-    return read(Arrival(raw, "box/INBOX/1", NOW, purpose, trusted=trusted), whose, MailSettings(**settings))[1]
+               providers: ProviderTable | None = None, **settings) -> tuple[Batch, ...]:
+    return read(Arrival(raw, "box/INBOX/1", NOW, purpose, trusted=trusted), Known(whose, providers or shipped()), MailSettings(**settings))[1]
 
 
 def batch_of(*args, **settings) -> Batch:
@@ -149,7 +151,7 @@ def test_a_dmarc_report_counts_at_the_end_of_its_period_under_the_key_that_names
 
 
 def test_a_report_whose_period_has_not_ended_counts_when_it_came():
-    [early] = read(Arrival(mail("dmarc-bare-gzip"), "x/1", DAY_END - timedelta(hours=5)), attribute, MailSettings())[1]
+    [early] = read(Arrival(mail("dmarc-bare-gzip"), "x/1", DAY_END - timedelta(hours=5)), Known(attribute), MailSettings())[1]
     assert {seen.at for seen in early.observations} == {DAY_END - timedelta(hours=5)}
 
 
@@ -227,7 +229,7 @@ def test_identifiers_hold_no_nul_which_no_database_takes():
 
 def test_the_beginning_of_a_mail_is_never_counted():
     arrival = Arrival(mail("bounce-qmail"), "x/1", NOW, size=30_000_000)
-    [parked] = read(arrival, attribute, MailSettings())[1][0].parked
+    [parked] = read(arrival, Known(attribute), MailSettings())[1][0].parked
     assert parked.reason is Reason.TOO_LARGE
 
 
@@ -260,7 +262,7 @@ def test_a_failure_for_an_address_that_may_live_again_is_no_hard_bounce():
 
 def test_facts_are_the_same_for_the_same_report():
     report, raw = parse(mail("bounce-qmail")), mail("bounce-qmail")
-    first, second = (facts(report, Arrival(raw, place, NOW), attribute, MailSettings()) for place in ("a/1", "b/2"))
+    first, second = (facts(report, Arrival(raw, place, NOW), Known(attribute), MailSettings()) for place in ("a/1", "b/2"))
     assert first == second
 
 
@@ -274,3 +276,14 @@ def test_facts_are_the_same_for_the_same_report():
 ], ids=["received", "date", "future", "nonsense", "none"])
 def test_a_mail_in_a_file_arrived_when_its_header_says_and_never_in_the_future(header, expected):
     assert arrived_at(header + b"\r\n\r\nHello\r\n", NOW) == expected
+
+
+OWN = shipped().with_own([
+    Provider(id="town", name="Town", domains=("provider.example.org",), mx=("backend.provider.example.org",)),
+])
+
+
+def test_an_own_provider_is_recognised_by_the_recipients_domain_or_the_host_that_refused():
+    for case in ("dsn-two-recipients-xtext", "arf-as-in-rfc5965"):
+        assert {seen.subject.provider for seen in batch_of(mail(case), providers=OWN).observations} == {"town"}
+        assert "town" not in {seen.subject.provider for seen in batch_of(mail(case)).observations}
