@@ -7,6 +7,7 @@ belongs to) is handed in with the context.
 
 from __future__ import annotations
 
+import difflib
 import enum
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -115,11 +116,32 @@ class Mailbox:
         return f"Mailbox({self.name!r}, {self.username!r}@{self.host!r}:{self.port})"
 
 
+class Role(enum.StrEnum):
+    """What an address of ours does: policy listings (of dynamic or dial-up space) matter where it sends mail."""
+
+    MTA = "mta"
+    WEB = "web"
+    DNS = "dns"
+    NAT = "nat"
+    OTHER = "other"
+
+    @classmethod
+    def named(cls, text: str) -> Role:
+        """The role of this name in either case. Raises ValueError with the one that was meant."""
+        name = text.strip().lower()
+        if name in set(cls):
+            return cls(name)
+        swapped = [each for each in cls if sorted(each) == sorted(name)]  # mat for mta
+        near = swapped or difflib.get_close_matches(name, list(cls), 1, 0.5)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"the role is one of {', '.join(cls)}{meant}")
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """An address or domain of ours to be asked about.
 
-    `kind` is ipv4, ipv6 or domain; `role` is what it does (`mta`, `web`), which policy lists are judged by.
+    `kind` is ipv4, ipv6 or domain; `role` is what it does (`Role`), which policy lists are judged by.
     """
 
     name: str

@@ -97,20 +97,20 @@ class ProviderTable:
         for row in given:
             known = rows.get(row.id)
             rows[row.id] = row if known is None else known.model_copy(update={"name": row.name})
-        found = _found_by(given)
-        names = {name: at for name, at in {**self.names, **found["also"]}.items() if name not in {row.id for row in given}}
-        return ProviderTable(rows, {**self.domains, **found["domains"]}, {**self.mx, **found["mx"]}, names)
+        recognised = _recognised_by(given)
+        names = {name: at for name, at in {**self.names, **recognised["also"]}.items() if name not in {row.id for row in given}}
+        return ProviderTable(rows, {**self.domains, **recognised["domains"]}, {**self.mx, **recognised["mx"]}, names)
 
 
 @cache
 def shipped() -> ProviderTable:
     """The table of `providers.yaml`."""
     rows = [Provider.model_validate(row) for row in yaml.safe_load(DATA.read_text(encoding="utf-8"))]
-    found = _found_by(rows)
-    return ProviderTable({row.id: row for row in rows}, found["domains"], found["mx"], found["also"])
+    recognised = _recognised_by(rows)
+    return ProviderTable({row.id: row for row in rows}, recognised["domains"], recognised["mx"], recognised["also"])
 
 
-def _found_by(rows: Iterable[Provider]) -> dict[str, dict[str, str]]:
+def _recognised_by(rows: Iterable[Provider]) -> dict[str, dict[str, str]]:
     rows = tuple(rows)
     return {field: {key: row.id for row in rows for key in getattr(row, field)} for field in ("domains", "mx", "also")}
 

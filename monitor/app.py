@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -24,7 +25,9 @@ from monitor.intake.mail import HandedMail
 from monitor.intake.mailbox_tokens import MailboxTokens
 from monitor.intake.run import Runner, Tally
 from monitor.inventory.difference import planned
-from monitor.inventory.file import load_inventory
+from monitor.inventory.file import configured_inventory
+from monitor.inventory.known import read_names
+from monitor.inventory.named_in_config import unknown_names
 from monitor.inventory.rows import apply_difference, read_inventory
 from monitor.jobs.collect import Collecting, job_of
 from monitor.jobs.database_watch import DatabaseWatch
@@ -33,12 +36,14 @@ from monitor.jobs.outbox_loop import OutboxLoop
 from monitor.jobs.schedule import Schedule
 from monitor.jobs.upkeep import Upkeep
 from monitor.jobs.watchers import Watching
-from monitor.judging.configured_rules import configured_rules, lists_asked
+from monitor.judging.configured_rules import configured_names, configured_rules, lists_asked
 from monitor.judging.run import Judge
 from monitor.judging.suspend import Limits
 from monitor.notify.receivers import configured_receivers
 from monitor.notify.worker import Worker
 from monitor.restrictions.follow import GateIndex
+
+log = logging.getLogger(__name__)
 
 
 def utc_now() -> datetime:
@@ -99,9 +104,12 @@ class Application:
         """Bring the schema up to date and apply the configured inventory. Raises ConfigError or InventoryError."""
         self.store.migrate()
         if self.config.inventory:
-            wanted = load_inventory(*self.config.inventory, secrets=self.config.secrets)
+            wanted = configured_inventory(self.config)
             with self.store.session() as session:
                 apply_difference(session, planned(read_inventory(session), wanted))
+        with self.store.reading_session() as session:
+            for fault in unknown_names(self.config, read_names(session), {rule.id for rule in self.rules}):
+                log.warning("%s", fault)
         self._upkeep.end_listings()  # of what the configuration no longer asks
 
     def declare(self) -> None:
@@ -141,7 +149,7 @@ class Application:
         self._watch_database()
         api = self.config.api
         services = Services(self.store, self._gate, self.clock, self.take, api, self.intervals, self.mail.read,
-                            lambda: self._database.fault, self._feeds)
+                            lambda: self._database.fault, self._feeds, configured_names(self.config))
         pages = build_pages(Console(self.store, self.clock, self.rules, self.intervals, lambda: self._database.fault, self._feeds))
         serve(build_app(services, pages), api.host, api.port, stop, on_ready=on_ready)
 

@@ -7,6 +7,7 @@ user names it. A resolver on this machine may still forward to a public one; the
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from pathlib import Path
 
@@ -17,6 +18,7 @@ WHAT_TO_SET = (
     "name a resolver of your own that asks the lists itself (unbound, BIND or Knot on this machine or network): "
     "--resolver HOST:PORT, or `collectors.dnsbl.resolvers` in the settings"
 )
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%\w+)?")
 _SYSTEM = Path("/etc/resolv.conf")
 _PUBLIC = {
     name: [ipaddress.ip_network(network) for network in networks.split()]
@@ -43,18 +45,32 @@ _PUBLIC = {
 
 def parse_server(text: str) -> Server:
     """`HOST`, `HOST:PORT`, `[IPV6]:PORT` → a server; CollectorError(config) where it is none of these."""
+    try:
+        host, port = host_and_port(text)
+    except ValueError as error:
+        raise CollectorError(Reason.CONFIG, str(error)) from None
+    try:
+        return Server(str(ipaddress.ip_address(host)), port)
+    except ValueError:
+        return _looked_up(host, port)
+
+
+def host_and_port(text: str) -> tuple[str, int]:
+    """The parts of a resolver's address; no name is looked up. Raises ValueError."""
     host, port = text.strip(), "53"
     if host.startswith("["):
         host, _, rest = host[1:].partition("]")
         port = rest.removeprefix(":") or port
     elif host.count(":") == 1:
         host, _, port = host.partition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise CollectorError(Reason.CONFIG, f"{text!r} is no resolver: HOST:PORT or [IPV6]:PORT")
-    try:
-        return Server(str(ipaddress.ip_address(host)), int(port))
-    except ValueError:
-        return _looked_up(host, int(port))
+    if not _HOST.fullmatch(host) or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+        raise ValueError(f"{text!r} is no resolver — write HOST:PORT or [IPV6]:PORT")
+    if ":" in host or re.fullmatch(r"[0-9.]+", host):
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            raise ValueError(f"{text!r} is no resolver: {host} is no IP address — write HOST:PORT or [IPV6]:PORT") from None
+    return host, int(port)
 
 
 def _looked_up(host: str, port: int) -> Server:

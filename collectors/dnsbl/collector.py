@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from ipaddress import IPv6Network
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from collectors.clients.dns import Pace, Server
-from collectors.clients.dns_resolvers import WHAT_TO_SET, parse_server, system_servers
+from collectors.clients.dns_resolvers import WHAT_TO_SET, host_and_port, parse_server, system_servers
 from collectors.contract import CollectorError, CollectorSettings, Context, Reason, Target
 from collectors.dnsbl.budget import Budget
 from collectors.dnsbl.canary import Canaries
@@ -40,11 +40,19 @@ PATIENCE_SECONDS = 5.0
 _BUDGET, _MEMORY = "budget", "answers"  # cursors
 
 
+def _resolver(text: str) -> str:
+    host_and_port(text)
+    return text.strip()
+
+
+Resolver = Annotated[str, AfterValidator(_resolver)]
+
+
 class DnsblSettings(CollectorSettings):
     """Lists are chosen by id or pattern; keys are the names of secrets, by list id or pattern."""
 
-    resolvers: tuple[str, ...] = ()  # HOST:PORT; empty: the system's, unless that is a public one
-    list_resolvers: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    resolvers: tuple[Resolver, ...] = ()  # HOST:PORT; empty: the system's, unless that is a public one
+    list_resolvers: dict[str, tuple[Resolver, ...]] = Field(default_factory=dict)
     lists: tuple[str, ...] = ()  # empty: those the catalogue has on by default
     catalogue: Path | None = None  # instead of the shipped one
     own_lists: Path | None = None  # beside it

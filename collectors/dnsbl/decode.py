@@ -23,13 +23,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from collectors.clients.dns_wire import NOERROR, NXDOMAIN, REFUSED, Answer, rcode_name
-from collectors.contract import Reason
+from collectors.contract import Reason, Role
 from collectors.dnsbl.catalogue import Code, DnsList
 
 SEVERITIES = ("critical", "high", "medium", "low", "policy", "info", "score", "positive")  # gravest first
 # what a target does; policy lists hold ranges that must not send mail: grave for who does, news for the others
-SENDING_ROLES = ("mta",)
-ROLES = (*SENDING_ROLES, "web", "dns", "nat", "other")
+_IDLE_ROLES = frozenset(Role) - {Role.MTA}
 _ANY = Code(meaning="listed (the list documents no codes)")
 
 
@@ -190,7 +189,7 @@ def _severity(code: Code, entry: DnsList, role: str) -> str:
     """A role nobody knows counts as sending: a policy listing must not vanish by a slip of the pen."""
     if not _is_policy(code, entry):
         return code.severity
-    return "info" if role.lower() in ROLES and role.lower() not in SENDING_ROLES else "high"
+    return "info" if role.lower() in _IDLE_ROLES else "high"
 
 
 def _text(address: bytes) -> str:

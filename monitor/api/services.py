@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -39,6 +39,7 @@ class Services:
     read_mail: ReadMail | None = None
     database_fault: Callable[[], str | None] = _none
     feeds: FeedEvidence | None = None  # None: counted anew at each call
+    configured: Mapping[str, Collection[str]] = field(default_factory=dict)  # matcher of silences → what it may name
 
     def own(self, caller: Caller, about: Mapping[str, str | None]) -> str | None:
         """The customer meant, once the caller may name all of `about`. Raises ForeignError (403)."""

@@ -9,16 +9,17 @@ from pathlib import Path
 import click
 
 import collectors
+from collectors.clients.dns_resolvers import system_servers
 from collectors.contract import CollectorError
+from collectors.dnsbl.collector import DnsblSettings
 from monitor.commands.printing import print_json
 from monitor.config.load import Config, load_config
-from monitor.config.validation import did_you_mean
 from monitor.config.wire import Checked, Mistake
 from monitor.config.yaml_file import ConfigError, ConfigErrors
 from monitor.inventory.faults import notes
-from monitor.inventory.file import load_inventory
-from monitor.inventory.items import Inventory
+from monitor.inventory.file import configured_inventory
 from monitor.inventory.known import names_of
+from monitor.inventory.named_in_config import unknown_names
 from monitor.judging.configured_rules import configured_rules
 from monitor.notify.receivers import configured_receivers
 
@@ -61,28 +62,23 @@ def _checked(file: Path) -> Checked:
         except (CollectorError, ValueError) as error:
             errors.append(config.source.error(("collectors", name), str(error)))
     try:
-        inventory = load_inventory(*config.inventory, secrets=config.secrets)
+        inventory = configured_inventory(config)
     except ConfigError as error:
         errors += error.errors
     if errors:
         raise ConfigErrors(errors)
-    for note in (*notes(inventory), *_unknown_names(config, inventory, {rule.id for rule in rules})):
+    for note in (*notes(inventory), *_resolver_notes(config), *unknown_names(config, names_of(inventory), {rule.id for rule in rules})):
         click.echo(f"note: {note}", err=True)
     return Checked(collectors=len(config.collectors), rules=len(rules), receivers=len(config.receivers))
 
 
-def _unknown_names(config: Config, inventory: Inventory, rules: set[str]) -> list[str]:
-    """Names in the configuration that no rule and nothing in the inventory has; what is stored may have them."""
-    known = names_of(inventory)
-    faults = []
-    for place, receiver in enumerate(config.receivers):
-        line = config.source.line_of(("receivers", place, "name"))
-        unknown = [fault for name in receiver.customers for fault in known.unknown({"customer": name})]
-        unknown += [f"no rule {name} — {did_you_mean(name, rules)}" for name in receiver.rules if name not in rules]
-        faults += [f"{config.path}:{line}: receiver {receiver.name}: {fault}" for fault in unknown]
-    for name, settings in config.collectors.items():
-        trusted = sorted(getattr(settings, "trusted_mailboxes", ()))
-        unknown = [fault for mailbox in trusted for fault in known.unknown({"mailbox": mailbox})]
-        line = config.source.line_of(("collectors", name, "trusted_mailboxes")) if unknown else 0
-        faults += [f"{config.path}:{line}: collectors.{name}.trusted_mailboxes: {fault}" for fault in unknown]
-    return faults
+def _resolver_notes(config: Config) -> list[str]:
+    """What a run on this machine would say of its resolvers; no name is looked up."""
+    dnsbl = config.collectors.get("dnsbl")
+    if not isinstance(dnsbl, DnsblSettings) or dnsbl.resolvers:
+        return []
+    try:
+        system_servers()
+    except CollectorError as error:
+        return [f"{config.path}:{config.source.line_of(('collectors', 'dnsbl'))}: collectors.dnsbl: {error.text}"]
+    return []

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import collections
-import difflib
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,11 +18,11 @@ import click
 
 from collectors.clients.dns import Pace, Server
 from collectors.clients.dns_resolvers import WHAT_TO_SET, parse_server, public_name, system_servers
-from collectors.contract import CollectorError, Reason, Target
+from collectors.contract import CollectorError, Reason, Role, Target
 from collectors.dnsbl.budget import Budget
 from collectors.dnsbl.canary import Canaries, Health, check_lists
 from collectors.dnsbl.catalogue import Catalogue, CatalogueError, DnsList, load_catalogue
-from collectors.dnsbl.decode import ROLES, unknown
+from collectors.dnsbl.decode import unknown
 from collectors.dnsbl.pacers import Pacers, operator_of
 from collectors.dnsbl.question import UnsupportedTargetError, Zone, is_public, key_for, parse_target
 from collectors.dnsbl.result import Result, delist_url, is_finding
@@ -209,12 +208,10 @@ def _keys(known: Catalogue) -> dict[str, str]:
 
 
 def _role(role: str) -> str:
-    if role.lower() in ROLES:
-        return role.lower()
-    swapped = [each for each in ROLES if sorted(each) == sorted(role.lower())]  # mat for mta
-    near = swapped or difflib.get_close_matches(role.lower(), ROLES, 1, 0.5)
-    meant = f"; did you mean {near[0]}?" if near else ""
-    raise CatalogueError(f"--role {_printable(role)}: the role is one of {', '.join(ROLES)}{meant}")
+    try:
+        return Role.named(role)
+    except ValueError as error:
+        raise CatalogueError(f"--role {_printable(role)}: {error}") from None
 
 
 def _servers(texts: Sequence[str]) -> tuple[Server, ...]:

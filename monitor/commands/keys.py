@@ -12,7 +12,7 @@ from monitor.commands.failing import Failure, configured
 from monitor.commands.printing import json_option, print_json
 from monitor.commands.stored import changing, config_option, stored, utc_now
 from monitor.config.quantities import parse_duration
-from monitor.inventory.file import load_inventory
+from monitor.inventory.file import configured_inventory
 from monitor.inventory.rows import has_customer
 
 
@@ -47,7 +47,7 @@ def create(name: str, scopes: tuple[str, ...], customer: str | None, config_file
 def _is_configured(config_file: Path, customer: str) -> bool:
     """Whether the inventory that the next start applies has this customer."""
     with configured(config_file) as config:
-        wanted = load_inventory(*config.inventory, secrets=config.secrets) if config.inventory else None
+        wanted = configured_inventory(config) if config.inventory else None
     return wanted is not None and customer in wanted.of("customers")
 
 

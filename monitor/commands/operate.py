@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from monitor.commands.failing import configured
 from monitor.commands.printing import json_option, print_json
 from monitor.commands.stored import AHEAD, actor, changing, config_option, utc_now
 from monitor.incidents import changes as incident_changes
@@ -15,6 +16,7 @@ from monitor.incidents import silences
 from monitor.incidents.wire import Incident, Silence
 from monitor.inventory.names import canonical
 from monitor.inventory.providers import read_providers
+from monitor.judging.configured_rules import configured_names
 from monitor.notify.message import suspension_text, when, where
 from monitor.restrictions import suspensions
 from monitor.restrictions.wire import Suspension
@@ -90,9 +92,11 @@ def silence(
     if until is None or not matches:
         raise click.UsageError("a silence needs --match and --until")
     matchers = dict(_pair(match) for match in matches)
+    with configured(config_file) as config:
+        known = configured_names(config)
     with changing(config_file) as session:
         row = silences.silence(
-            session, matchers=matchers, actor=actor(), reason=reason, now=utc_now(), until=until
+            session, matchers=matchers, actor=actor(), reason=reason, now=utc_now(), until=until, known=known,
         )
     _show(Silence.from_row(row), f"{row.id} until {when(row.until)}: {where(row.matchers)}", as_json=as_json)
 

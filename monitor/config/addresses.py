@@ -16,11 +16,23 @@ _HOST = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::(?P<port>\d{1,5})
 _PORT = "5432"
 
 
+def _password_ends_early(rest: str) -> bool:
+    """Whether what stands behind `scheme://` has an @, /, # or ? in its password as it is."""
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    if "@" in authority.rpartition("@")[0].partition(":")[2]:
+        return True
+    after = rest[len(authority):]
+    return "@" in after and ("@" not in authority or "@" in after.partition("?")[0])
+
+
 def plain_address(address: str) -> str:
     """The address as libpq and SQLAlchemy both read it; one of a single host, or of no PostgreSQL, stays as it is.
 
-    Raises ValueError for several hosts of which one is none; the text holds nothing of the address.
+    Raises ValueError for several hosts of which one is none, and where a password has what ends it; the text holds
+    nothing of the address.
     """
+    if _password_ends_early(address.partition("://")[2]):
+        raise ValueError("has a character in its password that ends it — write @ / # ? in the password as %40 %2F %23 %3F")
     match = _ADDRESS.fullmatch(address)
     if match is None:
         return address

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
@@ -24,9 +25,12 @@ _NEWEST = Order((col(Silence.since), col(Silence.id)))
 
 def silence(
     session: Session, *, matchers: Mapping[str, str], actor: str, reason: str, now: datetime, until: datetime,
-    by_customer: str | None = None,
+    by_customer: str | None = None, known: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> Silence:
-    """Notify nobody of matching incidents until then; they are judged on. Raises ValueError."""
+    """Notify nobody of matching incidents until then; they are judged on. Raises ValueError.
+
+    `known`: matcher → what it may name besides incidents that were; a matcher not in it may name anything.
+    """
     check_reason(reason)
     if not matchers:
         raise ValueError("a silence without matchers would silence everything")
@@ -37,6 +41,8 @@ def silence(
     providers = read_providers(session)
     matchers = {name: canonical(name, value, providers) for name, value in matchers.items()}
     read_names(session).as_seen_by(by_customer).check(matchers)
+    for name in matchers.keys() & known.keys():
+        _check_known(session, name, matchers[name], known[name], suggest=by_customer is None)
     if (severity := matchers.get("severity")) is not None and severity not in tuple(Severity):
         raise ValueError(f"severity: {did_you_mean(severity, tuple(Severity))}")
     row = Silence(id=new_id("sil"), matchers=matchers, actor=actor, reason=reason, since=now, until=until)
@@ -46,6 +52,16 @@ def silence(
         evidence={"matchers": row.matchers},
     ))
     return row
+
+
+def _check_known(session: Session, name: str, value: str, known: Collection[str], *, suggest: bool) -> None:
+    """Raises ValueError for what the configuration has not, unless an incident is or was about it."""
+    if value in known:
+        return
+    same = col(Incident.rule) == value if name == "rule" else col(Incident.subject)[name].as_string() == value
+    if session.exec(select(Incident.id).where(same).limit(1)).first() is None:
+        meant = f" — {did_you_mean(value, known)}" if suggest else ""
+        raise ValueError(f"{name}: the configuration has no {name} {value}{meant}")
 
 
 def end_silence(session: Session, silence_id: str, *, actor: str, reason: str, now: datetime) -> Silence:

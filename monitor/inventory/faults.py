@@ -94,4 +94,4 @@ def notes(inventory: Inventory) -> list[str]:
         if reason is not None:
             seen.setdefault(reason, []).append(address)
     return [f"{len(items)} of {len(inventory.ips)} IPs are {reason} addresses (first {items[0]}):"
-            " no mailbox provider or DNSBL sees them" for reason, items in seen.items()]
+            " no mailbox provider or DNSBL sees them — write those that mail goes out from" for reason, items in seen.items()]

@@ -7,12 +7,13 @@ that is left out says nothing (what is stored stays); an empty list says there a
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
+from monitor.config.load import Config
 from monitor.config.validation import did_you_mean, validate
 from monitor.config.yaml_file import ConfigError, ConfigErrors, Keys, Section, read_section
 from monitor.gate import StreamKind
@@ -78,12 +79,33 @@ def load_inventory(*paths: Path, secrets: Collection[str] | None = None) -> Inve
             gathered.problems += error.errors
     if not gathered.problems:  # an item that could not be read would be missed by all that refer to it
         inventory = gathered.inventory()
-        gathered.problems += map(gathered.located, (
-            *faults(inventory), *_unknown_providers(inventory), *_unknown_secrets(inventory, secrets)
-        ))
+        mistakes = (*faults(inventory), *_unknown_providers(inventory), *_unknown_secrets(inventory, secrets))
+        gathered.problems += _each_once(map(gathered.located, mistakes))
     if gathered.problems:
         raise ConfigErrors(gathered.problems)
     return inventory
+
+
+def configured_inventory(config: Config) -> Inventory:
+    """The inventory a configuration names; a file that cannot be read is a mistake of the line that names it."""
+    try:
+        return load_inventory(*config.inventory, secrets=config.secrets)
+    except ConfigErrors as errors:
+        raise ConfigErrors(_named_by(config, error) for error in errors.errors) from None
+
+
+def _named_by(config: Config, error: ConfigError) -> ConfigError:
+    place = next((place for place, path in enumerate(config.inventory) if str(path) == error.file), None)
+    if error.line is not None or place is None:
+        return error
+    written = config.source.data["inventory"]
+    return config.source.error(("inventory", place) if isinstance(written, list) else ("inventory",),
+                               f"the file {error.file} {error.message}")
+
+
+def _each_once(problems: Iterable[ConfigError]) -> list[ConfigError]:
+    """A range is one line for a person, however many addresses it holds."""
+    return list({(each.file, each.line, each.message): each for each in problems}.values())
 
 
 def _unknown_providers(inventory: Inventory) -> Iterator[Fault]:

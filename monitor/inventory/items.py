@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from collectors.contract import Purpose, Tls
+from collectors.contract import Purpose, Role, Tls
 from monitor.gate import StreamKind
 from monitor.gate.names import address_name
 from monitor.inventory.names import (
@@ -36,6 +36,7 @@ Auth = Literal["password", "xoauth2"]
 SecretName = Annotated[str, Field(min_length=1)]
 Argument = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")]
 HeaderName = Annotated[str, AfterValidator(own_header)]
+RoleName = Annotated[Role, BeforeValidator(Role.named)]
 Pattern = Annotated[str, AfterValidator(str.lower)]
 
 
@@ -99,7 +100,7 @@ class Ip(Item):
     address: Address
     pool: Slug | None = None
     customer: Slug | None = None
-    role: Slug = "mta"
+    role: RoleName = Role.MTA
 
     def owned_through(self, pools: Mapping[str, Pool]) -> Ip:
         """The address with the customer of its pool, where it names none itself."""

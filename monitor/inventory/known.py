@@ -97,8 +97,8 @@ def read_names(session: Session) -> KnownNames:
 
 def names_of(inventory: Inventory) -> KnownNames:
     """Those of an inventory as it is written, not stored yet."""
-    parts = {part: frozenset(str(key) for key in inventory.of(part)) for part in ("customers", "pools", "mailboxes")}
-    return KnownNames(parts)
+    parts = {part: frozenset(str(key) for key in inventory.of(part)) for part in ("customers", "pools", "mailboxes", "providers")}
+    return KnownNames(_with_shipped(parts))
 
 
 def _with_shipped(parts: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, delete, insert, update
 from sqlmodel import Session, SQLModel, col, select
 
+from collectors.contract import Role
 from monitor.database.engine import chunks, table
 from monitor.database.tables import (
     Customer,
@@ -37,9 +38,16 @@ def read_inventory(session: Session) -> Inventory:
     stored: dict[str, Any] = {}
     for kind, row in ROWS.items():
         rows = session.connection().execute(table(row).select()).mappings()
-        items = [KINDS[kind].model_validate(dict(values)) for values in rows]
+        items = [KINDS[kind].model_validate(_readable(kind, dict(values))) for values in rows]
         stored[kind] = {item.key: item for item in items}
     return Inventory(**stored)
+
+
+def _readable(kind: str, values: dict[str, Any]) -> dict[str, Any]:
+    """A role of an older version that is no longer one counts as sending, as it did."""
+    if kind == "ips" and values["role"] not in set(Role):
+        values["role"] = Role.MTA
+    return values
 
 
 def apply_difference(session: Session, difference: Difference) -> None:

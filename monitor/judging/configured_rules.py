@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collectors.dnsbl.collector import DnsblSettings
+from collectors.dnsbl.pacers import operator_of
 from monitor.config.load import Config
 from monitor.rules.load import load_rules
 from monitor.rules.model import AnyRule
@@ -14,6 +15,17 @@ def lists_asked(config: Config) -> frozenset[str]:
     if not isinstance(dnsbl, DnsblSettings):
         return frozenset()
     return frozenset(entry.id for entry in dnsbl.chosen(dnsbl.known()))
+
+
+def configured_names(config: Config) -> dict[str, frozenset[str]]:
+    """What a silence may name besides the inventory: the rules, and the lists and operators of the catalogue."""
+    dnsbl = config.collectors.get("dnsbl")
+    known = (dnsbl if isinstance(dnsbl, DnsblSettings) else DnsblSettings()).known().lists.values()
+    return {
+        "rule": frozenset(rule.id for rule in configured_rules(config)),
+        "dnsbl": frozenset(entry.id for entry in known),
+        "operator": frozenset(operator_of(entry) for entry in known),
+    }
 
 
 def configured_rules(config: Config) -> tuple[AnyRule, ...]:

@@ -100,7 +100,7 @@ def silence(services: Given, caller: Operates, wanted: NewSilence) -> Silence:
         _only_own(services, caller, matchers)
         row = silences.silence(
             session, matchers=matchers, actor=caller.name, reason=wanted.reason, now=services.now(),
-            until=wanted.until, by_customer=caller.customer,
+            until=wanted.until, by_customer=caller.customer, known=services.configured,
         )
     return Silence.from_row(row)
 

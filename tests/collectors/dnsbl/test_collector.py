@@ -245,6 +245,8 @@ def test_lists_free_for_few_targets_are_asked_about_many_only_where_they_are_nam
         ({"keys": {"spamhous-*": "x"}}, "keys: no list has the id 'spamhous-*'"),
         ({"list_resolvers": {"spamcopp": ("127.0.0.1",)}}, "list_resolvers: no list has the id 'spamcopp'; did you mean spamcop"),
         ({"daily_queries": {"Spamhaus": 5}}, "daily_queries: 'Spamhaus' operates no list"),
+        ({"resolvers": ("192.0.2.53", "192.0.2.53.1:53")}, "192.0.2.53.1 is no IP address — write HOST:PORT or [IPV6]:PORT"),
+        ({"list_resolvers": {"spamhaus-zen": ("a b",)}}, "'a b' is no resolver"),
         ({"lists": ("zen.spamhaus.org",)}, "did you mean spamhaus-zen?"),
     ],
 )

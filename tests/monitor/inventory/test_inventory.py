@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from monitor.cli import cli
 from monitor.config.yaml_file import ConfigErrors
 from monitor.database.engine import table
-from monitor.database.tables import Series
+from monitor.database.tables import SendingIp, Series
 from monitor.inventory.difference import InventoryError, difference, planned
 from monitor.inventory.faults import faults, notes
 from monitor.inventory.file import load_inventory
@@ -86,9 +86,9 @@ def test_several_files_make_one_inventory(tmp_path):
 def test_addresses_the_world_never_sees_are_noted_once_per_reason(tmp_path):
     inventory = loaded(tmp_path, "ips: [192.0.2.0/29, 10.0.0.1, 127.0.0.1, 8.8.8.8]\n")
     assert notes(inventory) == [
-        "8 of 11 IPs are documentation addresses (first 192.0.2.0): no mailbox provider or DNSBL sees them",
+        "8 of 11 IPs are documentation addresses (first 192.0.2.0): no mailbox provider or DNSBL sees them — write those that mail goes out from",
         ("2 of 11 IPs are private or reserved addresses (first 10.0.0.1):"
-        " no mailbox provider or DNSBL sees them"),
+        " no mailbox provider or DNSBL sees them — write those that mail goes out from"),
     ]
 
 
@@ -284,6 +284,41 @@ def test_check_config_counts_what_it_found_right(here):
     assert checked.exit_code == 0
     assert checked.stdout.startswith("ok: 0 collectors, ")
     assert json.loads(run("check-config", here / "vigie.yaml", "--json").stdout)["receivers"] == 0
+
+
+def test_check_config_warns_of_names_that_nothing_has_and_says_what_to_do(here):
+    (here / "vigie.yaml").write_text(
+        'secrets: {fbl: opensesame}\ninventory: inventory.yaml\nreceivers: [{name: chat, url: "json://127.0.0.1", customers: [acmee]}]\n'
+        "collectors:\n  feedback_loop: {trusted_mailboxes: [fbx], reporters: {isp.example: [gmial]}}\n"
+    )
+    mailbox = "{name: fbl, host: imap.example.com, username: fbl, secret: fbl}"
+    (here / "inventory.yaml").write_text(f"customers: [{{id: acme}}]\nmailboxes: [{mailbox}]\n")
+    checked = run("check-config", here / "vigie.yaml")
+    assert checked.exit_code == 0
+    notes = "".join(f"note: {here}/vigie.yaml:{line}: {text} Otherwise add it to the inventory.\n" for line, text in (
+        (3, "receiver chat: customer: the inventory has no customer acmee — did you mean 'acme'?"),
+        (5, "collectors.feedback_loop.trusted_mailboxes: mailbox: the inventory has no mailbox fbx — did you mean 'fbl'?"),
+        (5, "collectors.feedback_loop.reporters: provider: the inventory has no provider gmial — did you mean 'gmail'?"),
+    ))
+    assert checked.stderr == notes
+
+
+def test_an_inventory_that_is_not_there_is_a_mistake_of_the_line_that_names_it(here):
+    for written in ("inventory:\n  - gone.yaml\n", "inventory: gone.yaml\n"):
+        (here / "vigie.yaml").write_text(written)
+        place = "2: inventory[0]" if "-" in written else "1: inventory"
+        for command in ("check-config", "run", "keys"):
+            arguments = {"run": ["--config"], "keys": ["create", "--name", "x", "--scope", "read", "--customer", "acme", "--config"]}
+            refused = run(command, *arguments.get(command, ()), here / "vigie.yaml")
+            assert refused.exit_code == 2
+            assert f"{here}/vigie.yaml:{place}: the file {here}/gone.yaml does not exist" in refused.stderr
+
+
+def test_a_role_of_an_older_version_is_read_as_sending(sqlite_store):
+    with sqlite_store.session() as session:
+        session.add(SendingIp(address="192.0.2.1", role="relay"))
+    with sqlite_store.reading_session() as session:
+        assert read_inventory(session).ips["192.0.2.1"].role == "mta"
 
 
 def test_check_config_reports_mistakes_of_configuration_rules_and_inventory(here):

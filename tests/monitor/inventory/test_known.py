@@ -2,7 +2,7 @@
 
 import pytest
 
-from monitor.database.tables import Customer, Pool, SendingDomain, SendingIp, Stream
+from monitor.database.tables import Customer, Incident, Pool, SendingDomain, SendingIp, Stream
 from monitor.facts import Store
 from monitor.incidents.silences import silence
 from monitor.inventory.known import KnownNames, read_names
@@ -53,6 +53,33 @@ def test_nothing_is_held_or_silenced_by_a_name_nobody_has(filled: Store):
             silence(session, matchers={"customer": "bolts"}, until=T.replace(year=T.year + 1), **by)
         with pytest.raises(ValueError, match="did you mean 'critical'"):
             silence(session, matchers={"severity": "critcal"}, until=T.replace(year=T.year + 1), **by)
+
+
+NAMES = {"rule": {"ip-listed"}, "dnsbl": {"spamhaus-zen"}, "operator": {"spamhaus"}}
+
+
+@pytest.mark.parametrize(("matchers", "says"), [
+    ({"rule": "ip-listd"}, "rule: the configuration has no rule ip-listd — did you mean 'ip-listed'"),
+    ({"dnsbl": "spamhaus-xen"}, "no dnsbl spamhaus-xen — did you mean 'spamhaus-zen'"),
+    ({"operator": "spamhause", "rule": "ip-listed"}, "no operator spamhause — did you mean 'spamhaus'"),
+])
+def test_a_silence_names_rules_lists_and_operators_there_are(sqlite_store: Store, matchers, says):
+    by = {"actor": "dana", "reason": "a test", "now": T, "until": T.replace(year=T.year + 1), "known": NAMES}
+    with sqlite_store.session() as session:
+        with pytest.raises(ValueError, match=says):
+            silence(session, matchers=matchers, **by)
+        with pytest.raises(ValueError, match=r"[a-z]$"):  # a customer's key learns no other name
+            silence(session, matchers=matchers, by_customer="acme", **by)
+        silence(session, matchers={"rule": "ip-listed", "dnsbl": "spamhaus-zen", "operator": "spamhaus"}, **by)
+
+
+def test_what_an_incident_is_about_may_be_silenced_though_the_configuration_no_longer_has_it(sqlite_store: Store):
+    with sqlite_store.session() as session:
+        session.add(Incident(id="inc-1", rule="gone-rule", severity="warning", state="firing", subject={"operator": "gone"},
+                             subject_key="operator=gone", open_key="operator=gone", started_at=T, judged_at=T))
+        session.flush()
+        for matchers in ({"rule": "gone-rule"}, {"operator": "gone"}):
+            silence(session, matchers=matchers, actor="dana", reason="a test", now=T, until=T.replace(year=T.year + 1), known=NAMES)
 
 
 def test_a_customers_key_learns_no_names_but_those_of_its_own_streams(filled: Store):
