@@ -233,12 +233,12 @@ class RefreshedTokens:
         shown = [f"HTTP {status}", *(without(text, *secrets) for text in (code, about)
                                      if isinstance(text, str) and (text is about or _ERROR.fullmatch(text)))]
         reason = _STATUS.get(status, Reason.NETWORK if status >= 500 else Reason.REFUSED)
-        advice = {
+        hint = {
             Reason.AUTH: "check client_id and client_secret; where the refresh token has ended, consent anew and put it under `secrets:`",
             Reason.NOT_FOUND: "check token_url", Reason.REFUSED: "check token_url",
         }.get(reason, "it is asked again at the next turn")
         return CollectorError(reason, f"{self._grant.mailbox}: {self._grant.url} gives no access token"
-                                      f" ({', '.join(shown)}) — {advice}")
+                                      f" ({', '.join(shown)}) — {hint}")
 
 
 def _posted(grant: Grant, form: Mapping[str, str]) -> tuple[int, bytes]:

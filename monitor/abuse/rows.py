@@ -24,7 +24,7 @@ from monitor.facts.following import Place, followed_traces, place_of_trace
 from monitor.facts.store import Store
 from monitor.inventory.rows import has_customer
 
-JOB = "abuse-desk"
+ACTOR = "abuse-cases"
 MOST_AT_ONCE = 1_000
 _MOST_BATCHES = 200  # of a flood on one matter; its reports are counted on
 _HEAD = 65_536
@@ -169,7 +169,7 @@ def _taken(session: Session, trace: TraceRow, now: datetime) -> AbuseCase | None
     )
     session.add(row)
     why = f"{kind} reported{f' by {reporter}' if reporter else ''}{f': {trace.text}' if trace.text else ''}"
-    session.add(_transition(row, "none", actor=JOB, why=why, now=now))
+    session.add(_transition(row, "none", actor=ACTOR, why=why, now=now))
     session.flush()
     return row
 
@@ -192,8 +192,8 @@ def _reporter(session: Session, batch_id: int) -> str | None:
 
 def _cursor(session: Session, now: datetime) -> Cursor:
     """Where we stand, locked until the session ends."""
-    row = session.get(Cursor, (JOB, "trace"), with_for_update=True)
-    return row or Cursor(collector=JOB, name="trace", value={}, updated_at=now)
+    row = session.get(Cursor, (ACTOR, "trace"), with_for_update=True)
+    return row or Cursor(collector=ACTOR, name="trace", value={}, updated_at=now)
 
 
 def _step(

@@ -253,7 +253,7 @@ def _answer(text: str, result: Result) -> DnsblAnswer:
         delist_url=delist_url(entry, result.target) if verdict.listed else None,
         ttl_seconds=verdict.ttl_seconds,
         elapsed_ms=round(result.elapsed_seconds * 1000, 3),
-        asked=result.target.name,
+        queried=result.target.name,
         kind=entry.kind,
         policy=verdict.policy,
         score=verdict.score,

@@ -116,8 +116,11 @@ def _explained(section: Section, model: type[BaseModel], detail: Any) -> ConfigE
     if detail["type"] == "missing":
         return section.error((*path, detail["loc"][-1]), "is missing — add it")
     if detail["type"] == "extra_forbidden":
-        known = fields_of(annotation_at(model, path[:-1]))
-        return section.error(path, f"unknown key — {did_you_mean(str(path[-1]), known)}")
+        inside, key = annotation_at(model, path[:-1]), str(path[-1])
+        if now := getattr(inside, "RENAMED", {}).get(key):
+            return section.error(path, f"is called '{now}' now — rename it")
+        known = fields_of(inside)
+        return section.error(path, f"unknown key — {did_you_mean(key, known)}")
     return section.error(path, _message(detail, _shown(section, model, path, detail["input"])))
 
 

@@ -128,7 +128,7 @@ def trouble(incident: Incident, suspensions: Sequence[Suspension], rule: AnyRule
     """An incident with its suspensions among these, and the steps its rule advises."""
     mine = [suspension for suspension in suspensions if suspension.incident_id == incident.id]
     in_force = [suspension.id for suspension in mine if suspension.lifted_at is None]
-    steps = next_steps(incident.evidence, rule.advice if rule else "", in_force)
+    steps = next_steps(incident.evidence, rule.runbook if rule else "", in_force)
     return Trouble(incident, _bounds(incident, rule), mine, steps)
 
 

@@ -15,7 +15,14 @@ from sqlalchemy import Connection
 
 from monitor.database import copy
 from monitor.database.partitions import ensure_parts
-from monitor.database.rows import LATEST_COLUMNS, TRACE_COLUMNS, AskedRow, LatestFound, LatestRow, ReadingRow
+from monitor.database.rows import (
+    LATEST_COLUMNS,
+    TRACE_COLUMNS,
+    CheckedRow,
+    LatestFound,
+    LatestRow,
+    ReadingRow,
+)
 from monitor.database.tables import from_micros, to_micros
 
 _ORIGIN = {"sqlite": 0, "postgresql": to_micros(datetime(2000, 1, 1, tzinfo=UTC))}
@@ -37,7 +44,7 @@ _DUE = "INSERT INTO rollup_due (start, series_id) VALUES (?, ?) ON CONFLICT DO N
 _TRACE = f"INSERT INTO trace ({', '.join(TRACE_COLUMNS)}) VALUES ({', '.join('?' * len(TRACE_COLUMNS))})"  # noqa: S608 - our own column names
 
 _FOUND = f"SELECT {', '.join(LATEST_COLUMNS)} FROM latest WHERE series_id IN (SELECT value FROM json_each(?))"  # noqa: S608 - our own column names
-_ASKED = "UPDATE latest SET asked_at = ?, at = ? WHERE series_id = ?"
+_CHECKED = "UPDATE latest SET checked_at = ?, at = ? WHERE series_id = ?"
 _HELD = f"""\
 INSERT INTO latest ({', '.join(LATEST_COLUMNS)}) VALUES ({', '.join('?' * len(LATEST_COLUMNS))})
 ON CONFLICT (series_id) DO UPDATE SET
@@ -101,22 +108,22 @@ def find_latest(connection: Connection, series_ids: Collection[int]) -> Iterable
         return copy.find_latest(connection, series_ids)
     cursor = connection.connection.cursor()
     cursor.execute(_FOUND, (f"[{','.join(map(str, series_ids))}]",))
-    instant: Any = _Instants()  # to the type checker asked_at could be missing
+    instant: Any = _Instants()  # to the type checker checked_at could be missing
     return [
-        (id_, instant[asked_at], instant[at], instant[since], value, reason, instant[unknown_since], detail)
-        for id_, asked_at, at, since, value, reason, unknown_since, detail in cursor.fetchall()
+        (id_, instant[checked_at], instant[at], instant[since], value, reason, instant[unknown_since], detail)
+        for id_, checked_at, at, since, value, reason, unknown_since, detail in cursor.fetchall()
     ]
 
 
-def write_asked(connection: Connection, rows: list[AskedRow]) -> None:
-    """Move `asked_at` and `at` of what said the same again."""
+def write_checked(connection: Connection, rows: list[CheckedRow]) -> None:
+    """Move `checked_at` and `at` of what said the same again."""
     if not rows:
         return
     rows.sort(key=itemgetter(2))
     if connection.dialect.name == "postgresql":
-        copy.asked(connection, rows)
+        copy.checked(connection, rows)
     else:
-        connection.exec_driver_sql(_ASKED, rows)
+        connection.exec_driver_sql(_CHECKED, rows)
 
 
 def write_latest(connection: Connection, rows: list[LatestRow]) -> None:

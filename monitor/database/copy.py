@@ -14,7 +14,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from monitor.database.rows import LATEST_COLUMNS, TRACE_COLUMNS, AskedRow, LatestFound, LatestRow, ReadingRow
+from monitor.database.rows import (
+    LATEST_COLUMNS,
+    TRACE_COLUMNS,
+    CheckedRow,
+    LatestFound,
+    LatestRow,
+    ReadingRow,
+)
 
 _INSTANT = "int8"
 # a row: how many fields, then of each its length and its bytes; length -1 is NULL
@@ -35,10 +42,10 @@ INSERT INTO rollup_due (start, series_id)
 SELECT timestamptz '2000-01-01 00:00+00' + hour * interval '1 hour', series_id
 FROM unnest(%s::int4[], %s::int8[]) AS due (hour, series_id)
 ON CONFLICT DO NOTHING"""
-_ASKED = """\
-UPDATE latest SET asked_at = timestamptz '2000-01-01 00:00+00' + again.asked_at * interval '1 microsecond',
+_CHECKED = """\
+UPDATE latest SET checked_at = timestamptz '2000-01-01 00:00+00' + again.checked_at * interval '1 microsecond',
   at = timestamptz '2000-01-01 00:00+00' + again.at * interval '1 microsecond'
-FROM unnest(%s::int8[], %s::int8[], %s::int8[]) AS again (asked_at, at, series_id)
+FROM unnest(%s::int8[], %s::int8[], %s::int8[]) AS again (checked_at, at, series_id)
 WHERE again.series_id = latest.series_id"""
 
 _FIND = f"SELECT {', '.join(LATEST_COLUMNS)}::text FROM latest WHERE series_id = ANY(%s::bigint[])"  # noqa: S608 - our own column names
@@ -79,14 +86,14 @@ def find_latest(connection: Connection, series_ids: Iterable[int]) -> list[Lates
     return [*cursor.fetchall()]
 
 
-def asked(connection: Connection, rows: Sequence[AskedRow]) -> None:
-    connection.connection.cursor().execute(_ASKED, [_array(column) for column in zip(*rows, strict=True)])
+def checked(connection: Connection, rows: Sequence[CheckedRow]) -> None:
+    connection.connection.cursor().execute(_CHECKED, [_array(column) for column in zip(*rows, strict=True)])
 
 
 def latest(connection: Connection, rows: Iterable[LatestRow]) -> None:
     _temporary(
         connection,
-        "latest_in (series_id bigint, asked_at timestamptz, at timestamptz, since timestamptz, value float8,"
+        "latest_in (series_id bigint, checked_at timestamptz, at timestamptz, since timestamptz, value float8,"
         " reason text, unknown_since timestamptz, detail text)",
     )
     _copy(connection, "latest_in", _LATEST, rows)

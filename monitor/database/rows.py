@@ -12,10 +12,10 @@ from collectors.dimensions import Use, names
 # (series_id, at, batch_id, known_at, value, reason)
 ReadingRow = tuple[int, int, int, int, float | None, str | None]
 
-# (asked_at, at, series_id): an answer that says the same again; `at` is None where nothing was ever known
-AskedRow = tuple[int, int | None, int]
+# (checked_at, at, series_id): an answer that says the same again; `at` is None where nothing was ever known
+CheckedRow = tuple[int, int | None, int]
 
-LATEST_COLUMNS = ("series_id", "asked_at", "at", "since", "value", "reason", "unknown_since", "detail")
+LATEST_COLUMNS = ("series_id", "checked_at", "at", "since", "value", "reason", "unknown_since", "detail")
 
 # `LATEST_COLUMNS` to be written, and as read (instants as datetimes); `detail` is JSON text in both
 LatestRow = tuple[int, int, int | None, int | None, float | None, str | None, int | None, str]

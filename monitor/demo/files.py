@@ -38,7 +38,7 @@ rules:
     severity: critical
     min_weight: 0.7
     suspend: {{effect: hold}}
-    advice: find the mail that caused it before asking for removal
+    runbook: find the mail that caused it before asking for removal
   - id: complaint-rate
     kind: complaint_rate
     severity: critical
@@ -48,7 +48,7 @@ rules:
     clear: {{below: 0.2%}}
     keep: 2s
     suspend: {{effect: hold, scope: [customer, stream, provider], at_most: 14s}}
-    advice: ask the customer where the addresses come from and when they consented
+    runbook: ask the customer where the addresses come from and when they consented
 """
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from monitor.database.bulk import find_latest, stored, write_asked, write_latest
-from monitor.database.rows import AskedRow, LatestRow
+from monitor.database.bulk import find_latest, stored, write_checked, write_latest
+from monitor.database.rows import CheckedRow, LatestRow
 from monitor.facts.consequences import NewAnswer
 from monitor.facts.states import Held, hold
 
@@ -30,8 +30,8 @@ class _Details(dict[str, Mapping[str, Any]]):
 def load_latest(connection: Connection, series_ids: Collection[int]) -> dict[int, Held]:
     details = _Details()
     return {
-        series_id: Held(asked_at, at, since, value, reason, unknown_since, details[detail])
-        for series_id, asked_at, at, since, value, reason, unknown_since, detail in find_latest(
+        series_id: Held(checked_at, at, since, value, reason, unknown_since, details[detail])
+        for series_id, checked_at, at, since, value, reason, unknown_since, detail in find_latest(
             connection, series_ids
         )
     }
@@ -45,22 +45,22 @@ def write_held(connection: Connection, answers: Sequence[NewAnswer], before: dic
         after[series_id], readings = hold(after.get(series_id), answer)
         for at, value, reason in readings:
             changes[series_id, batch_id, at] = (value, reason)
-    rows: list[AskedRow] = []
+    rows: list[CheckedRow] = []
     whole: list[LatestRow] = []
     for series_id, held in after.items():
         was = before.get(series_id)
         if was is None or held.what_holds != was.what_holds:
             whole.append(_row(connection, series_id, held))
         elif held is not was:
-            rows.append((stored(connection, held.asked_at), _maybe(connection, held.at), series_id))
-    write_asked(connection, rows)
+            rows.append((stored(connection, held.checked_at), _maybe(connection, held.at), series_id))
+    write_checked(connection, rows)
     write_latest(connection, whole)
     return changes
 
 
 def _row(connection: Connection, series_id: int, held: Held) -> LatestRow:
     return (
-        series_id, stored(connection, held.asked_at), _maybe(connection, held.at), _maybe(connection, held.since),
+        series_id, stored(connection, held.checked_at), _maybe(connection, held.at), _maybe(connection, held.since),
         held.value, held.reason, _maybe(connection, held.unknown_since), json.dumps(dict(held.detail)),
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """What a state or gauge holds, and which answers are worth a reading. Pure.
 
 An answer is written when the value, the known/unknown, the reason or the codes changed; an answer that
-says the same again only moves `asked_at`. A late answer that contradicts what holds is written together
+says the same again only moves `checked_at`. A late answer that contradicts what holds is written together
 with what held after it, so that the history between two readings stays true. Counts are deltas and never come here.
 """
 
@@ -18,7 +18,7 @@ _OF_THE_ANSWER = frozenset({"ttl_seconds"})
 class Held(NamedTuple):
     """The columns of `tables.Latest`. A tuple, as is `Answer`: a sweep makes one for each of its answers."""
 
-    asked_at: datetime
+    checked_at: datetime
     at: datetime | None
     since: datetime | None
     value: float | None
@@ -28,7 +28,7 @@ class Held(NamedTuple):
 
     @property
     def what_holds(self) -> tuple[object, ...]:
-        """All but when it was asked: while this is the same only `asked_at` and `at` move."""
+        """All but when it was asked: while this is the same only `checked_at` and `at` move."""
         return self[2:]
 
 
@@ -49,7 +49,7 @@ def hold(held: Held | None, answer: Answer) -> tuple[Held, Sequence[Row]]:
         if value is None:
             return Held(at, None, None, None, reason, at, {}), [(at, None, reason)]
         return Held(at, at, at, value, None, None, detail), [(at, value, None)]
-    if at < held.asked_at:
+    if at < held.checked_at:
         return held, _late(held, answer)
     if value is None:
         return _unknown(held, answer), () if held.reason == reason else [(at, None, reason)]
@@ -69,7 +69,7 @@ def _late(held: Held, answer: Answer) -> Sequence[Row]:
     if held.reason == answer.reason and (answer.value is None or _says_the_same(held, answer)):
         return ()
     late = (answer.at, answer.value, answer.reason)
-    return [late, (held.asked_at, _now(held), held.reason)]
+    return [late, (held.checked_at, _now(held), held.reason)]
 
 
 def _now(held: Held) -> float | None:

@@ -155,9 +155,9 @@ class Gap:
         open_ones = len(self.subjects) - len(self.requested)
         what = {Kind.IP: "these IPs", Kind.DOMAIN: "these domains", Kind.ACCOUNT: "our account"}[self.keyed_by]
         where = f" at {self.url}" if self.url else ", asking its postmaster"
-        advice = f"enrol {what}{where}" if open_ones else f"wait for its answer, or ask again{where}"
+        hint = f"enrol {what}{where}" if open_ones else f"wait for its answer, or ask again{where}"
         waits = f"; {len(self.requested)} asked for already" if self.requested and open_ones else ""
-        return f"{advice}{f' ({self.note})' if self.note else ''}{waits}"
+        return f"{hint}{f' ({self.note})' if self.note else ''}{waits}"
 
 
 class NoLoopKind(enum.StrEnum):
@@ -166,13 +166,13 @@ class NoLoopKind(enum.StrEnum):
     AGGREGATE = "aggregate"
     NONE = "none"
     UNKNOWN = "unknown"
-    UNTOLD = "untold"
+    UNATTRIBUTED = "unattributed"
 
 
 _NO_LOOP_WORDS = {
     NoLoopKind.AGGREGATE: "counts only, no reports", NoLoopKind.NONE: "has no feedback loop",
     NoLoopKind.UNKNOWN: "whether it has a feedback loop is not known",
-    NoLoopKind.UNTOLD: "its loop may not cover this: the records of the mail lack what it is enrolled by",
+    NoLoopKind.UNATTRIBUTED: "its loop may not cover this: the records of the mail lack what it is enrolled by",
 }  # fmt: skip
 
 
@@ -219,10 +219,10 @@ def coverage(
             without.append(NoLoop(provider, name, delivered, NoLoopKind(programme.kind), programme.note, programme.url))
             continue
         theirs = [each for each in enrolments if each.provider == provider]
-        untold = sent.of(Kind(programme.keyed_by), programme.keyed_by, provider) if programme.keyed_by else 0
-        if untold > 0 and not any(each.kind == Kind.ACCOUNT and each.holds(now) for each in theirs):
+        unattributed = sent.of(Kind(programme.keyed_by), programme.keyed_by, provider) if programme.keyed_by else 0
+        if unattributed > 0 and not any(each.kind == Kind.ACCOUNT and each.holds(now) for each in theirs):
             note = f"enrolled by {programme.keyed_by}"
-            without.append(NoLoop(provider, name, untold, NoLoopKind.UNTOLD, note, programme.url))
+            without.append(NoLoop(provider, name, unattributed, NoLoopKind.UNATTRIBUTED, note, programme.url))
         if gap := _gap((provider, name), programme, _open(inventory, sent, provider, programme, theirs, now), theirs):
             gaps.append(gap)
     return Coverage(

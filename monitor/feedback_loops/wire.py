@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import Field
-
 from monitor.feedback_loops.enrolments import Kind, NoLoopKind, State
 from monitor.rules.verdict import Verdict
 from monitor.wire import Wire
@@ -33,7 +31,7 @@ class GapGroup(Wire):
 
 
 class Gap(Wire):
-    """Mail to a provider without its loop. `asked`: those of the subjects whose enrolment is requested."""
+    """Mail to a provider without its loop. `requested`: those of the subjects whose enrolment is requested."""
 
     provider: str
     name: str
@@ -42,7 +40,7 @@ class Gap(Wire):
     note: str | None
     delivered: float
     groups: tuple[GapGroup, ...]
-    asked: tuple[str, ...] = Field(validation_alias="requested")
+    requested: tuple[str, ...]
     summary: str
     action: str
 

@@ -31,12 +31,12 @@ class State(enum.StrEnum):
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Where an incident stands. `elapsed` is what the timer of this state has counted so far;
-    `counted_to` is when it last counted, None while it is frozen.
+    `counted_until` is when it last counted, None while it is frozen.
     """
 
     state: State = State.OK
     elapsed: timedelta = timedelta(0)
-    counted_to: datetime | None = None
+    counted_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +80,21 @@ def step(progress: Progress, answer: Answer, now: datetime, timing: Timing) -> P
     if state not in _TIMED:
         return progress
     if answer is Answer.UNKNOWN:
-        return replace(progress, counted_to=None)
+        return replace(progress, counted_until=None)
     if answer is Answer.BETWEEN:
         return Progress(state, timedelta(0), None)
     return _arrived(_counted(progress, now, timing), timing)
 
 
 def _counted(progress: Progress, now: datetime, timing: Timing) -> Progress:
-    gap = now - progress.counted_to if progress.counted_to else timedelta(0)
+    gap = now - progress.counted_until if progress.counted_until else timedelta(0)
     counts = timedelta(0) < gap <= timing.longest_gap
-    return replace(progress, elapsed=progress.elapsed + (gap if counts else timedelta(0)), counted_to=now)
+    return replace(progress, elapsed=progress.elapsed + (gap if counts else timedelta(0)), counted_until=now)
 
 
 def _arrived(progress: Progress, timing: Timing) -> Progress:
     if progress.state is State.PENDING and progress.elapsed >= timing.for_:
-        return Progress(State.FIRING, timedelta(0), progress.counted_to)
+        return Progress(State.FIRING, timedelta(0), progress.counted_until)
     if progress.state is State.RECOVERING and progress.elapsed >= timing.keep:
-        return Progress(State.OK, timedelta(0), progress.counted_to)
+        return Progress(State.OK, timedelta(0), progress.counted_until)
     return progress

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import AliasChoices, Field
-
 from monitor.config.severity import Severity
 from monitor.database.wire import Transition
 from monitor.incidents.states import State
@@ -28,7 +26,7 @@ class Incident(Wire):
     fired_at: datetime | None
     ended_at: datetime | None
     judged_at: datetime
-    notified_at: datetime | None = Field(validation_alias=AliasChoices("notified_at", "told_at"))
+    notified_at: datetime | None
     acked_by: str | None
     acked_at: datetime | None
     ack_reason: str | None

@@ -117,8 +117,8 @@ def _unknown_providers(inventory: Inventory) -> Iterator[Fault]:
             if item.provider is not None and item.provider not in known:
                 same = table.named(item.provider)
                 other = f"{did_you_mean(item.provider, known)} Or add it to providers"
-                advice = f"write '{same}'" if same else other
-                yield Fault(kind, key, "provider", f"no provider '{item.provider}' — {advice}")
+                hint = f"write '{same}'" if same else other
+                yield Fault(kind, key, "provider", f"no provider '{item.provider}' — {hint}")
 
 
 def _unknown_secrets(inventory: Inventory, secrets: Collection[str] | None) -> Iterator[Fault]:

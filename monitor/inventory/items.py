@@ -182,12 +182,12 @@ class Mailbox(Item):
     def _can_log_in(self) -> Mailbox:
         given = {name for name in _LOGIN_FIELDS if getattr(self, name)}
         way = self.auth if self.auth == "password" else "token_command" if "token_command" in given else "token_url"
-        needed, allowed, advice = _WAYS_IN[way]
+        needed, allowed, hint = _WAYS_IN[way]
         missing, odd = sorted(needed - given), sorted(given - needed - allowed)
         if missing:
-            raise ValueError(f"auth {self.auth} needs {' and '.join(missing)} — {advice}")
+            raise ValueError(f"auth {self.auth} needs {' and '.join(missing)} — {hint}")
         if odd:
-            raise ValueError(f"{' and '.join(odd)} is not for auth {self.auth}{_WITH.get(way, '')} — {advice}")
+            raise ValueError(f"{' and '.join(odd)} is not for auth {self.auth}{_WITH.get(way, '')} — {hint}")
         return self
 
 

@@ -23,8 +23,8 @@ class Case:
     now: datetime
 
     @property
-    def advice(self) -> str:
-        return self.rule.advice if self.rule else ""
+    def runbook(self) -> str:
+        return self.rule.runbook if self.rule else ""
 
     @property
     def suspend(self) -> Suspend | None:

@@ -20,7 +20,7 @@ WORSENED_AT_MOST_EVERY = timedelta(minutes=1)
 def write(case: Case, event: Event, message: Message, names: Iterable[str]) -> None:
     """One outbox row per receiver; a row whose key is there already stays as it is."""
     incident = case.incident
-    serial = len(incident.told_members) if event is Event.WORSENED else ""
+    serial = len(incident.notified_members) if event is Event.WORSENED else ""
     for name in names:
         outbox.add(case.session, Outbox(
             key=f"{incident.id}:{event}{serial}:{name}", incident_id=incident.id, receiver=name, event=event.value,
@@ -37,10 +37,10 @@ def due_event(case: Case) -> Event | None:
     incident = case.incident
     if silenced(silences_at(case.session, case.now), incident, case.verdict.labels):
         return None
-    if incident.told_at is None:
+    if incident.notified_at is None:
         return Event.FIRING
-    is_new = set(worth_notifying(case)) - set(incident.told_members)
-    return Event.WORSENED if is_new and case.now - incident.told_at >= WORSENED_AT_MOST_EVERY else None
+    is_new = set(worth_notifying(case)) - set(incident.notified_members)
+    return Event.WORSENED if is_new and case.now - incident.notified_at >= WORSENED_AT_MOST_EVERY else None
 
 
 def worth_notifying(case: Case) -> list[str]:

@@ -196,7 +196,7 @@ def _target(series: Series) -> str:
 
 def _listing_fact(row: Listing, place: Place, now: datetime) -> ListingFact:
     reason = row.unknown_reason
-    if reason is None and now - row.asked_at > LISTING_STALE_AFTER:
+    if reason is None and now - row.checked_at > LISTING_STALE_AFTER:
         reason = Reason.STALE
     return ListingFact(
         place=place, dnsbl=row.dnsbl, phase=row.phase, baseline=row.baseline, codes=tuple(row.codes),
@@ -207,7 +207,7 @@ def _listing_fact(row: Listing, place: Place, now: datetime) -> ListingFact:
 
 def _state(latest: Latest) -> StateFact:
     since = latest.unknown_since if latest.reason else latest.since
-    return StateFact(latest.value, latest.reason, since or latest.asked_at, latest.asked_at, latest.detail)
+    return StateFact(latest.value, latest.reason, since or latest.checked_at, latest.checked_at, latest.detail)
 
 
 def _runs_fact(

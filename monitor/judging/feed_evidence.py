@@ -150,7 +150,7 @@ def _unread(store: Store, session: Session, now: datetime) -> dict[str, str | No
     for box in mailboxes(session, Purpose.FEEDBACK_LOOP):
         state = states.get(box.name)
         why = None
-        if state is None or now - state.asked_at > _MAILBOX_MAX_AGE:
+        if state is None or now - state.checked_at > _MAILBOX_MAX_AGE:
             why = f"mailbox {box.name} was not read lately"
         elif state.reason is not None or not state.value:
             why = f"mailbox {box.name} cannot be read ({state.reason or state.detail.get('reason')})"

@@ -103,7 +103,7 @@ class Judge:
         before = incident.state
         state = State.OK if _fell_quiet(case) else after.state
         incident.state, incident.judged_at = state.value, case.now
-        incident.elapsed_seconds, incident.counted_to = after.elapsed.total_seconds(), after.counted_to
+        incident.elapsed_seconds, incident.counted_until = after.elapsed.total_seconds(), after.counted_until
         incident.unknown_reason, incident.severity = verdict.reason, case.severity
         incident.summary, incident.evidence = _kept(case)
         if state is State.FIRING and incident.fired_at is None:
@@ -125,10 +125,10 @@ class Judge:
             return
         incident = case.incident
         now = message.Now(case.verdict.summary, case.verdict.evidence, case.in_force(), refused)
-        text = message.firing(incident, now, case.advice, self.console_url, worsened=event is Event.WORSENED)
+        text = message.firing(incident, now, case.runbook, self.console_url, worsened=event is Event.WORSENED)
         enqueue.write(case, event, text, enqueue.routes(self.receivers, incident))
-        incident.told_at = case.now
-        incident.told_members = sorted({*incident.told_members, *enqueue.worth_notifying(case)})
+        incident.notified_at = case.now
+        incident.notified_members = sorted({*incident.notified_members, *enqueue.worth_notifying(case)})
         case.session.add(incident)
 
     def _end(self, case: Case, why: str) -> None:
@@ -165,7 +165,7 @@ class Judge:
             waits += [row.until - now for row in in_force(session, now) if row.until is not None]
             for row in open_incidents(session):
                 needed = timers.get(row.rule, {}).get(State(row.state))
-                if needed is not None and row.counted_to is not None:
+                if needed is not None and row.counted_until is not None:
                     waits.append(needed - timedelta(seconds=row.elapsed_seconds))
         return max(min(waits), SHORTEST_WAIT)
 
@@ -222,7 +222,7 @@ def _new(rule: AnyRule, verdict: Verdict, now: datetime) -> Incident:
 def _progress(incident: Incident | None) -> Progress:
     if incident is None:
         return Progress()
-    return Progress(State(incident.state), timedelta(seconds=incident.elapsed_seconds), incident.counted_to)
+    return Progress(State(incident.state), timedelta(seconds=incident.elapsed_seconds), incident.counted_until)
 
 
 def _end_reason(verdict: Verdict) -> str:

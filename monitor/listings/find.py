@@ -77,4 +77,4 @@ def lost_allow_listings(session: Session, since: datetime) -> list[Listing]:
              for row in session.exec(standing.where(col(Listing.target).in_(targets)))]
     newest = {(row.target, row.dnsbl): row for row in lost}
     newest |= {pair: row for row in again if (pair := (row.target, row.dnsbl)) in newest}
-    return [row for row in newest.values() if "ended" not in row.detail]
+    return [row for row in newest.values() if row.ended_reason is None]

@@ -14,7 +14,7 @@ An unknown answer changes nothing but is remembered. What a person would call an
 
 `void since T`: the list failed its test entries, and no good check vouches for what it said after T. What began after T
 never was; what was confirmed, or put in doubt, after T is as it was before. `end` closes an interval nobody asks about
-any more. Both leave the reason in detail `ended`.
+any more. Both leave the reason in `ended_reason`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Interval:
     phase: Phase
     first_seen_at: datetime
     last_seen_at: datetime
-    asked_at: datetime
+    checked_at: datetime
     baseline: bool = False
     codes: tuple[str, ...] = ()
     hits: int = 1
@@ -69,6 +69,7 @@ class Interval:
     cleared_at: datetime | None = None
     unknown_reason: str | None = None
     unknown_since: datetime | None = None
+    ended_reason: str | None = None  # None: it stands, or enough answers said so
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -89,14 +90,14 @@ def fold(interval: Interval | None, answer: Answer, *, first: bool) -> Interval 
     """
     if interval is None:
         return _opened(answer, first=first) if answer.listed else None
-    if answer.at < interval.asked_at:
+    if answer.at < interval.checked_at:
         return interval
     if answer.listed is None:
         if answer.void_since:
             interval = _taken_back(interval, answer.at, answer.void_since)
         since = interval.unknown_since or answer.at
-        return replace(interval, asked_at=answer.at, unknown_reason=answer.reason, unknown_since=since)
-    known = replace(interval, asked_at=answer.at, unknown_reason=None, unknown_since=None)
+        return replace(interval, checked_at=answer.at, unknown_reason=answer.reason, unknown_since=since)
+    known = replace(interval, checked_at=answer.at, unknown_reason=None, unknown_since=None)
     return _hit(known, answer) if answer.listed else _clean(known, answer)
 
 
@@ -122,8 +123,8 @@ def change(before: Interval | None, after: Interval | None) -> Change | None:
 
 def _ended(interval: Interval, *, known: bool) -> Change:
     """`known`: whether it was ever confirmed."""
-    if reason := interval.detail.get("ended"):
-        return Change(Phase.LISTED if known else Phase.SUSPECTED, Phase.CLEARED, str(reason))
+    if interval.ended_reason:
+        return Change(Phase.LISTED if known else Phase.SUSPECTED, Phase.CLEARED, interval.ended_reason)
     if known:
         return Change(Phase.LISTED, Phase.CLEARED, f"{CLEAN_TO_CLEAR} answers in a row say: not listed")
     return Change(Phase.SUSPECTED, Phase.CLEARED, "seen once and not again: it was never confirmed")
@@ -132,12 +133,12 @@ def _ended(interval: Interval, *, known: bool) -> Change:
 def reopened(interval: Interval, answer: Answer) -> Interval:
     """An interval that was cleared by answers which no longer count."""
     back = replace(interval, phase=Phase.LISTED, cleared_at=None, clean_answers=0, next_counts_at=None)
-    return replace(back, asked_at=answer.at, unknown_reason=answer.reason, unknown_since=answer.at)
+    return replace(back, checked_at=answer.at, unknown_reason=answer.reason, unknown_since=answer.at)
 
 
 def end(interval: Interval, at: datetime, reason: str) -> Interval:
     """An interval nobody asks about any more."""
-    return replace(interval, phase=Phase.CLEARED, cleared_at=at, detail={**interval.detail, "ended": reason})
+    return replace(interval, phase=Phase.CLEARED, cleared_at=at, ended_reason=reason)
 
 
 def _taken_back(interval: Interval, at: datetime, since: datetime) -> Interval:
@@ -162,7 +163,7 @@ def _opened(answer: Answer, *, first: bool) -> Interval:
         phase=Phase.LISTED if confirmed else Phase.SUSPECTED,
         first_seen_at=answer.at,
         last_seen_at=answer.at,
-        asked_at=answer.at,
+        checked_at=answer.at,
         baseline=first,
         codes=tuple(sorted(answer.codes)),
         next_counts_at=_after_ttl(answer),

@@ -133,7 +133,7 @@ def _closed_after(connection: Connection, pair: _Pair, since: datetime) -> _Clos
     columns = [_LISTING.c[name] for name in ("id", *_COLUMNS)]
     query = select(*columns).where(_LISTING.c.target == target, _LISTING.c.dnsbl == dnsbl, _LISTING.c.cleared_at > since)
     for row in connection.execute(query.order_by(_LISTING.c.id.desc()).limit(1)).mappings():
-        if row["confirmed_at"] is not None and "ended" not in row["detail"]:
+        if row["confirmed_at"] is not None and row["ended_reason"] is None:
             values = {name: row[name] for name in _COLUMNS} | {"codes": tuple(row["codes"]), "phase": Phase(row["phase"])}
             return _Closed(row["id"], Interval(**values))
     return None

@@ -22,14 +22,15 @@ class Listing(Wire):
     last_seen_at: datetime
     confirmed_at: datetime | None
     cleared_at: datetime | None
-    asked_at: datetime
+    ended_reason: str | None
+    checked_at: datetime
     unknown_reason: str | None
     unknown_since: datetime | None
     detail: dict[str, Any]
 
 
 class DnsblAnswer(Wire):
-    """One target asked of one list. `reason` only where the verdict is unknown."""
+    """One target asked of one list (`queried`: in the form the list was asked). `reason` only where the verdict is unknown."""
 
     target: str
     list: str
@@ -43,7 +44,7 @@ class DnsblAnswer(Wire):
     delist_url: str | None
     ttl_seconds: int | None
     elapsed_ms: float
-    asked: str
+    queried: str
     kind: str
     policy: bool
     score: float | None

@@ -64,7 +64,7 @@ class Now:
     refused: Sequence[str] = ()
 
 
-def firing(incident: Incident, now: Now, advice: str, console_url: str, *, worsened: bool = False) -> Message:
+def firing(incident: Incident, now: Now, runbook: str, console_url: str, *, worsened: bool = False) -> Message:
     """The message that something is wrong (or, `worsened`, that more is)."""
     rows = now.suspensions
     lines = [
@@ -78,7 +78,7 @@ def firing(incident: Incident, now: Now, advice: str, console_url: str, *, worse
     ]
     if not rows and not now.refused:
         lines.append("Done: nothing was held; this rule only notifies")
-    lines += [f"Next: {line}" for line in next_steps(now.evidence, advice, [row.id for row in rows])]
+    lines += [f"Next: {line}" for line in next_steps(now.evidence, runbook, [row.id for row in rows])]
     lines.append(f"More: {console_url}/incidents/{incident.id}")
     word = "MORE" if worsened else "FIRING"
     return Message(_title(word, incident, now.evidence), "\n".join(lines))
@@ -124,14 +124,14 @@ def _concerned(
     ]
 
 
-def next_steps(evidence: Mapping[str, Any], advice: str, suspensions: Sequence[str] = ()) -> list[str]:
-    """The rule's advice, then what the evidence itself points to (delisting pages, once each).
+def next_steps(evidence: Mapping[str, Any], runbook: str, suspensions: Sequence[str] = ()) -> list[str]:
+    """The rule's runbook, then what the evidence itself points to (delisting pages, once each).
 
-    `<suspension>` in the advice stands for the ids of those in force; a line about them is left out where there are none.
+    `<suspension>` in the runbook stands for the ids of those in force; a line about them is left out where there are none.
 
     To pay for removal is never a step: it removes no cause, and feeds those who list for money.
     """
-    lines = [line.strip() for line in advice.splitlines() if line.strip()]
+    lines = [line.strip() for line in runbook.splitlines() if line.strip()]
     others = f" (and {len(suspensions) - 1} more)" if len(suspensions) > 1 else ""
     steps = [
         line.replace(_ID, suspensions[0]) + others if _ID in line else line

@@ -9,8 +9,9 @@ Shares are 0-1 or written as percentages; durations are written 90s, 15m, 24h, 7
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -72,11 +73,13 @@ class Suspend(_Strict):
 
 
 class _Rule(_Strict):
+    RENAMED: ClassVar[Mapping[str, str]] = {"advice": "runbook"}  # keys of earlier releases, for whoever still writes them
+
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
     enabled: bool = True
     for_: Duration = Field(default=timedelta(0), alias="for")  # breach must last this long to fire
     keep: Duration = timedelta(0)  # clear must last this long to end
-    advice: Annotated[str, Field(max_length=2000)] = ""
+    runbook: Annotated[str, Field(max_length=2000)] = ""
 
 
 class _GradedRule(_Rule):

@@ -116,12 +116,12 @@ class StateFact:
     value: float | None
     reason: str | None
     since: datetime  # that it holds, or is unknown
-    asked_at: datetime
+    checked_at: datetime
     detail: Mapping[str, Any] = field(default_factory=dict)
 
     def unknown(self, now: datetime, max_age: timedelta) -> str | None:
         """Why it cannot be judged by now; None where it can."""
-        return Reason.STALE if now - self.asked_at > max_age else self.reason
+        return Reason.STALE if now - self.checked_at > max_age else self.reason
 
 
 @dataclass(frozen=True, slots=True)

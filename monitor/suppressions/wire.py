@@ -48,9 +48,9 @@ class AddedCounts(Wire):
 
 
 class Forbidden(Wire):
-    """`asked` is the address or ref that was asked for."""
+    """`recipient` is the address or ref that was asked for."""
 
-    asked: str
+    recipient: str
     ref: str
     reasons: list[SuppressionReason]
 

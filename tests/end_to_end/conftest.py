@@ -30,7 +30,7 @@ collectors:
 receivers:
   - {{name: on-call, url: "{chat}"}}
 rules:
-  - {{id: ip-listed, kind: listing, severity: critical, suspend: {{effect: hold}}, advice: find the cause}}
+  - {{id: ip-listed, kind: listing, severity: critical, suspend: {{effect: hold}}, runbook: find the cause}}
   - id: complaint-rate
     kind: complaint_rate
     severity: critical
@@ -38,7 +38,7 @@ rules:
     above: 0.3%
     clear: {{below: 0.2%}}
     suspend: {{effect: hold, scope: [customer, stream], at_most: 6s}}
-    advice: ask the customer
+    runbook: ask the customer
 """
 INVENTORY = """\
 customers:

@@ -85,7 +85,7 @@ def check(services: Given, caller: Gates, wanted: Check) -> Checked:
             refs |= {each: each for each in map(read_ref, wanted.refs)}
         forbidden = suppression_rows.forbidden(session, customer, refs.values(), wanted.stream)
     return Checked(suppressed=[
-        Forbidden(asked=each, ref=ref, reasons=sorted({row.reason for row in forbidden[ref]}))
+        Forbidden(recipient=each, ref=ref, reasons=sorted({row.reason for row in forbidden[ref]}))
         for each, ref in refs.items() if ref in forbidden
     ])
 

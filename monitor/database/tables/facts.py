@@ -84,7 +84,7 @@ class Reading(SQLModel, table=True):
 
 
 class Latest(SQLModel, table=True):
-    """What holds now for a state or gauge, also where nothing changed (then only `asked_at` moves).
+    """What holds now for a state or gauge, also where nothing changed (then only `checked_at` moves).
 
     `value`/`at`/`since` are of the newest *known* answer; `reason` is set while the newest answer is
     unknown. `detail` explains the newest known answer (a change of its TTL alone is not written).
@@ -93,7 +93,7 @@ class Latest(SQLModel, table=True):
     # Updated with every intake: room on the page lets PostgreSQL do it without touching the index.
     __table_args__ = ({"postgresql_with": {"fillfactor": "50"}},)
     series_id: int = Field(sa_column=Column(Id, ForeignKey("series.id"), primary_key=True, autoincrement=False))
-    asked_at: datetime = instant()
+    checked_at: datetime = instant()
     at: datetime | None = maybe_instant()
     since: datetime | None = maybe_instant()
     value: float | None = Field(default=None, sa_column=Column(Double, nullable=True))

@@ -38,7 +38,8 @@ class Listing(SQLModel, table=True):
     last_seen_at: datetime = instant()
     confirmed_at: datetime | None = maybe_instant()
     cleared_at: datetime | None = maybe_instant(index=True)
-    asked_at: datetime = instant()
+    ended_reason: str | None = None  # of one that ended otherwise than by clean answers
+    checked_at: datetime = instant()
     unknown_reason: str | None = None
     unknown_since: datetime | None = maybe_instant()
     detail: dict[str, Any] = json_column()
@@ -62,14 +63,14 @@ class Incident(SQLModel, table=True):
     summary: str = ""
     evidence: dict[str, Any] = json_column()
     elapsed_seconds: float = 0.0  # how long the running timer (`for` or `keep`) has counted
-    counted_to: datetime | None = maybe_instant()  # None while the last verdict was unknown
+    counted_until: datetime | None = maybe_instant()  # None while the last verdict was unknown
     unknown_reason: str | None = None
     started_at: datetime = instant(index=True)
     fired_at: datetime | None = maybe_instant()
     ended_at: datetime | None = maybe_instant(index=True)
     judged_at: datetime = instant()
-    told_at: datetime | None = maybe_instant()
-    told_members: list[str] = json_column(list)
+    notified_at: datetime | None = maybe_instant()
+    notified_members: list[str] = json_column(list)
     acked_by: str | None = None
     acked_at: datetime | None = maybe_instant()
     ack_reason: str | None = None

@@ -42,11 +42,11 @@ def judge_own_network(rule: OwnNetworkRule, facts: Collection[CanaryFact], now: 
 def judge_lists_unusable(rule: ListUnusableRule, facts: Collection[CanaryFact], now: datetime) -> list[Verdict]:
     """One verdict per list; those of a collector whose own network is at fault are unknown, as are old ones."""
     muted = {fact.collector for fact in facts if fact.dnsbl is None and fact.state.value == 0}
-    newest = max((fact.state.asked_at for fact in facts), default=now)
+    newest = max((fact.state.checked_at for fact in facts), default=now)
     return [
         _list_verdict(rule, fact, now, muted=fact.collector in muted)
         for fact in facts
-        if fact.dnsbl is not None and newest - fact.state.asked_at < rule.forget_after
+        if fact.dnsbl is not None and newest - fact.state.checked_at < rule.forget_after
     ]
 
 
@@ -90,7 +90,7 @@ def _list_verdict(rule: ListUnusableRule, fact: CanaryFact, now: datetime, *, mu
 
 def _mailbox_verdict(rule: MailboxUnreadRule, fact: MailboxFact, now: datetime) -> Verdict:
     group = (("mailbox", fact.mailbox),)
-    if now - fact.state.asked_at > rule.max_age:
+    if now - fact.state.checked_at > rule.max_age:
         return Verdict(group, Answer.UNKNOWN, "it was not tried lately", Reason.STALE)
     if fact.state.reason is not None:
         return Verdict(group, Answer.UNKNOWN, "whether it is read is not known", fact.state.reason)

@@ -55,7 +55,7 @@ def test_a_letter_opens_a_case_with_its_customer_source_reporter_and_deadline(ab
         case_id, "open", "phishing", "acme", "192.0.2.1", "example.org", "Phishing in your mail")
     assert (row.opened_at, row.deadline_at, row.reports, len(row.batches)) == (NOW, NOW + DAY, 1, 1)
     assert abuse_mail.history(case_id) == [
-        ("none", "open", "abuse-desk", "phishing reported by example.org: Phishing in your mail")]
+        ("none", "open", "abuse-cases", "phishing reported by example.org: Phishing in your mail")]
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_cases_are_listed_read_assigned_noted_and_closed(vigie_with_cases):
     shown = reader.get(case).json()
     assert shown["case"]["state"] == "closed"
     assert [(each["new"], each["actor"]) for each in shown["transitions"]] == [
-        ("open", "abuse-desk"), ("waiting_customer", "operate"), ("waiting_customer", "operate"), ("closed", "operate")]
+        ("open", "abuse-cases"), ("waiting_customer", "operate"), ("waiting_customer", "operate"), ("closed", "operate")]
     assert [row["id"] for row in reader.get(CASES, params={"show": "closed"}).json()] == [vigie_with_cases.spam]
 
 

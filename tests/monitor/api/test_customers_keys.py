@@ -62,7 +62,7 @@ def fill(vigie):
                     until=NOW + timedelta(days=1)),
             Incident(id="inc-bolt", rule="bolts-secret", subject_key="b", open_key="b", subject={"customer": "bolt"},
                      state="firing", severity="info", started_at=NOW, judged_at=NOW),
-            Listing(target="203.0.113.8", dnsbl="zen", phase="listed", first_seen_at=NOW, last_seen_at=NOW, asked_at=NOW),
+            Listing(target="203.0.113.8", dnsbl="zen", phase="listed", first_seen_at=NOW, last_seen_at=NOW, checked_at=NOW),
             AbuseCase(id="abu-bolt", customer="bolt", kind="spam", state="open", subject="bolts-secret", opened_at=NOW,
                       newest_at=NOW, deadline_at=NOW),
         ])  # fmt: skip

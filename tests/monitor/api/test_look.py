@@ -17,7 +17,7 @@ def delivered(minutes, customer="acme"):
 def listing(target, *, cleared=False):
     return Listing(
         target=target, dnsbl="zen", phase="cleared" if cleared else "listed", codes=["127.0.0.2"], first_seen_at=NOW,
-        last_seen_at=NOW, asked_at=NOW, confirmed_at=NOW, cleared_at=NOW if cleared else None,
+        last_seen_at=NOW, checked_at=NOW, confirmed_at=NOW, cleared_at=NOW if cleared else None,
     )
 
 

@@ -141,7 +141,7 @@ def test_many_recipients_are_checked_in_one_call(people):
     people.post("/v1/suppressions", content=lines(ANN, {"customer": "acme", "address": "bob@example.org", "reason": "complaint"}))
     def suppressed(**parameters) -> dict:
         answer = people.post("/v1/suppressions/check", json={"customer": "acme", **parameters}).json()["suppressed"]
-        return {row["asked"]: row["reasons"] for row in answer}
+        return {row["recipient"]: row["reasons"] for row in answer}
     both = ["ann@example.org", "BOB@example.org", "cleo@example.org"]
     assert suppressed(addresses=both, stream="newsletter") == {"ann@example.org": ["unsubscribe"], "bob@example.org": ["complaint"]}
     assert suppressed(addresses=both) == {"bob@example.org": ["complaint"]}

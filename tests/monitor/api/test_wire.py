@@ -75,7 +75,7 @@ def subclasses(model):
 
 
 def test_what_is_ours_alone_is_not_in_any_wire_model():
-    inside = {"open_key", "subject_key", "scope_key", "counted_to", "told_members", "told_at", "recipient_hash", "sha256"}
+    inside = {"open_key", "subject_key", "scope_key", "counted_until", "notified_members", "recipient_hash", "sha256"}
     assert {name for model in subclasses(Wire) for name in model.model_fields} & inside == set()
     assert "recipient_ref" in Trace.model_fields
 

@@ -161,7 +161,7 @@ def test_no_repr_of_a_configuration_shows_a_secret(tmp_path):
     config = load(tmp_path, "engine: {url: 'postgresql://me:opensesame@db/me', hash_key: opensesame-sesame}\n"
                             "secrets: {a: opensesame}\nreceivers: [{name: a, url: 'slack://opensesame'}]\n"
                             "collectors: {lookout: {token: opensesame}}\n"
-                            "rules: [{id: x, advice: '${TOKEN}'}]\n")
+                            "rules: [{id: x, runbook: '${TOKEN}'}]\n")
     assert "opensesame" not in repr(config)
     assert "opensesame" not in config.engine.model_dump_json()
 

@@ -21,7 +21,7 @@ NASTY = """<script>alert(1)</script>"'&<img src=x onerror=alert(1)>"""
 RULES = [
     RULE.validate_python({
         "id": "complaint-rate", "kind": "complaint_rate", "above": "0.3%", "clear": {"below": "0.1%"},
-        "advice": "ask where the addresses come from",
+        "runbook": "ask where the addresses come from",
     })
 ]
 EVERY = {"dnsbl": timedelta(minutes=15), "feedback_loop": timedelta(minutes=5)}
@@ -124,7 +124,7 @@ def test_a_failed_run_says_why(vigie):
 def test_listings_and_messages_stand_on_the_page(vigie):
     put(vigie, incident(), Listing(
         target="192.0.2.7", dnsbl="zen", phase="listed", codes=["127.0.0.2"], first_seen_at=ago(9), last_seen_at=ago(1),
-        asked_at=ago(1), confirmed_at=ago(8), detail={"name": "Spamhaus ZEN", "meanings": ["SBL"]},
+        checked_at=ago(1), confirmed_at=ago(8), detail={"name": "Spamhaus ZEN", "meanings": ["SBL"]},
     ), Outbox(
         key="k", incident_id="inc-1", receiver="ops", event="firing", severity="critical", title="[FIRING] it burns",
         body="What: it burns", created_at=ago(2), next_attempt_at=NOW, state="waiting", last_error="timeout",
@@ -147,7 +147,7 @@ def test_of_very_many_suspensions_the_newest_are_shown_and_all_are_counted(vigie
 
 def test_a_bad_listing_that_no_incident_is_about_is_not_green(vigie):
     listing = {"target": "192.0.2.7", "dnsbl": "big", "phase": "listed", "baseline": True, "first_seen_at": ago(5),
-               "last_seen_at": ago(5), "asked_at": ago(5), "confirmed_at": ago(5)}
+               "last_seen_at": ago(5), "checked_at": ago(5), "confirmed_at": ago(5)}
     put(vigie, Listing(**listing, detail={"weight": 1.0, "severity": "critical"}))
     assert "No incident is open, but bad listings stand" in words(vigie)
     assert "Nothing is wrong" not in words(vigie)

@@ -108,7 +108,7 @@ def test_readings_of_a_mailbox_stand_under_the_mailbox_and_go_on_in_the_same_ser
     # ids were given by hand above: a series that is not found again would be a new row, or an error on PostgreSQL
     store.intake([batch("1", *again)], minutes(1))
     assert {row.id for row in rows(Series) if row.measure == "mailbox_read"} == {1, 2}
-    assert [(series.mailbox, latest.asked_at) for series, latest in store.latest("mailbox_read", mailbox="fbl")] == [
+    assert [(series.mailbox, latest.checked_at) for series, latest in store.latest("mailbox_read", mailbox="fbl")] == [
         ("fbl", minutes(1))
     ]
 

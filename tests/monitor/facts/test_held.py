@@ -23,13 +23,13 @@ def test_a_state_is_written_when_it_changes_and_only_then(store: Store, rows: Ro
     answered(store, (0, 0), (15, 0), (30, 1), (45, 1), (60, 0))
     assert written(rows) == [(0, 0, None), (30, 1, None), (60, 0, None)]
     [held] = rows(Latest)
-    assert (held.asked_at, held.at, held.since, held.value) == (minutes(60), minutes(60), minutes(60), 0)
+    assert (held.checked_at, held.at, held.since, held.value) == (minutes(60), minutes(60), minutes(60), 0)
 
 
-def test_an_unchanged_answer_still_moves_asked_at_but_not_since(store: Store, rows: Rows):
+def test_an_unchanged_answer_still_moves_checked_at_but_not_since(store: Store, rows: Rows):
     answered(store, (0, 1), (15, 1), (30, 1))
     [held] = rows(Latest)
-    assert (held.asked_at, held.at, held.since) == (minutes(30), minutes(30), T)
+    assert (held.checked_at, held.at, held.since) == (minutes(30), minutes(30), T)
 
 
 def test_unknown_is_written_once_per_reason_and_keeps_the_last_known_value(store: Store, rows: Rows):
@@ -38,7 +38,7 @@ def test_unknown_is_written_once_per_reason_and_keeps_the_last_known_value(store
     assert written(rows) == [(0, 1, None), (15, None, "timeout"), (45, None, "servfail")]
     [held] = rows(Latest)
     assert (held.value, held.at, held.reason) == (1, T, "servfail")
-    assert (held.unknown_since, held.asked_at) == (minutes(15), minutes(45))
+    assert (held.unknown_since, held.checked_at) == (minutes(15), minutes(45))
     answered(store, (60, 1))
     assert written(rows)[-1] == (60, 1, None)
     [held] = rows(Latest)
@@ -59,7 +59,7 @@ def test_an_explanation_that_changed_replaces_the_old_one_without_a_reading(stor
     answered(store, (15, 1), text="see https://example.com/2")
     assert written(rows) == [(0, 1, None)]
     [held] = rows(Latest)
-    assert (held.detail["text"], held.asked_at, held.since) == ("see https://example.com/2", minutes(15), T)
+    assert (held.detail["text"], held.checked_at, held.since) == ("see https://example.com/2", minutes(15), T)
 
 
 def test_a_ttl_is_of_its_answer_and_no_reason_to_write_the_explanation_again(store: Store, rows: Rows):
@@ -73,13 +73,13 @@ def test_a_ttl_is_of_its_answer_and_no_reason_to_write_the_explanation_again(sto
     }  # fmt: skip
 
 
-def test_asked_again_and_still_unknown_moves_asked_at_alone(store: Store, rows: Rows):
+def test_asked_again_and_still_unknown_moves_checked_at_alone(store: Store, rows: Rows):
     answered(store, (0, None), (15, None))
     [held] = rows(Latest)
-    assert (held.asked_at, held.at, held.unknown_since, held.detail) == (minutes(15), None, T, {})
+    assert (held.checked_at, held.at, held.unknown_since, held.detail) == (minutes(15), None, T, {})
     answered(store, (30, 1), (45, None), (60, None))
     [held] = rows(Latest)
-    assert (held.asked_at, held.at, held.unknown_since, held.reason) == (minutes(60), minutes(30), minutes(45), "timeout")
+    assert (held.checked_at, held.at, held.unknown_since, held.reason) == (minutes(60), minutes(30), minutes(45), "timeout")
     assert held.detail["codes"] == ["127.0.0.2"]
 
 
@@ -97,7 +97,7 @@ def test_changed_and_unchanged_answers_of_one_batch_do_not_mix(store: Store, row
     store.intake([batch("2", *sweep)], minutes(300))
     for n, held in enumerate(rows(Latest)):
         at = minutes(15 + n)
-        assert (held.asked_at, held.at, held.since, held.value, held.reason) == [
+        assert (held.checked_at, held.at, held.since, held.value, held.reason) == [
             (at, at, T, 0, None), (at, at, at, 1, None), (at, T, T, 0, "timeout"),
         ][n % 3]  # fmt: skip
     assert len(rows(Reading)) == len(ips) + sum(1 for n in range(len(ips)) if n % 3)

@@ -55,7 +55,7 @@ def transition(kind: str, of: str) -> Transition:
 
 def listing(target: str, **more: Any) -> Listing:
     return Listing(target=target, dnsbl="zen", phase="cleared" if "cleared_at" in more else "listed", first_seen_at=T,
-                   last_seen_at=T, asked_at=T, **more)
+                   last_seen_at=T, checked_at=T, **more)
 
 
 def case(id_: str, **more: Any) -> AbuseCase:

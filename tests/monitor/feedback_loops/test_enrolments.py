@@ -159,5 +159,5 @@ def test_mail_that_does_not_show_its_domain_is_neither_covered_nor_a_gap():
     counts = [("192.0.2.1", None, "yahoo", 70), (None, "acme.example.com", "yahoo", 30)]
     coverage = covered(counts, enrolled("yahoo", "domain", "acme.example.com"))
     assert coverage.gaps == ()
-    assert [(each.kind, each.delivered) for each in coverage.without] == [("untold", 70)]
+    assert [(each.kind, each.delivered) for each in coverage.without] == [("unattributed", 70)]
     assert covered(counts, enrolled("yahoo", "account", "account")).without == ()

@@ -16,7 +16,7 @@ from tests.monitor.judging.world import CHAT, START, World
 
 RATE = RULE.validate_python({
     "id": "complaint-rate", "kind": "complaint_rate", "severity": "critical", "above": "0.3%", "clear": {"below": "0.1%"},
-    "suspend": {"effect": "hold", "scope": ["customer", "stream"], "at_most": "12h"}, "advice": "ask Bolt",
+    "suspend": {"effect": "hold", "scope": ["customer", "stream"], "at_most": "12h"}, "runbook": "ask Bolt",
     "quiet_for": "2d",
 })
 LISTED = RULE.validate_python({

@@ -26,7 +26,7 @@ def test_a_listing_found_at_the_first_answer_is_a_baseline(store: Store, rows: R
     assert (row.target, row.dnsbl, row.phase, row.baseline, row.codes) == (
         "192.0.2.1", "zen", "listed", True, ["127.0.0.2"],
     )
-    assert (row.first_seen_at, row.confirmed_at, row.asked_at) == (minutes(15), minutes(15), minutes(30))
+    assert (row.first_seen_at, row.confirmed_at, row.checked_at) == (minutes(15), minutes(15), minutes(30))
 
 
 def test_a_listing_is_suspected_confirmed_clearing_and_cleared_and_comes_again_as_a_new_row(store: Store, rows: Rows):
@@ -56,7 +56,7 @@ def test_a_weighty_list_is_believed_at_its_first_word(store: Store, rows: Rows):
 def test_an_unknown_answer_is_remembered_but_changes_no_phase(store: Store, rows: Rows):
     answered(store, (0, 0), (15, 1), (30, 1), (45, None), (60, None))
     [row] = rows(Listing)
-    assert (row.phase, row.unknown_reason, row.unknown_since, row.asked_at) == (
+    assert (row.phase, row.unknown_reason, row.unknown_since, row.checked_at) == (
         "listed", "timeout", minutes(45), minutes(60),
     )
 

@@ -21,7 +21,7 @@ def shipped(tmp_path):
 
 
 def test_every_shipped_rule_says_what_to_do(shipped):
-    assert [rule.id for rule in shipped.values() if not rule.advice.strip()] == []
+    assert [rule.id for rule in shipped.values() if not rule.runbook.strip()] == []
 
 
 def test_every_kind_of_rule_is_shipped_once_at_least(shipped):
