@@ -1,4 +1,5 @@
-"""A database of the first release is brought up to date with all it holds, also when that is killed again and again."""
+"""A database of the first release is brought up to date with all it holds, also when that is killed again and again, at any
+statement of any revision."""
 
 import random
 import re
@@ -10,9 +11,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from sqlalchemy import bindparam, text
+from sqlalchemy import bindparam, event, text
+from sqlalchemy.exc import PendingRollbackError
 
-from monitor.database import schema
+from monitor.database import moving, schema
 from monitor.database.engine import Engines
 from monitor.database.paging import Page
 from monitor.database.tables import Daily, EvidenceRow, Hourly, Instant, Latest, Suppression, TraceRow
@@ -62,8 +64,15 @@ def insert(connection, name: str, rows: list[dict]) -> None:
     connection.execute(statement.bindparams(*(bindparam(column, type_=Instant) for column in instants)), rows)
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.real("postgres"))])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'new.sqlite'}"
+    return request.getfixturevalue("postgres_cluster").fresh_database(migrated=False)
+
+
 def fill(connection) -> None:
-    at = [T + timedelta(hours=11 * number) for number in range(TRACES)]  # half a year
+    at = [T + timedelta(hours=3 * number) for number in range(TRACES)]  # fifty days
     insert(connection, "batch", [
         {"source": "events/generic" if n % 2 else "bounces", "key": str(n), "at": at[n], "known_at": at[n],
          "observations": 1, "traces": 1, "parked": 0} for n in range(TRACES - 1)
@@ -147,3 +156,70 @@ def test_killed_again_and_again_it_goes_on_where_it_stopped(store: Store, databa
     assert begun_at == sorted(begun_at)  # the piece that was cut short again, never what was moved before
     assert begun_at[0] < begun_at[-1]
     check(store, rows)
+
+
+class Dead(BaseException):
+    """Nothing after it is done; what was not committed is gone, as after kill -9."""
+
+
+class Mortal:
+    """Engines whose process dies before the statement (or commit) of this number, counted from 1."""
+
+    def __init__(self, url: str, number: int) -> None:
+        self.engines, self.commits, self._left = Engines(url), 0, number
+        event.listen(self.engines.write, "before_cursor_execute", self._lived)
+        event.listen(self.engines.write, "commit", self._committing)
+
+    def _lived(self, *_) -> None:
+        self._left -= 1
+        if self._left <= 0:  # nor does any tidying up get further
+            raise Dead
+
+    def _committing(self, *_) -> None:
+        self._lived()
+        self.commits += 1
+
+
+def migrate_dying(url: str, *, later: int = 1) -> dict[str | None, int]:
+    """Each process dies so many statements later than the one before, until one gets past a commit: then from the next on.
+
+    Returns how often it died while the database had each revision.
+    """
+    with closing(open_store(url)) as store:
+        return _migrate_dying(store, url, later)
+
+
+def _migrate_dying(store: Store, url: str, later: int) -> dict[str | None, int]:
+    died: dict[str | None, int] = {}
+    number = 1
+    while True:
+        mortal = Mortal(url, number)
+        try:
+            schema.migrate(mortal.engines)
+        except (Dead, PendingRollbackError):
+            has = store.info()["revision"]
+            died[has] = died.get(has, 0) + 1
+        else:
+            return died
+        finally:
+            mortal.engines.dispose()
+        number = 1 if mortal.commits else number + later
+
+
+def test_dead_at_any_statement_of_any_revision_the_next_process_goes_on(store: Store, database_url: str, rows: Rows, monkeypatch):
+    monkeypatch.setattr(moving, "ROWS", 250)
+    died = migrate_dying(database_url)
+    with store.reading_session() as session:
+        assert session.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == schema.newest_revision()
+    # in each of them, and in the end while it saw that nothing is left to do
+    assert set(died) == {f"{number:04}" for number in range(1, int(schema.newest_revision()) + 1)}
+    assert sum(died.values()) > 60
+    check(store, rows)
+
+
+def test_dead_while_a_new_database_is_made_the_next_process_makes_it(empty_database_url: str):
+    died = migrate_dying(empty_database_url, later=9)  # the first revision is one long transaction
+    assert died[None] > 5
+    with closing(open_store(empty_database_url)) as store:
+        assert store.info()["revision"] == store.info()["newest_revision"]
+        assert store.intake([batch("1", counted(T))], T)[0].new
