@@ -215,7 +215,11 @@ class Context(Protocol):
 
 @runtime_checkable
 class Collector(Protocol):
-    """One source. Building it never touches the network."""
+    """One source. Building it never touches the network.
+
+    One that measures more than it is there for says with a further `feeds: ClassVar[frozenset[str]]` which measures are
+    too low while it fails.
+    """
 
     name: ClassVar[str]
     Settings: ClassVar[type[CollectorSettings]]

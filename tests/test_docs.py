@@ -19,7 +19,9 @@ from monitor.api.app import ROUTERS, build_app
 from monitor.cli import cli
 from monitor.config import settings as config
 from monitor.database import kept
-from monitor.rules.conditions.table import KINDS
+from monitor.rules.conditions.table import CONDITIONS
+from monitor.rules.model import Rule
+from monitor.rules.signals import signals
 from tests.places import ROOT
 
 TRACKED = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
@@ -240,15 +242,20 @@ def test_every_collector_has_its_row_and_every_measure_is_named():
     assert {word for word in in_column if word not in MEASURES} <= {"abuse_letter", "abuse_report"}
 
 
-def test_every_kind_of_rule_has_its_row_and_every_field_is_named():
-    table = {row[0].strip("`"): row for row in rows("monitor/rules/README.md", "kind")}
-    assert table.keys() == KINDS.keys()
-    names = {kind: {field.alias or name for name, field in row.model.model_fields.items()} for kind, row in KINDS.items()}
-    common = set.intersection(*names.values())
-    assert {name for name in common - {"kind"} if f"`{name}`" not in text_of("monitor/rules/README.md")} == set()
-    for kind, row in table.items():
-        own = names[kind] - common
-        assert {name for name in own if not re.search(rf"`{name}[`:]", row[2])} == set(), kind
+def test_every_condition_has_its_row_and_every_field_is_named():
+    table = {row[0].strip("`"): row for row in rows("monitor/rules/README.md", "condition")}
+    assert table.keys() == CONDITIONS.keys()
+    names = {name: {field.alias or key for key, field in row.model.model_fields.items()} for name, row in CONDITIONS.items()}
+    common = {field.alias or name for name, field in Rule.model_fields.items()} | {"by"}
+    written = {row[0].strip("`") for row in rows("monitor/rules/README.md", "field")}
+    assert written == common
+    for condition, row in table.items():
+        own = names[condition] - common
+        assert {name for name in own if not re.search(rf"`{name}[`:]", row[2])} == set(), condition
+
+
+def test_every_signal_has_its_row():
+    assert {row[0].strip("`") for row in rows("monitor/rules/README.md", "signal")} == signals().keys()
 
 
 @pytest.mark.parametrize(("page", "folder"), [("collectors/README.md", "collectors"), ("monitor/README.md", "monitor")])

@@ -16,3 +16,4 @@ class Abuse(MailboxCollector):
     """Every mailbox with the purpose `abuse`."""
 
     name: ClassVar[str] = "abuse"
+    feeds: ClassVar[frozenset[str]] = frozenset()

@@ -23,4 +23,5 @@ class Bounces(MailboxCollector):
     """Every mailbox with the purpose `bounces`."""
 
     name: ClassVar[str] = "bounces"
+    feeds: ClassVar[frozenset[str]] = frozenset(("hard_bounce", "soft_bounce", "block", "unattributed_bounce"))
     Settings: ClassVar[type[CollectorSettings]] = BouncesSettings

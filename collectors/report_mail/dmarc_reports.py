@@ -16,3 +16,4 @@ class DmarcReports(MailboxCollector):
     """Every mailbox with the purpose `dmarc_reports`."""
 
     name: ClassVar[str] = "dmarc_reports"
+    feeds: ClassVar[frozenset[str]] = frozenset(("dmarc_pass", "dmarc_fail", "tls_success", "tls_failure"))

@@ -17,3 +17,4 @@ class FeedbackLoop(MailboxCollector):
     """Every mailbox with the purpose `feedback_loop`."""
 
     name: ClassVar[str] = "feedback_loop"
+    feeds: ClassVar[frozenset[str]] = frozenset(("complaint", "unverified_complaint", "report", "unattributed_report"))

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from monitor.notify.message import lasted, suspension_text, where
 from monitor.notify.words import counted
-from monitor.rules.conditions.ratio import percent
+from monitor.rules.texts import percent
 
 
 def clock(at: datetime, now: datetime) -> Markup:

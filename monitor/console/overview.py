@@ -19,7 +19,7 @@ from monitor.notify.message import next_steps
 from monitor.notify.outbox import newest_notifications
 from monitor.restrictions.rows import count_in_force, newest_restriction, newest_suspensions, of_incidents
 from monitor.rules.conditions.listing import is_grave
-from monitor.rules.model import AnyRule, ComplaintRateRule
+from monitor.rules.model import Rule
 
 MOST_ROWS = 100
 FEW_ROWS = 12
@@ -102,7 +102,7 @@ class Picture:
 
 
 def take_picture(
-    session: Session, now: datetime, rules: Mapping[str, AnyRule], collectors: Mapping[str, timedelta]
+    session: Session, now: datetime, rules: Mapping[str, Rule], collectors: Mapping[str, timedelta]
 ) -> Picture:
     """What is so now."""
     incidents = open_by_gravity(session, MOST_ROWS * 2)
@@ -124,21 +124,21 @@ def take_picture(
     )
 
 
-def trouble(incident: Incident, suspensions: Sequence[Suspension], rule: AnyRule | None) -> Trouble:
+def trouble(incident: Incident, suspensions: Sequence[Suspension], rule: Rule | None) -> Trouble:
     """An incident with its suspensions among these, and the steps its rule advises."""
     mine = [suspension for suspension in suspensions if suspension.incident_id == incident.id]
     in_force = [suspension.id for suspension in mine if suspension.lifted_at is None]
     steps = next_steps(incident.evidence, rule.runbook if rule else "", in_force)
-    return Trouble(incident, _bounds(incident, rule), mine, steps)
+    return Trouble(incident, _bounds(incident), mine, steps)
 
 
-def _bounds(incident: Incident, rule: AnyRule | None) -> Bounds | None:
+def _bounds(incident: Incident) -> Bounds | None:
     evidence = incident.evidence
-    if not {"rate", "lower", "upper", "complaints", "delivered", "confidence"} <= evidence.keys():
+    if not {"rate", "lower", "upper", "numerator", "denominator", "confidence"} <= evidence.keys():
         return None
     return Bounds(
-        evidence["rate"], evidence["lower"], evidence["upper"], evidence["complaints"], evidence["delivered"], evidence["confidence"],
-        line=rule.above if isinstance(rule, ComplaintRateRule) else None,
+        evidence["rate"], evidence["lower"], evidence["upper"], evidence["numerator"], evidence["denominator"], evidence["confidence"],
+        line=evidence.get("line"),
     )
 
 

@@ -24,7 +24,7 @@ from monitor.access.keys import Caller
 from monitor.console import filters
 from monitor.facts import Answer, Question, Store
 from monitor.judging.feed_evidence import FeedEvidence
-from monitor.rules.model import AnyRule
+from monitor.rules.model import Rule
 
 FAR_BEHIND = timedelta(seconds=60)  # of a replica: said at the top of the page, and not only at its end
 
@@ -55,7 +55,7 @@ class Console:
 
     store: Store
     now: Callable[[], datetime]
-    rules: Iterable[AnyRule] = ()
+    rules: Iterable[Rule] = ()
     collectors: Mapping[str, timedelta] | None = None
     database_fault: Callable[[], str | None] = _none
     feeds: FeedEvidence | None = None  # None: counted anew

@@ -34,20 +34,21 @@ receivers:
     url: http://127.0.0.1:{web}/chat
 rules:
   - id: ip-listed
-    kind: listing
+    condition: listing
     severity: critical
     min_weight: 0.7
-    suspend: {{effect: hold}}
+    effect: {{action: hold}}
     runbook: find the mail that caused it before asking for removal
   - id: complaint-rate
-    kind: complaint_rate
+    condition: ratio
+    signal: complaints
     severity: critical
     by: [customer, stream, provider]
     window: 10m
     above: 0.3%
     clear: {{below: 0.2%}}
-    keep: 2s
-    suspend: {{effect: hold, scope: [customer, stream, provider], at_most: 14s}}
+    keep_firing_for: 2s
+    effect: {{action: hold, scope: [customer, stream, provider], at_most: 14s}}
     runbook: ask the customer where the addresses come from and when they consented
 """
 

@@ -43,14 +43,22 @@ def values_of(session: Session, measure: str, dimension: str) -> set[str]:
     return {value for value in session.exec(chosen) if value is not None}
 
 
-def newest_by_provider(session: Session, measure: str) -> dict[str, datetime]:
-    """Provider → when its newest reading of a measure is from: one look at the end of each series."""
+def newest_by(session: Session, measures: Collection[str], by: Sequence[str]) -> dict[Group, datetime]:
+    """Values of the `by` fields → when the newest reading of these measures is from: one look at the end of each series."""
+    dimensions(by)
     newest = select(func.max(Reading.at)).where(Reading.series_id == Series.id).scalar_subquery()
-    at_of: dict[str, datetime] = {}
-    for provider, at in session.exec(select(Series.provider, newest).where(Series.measure == measure)):
-        if provider is not None and at is not None:
-            at_of[provider] = max(at, at_of.get(provider, at))
+    at_of: dict[Group, datetime] = {}
+    columns = [getattr(Series, name) for name in by]
+    for *values, at in session.execute(select(*columns, newest).where(col(Series.measure).in_(measures))):  # type: ignore[call-overload]
+        if at is not None:
+            at_of[tuple(values)] = max(at, at_of.get(tuple(values), at))
     return at_of
+
+
+def value_before(session: Session, series_id: int, at: datetime) -> float | None:
+    """What a series last read before an instant; None where it did not, or it was not known."""
+    chosen = select(Reading.value).where(Reading.series_id == series_id, Reading.at < at, col(Reading.value).is_not(None))
+    return session.exec(chosen.order_by(col(Reading.at).desc()).limit(1)).first()
 
 
 def daily_sums(

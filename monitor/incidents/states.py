@@ -1,6 +1,6 @@
 """ok → pending → firing → recovering → ok: how verdicts become the history of one incident. Pure and total.
 
-  state       breach                  between      clear                     unknown
+  state       breach                  between      clear                     unknown, unevaluated
   ok          pending (firing: for=0) ok           ok                        ok
   pending     pending → firing        ok           ok                        pending, timer frozen
   firing      firing                  firing       recovering (ok: keep=0)   firing, timer frozen
@@ -54,18 +54,22 @@ _NEXT: dict[tuple[State, Answer], State] = {
     (State.OK, Answer.BETWEEN): State.OK,
     (State.OK, Answer.CLEAR): State.OK,
     (State.OK, Answer.UNKNOWN): State.OK,
+    (State.OK, Answer.UNEVALUATED): State.OK,
     (State.PENDING, Answer.BREACH): State.PENDING,
     (State.PENDING, Answer.BETWEEN): State.OK,
     (State.PENDING, Answer.CLEAR): State.OK,
     (State.PENDING, Answer.UNKNOWN): State.PENDING,
+    (State.PENDING, Answer.UNEVALUATED): State.PENDING,
     (State.FIRING, Answer.BREACH): State.FIRING,
     (State.FIRING, Answer.BETWEEN): State.FIRING,
     (State.FIRING, Answer.CLEAR): State.RECOVERING,
     (State.FIRING, Answer.UNKNOWN): State.FIRING,
+    (State.FIRING, Answer.UNEVALUATED): State.FIRING,
     (State.RECOVERING, Answer.BREACH): State.FIRING,
     (State.RECOVERING, Answer.BETWEEN): State.RECOVERING,
     (State.RECOVERING, Answer.CLEAR): State.RECOVERING,
     (State.RECOVERING, Answer.UNKNOWN): State.RECOVERING,
+    (State.RECOVERING, Answer.UNEVALUATED): State.RECOVERING,
 }
 
 
@@ -79,7 +83,7 @@ def step(progress: Progress, answer: Answer, now: datetime, timing: Timing) -> P
         return _arrived(Progress(state, timedelta(0), now), timing)
     if state not in _TIMED:
         return progress
-    if answer is Answer.UNKNOWN:
+    if answer in {Answer.UNKNOWN, Answer.UNEVALUATED}:
         return replace(progress, counted_until=None)
     if answer is Answer.BETWEEN:
         return Progress(state, timedelta(0), None)

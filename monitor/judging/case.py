@@ -10,14 +10,15 @@ from sqlmodel import Session
 from monitor.config.severity import Severity
 from monitor.database.tables import Incident, Suspension
 from monitor.restrictions.rows import is_in_force, of_incident
-from monitor.rules.model import AnyRule, Suspend, SuspendingRule
+from monitor.rules.effect import RuleEffect
+from monitor.rules.model import Rule
 from monitor.rules.verdict import Answer, Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     session: Session
-    rule: AnyRule | None  # None: the rule that opened it is configured no more
+    rule: Rule | None  # None: the rule that opened it is configured no more
     incident: Incident
     verdict: Verdict
     now: datetime
@@ -27,9 +28,9 @@ class Case:
         return self.rule.runbook if self.rule else ""
 
     @property
-    def suspend(self) -> Suspend | None:
-        """The suspension its rule puts on; None for one that only notifies."""
-        return self.rule.suspend if isinstance(self.rule, SuspendingRule) else None
+    def effect(self) -> RuleEffect | None:
+        """What its rule does to the mail; None for one that only notifies."""
+        return self.rule.effect if self.rule else None
 
     @property
     def severity(self) -> Severity:

@@ -6,7 +6,7 @@ from collectors.dnsbl.collector import DnsblSettings
 from collectors.dnsbl.pacers import operator_of
 from monitor.config.load import Config
 from monitor.rules.load import load_rules
-from monitor.rules.model import AnyRule
+from monitor.rules.model import Rule
 
 
 def lists_asked(config: Config) -> frozenset[str]:
@@ -28,7 +28,7 @@ def configured_names(config: Config) -> dict[str, frozenset[str]]:
     }
 
 
-def configured_rules(config: Config) -> tuple[AnyRule, ...]:
+def configured_rules(config: Config) -> tuple[Rule, ...]:
     """Raises ConfigErrors with file and line of all that is wrong."""
     dnsbl = config.collectors.get("dnsbl")
     return load_rules(config, dnsbl.known().lists if isinstance(dnsbl, DnsblSettings) else None)

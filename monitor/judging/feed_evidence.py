@@ -1,13 +1,14 @@
-"""What the judge of feedback loops is given: the store's counts, with our own holds left out.
+"""What the judge of feeds is given: the store's counts by day, with our own holds left out.
 
-Counted by customer, stream and provider: of these, what a hold stopped is left out with the reports on it, for a
-held customer's complaints are not missing. A hold of an IP or a domain alone is not: other IPs take over.
+Counted by customer, stream and provider beside what the rule asks for: of these, what a hold stopped is left out with
+the reports on it, for a held customer's complaints are not missing. A hold of an IP or a domain alone is not: other IPs
+take over.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlmodel import Session
@@ -16,114 +17,140 @@ from collectors.contract import Purpose
 from collectors.measures import MEASURES
 from monitor.database.tables import Suspension
 from monitor.facts import Store
-from monitor.facts.readings import daily_sums, newest_by_provider
+from monitor.facts.coverage import feeds
+from monitor.facts.readings import daily_sums, newest_by
 from monitor.facts.windows import Counts as StoredCounts
 from monitor.feedback_loops.enrolments import State
 from monitor.feedback_loops.rows import states_by_provider
 from monitor.inventory.providers import read_providers
 from monitor.inventory.rows import mailboxes
 from monitor.restrictions.rows import ended_at, holds_since
-from monitor.rules.conditions.shortfall import Day, SilenceFact, judge_silence
-from monitor.rules.model import AnyRule, FblSilenceRule
-from monitor.rules.verdict import Verdict
+from monitor.rules.conditions.shortfall import Shortfall, judge_feed
+from monitor.rules.evidence import Day, Feed, FeedQuestion
+from monitor.rules.model import Rule
+from monitor.rules.signals import Signal, signals
+from monitor.rules.verdict import Group, Verdict
 
 DAY = timedelta(days=1)
-_AS_SHIPPED = FblSilenceRule(id="fbl-silence", kind="fbl_silence")
+_AS_SHIPPED = Shortfall(id="fbl-silence", condition="shortfall", signal=signals()["feedback_reports"])
 _ENDED = {State.LAPSED, State.REFUSED}
 _BY = ("customer", "stream", "provider")
-_COUNTED = ("delivered", "report")
+_LOOPS = ("provider",)  # what enrolments are known by
 _MAILBOX_MAX_AGE = MEASURES["mailbox_read"].max_age
-# A pass comes every few seconds. The past of a loop changes once a day, and of three days a few minutes say
+# A pass comes every few seconds. The past of a feed changes once a day, and of three days a few minutes say
 # nothing new: both are counted only so often.
 _COUNT_EVERY = timedelta(minutes=5)
 Cell = tuple[str | None, ...]
-Counts = dict[str, dict[str, float]]  # provider → measure → sum
-History = dict[str, tuple[Day, ...]]
-Recent = tuple[StoredCounts, dict[str, datetime]]  # of the window; provider → its last report
+Counts = dict[Group, dict[str, float]]  # feed → measure → sum
+History = dict[Group, tuple[Day, ...]]
+Recent = tuple[StoredCounts, dict[Group, datetime]]  # of the window; feed → its last report
 
 
 class FeedEvidence:
-    """The feedback loops of one store, counted only so often; owned by whoever judges, any thread may use it.
+    """The feeds of one store, counted only so often; owned by whoever judges, any thread may use it.
 
-    What was counted is kept per span: rules of different windows do not drive out each other's.
+    What was counted is kept per question: rules of different windows do not drive out each other's. `intervals`: how
+    often each configured collector runs; `fed_by`: the measures each of them brings.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, intervals: Mapping[str, timedelta] | None = None) -> None:
         self._store = store
-        self._histories: dict[timedelta, tuple[datetime, History]] = {}  # by length; with the day it ends before
-        self._recents: dict[timedelta, tuple[datetime, Recent]] = {}  # by window; with when it was counted
+        self.fed_by = feeds(intervals or {})
+        self._purposes = feeds([purpose.value for purpose in Purpose])
+        self._histories: dict[object, tuple[datetime, History]] = {}  # with the day it ends before
+        self._recents: dict[object, tuple[datetime, Recent]] = {}  # with when it was counted
         self._counting = threading.Lock()
 
-    def verdicts(self, rules: Iterable[AnyRule], now: datetime) -> list[Verdict]:
-        """What the first rule of this kind says now, or one that is as shipped where there is none."""
-        rule = next((each for each in rules if isinstance(each, FblSilenceRule)), _AS_SHIPPED)
-        return judge_silence(rule, self.facts(rule, now), now)
-
-    def facts(self, rule: FblSilenceRule, now: datetime) -> list[SilenceFact]:
-        """One fact per provider whose loop ever reported in the history, or is enrolled.
+    def feeds(self, question: FeedQuestion, now: datetime) -> list[Feed]:
+        """One per group that ever reported in the history, and for feedback loops per provider that is enrolled.
 
         A provider where every enrolment has ended is left out: its silence is known.
         """
-        since = now - rule.window
+        signal, since = question.signal, now - question.window
+        cells = (*_BY, *(name for name in question.by if name not in _BY))
         today = since.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         with self._counting:
-            history = self._history(rule.history, today)
-            in_window, last_reports = self._recent(rule.window, now)
+            history = self._history(question, cells, today)
+            in_window, last_at = self._recent(question, cells, now)
+        is_loop = "report" in signal.numerator and question.by == _LOOPS
         with self._store.reading_session() as session:
             holds = _holds(session, since)
-            enrolled = states_by_provider(session)
-            unread = _unread(self._store, session, now)
+            enrolled: dict[Group, set[str]] = {(("provider", name),): states for name, states in states_by_provider(session).items()} if is_loop else {}
+            unread = _unread(self._store, session, self._read_from(signal), now)
         counts: Counts = {}
         for cell, counted in in_window.items():
             if not any(_stops(hold, cell, (since, now)) for hold in holds):
-                _add(counts, cell, counted)
-        watched = history.keys() | {provider for provider, states in enrolled.items() if State.ACTIVE in states}
+                _add(counts, _feed_of(question.by, cells, cell), counted)
+        watched = history.keys() | {group for group, states in enrolled.items() if State.ACTIVE in states}
         return [
-            SilenceFact(
-                provider, since, counts.get(provider, {}).get("delivered", 0),
-                counts.get(provider, {}).get("report", 0), history.get(provider, ()), last_reports.get(provider),
-                unread.get(provider if provider in unread else ""),
+            Feed(
+                group, since, *signal.sums(counts.get(group, {})), history.get(group, ()), last_at.get(group),
+                unread.get(dict(group).get("provider", ""), unread.get("")),
             )
-            for provider in sorted(watched)
-            if not enrolled.get(provider, {State.ACTIVE}) <= _ENDED
+            for group in sorted(watched)
+            if not enrolled.get(group, {State.ACTIVE}) <= _ENDED
         ]
 
-    def _recent(self, window: timedelta, now: datetime) -> Recent:
-        counted_at, recent = self._recents.get(window, (None, None))
+    def verdicts(self, rules: Iterable[Rule], now: datetime) -> list[Verdict]:
+        """What the first rule about feedback loops says now, or one that is as shipped where there is none."""
+        ours = (rule for rule in rules if isinstance(rule, Shortfall) and rule.signal == _AS_SHIPPED.signal)
+        rule = next(ours, _AS_SHIPPED)
+        question = FeedQuestion(rule.signal, rule.by, rule.window, rule.history)
+        return [judge_feed(rule, feed) for feed in self.feeds(question, now)]
+
+    def _read_from(self, signal: Signal) -> list[Purpose]:
+        """The purposes of mailboxes that bring what a signal counts."""
+        return [purpose for purpose in Purpose if self._purposes.get(purpose.value, frozenset()) & set(signal.numerator)]
+
+    def _recent(self, question: FeedQuestion, cells: Sequence[str], now: datetime) -> Recent:
+        key = (question.signal.name, question.by, question.window)
+        counted_at, recent = self._recents.get(key, (None, None))
         if recent is None or counted_at is None or not timedelta(0) < now - counted_at < _COUNT_EVERY:
-            counts = self._store.window_counts(_COUNTED, _BY, now - window, now + timedelta(microseconds=1))
+            measures = question.signal.measures
+            counts = self._store.window_counts(measures, cells, now - question.window, now + timedelta(microseconds=1))
             with self._store.reading_session() as session:
-                recent = (counts, newest_by_provider(session, "report"))
-            self._recents[window] = (now, recent)
+                newest = newest_by(session, question.signal.numerator, question.by)
+            last_at = {group: at for values, at in newest.items() if (group := _feed_of(question.by, question.by, values))}
+            recent = (counts, last_at)
+            self._recents[key] = (now, recent)
         return recent
 
-    def _history(self, length: timedelta, until: datetime) -> History:
-        ends, history = self._histories.get(length, (None, None))
+    def _history(self, question: FeedQuestion, cells: Sequence[str], until: datetime) -> History:
+        key = (question.signal.name, question.by, question.history)
+        ends, history = self._histories.get(key, (None, None))
         if history is None or ends != until:
             with self._store.reading_session() as session:
-                history = _read_history(session, until - length, until)
-            self._histories[length] = (until, history)
+                history = _read_history(session, question, cells, until)
+            self._histories[key] = (until, history)
         return history
 
 
-def _read_history(session: Session, since: datetime, until: datetime) -> History:
+def _read_history(session: Session, question: FeedQuestion, cells: Sequence[str], until: datetime) -> History:
+    signal, since = question.signal, until - question.history
     days: dict[datetime, Counts] = {}
     holds = _holds(session, since)
-    for start, measure, cell, total in daily_sums(session, _COUNTED, _BY, (since, until)):
+    for start, measure, cell, total in daily_sums(session, signal.measures, cells, (since, until)):
         if not any(_stops(hold, cell, (start, start + DAY)) for hold in holds):
-            _add(days.setdefault(start, {}), cell, {measure: total})
-    history: dict[str, list[Day]] = {}
+            _add(days.setdefault(start, {}), _feed_of(question.by, cells, cell), {measure: total})
+    history: dict[Group, list[Day]] = {}
     for start in sorted(days):
-        for provider, counts in days[start].items():
-            if provider in history or counts.get("report", 0) > 0:
-                history.setdefault(provider, []).append(Day(counts.get("delivered", 0), counts.get("report", 0)))
-    return {provider: tuple(counted) for provider, counted in history.items()}
+        for group, counts in days[start].items():
+            day = Day(*signal.sums(counts))
+            if group in history or day.reports > 0:
+                history.setdefault(group, []).append(day)
+    return {group: tuple(counted) for group, counted in history.items()}
 
 
-def _add(counts: Counts, cell: Cell, counted: Mapping[str, float]) -> None:
-    provider = cell[-1]
-    if provider is not None:
-        sums = counts.setdefault(provider, {})
+def _feed_of(by: Sequence[str], cells: Sequence[str], cell: Cell) -> Group | None:
+    """Which feed a cell is of; None where it does not say."""
+    about = dict(zip(cells, cell, strict=True))
+    group = tuple((name, value) for name in by if (value := about[name]) is not None)
+    return group if len(group) == len(by) else None
+
+
+def _add(counts: Counts, group: Group | None, counted: Mapping[str, float]) -> None:
+    if group is not None:
+        sums = counts.setdefault(group, {})
         for measure, value in counted.items():
             sums[measure] = sums.get(measure, 0) + value
 
@@ -134,20 +161,20 @@ def _holds(session: Session, since: datetime) -> Sequence[Suspension]:
 
 
 def _stops(hold: Suspension, cell: Cell, span: tuple[datetime, datetime]) -> bool:
-    """Whether a hold stopped the mail of this cell at some time in the span."""
+    """Whether a hold stopped the mail of this cell, which begins with `_BY`, at some time in the span."""
     end = ended_at(hold)
     if hold.since >= span[1] or (end is not None and end <= span[0]):
         return False
-    about = dict(zip(_BY, cell, strict=True))
+    about = dict(zip(_BY, cell, strict=False))
     return all(about[name] == value for name, value in hold.scope.items())
 
 
-def _unread(store: Store, session: Session, now: datetime) -> dict[str, str | None]:
+def _unread(store: Store, session: Session, purposes: Collection[Purpose], now: datetime) -> dict[str, str | None]:
     """Provider ("" for mailboxes of many) → why its reports may lie unread; None where they are read."""
     states = {series.mailbox: latest for series, latest in store.latest("mailbox_read")}
     providers = read_providers(session)
     reasons: dict[str, str | None] = {}
-    for box in mailboxes(session, Purpose.FEEDBACK_LOOP):
+    for box in (box for purpose in purposes for box in mailboxes(session, purpose)):
         state = states.get(box.name)
         why = None
         if state is None or now - state.checked_at > _MAILBOX_MAX_AGE:

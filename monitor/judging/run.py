@@ -21,7 +21,7 @@ from monitor.incidents.rows import incident_named, open_incidents, open_of
 from monitor.incidents.states import Progress, State, Timing, step
 from monitor.judging import enqueue, suspend
 from monitor.judging.case import Case
-from monitor.judging.evidence import Facts
+from monitor.judging.evidence import StoreEvidence
 from monitor.judging.feed_evidence import FeedEvidence
 from monitor.notify import message
 from monitor.notify.message import Event, Receiver
@@ -29,12 +29,14 @@ from monitor.notify.outbox import notified_of
 from monitor.notify.words import NOW, gravity
 from monitor.restrictions.rows import ended_at, in_force, overdue
 from monitor.restrictions.suspensions import expire, take_off
-from monitor.rules.conditions.table import KINDS
-from monitor.rules.model import AnyRule, ComplaintRateRule
-from monitor.rules.verdict import Answer, Group, Verdict
+from monitor.rules.conditions.table import judge
+from monitor.rules.model import Rule
+from monitor.rules.unless import in_order, unevaluated
+from monitor.rules.verdict import Answer, Group, Verdict, key_of
 
 LONGEST_WAIT = timedelta(seconds=60)
 SHORTEST_WAIT = timedelta(milliseconds=200)
+FIRES = frozenset({State.FIRING, State.RECOVERING})  # people were notified, and not yet of its end
 
 
 @dataclass(slots=True)
@@ -45,7 +47,7 @@ class Judge:
     """
 
     store: Store
-    rules: Sequence[AnyRule]
+    rules: Sequence[Rule]
     receivers: Sequence[Receiver] = ()
     limits: suspend.Limits = field(default_factory=suspend.Limits)
     console_url: str = ""
@@ -53,7 +55,8 @@ class Judge:
     feeds: FeedEvidence = field(init=False)
 
     def __post_init__(self) -> None:
-        self.feeds = FeedEvidence(self.store)
+        self.feeds = FeedEvidence(self.store, self.intervals)
+        self.rules = in_order(self.rules)
 
     def judge_all(self, now: datetime) -> timedelta:
         """Judge every rule; returns how long the next pass may wait."""
@@ -63,28 +66,39 @@ class Judge:
             with self.store.session() as session:
                 expire(session, now)
         self._end_orphans(now)
-        facts = Facts(self.store, now, self.intervals, self.feeds)
+        groups = self._open_groups()
+        evidence = StoreEvidence(self.store, now, self.intervals, self.feeds, groups)
+        firing: dict[str, list[Group]] = {}
         for rule in self.rules:
             if rule.enabled:
-                for verdict in self._verdicts(rule, facts):
-                    self._apply(rule, verdict, now)
+                for verdict in self._verdicts(rule, evidence, groups.get(rule.id, []), firing):
+                    if self._apply(rule, verdict, now) in FIRES:
+                        firing.setdefault(rule.id, []).append(verdict.group)
         return self._wait(now)
 
-    def _verdicts(self, rule: AnyRule, facts: Facts) -> list[Verdict]:
-        """Those that may change anything: of what is in breach, and of what has an open incident."""
-        kind = KINDS[rule.kind]
+    def _open_groups(self) -> dict[str, list[Group]]:
+        """Rule → the groups of its open incidents."""
+        groups: dict[str, list[Group]] = {}
         with self.store.reading_session() as session:
-            open_groups = [tuple(row.subject.items()) for row in open_incidents(session, rule.id)]
-        verdicts = kind.judge(rule, facts.of(kind.facts, rule, open_groups), facts.now)
+            for row in open_incidents(session):
+                groups.setdefault(row.rule, []).append(tuple(row.subject.items()))
+        return groups
+
+    def _verdicts(
+        self, rule: Rule, evidence: StoreEvidence, open_groups: Sequence[Group], firing: Mapping[str, Sequence[Group]]
+    ) -> list[Verdict]:
+        """Those that may change anything: of what is in breach, and of what has an open incident."""
+        verdicts = unevaluated(rule, judge(rule, evidence, evidence.now), firing)
         judged = {verdict.group for verdict in verdicts}
-        gone = [Verdict(group, Answer.CLEAR, kind.gone) for group in open_groups if group not in judged]
+        gone = [Verdict(group, Answer.CLEAR, rule.GONE) for group in open_groups if group not in judged]
         known = set(open_groups)
         return [each for each in verdicts if each.answer is Answer.BREACH or each.group in known] + gone
 
-    def _apply(self, rule: AnyRule, verdict: Verdict, now: datetime) -> None:
-        timing = Timing(rule.for_, rule.keep)
+    def _apply(self, rule: Rule, verdict: Verdict, now: datetime) -> State:
+        """The state of the group's incident from now on."""
+        timing = Timing(rule.for_, rule.keep_firing_for)
         with self.store.reading_session() as session:
-            incident = open_of(session, rule.id, subject_key(verdict.group))
+            incident = open_of(session, rule.id, key_of(verdict.group))
             before = _progress(incident)
             after = step(before, verdict.answer, now, timing)
             if incident is None:
@@ -93,10 +107,11 @@ class Judge:
                 case = Case(session, rule, incident, verdict, now)
                 settled = before == after and _unchanged(case) and not _unsettled(case)
         if settled:
-            return
+            return after.state
         with self.store.session() as session:
-            incident = open_of(session, rule.id, subject_key(verdict.group), lock=True) or _new(rule, verdict, now)
+            incident = open_of(session, rule.id, key_of(verdict.group), lock=True) or _new(rule, verdict, now)
             self._move(Case(session, rule, incident, verdict, now), after)
+            return State(incident.state)
 
     def _move(self, case: Case, after: Progress) -> None:
         incident, verdict = case.incident, case.verdict
@@ -159,7 +174,7 @@ class Judge:
 
     def _wait(self, now: datetime) -> timedelta:
         """Until the next timer or suspension runs out, at most a minute."""
-        timers = {rule.id: {State.PENDING: rule.for_, State.RECOVERING: rule.keep} for rule in self.rules}
+        timers = {rule.id: {State.PENDING: rule.for_, State.RECOVERING: rule.keep_firing_for} for rule in self.rules}
         waits = [LONGEST_WAIT]
         with self.store.reading_session() as session:
             waits += [row.until - now for row in in_force(session, now) if row.until is not None]
@@ -198,7 +213,7 @@ def _unsettled(case: Case) -> bool:
 def _fell_quiet(case: Case) -> bool:
     """Its suspension has ended by itself, and then nothing was sent for so long that nothing is left to judge."""
     rule, fired_at = case.rule, case.incident.fired_at
-    if not isinstance(rule, ComplaintRateRule) or case.verdict.reason != Reason.NO_DATA or fired_at is None:
+    if rule is None or rule.quiet_for is None or case.verdict.reason != Reason.NO_DATA or fired_at is None:
         return False
     if case.in_force():
         return False
@@ -206,13 +221,8 @@ def _fell_quiet(case: Case) -> bool:
     return case.now - quiet_since >= rule.quiet_for
 
 
-def subject_key(group: Group) -> str:
-    """One text per group, in the rule's order."""
-    return "|".join(f"{name}={value}" for name, value in group) or "everything"
-
-
-def _new(rule: AnyRule, verdict: Verdict, now: datetime) -> Incident:
-    key = subject_key(verdict.group)
+def _new(rule: Rule, verdict: Verdict, now: datetime) -> Incident:
+    key = key_of(verdict.group)
     return Incident(
         id=new_id("inc"), rule=rule.id, subject_key=key, open_key=key, subject=dict(verdict.group),
         state=State.OK.value, severity=verdict.severity or rule.severity, started_at=now, judged_at=now,

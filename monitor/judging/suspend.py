@@ -34,7 +34,7 @@ def wanting(case: Case) -> list[Member]:
 
     One lifted after the evidence arose was lifted knowing it, and is not put on again for it.
     """
-    if case.verdict.answer is not Answer.BREACH or case.suspend is None:
+    if case.verdict.answer is not Answer.BREACH or case.effect is None:
         return []
     active = {row.member for row in case.in_force()}
     lifted = {row.member: row.lifted_at for row in case.suspensions() if row.lifted_at is not None}
@@ -77,10 +77,10 @@ def reconcile(case: Case, store: Store, limits: Limits) -> list[str]:
 
 def _left_to_people(case: Case) -> list[str]:
     """What a rule that suspends does not suspend by itself, and why."""
-    if case.suspend is None or case.verdict.answer is not Answer.BREACH:
+    if case.effect is None or case.verdict.answer is not Answer.BREACH:
         return []
     if not case.verdict.members:
-        unknown = " and ".join(name for name in case.suspend.scope if name not in case.incident.subject)
+        unknown = " and ".join(name for name in case.effect.scope if name not in case.incident.subject)
         return [f"nothing is held: the facts do not say which {unknown} it is; a person must decide"]
     before = sorted({where(member.scope) for member in case.verdict.members if not member.holds})
     if not before:
@@ -90,14 +90,14 @@ def _left_to_people(case: Case) -> list[str]:
 
 
 def _suspension(case: Case, member: Member) -> Suspension:
-    suspend = case.suspend
+    effect = case.effect
     assert case.rule is not None
-    assert suspend is not None
-    until = case.now + suspend.at_most if suspend.at_most else None
+    assert effect is not None
+    until = case.now + effect.at_most if effect.at_most else None
     lifts_when = "the condition is clear" if until is None else "its time is over, or the condition is clear before"
     return Suspension(
-        id=new_id("sus"), scope=dict(member.scope), scope_key=scope_key(member.scope), effect=suspend.effect,
-        rate_per_hour=suspend.rate_per_hour, rule=case.rule.id, incident_id=case.incident.id, member=member.key,
+        id=new_id("sus"), scope=dict(member.scope), scope_key=scope_key(member.scope), effect=effect.action,
+        rate_per_hour=effect.rate_per_hour, rule=case.rule.id, incident_id=case.incident.id, member=member.key,
         actor=case.rule.id, text=member.text, evidence=dict(member.evidence), since=case.now, until=until,
         lifts_when=lifts_when,
     )
@@ -105,8 +105,8 @@ def _suspension(case: Case, member: Member) -> Suspension:
 
 def _why_not(case: Case, held: _Held, row: Suspension, limits: Limits) -> str | None:
     scope = row.scope
-    suspend = case.suspend
-    spares = suspend is not None and not suspend.transactional and {"customer", "stream"} <= set(scope)
+    effect = case.effect
+    spares = effect is not None and not effect.transactional and {"customer", "stream"} <= set(scope)
     if spares and stream_kind(case.session, scope["customer"], scope["stream"]) == StreamKind.TRANSACTIONAL:
         return f"{where(scope)} is transactional: automation does not {row.effect} it by itself"
     if row.effect == Effect.HOLD:

@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from monitor.rules.conditions.ratio import percent
+from monitor.rules.texts import percent
 
 NOW = "now"  # in the evidence of an open incident: its summary now, while that is milder than at its worst
 
@@ -28,9 +28,9 @@ def headline(rule: str, evidence: Mapping[str, Any]) -> str:
         return f"{kinds_of(targets)} no longer on {some(_lists(evidence), 3)}"
     if evidence.get("scores"):
         return f"{kinds_of(targets)} with a bad score"
-    if {"rate", "complaints", "delivered"} <= evidence.keys():
-        n = evidence["delivered"] + evidence.get("delivered_perhaps", 0)
-        return f"complaint rate {percent(evidence['rate'])} ({evidence['complaints']:,} of {n:,})"
+    if {"rate", "numerator", "denominator"} <= evidence.keys():
+        n = evidence["denominator"] + evidence.get("denominator_perhaps", 0)
+        return f"{evidence['words']} {percent(evidence['rate'])} ({evidence['numerator']:,} of {n:,})"
     return rule.replace("-", " ")
 
 

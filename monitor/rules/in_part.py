@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from monitor.rules.evidence import Counts, Values
 from monitor.rules.verdict import Group
 
-Values = tuple[str | None, ...]  # in the order of the dimensions
 _Pattern = tuple[int, ...]  # which dimensions are known
 _Sums = dict[tuple[str, ...], dict[str, float]]  # by the values of some dimensions
 
@@ -27,7 +27,7 @@ class Parted(NamedTuple):
 class CountsInPart:
     """Counts by the values of the dimensions `by`, None where a fact does not know one."""
 
-    def __init__(self, by: Sequence[str], counts: Mapping[Values, Mapping[str, float]]) -> None:
+    def __init__(self, by: Sequence[str], counts: Counts) -> None:
         self._place = {name: place for place, name in enumerate(by)}
         self._by = tuple(by)
         self._cells: dict[_Pattern, dict[Values, Mapping[str, float]]] = {}

@@ -1,7 +1,4 @@
-"""Rules as people write them (YAML), checked. A rule names a condition, when it ends, and what it suspends.
-
-Those about what Vigie cannot see (fbl_silence, own_network, list_unusable, mailbox_unread, staleness,
-clock_behind) only notify.
+"""What every rule has in common, as people write it (YAML), checked; what it tests is in its condition's own file.
 
 Shares are 0-1 or written as percentages; durations are written 90s, 15m, 24h, 7d.
 """
@@ -9,281 +6,194 @@ Shares are 0-1 or written as percentages; durations are written 90s, 15m, 24h, 7
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from collectors.dimensions import Use, names
-from collectors.measures import MEASURES
-from monitor.config.quantities import Duration, Share
+from collectors.contract import Reason
+from collectors.dimensions import BY_NAME
+from monitor.config.quantities import Duration
 from monitor.config.severity import Severity
-from monitor.gate import Effect
+from monitor.config.validation import did_you_mean
+from monitor.rules.effect import RuleEffect
+from monitor.rules.signals import SignalName
+from monitor.rules.texts import placeholders
 
-if TYPE_CHECKING:  # a type checker takes no list it cannot read here
-    Dimension = str
-    ListingDimension = str
-    AnySeverity = Severity | Literal["auto"]
-else:
-    Dimension = Literal[names(Use.SUBJECT | Use.SCOPE)]  # counted by it, and held by it
-    ListingDimension = Literal[names(Use.LISTED)]
-    AnySeverity = Literal[(*map(str, Severity), "auto")]  # one list of words in messages and schema
+RULE_ID = r"^[a-z][a-z0-9-]{0,62}$"
+_LABEL = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
-def _not_empty(value: tuple[str, ...]) -> tuple[str, ...]:
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Mode(enum.StrEnum):
+    """`shadow`: judged, stored and shown, but nobody is notified and nothing is held."""
+
+    LIVE = "live"
+    SHADOW = "shadow"
+
+
+class Chosen(Strict):
+    """Which values of a dimension: `gmail`, `[gmail, yahoo]`, or all but some: `{not: gmail}`."""
+
+    values: Annotated[tuple[str, ...], Field(min_length=1)]
+    but: bool = False
+
+    def takes(self, value: str | None) -> bool:
+        """What names no value is not taken."""
+        return value is not None and (value in self.values) != self.but
+
+
+def _chosen(value: Any) -> Any:
+    if isinstance(value, Mapping) and set(value) == {"not"}:
+        return {"values": _listed(value["not"]), "but": True}
+    return {"values": _listed(value)} if isinstance(value, str | list | tuple) else value
+
+
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def _dimensions(where: Mapping[str, Chosen]) -> Mapping[str, Chosen]:
+    for name in where:
+        if name not in BY_NAME:
+            raise ValueError(f"no dimension '{name}' — {did_you_mean(name, BY_NAME)}")
+    return where
+
+
+Where = Annotated[
+    dict[str, Annotated[Chosen, BeforeValidator(_chosen)]], AfterValidator(_dimensions)
+]
+
+
+class Unless(Strict):
+    """While another rule fires this one is not judged: nothing is raised, nothing cleared.
+
+    `same`: only where it fires for the same values of these dimensions. `reasons`: only what fails for one of these.
+    """
+
+    rule: Annotated[str, Field(pattern=RULE_ID)]
+    same: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+
+
+def _unless(value: Any) -> Any:
+    return {"rule": value} if isinstance(value, str) else value
+
+
+def not_empty(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Raises ValueError for an empty list."""
     if not value:
         raise ValueError("must not be empty")
     return value
 
 
-Lists = Annotated[tuple[str, ...], AfterValidator(_not_empty)]  # ids of the catalogue
+def _labels(value: Mapping[str, str]) -> Mapping[str, str]:
+    for name in value:
+        if not _LABEL.fullmatch(name) or name in BY_NAME or name in {"rule", "severity", "incident"}:
+            raise ValueError(f"'{name}' is no name for a label — small letters, digits and _, and none that Vigie gives itself")
+    return value
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+class Rule(Strict):
+    """`signal` says of what, the condition when, `by` for which groups; the rest is what follows.
 
-
-class Suspend(_Strict):
-    """The suspension a firing rule puts on. Without `at_most` it stays until the condition is clear.
-
-    `at_most` is needed where the suspension stops the very mail the rule judges by (a hold on complaints):
-    then it ends by itself, and only mail sent after that is judged.
+    The state of a rule is kept under its `id` and the group judged: a changed threshold or text keeps it.
     """
 
-    effect: Effect = Effect.HOLD
-    scope: tuple[Dimension, ...] = ()
-    at_most: Duration | None = None
-    rate_per_hour: Annotated[int, Field(gt=0)] | None = None
-    transactional: bool = False  # also transactional streams
+    RENAMED: ClassVar[Mapping[str, str]] = {"advice": "runbook", "keep": "keep_firing_for", "suspend": "effect"}
+    TEXTS: ClassVar[frozenset[str]] = frozenset()  # what `summary` may name, beside the dimensions
+    GONE: ClassVar[str] = "no longer watched"  # why an incident ends whose group the facts no longer have
 
-    @model_validator(mode="after")
-    def _slow_has_a_rate(self) -> Suspend:
-        if (self.effect is Effect.SLOW) != (self.rate_per_hour is not None):
-            raise ValueError("rate_per_hour goes with effect: slow, and only with it")
-        return self
-
-
-class _Rule(_Strict):
-    RENAMED: ClassVar[Mapping[str, str]] = {"advice": "runbook"}  # keys of earlier releases, for whoever still writes them
-
-    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+    id: Annotated[str, Field(pattern=RULE_ID)]
+    condition: str
+    signal: SignalName
     enabled: bool = True
-    for_: Duration = Field(default=timedelta(0), alias="for")  # breach must last this long to fire
-    keep: Duration = timedelta(0)  # clear must last this long to end
-    runbook: Annotated[str, Field(max_length=2000)] = ""
-
-
-class _GradedRule(_Rule):
+    mode: Mode = Mode.LIVE
     severity: Severity = Severity.WARNING
-
-
-class _ListingRule(_Rule):
-    """About our targets on lists. One incident per group of `by`; a list without a known operator is its own."""
-
-    by: Annotated[tuple[ListingDimension, ...], AfterValidator(_not_empty)] = ("operator", "pool")
-
-
-class Baseline(enum.StrEnum):
-    """What is made of a target that was listed already when we first looked."""
-
-    IGNORE = "ignore"
-    NOTIFY = "notify"  # one incident per operator, and nothing is held for it
-    HOLD = "hold"  # one incident per operator, and what the rule holds is held
-
-
-def _baseline(value: object) -> object:
-    """Yes and no, as the first release wrote it."""
-    return {True: Baseline.HOLD, False: Baseline.IGNORE}[value] if isinstance(value, bool) else value
-
-
-class ListingRule(_ListingRule):
-    """Fires while a target of ours is confirmed on one of the lists.
-
-    `severity: auto` follows the worst listing: the weight of the list, how grave its code is, and whether a
-    mailbox provider is known to act upon it. Lists that blame the neighbours are information, whatever it says. What
-    was listed already when first seen is an incident per operator, and held only with `baseline: hold`.
-    """
-
-    kind: Literal["listing"]
-    severity: AnySeverity = Severity.WARNING
-    lists: Lists | None = None  # None: every block list asked
-    min_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
-    below_weight: Annotated[float, Field(gt=0, le=1)] | None = None  # heavier lists are another rule's
-    baseline: Annotated[Baseline, BeforeValidator(_baseline)] = Baseline.NOTIFY
-    collateral: bool = False  # also lists that list the neighbours of the guilty, one incident per operator
-    suspend: Suspend | None = None
+    labels: Annotated[dict[str, str], AfterValidator(_labels)] = Field(default_factory=dict)
+    where: Where = Field(default_factory=dict)
+    for_: Duration = Field(default=timedelta(0), alias="for")  # a breach must last this long to fire
+    keep_firing_for: Duration = timedelta(0)  # clear must last this long to end
+    unless: Annotated[Unless, BeforeValidator(_unless)] | None = None
+    quiet_for: Duration | None = None  # ends when nothing was there to judge for so long, and nothing is held any more
+    summary: Annotated[str, Field(max_length=300)] = ""
+    runbook: Annotated[str, Field(max_length=2000)] = ""
+    runbook_url: Annotated[str, Field(max_length=500, pattern=r"^https?://")] | None = None
+    source: Annotated[str, Field(max_length=1000)] = ""  # where its thresholds come from
+    effect: RuleEffect | None = None
 
     @model_validator(mode="after")
-    def _hangs_together(self) -> ListingRule:
-        if self.suspend and self.suspend.scope:
-            raise ValueError("a listing suspends the listed IP or domain itself: leave scope out")
-        if self.suspend and self.collateral:
-            raise ValueError("a rule with collateral only notifies, for the neighbours are to blame: leave suspend out")
-        if self.below_weight is not None and self.below_weight <= self.min_weight:
-            raise ValueError("below_weight must be higher than min_weight")
+    def _summary_is_known(self) -> Rule:
+        known = {*self.TEXTS, *BY_NAME, "text"}
+        for name in placeholders(self.summary):
+            if name not in known:
+                raise ValueError(f"summary: no '{{{name}}}' here — {did_you_mean(name, known)}")
         return self
 
 
-class AllowListingLostRule(_GradedRule, _ListingRule):
-    """Fires when a target of ours is no longer on an allow list that had it, until it is back there.
-
-    After `forget_after` it is taken as given up.
-    """
-
-    kind: Literal["allow_listing_lost"]
-    lists: Lists | None = None  # None: every allow list asked
-    forget_after: Duration = timedelta(days=14)
-
-
-class ClearScore(_Strict):
-    """When a score counts as good again: `above` (or `below`) this."""
+class ClearLine(Strict):
+    """When a number counts as good again."""
 
     below: float | None = None
     above: float | None = None
 
 
-class ListScoreRule(_GradedRule, _ListingRule):
-    """Fires while a list's score of a target of ours is `below` (or `above`) a threshold, on the list's own scale.
+class Lined(Strict):
+    """`above` or `below` a line, and good again on the other side of `clear` (without it: of the line itself)."""
 
-    It ends at `clear`, on the other side of the threshold; without it, at the threshold itself.
-    """
-
-    kind: Literal["list_score"]
-    lists: Lists
-    below: float | None = None
     above: float | None = None
-    clear: ClearScore = ClearScore()
-    max_age: Duration = MEASURES["list_score"].max_age  # an older score says nothing
+    below: float | None = None
+    clear: ClearLine = ClearLine()
 
     @model_validator(mode="after")
-    def _hangs_together(self) -> ListScoreRule:
+    def _one_line(self) -> Lined:
         if (self.below is None) == (self.above is None):
             raise ValueError("needs exactly one of below and above")
-        bad_side, good_side = ("below", "above") if self.below is not None else ("above", "below")
-        if getattr(self.clear, bad_side) is not None:
-            raise ValueError(f"a score that is bad {bad_side} its threshold clears {good_side} one: clear.{good_side}")
+        bad, good = ("below", "above") if self.below is not None else ("above", "below")
+        if getattr(self.clear, bad) is not None:
+            raise ValueError(f"what is bad {bad} its line clears {good} one: clear.{good}")
         if self.below is not None and self.clear.above is not None and self.clear.above < self.below:
             raise ValueError("clear.above must not be lower than below")
         if self.above is not None and self.clear.below is not None and self.clear.below > self.above:
             raise ValueError("clear.below must not be higher than above")
         return self
 
+    @property
+    def line(self) -> float:
+        """The line itself."""
+        value = self.above if self.above is not None else self.below
+        assert value is not None  # `_one_line`
+        return value
 
-class ClearRate(_Strict):
-    """When a rate counts as good again: its upper bound is below `below`."""
+    def is_bad(self, value: float) -> bool:
+        return value > self.line if self.above is not None else value < self.line
 
-    below: Share
-
-
-class ComplaintRateRule(_GradedRule):
-    """Fires when complaints ÷ delivered of the same mails is above `above` beyond reasonable doubt.
-
-    Beyond doubt: the one-sided Clopper-Pearson lower bound at `confidence` exceeds it, on at least
-    `min_complaints` complaints and `min_delivered` messages.
-    """
-
-    kind: Literal["complaint_rate"]
-    by: tuple[Dimension, ...] = ("customer", "stream", "provider")
-    window: Duration = timedelta(hours=24)
-    above: Share
-    clear: ClearRate
-    confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.975
-    min_complaints: Annotated[int, Field(ge=1)] = 3
-    min_delivered: Annotated[int, Field(ge=1)] = 100
-    quiet_for: Duration = timedelta(days=3)  # ends when nothing was sent for so long after the suspension ended
-    suspend: Suspend | None = None
-
-    @model_validator(mode="after")
-    def _hangs_together(self) -> ComplaintRateRule:
-        if self.clear.below > self.above:
-            raise ValueError("clear.below must not be higher than above")
-        if not self.by:
-            raise ValueError("by needs at least one dimension")
-        if self.suspend:
-            if not self.suspend.scope:
-                raise ValueError(f"suspend.scope is missing: one or more of {', '.join(self.by)}")
-            if strange := set(self.suspend.scope) - set(self.by):
-                raise ValueError(f"suspend.scope has {', '.join(sorted(strange))}, which is not in `by`")
-            if self.suspend.effect is Effect.HOLD and self.suspend.at_most is None:
-                raise ValueError("a hold stops the mail it is judged by: say how long with suspend.at_most")
-        return self
+    def is_good(self, value: float) -> bool:
+        """Beyond the line at which it clears."""
+        if self.above is not None:
+            return value < self.clear.below if self.clear.below is not None else value <= self.above
+        return value > self.clear.above if self.clear.above is not None else value >= self.line
 
 
-class FblSilenceRule(_GradedRule):
-    """Fires while a feedback loop that used to report does not, though mail goes on.
-
-    A day of the history counts when at least `min_delivered` messages went out; it takes `min_days` of them.
-    """
-
-    kind: Literal["fbl_silence"]
-    window: Duration = timedelta(days=3)
-    history: Duration = timedelta(days=28)
-    alpha: Annotated[float, Field(gt=0, le=0.1)] = 0.001
-    at_most: Share = 0.1
-    clear_above: Share = 0.3
-    min_days: Annotated[int, Field(ge=3)] = 7
-    min_delivered: Annotated[int, Field(ge=1)] = 1000
-
-    @model_validator(mode="after")
-    def _hangs_together(self) -> FblSilenceRule:
-        if self.clear_above <= self.at_most:
-            raise ValueError("clear_above must be higher than at_most")
-        if self.history < self.min_days * timedelta(days=1):
-            raise ValueError("history must hold min_days days")
-        return self
+def needs(rule: Rule, *, counts: bool, denominator: bool = False) -> None:
+    """Raises ValueError where the signal is of another kind than the condition judges."""
+    if rule.signal.is_count != counts:
+        kind = "counts that add up" if counts else "a state or a gauge"
+        raise ValueError(f"signal: condition {rule.condition} is about {kind}, and '{rule.signal.name}' is none")
+    if denominator and not rule.signal.denominator:
+        raise ValueError(f"signal: condition {rule.condition} needs a signal with a denominator, and '{rule.signal.name}' has none")
 
 
-class OwnNetworkRule(_GradedRule):
-    """Fires while most lists fail alike through a resolver: it is ours that is ill, and the lists are not judged."""
-
-    kind: Literal["own_network"]
-    max_age: Duration = MEASURES["canary"].max_age
+def words_of(literal: Any) -> tuple[str, ...]:
+    """The words of a Literal."""
+    return get_args(literal)
 
 
-class ListUnusableRule(_GradedRule):
-    """Fires while one list fails its test points though others do not; it says nothing that can be believed."""
-
-    kind: Literal["list_unusable"]
-    for_: Duration = Field(default=timedelta(hours=1), alias="for")
-    max_age: Duration = MEASURES["canary"].max_age
-    forget_after: Duration = timedelta(days=1)  # not asked for so long while others were: out of the configuration
-
-
-class MailboxUnreadRule(_GradedRule):
-    """Fires while a mailbox of the inventory cannot be read."""
-
-    kind: Literal["mailbox_unread"]
-    for_: Duration = Field(default=timedelta(minutes=30), alias="for")
-    max_age: Duration = MEASURES["mailbox_read"].max_age
-
-
-class StalenessRule(_GradedRule):
-    """Fires while a collector got no answers for `max_age`: three of its turns, if not said, and 15 minutes at least."""
-
-    kind: Literal["staleness"]
-    for_: Duration = Field(default=timedelta(minutes=2), alias="for")  # after a pause it may catch up first
-    max_age: Duration | None = None
-
-
-class ClockRule(_GradedRule):
-    """Fires while this machine's clock is behind what is stored already: it was stepped back, or another is ahead."""
-
-    kind: Literal["clock_behind"]
-    tolerance: Duration = timedelta(minutes=2)
-
-
-AnyRule = (
-    ListingRule | AllowListingLostRule | ListScoreRule | ComplaintRateRule | FblSilenceRule
-    | OwnNetworkRule | ListUnusableRule | MailboxUnreadRule | StalenessRule | ClockRule
-)  # fmt: skip
-SuspendingRule = ListingRule | ComplaintRateRule
-RULE: TypeAdapter[AnyRule] = TypeAdapter(Annotated[AnyRule, Field(discriminator="kind")])
+__all__ = [
+    "ClearLine", "Lined", "Literal", "Mode", "Rule", "Strict", "Unless", "Where", "needs", "not_empty",
+]  # fmt: skip

@@ -30,14 +30,15 @@ collectors:
 receivers:
   - {{name: on-call, url: "{chat}"}}
 rules:
-  - {{id: ip-listed, kind: listing, severity: critical, suspend: {{effect: hold}}, runbook: find the cause}}
+  - {{id: ip-listed, condition: listing, severity: critical, effect: {{action: hold}}, runbook: find the cause}}
   - id: complaint-rate
-    kind: complaint_rate
+    condition: ratio
+    signal: complaints
     severity: critical
     window: 1h
     above: 0.3%
     clear: {{below: 0.2%}}
-    suspend: {{effect: hold, scope: [customer, stream], at_most: 6s}}
+    effect: {{action: hold, scope: [customer, stream], at_most: 6s}}
     runbook: ask the customer
 """
 INVENTORY = """\

@@ -6,9 +6,10 @@ from tests.end_to_end.conftest import LISTED_IP, PythonLists
 from tests.waiting import eventually
 
 RULES = """\
-  - {id: own-network, kind: own_network}
-  - {id: list-unusable, kind: list_unusable, for: 1s}
-  - {id: collector-stale, kind: staleness, for: 1s, max_age: 5s}
+  - {id: own-network, condition: state, signal: own_network, by: [collector], summary: "own network at fault ({detail})"}
+  - {id: list-unusable, condition: state, signal: list_health, by: [collector, dnsbl], for: 1s, unless: own-network}
+  - {id: collector-stale, condition: absence, signal: collector_runs, by: [collector], for: 1s, max_age: 5s,
+     unless: {rule: own-network, reasons: [network, timeout]}}
 """
 
 

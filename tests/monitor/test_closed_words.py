@@ -21,7 +21,7 @@ from monitor.database.tables import FOLLOWED_KINDS, Listing, Outbox, Run
 from monitor.facts.runs import Outcome
 from monitor.listings.intervals import Phase
 from monitor.notify.outbox import OutboxState
-from monitor.rules.model import ListingRule
+from monitor.rules.conditions.listing import Listing as ListingRule
 from monitor.suppressions.rows import RULES, SUPPRESSING
 
 ROOTS = (collectors, monitor)

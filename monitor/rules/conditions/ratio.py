@@ -1,20 +1,180 @@
-"""Complaints ÷ delivered of the same mails, by exact bounds. Pure, as everything that judges."""
+"""How many of how many, by exact bounds: complaints of delivered, blocks of attempts. Pure.
+
+Too little evidence on a group is said, and with `roll_up` judged in the wider group it belongs to.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from datetime import datetime
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from collectors.contract import Reason
+from monitor.config.quantities import Duration, Share
+from monitor.gate import Effect
 from monitor.rules.bounds import Rate, rate
-from monitor.rules.model import ComplaintRateRule
-from monitor.rules.verdict import Answer, Group, Member, RateFacts, Verdict
+from monitor.rules.effect import Dimension
+from monitor.rules.evidence import Evidence
+from monitor.rules.in_part import CountsInPart
+from monitor.rules.model import Rule, Strict, needs, not_empty
+from monitor.rules.signals import Signal
+from monitor.rules.texts import filled, minute, percent
+from monitor.rules.verdict import Answer, Group, Member, Verdict, key_of, unknown
 
 
-def judge_rates(rule: ComplaintRateRule, facts: Iterable[RateFacts], now: datetime) -> list[Verdict]:
-    """One verdict per group. A wider group is no finding where groups within it, that are, explain its rate."""
+class AtLeast(Strict):
+    """The least counts on which a breach is called one."""
+
+    numerator: Annotated[int, Field(ge=1)] = 3
+    denominator: Annotated[int, Field(ge=1)] = 100
+
+
+class ClearShare(Strict):
+    """When a rate counts as good again."""
+
+    below: Share | None = None
+    above: Share | None = None
+
+
+def _windows(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+Windows = Annotated[tuple[Duration, ...], BeforeValidator(_windows), Field(min_length=1, max_length=5)]
+
+
+class Ratio(Rule):
+    """Fires when a rate is beyond its line beyond reasonable doubt, in one of the windows.
+
+    Beyond doubt: the one-sided Clopper-Pearson bound at `confidence` is, on counts of `at_least`. `roll_up`: in which
+    wider groups what has too little evidence is judged together, the narrowest first.
+    """
+
+    TEXTS: ClassVar[frozenset[str]] = frozenset({"rate", "lower", "upper", "line", "numerator", "denominator", "since"})
+
+    condition: Literal["ratio"]
+    by: Annotated[tuple[Dimension, ...], AfterValidator(not_empty)] = ("customer", "stream", "provider")
+    window: Windows = (timedelta(hours=24),)
+    above: Share | None = None
+    below: Share | None = None
+    clear: ClearShare = ClearShare()
+    confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.975
+    at_least: AtLeast = AtLeast()
+    roll_up: tuple[tuple[str, ...], ...] = ()
+    quiet_for: Duration | None = timedelta(days=3)
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> Ratio:
+        needs(self, counts=True, denominator=True)
+        if (self.above is None) == (self.below is None):
+            raise ValueError("needs exactly one of below and above")
+        bad, good = ("above", "below") if self.above is not None else ("below", "above")
+        end = getattr(self.clear, good)
+        if end is None or getattr(self.clear, bad) is not None:
+            raise ValueError(f"clear.{good} is missing: a rate that is bad {bad} its line ends {good} one")
+        if (end > self.line) if self.above is not None else (end < self.line):
+            raise ValueError(f"clear.{good} must not be {'higher' if self.above is not None else 'lower'} than {bad}")
+        return self
+
+    @model_validator(mode="after")
+    def _holds_what_it_judges(self) -> Ratio:
+        effect = self.effect
+        if effect is not None:
+            if not effect.scope:
+                raise ValueError(f"effect.scope is missing: one or more of {', '.join(self.by)}")
+            if strange := set(effect.scope) - set(self.by):
+                raise ValueError(f"effect.scope has {', '.join(sorted(strange))}, which is not in `by`")
+            if effect.action is Effect.HOLD and effect.at_most is None:
+                raise ValueError("a hold stops the mail it is judged by: say how long with effect.at_most")
+        return self
+
+    @property
+    def line(self) -> float:
+        return self.above if self.above is not None else self.below or 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Numerator `k` and denominator `n` of one group, for the same mails, since `since`.
+
+    `stale` says why the numerator cannot be believed to be complete (None: it can). The counts `…_perhaps` are of facts
+    known only in part, that may be the group's (monitor.rules.in_part). `parts`: how many groups were put together.
+    """
+
+    group: Group
+    since: datetime
+    n: float
+    k: float
+    stale: str | None = None
+    n_perhaps: float = 0
+    k_perhaps: float = 0
+    parts: int = 0
+
+
+def judge(rule: Ratio, evidence: Evidence, now: datetime) -> list[Verdict]:
+    """One verdict per group."""
+    by_window = [judge_counts(rule, counted(rule, evidence, now, window), evidence, now) for window in rule.window]
+    groups = dict.fromkeys(group for verdicts in by_window for group in verdicts)
+    return [_together([verdicts[group] for verdicts in by_window if group in verdicts]) for group in groups]
+
+
+def counted(rule: Ratio, evidence: Evidence, now: datetime, window: timedelta) -> list[Counted]:
+    """Counts per group over a window, plus the groups judged before that counted nothing.
+
+    A group that only facts known in part name (a complaint of a customer, of no stream) is one of them, with all that
+    is within it. Where one of the rule's suspensions was lifted inside the window, the group is counted from then on: it
+    was judged for what came before, and is not judged for it twice.
+    """
+    since, until = now - window, now + timedelta(microseconds=1)
+    signal, restarts = rule.signal, evidence.restarts(rule.id, since)
+    stale = evidence.incomplete(signal.numerator)
+    # what `where` names beside `by` is asked for too, and what does not name it is left out
+    beside = tuple(name for name in rule.where if name not in rule.by)
+    counts = _taken(rule, evidence, (*rule.by, *beside), (since, until))
+    known = [group for group in evidence.expected(rule.id) if {name for name, _ in group} <= set(rule.by)]
+    answers = []
+    for group in dict.fromkeys([*counts.groups(), *known]):
+        began, sums = restarts.get(group, since), counts
+        if began != since:
+            sums = _taken(rule, evidence, (*rule.by, *beside), (began, until), dict(group))
+        answers.append(_counted(signal, group, began, sums, stale))
+    return [each for each in answers if _is_chosen(rule, each.group)]
+
+
+def _taken(
+    rule: Ratio, evidence: Evidence, names: tuple[str, ...], span: tuple[datetime, datetime],
+    where: Mapping[str, str] | None = None,
+) -> CountsInPart:
+    cells = evidence.counts(rule.signal.measures, names, span, where)
+    beside = names[len(rule.by):]
+    if beside:
+        summed: dict[tuple[str | None, ...], dict[str, float]] = {}
+        for values, sums in cells.items():
+            own, others = values[: len(rule.by)], dict(zip(beside, values[len(rule.by):], strict=True))
+            if all(rule.where[name].takes(value) for name, value in others.items()):
+                into = summed.setdefault(own, {})
+                for measure, value in sums.items():
+                    into[measure] = into.get(measure, 0) + value
+        cells = summed
+    return CountsInPart(rule.by, cells)
+
+
+def _counted(signal: Signal, group: Group, since: datetime, counts: CountsInPart, stale: str | None) -> Counted:
+    certain, perhaps = counts.of(group)
+    (k, n), (k_perhaps, n_perhaps) = signal.sums(certain), signal.sums(perhaps)
+    return Counted(group, since, n, k, stale, n_perhaps, k_perhaps)
+
+
+def _is_chosen(rule: Ratio, group: Group) -> bool:
+    values = dict(group)
+    return all(chosen.takes(values.get(name)) for name, chosen in rule.where.items() if name in rule.by)
+
+
+def judge_counts(rule: Ratio, facts: Iterable[Counted], evidence: Evidence | None, now: datetime) -> dict[Group, Verdict]:
+    """By group. A wider group is no finding where groups within it, that are, explain its rate."""
     known = {fact.group: fact for fact in facts}
     verdicts = {group: judge_rate(rule, fact, now) for group, fact in known.items()}
     breaches = {group for group, verdict in verdicts.items() if verdict.answer is Answer.BREACH}
@@ -23,50 +183,121 @@ def judge_rates(rule: ComplaintRateRule, facts: Iterable[RateFacts], now: dateti
         if inside and judge_rate(rule, _without(known[group], [known[each] for each in inside]), now).answer is not Answer.BREACH:
             summary = f"{verdicts[group].summary}, as {len(inside)} of its parts {'is' if len(inside) == 1 else 'are'} in breach"
             verdicts[group] = replace(verdicts[group], answer=Answer.BETWEEN, summary=summary, members=())
-    return list(verdicts.values())
+    if rule.roll_up and evidence is not None:
+        little = [known[group] for group, verdict in verdicts.items() if verdict.reason == Reason.INSUFFICIENT and known[group].n > 0]
+        for fact in rolled_up(rule, little, evidence):
+            if fact.group not in verdicts:
+                verdicts[fact.group] = judge_rate(rule, fact, now)
+    return verdicts
 
 
-def judge_rate(rule: ComplaintRateRule, facts: RateFacts, now: datetime) -> Verdict:
-    """A complaint rate against its threshold, by exact bounds.
+def rolled_up(rule: Ratio, little: Sequence[Counted], evidence: Evidence) -> list[Counted]:
+    """What has too little evidence, put together in the narrowest wider group that has enough; the widest takes the rest."""
+    done: list[Counted] = []
+    for place, names in enumerate(rule.roll_up):
+        groups: dict[Group, list[Counted]] = {}
+        left = []
+        for fact in little:
+            wider = _wider(fact.group, names, evidence)
+            if wider is None:
+                left.append(fact)
+            else:
+                groups.setdefault(wider, []).append(fact)
+        little = left
+        for wider, parts in groups.items():
+            whole = _put_together(wider, parts)
+            if whole.n >= rule.at_least.denominator or place == len(rule.roll_up) - 1:
+                done.append(whole)
+            else:
+                little += parts
+    return done
 
-    What is known only in part counts for the mildest case before it is a breach (no complaint more, all the mail), and
-    for the worst before it is clear. Unknown: nothing delivered; complaints without the mails they are about; too few
-    messages to say anything; complaints not being collected (then few complaints prove nothing, many still do).
+
+def _wider(group: Group, names: Sequence[str], evidence: Evidence) -> Group | None:
+    values = dict(group)
+    for target in (values.get("ip"), values.get("domain")):
+        place = evidence.place(target) if target else None
+        if place:
+            values |= {name: value for name, value in (("pool", place.pool), ("customer", place.customer)) if value and name not in values}
+    wider = tuple((name, values[name]) for name in names if name in values)
+    return wider if len(wider) == len(names) else None
+
+
+def _put_together(group: Group, parts: Sequence[Counted]) -> Counted:
+    return Counted(
+        group, min(part.since for part in parts), sum(part.n for part in parts), sum(part.k for part in parts),
+        next((part.stale for part in parts if part.stale), None), sum(part.n_perhaps for part in parts),
+        sum(part.k_perhaps for part in parts), len(parts),
+    )
+
+
+def judge_rate(rule: Ratio, fact: Counted, now: datetime) -> Verdict:
+    """A rate against its line, by exact bounds.
+
+    What is known only in part counts for the mildest case before it is a breach, and for the worst before it is clear.
+    Unknown: nothing to be judged by; more events than what they are of; too little to say anything; a low number that
+    may be incomplete (then few events prove nothing, many still do).
     """
-    counts = _Counts.of(facts)
+    counts = _Counts.of(fact)
     n, k = counts.n_most, counts.k
-    if n == 0 or k > n:
-        text = "no delivered messages" if n == 0 else "more complaints than delivered messages are known"
+    signal = rule.signal
+    if n == 0 or counts.k > n:
+        text = f"nothing {signal.per}" if n == 0 else f"more {signal.events} than {signal.per} are known"
         reason = Reason.NO_DATA if n == 0 else Reason.INSUFFICIENT
-        return _unknown(facts, reason, f"{text} ({k} of {n})", counts.evidence(facts))
+        return unknown(fact.group, reason, f"{text} ({k} of {n})", _numbers(rule, fact, counts))
     bounds = rate(k, n, rule.confidence)
-    evidence = counts.evidence(facts) | {
+    numbers = _numbers(rule, fact, counts) | {
         "rate": bounds.value, "lower": bounds.lower, "upper": bounds.upper, "confidence": rule.confidence,
-    }
-    summary = f"complaint rate {rate_text(bounds)} since {_minute(facts.since)}"
-    if k >= rule.min_complaints and n >= rule.min_delivered and bounds.lower > rule.above:
-        scope = _scope(rule, facts.group)
-        members = (Member(_key(facts.group), scope, summary, now, evidence),) if scope else ()
-        return Verdict(facts.group, Answer.BREACH, summary, members=members, evidence=evidence)
-    return _no_breach(rule, facts, counts, Verdict(facts.group, Answer.BETWEEN, summary + counts.more(), evidence=evidence))
+    }  # fmt: skip
+    summary = _summary(rule, fact, bounds, numbers)
+    if _is_breach(rule, fact, counts, bounds):
+        scope = _scope(rule, fact.group)
+        members = (Member(key_of(fact.group), scope, summary, now, numbers),) if scope else ()
+        return Verdict(fact.group, Answer.BREACH, summary, members=members, evidence=numbers)
+    return _no_breach(rule, fact, counts, Verdict(fact.group, Answer.BETWEEN, summary + counts.more(signal), evidence=numbers))
 
 
-def _no_breach(rule: ComplaintRateRule, facts: RateFacts, counts: _Counts, between: Verdict) -> Verdict:
+def _is_breach(rule: Ratio, fact: Counted, counts: _Counts, bounds: Rate) -> bool:
+    if counts.n_most < rule.at_least.denominator:
+        return False
+    if rule.above is not None:
+        return counts.k >= rule.at_least.numerator and bounds.lower > rule.above
+    if fact.stale or counts.n == 0 or counts.k_most > counts.n:
+        return False
+    return rate(counts.k_most, counts.n, rule.confidence).upper < rule.line
+
+
+def _no_breach(rule: Ratio, fact: Counted, counts: _Counts, between: Verdict) -> Verdict:
     """Clear, where that is sure also of the worst case; else `between`, or unknown and why."""
-    if facts.stale:
-        return _unknown(facts, Reason.STALE, f"{between.summary}, but {facts.stale}", between.evidence)
+    if fact.stale and rule.above is not None:
+        return unknown(fact.group, Reason.STALE, f"{between.summary}, but {fact.stale}", between.evidence)
     if counts.n > 0 and counts.k_most <= counts.n:
-        worst = rate(counts.k_most, counts.n, rule.confidence)
-        if worst.upper < rule.clear.below:
-            text = f"complaint rate {rate_text(worst, upper=True)} since {_minute(facts.since)}"
-            return Verdict(facts.group, Answer.CLEAR, text, evidence=between.evidence)
-    if counts.n < rule.min_delivered:
-        return _unknown(facts, Reason.INSUFFICIENT, f"{between.summary}: too few messages to say", between.evidence)
+        worst = rate(counts.k_most if rule.above is not None else counts.k, counts.n, rule.confidence)
+        end = rule.clear.below if rule.above is not None else rule.clear.above
+        assert end is not None  # Ratio._hangs_together
+        if worst.upper < end if rule.above is not None else worst.lower > end:
+            text = f"{rule.signal.words} {rate_text(worst, upper=rule.above is not None)} since {minute(fact.since)}"
+            return Verdict(fact.group, Answer.CLEAR, text, evidence=between.evidence)
+    if fact.stale:
+        return unknown(fact.group, Reason.STALE, f"{between.summary}, but {fact.stale}", between.evidence)
+    if counts.n < rule.at_least.denominator:
+        return unknown(fact.group, Reason.INSUFFICIENT, f"{between.summary}: too little to say", between.evidence)
     return between
 
 
+def _together(verdicts: Sequence[Verdict]) -> Verdict:
+    """Of several windows: a breach in any; clear only where every window that can be judged is."""
+    breaches = [each for each in verdicts if each.answer is Answer.BREACH]
+    if breaches:
+        return max(breaches, key=lambda each: abs(each.evidence["lower"] - each.evidence["line"]))
+    between = [each for each in verdicts if each.answer is Answer.BETWEEN]
+    clear = [each for each in verdicts if each.answer is Answer.CLEAR]
+    stale = [each for each in verdicts if each.reason == Reason.STALE]
+    return next(iter(stale or between or clear or verdicts[::-1]))
+
+
 class _Counts(NamedTuple):
-    """Messages and complaints of a group, without and with what may be of it."""
+    """Denominator and numerator of a group, without and with what may be of it."""
 
     n: int
     n_most: int
@@ -74,17 +305,26 @@ class _Counts(NamedTuple):
     k_most: int
 
     @classmethod
-    def of(cls, facts: RateFacts) -> _Counts:
-        n, k = facts.delivered, facts.complaints
-        return cls(round(n), round(n + facts.delivered_perhaps), round(k), round(k + facts.complaints_perhaps))
+    def of(cls, fact: Counted) -> _Counts:
+        return cls(round(fact.n), round(fact.n + fact.n_perhaps), round(fact.k), round(fact.k + fact.k_perhaps))
 
-    def evidence(self, facts: RateFacts) -> dict[str, Any]:
-        perhaps = {"delivered_perhaps": self.n_most - self.n, "complaints_perhaps": self.k_most - self.k}
-        certain = {"complaints": self.k, "delivered": self.n, "since": facts.since.isoformat()}
-        return certain | {name: count for name, count in perhaps.items() if count}
+    def more(self, signal: Signal) -> str:
+        return f"; {self.k_most - self.k:,} {signal.events} more may be of it" if self.k_most > self.k else ""
 
-    def more(self) -> str:
-        return f"; {self.k_most - self.k:,} complaints more may be of it" if self.k_most > self.k else ""
+
+def _numbers(rule: Ratio, fact: Counted, counts: _Counts) -> dict[str, Any]:
+    perhaps = {"denominator_perhaps": counts.n_most - counts.n, "numerator_perhaps": counts.k_most - counts.k, "parts": fact.parts}
+    certain = {"words": rule.signal.words, "numerator": counts.k, "denominator": counts.n, "line": rule.line, "since": fact.since.isoformat()}
+    return certain | {name: count for name, count in perhaps.items() if count}
+
+
+def _summary(rule: Ratio, fact: Counted, bounds: Rate, numbers: Mapping[str, Any]) -> str:
+    together = f", {fact.parts} groups with too little evidence each taken together" if fact.parts else ""
+    text = f"{rule.signal.words} {rate_text(bounds, upper=rule.above is None)} since {minute(fact.since)}{together}"
+    if not rule.summary:
+        return text
+    shares = {name: percent(numbers[name]) for name in ("rate", "lower", "upper", "line")}
+    return filled(rule.summary, {**dict(fact.group), **numbers, **shares, "since": minute(fact.since), "text": text})
 
 
 def _outermost(groups: Iterable[Group]) -> list[Group]:
@@ -101,14 +341,10 @@ def _apart(first: Group, second: Group) -> bool:
     return any(values.get(name, value) != value for name, value in first)
 
 
-def _without(facts: RateFacts, parts: Iterable[RateFacts]) -> RateFacts:
+def _without(fact: Counted, parts: Iterable[Counted]) -> Counted:
     """The group without these parts of it, of which no two share a fact."""
     parts = list(parts)
-    return replace(
-        facts,
-        delivered=facts.delivered - sum(part.delivered for part in parts),
-        complaints=facts.complaints - sum(part.complaints for part in parts),
-    )
+    return replace(fact, n=fact.n - sum(part.n for part in parts), k=fact.k - sum(part.k for part in parts))
 
 
 def rate_text(bounds: Rate, *, upper: bool = False) -> str:
@@ -117,26 +353,8 @@ def rate_text(bounds: Rate, *, upper: bool = False) -> str:
     return f"{percent(bounds.value)} ({bounds.k:,} of {bounds.n:,}; {bound})"
 
 
-def percent(share: float) -> str:
-    """A share as people read it; two significant places below one percent."""
-    value = share * 100
-    return f"{value:.2f} %" if value >= 0.1 or value == 0 else f"{value:.2g} %"
-
-
-def _unknown(facts: RateFacts, reason: Reason, text: str, evidence: Mapping[str, Any]) -> Verdict:
-    return Verdict(facts.group, Answer.UNKNOWN, text, reason, evidence=evidence)
-
-
-def _scope(rule: ComplaintRateRule, group: Group) -> dict[str, str]:
-    wanted: tuple[str, ...] = rule.suspend.scope if rule.suspend else ()
+def _scope(rule: Ratio, group: Group) -> dict[str, str]:
+    wanted: tuple[str, ...] = rule.effect.scope if rule.effect else ()
     scope: dict[str, str] = {name: value for name, value in group if name in wanted}
     # a suspension wider than what was judged would hold mail nobody complained of
     return scope if len(scope) == len(wanted) else {}
-
-
-def _key(group: Group) -> str:
-    return "|".join(f"{name}={value}" for name, value in group)
-
-
-def _minute(at: datetime) -> str:
-    return at.strftime("%Y-%m-%d %H:%M UTC")

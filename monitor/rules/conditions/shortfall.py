@@ -1,96 +1,117 @@
-"""Has a feedback loop fallen silent? Pure.
+"""Does a feed report far less than it used to? Feedback loops, DMARC reports, an MTA's records. Pure.
 
-How many reports are to be expected follows from the loop's own history: the median, over days with volume, of
-reports ÷ delivered, times what was delivered in the window. So weekends and quiet weeks expect less by themselves,
-and one flood of complaints does not raise the bar. Silence is few reports (`at_most` of the expected) that chance
-does not explain: P(X ≤ k) under a Poisson law of that mean is below `alpha`.
+How much is to be expected follows from the feed's own history: with a denominator the median, over days with volume, of
+reports ÷ what they are of, times what there was of it in the window; without one the median day. So weekends and quiet
+weeks expect less by themselves, and one flood does not raise the bar. A shortfall is few reports (`at_most` of the
+expected) that chance does not explain: P(X ≤ k) under a Poisson law of that mean is below `alpha`.
 
 Reports come in bursts, which Poisson does not know: that is why the share has to be small too, and not only the
-probability. May be wrong where complaints truly end, as when the customer most complained of leaves.
+probability. May be wrong where reports truly end, as when the customer most complained of leaves.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, model_validator
 
 from collectors.contract import Reason
-from monitor.rules.model import FblSilenceRule
-from monitor.rules.verdict import Answer, Verdict
+from monitor.config.quantities import Duration, Share
+from monitor.rules.effect import Dimension
+from monitor.rules.evidence import Evidence, Feed, FeedQuestion
+from monitor.rules.model import Rule, Strict, needs, not_empty
+from monitor.rules.texts import filled
+from monitor.rules.verdict import Answer, Verdict, unknown
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
-    """One day of a loop's history, our own holds left out."""
+class AtLeast(Strict):
+    """How much history it takes: `days`, each of them with at least `denominator` of what the reports are of."""
 
-    delivered: float
-    reports: float
-
-
-@dataclass(frozen=True, slots=True)
-class SilenceFact:
-    """One provider's loop: its history before the window, the window, and whether we could have heard it.
-
-    `history` begins with the first report ever heard: before, silence was not measured. `unread` says why what
-    was reported may lie unread.
-    """
-
-    provider: str
-    since: datetime
-    delivered: float
-    reports: float
-    history: tuple[Day, ...] = ()
-    last_report_at: datetime | None = None
-    unread: str | None = None
+    days: Annotated[int, Field(ge=3)] = 7
+    denominator: Annotated[int, Field(ge=0)] = 1000
 
 
-def judge_silence(rule: FblSilenceRule, facts: Collection[SilenceFact], now: datetime) -> list[Verdict]:
-    """One verdict per provider."""
+class Shortfall(Rule):
+    """Fires while a feed that used to report reports far less, though what it reports of goes on."""
+
+    TEXTS: ClassVar[frozenset[str]] = frozenset({"count", "expected", "expected_a_day", "last_at"})
+    GONE: ClassVar[str] = "its enrolment has ended"
+
+    condition: Literal["shortfall"]
+    by: Annotated[tuple[Dimension, ...], AfterValidator(not_empty)] = ("provider",)
+    window: Duration = timedelta(days=3)
+    history: Duration = timedelta(days=28)
+    alpha: Annotated[float, Field(gt=0, le=0.1)] = 0.001
+    at_most: Share = 0.1
+    clear_above: Share = 0.3
+    at_least: AtLeast = AtLeast()
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> Shortfall:
+        needs(self, counts=True)
+        if self.clear_above <= self.at_most:
+            raise ValueError("clear_above must be higher than at_most")
+        if self.history < self.at_least.days * timedelta(days=1):
+            raise ValueError("history must hold at_least.days days")
+        if self.effect:
+            raise ValueError("condition shortfall only notifies: not to see is no proof of harm; leave effect out")
+        return self
+
+
+def judge(rule: Shortfall, evidence: Evidence, now: datetime) -> list[Verdict]:
+    """One verdict per feed."""
     del now
-    return [_verdict(rule, fact) for fact in facts]
+    question = FeedQuestion(rule.signal, rule.by, rule.window, rule.history)
+    return [
+        judge_feed(rule, feed) for feed in evidence.feeds(question)
+        if all(chosen.takes(dict(feed.group).get(name)) for name, chosen in rule.where.items())
+    ]  # fmt: skip
 
 
-def _verdict(rule: FblSilenceRule, fact: SilenceFact) -> Verdict:
-    days = [day for day in fact.history if day.delivered >= rule.min_delivered]
+def judge_feed(rule: Shortfall, feed: Feed) -> Verdict:
+    """Its reports against those expected of it."""
+    has_denominator = bool(rule.signal.denominator)
+    days = [day for day in feed.history if not has_denominator or day.expected_of >= rule.at_least.denominator]
     evidence: dict[str, Any] = {
-        "reports": round(fact.reports), "delivered": round(fact.delivered), "since": fact.since.isoformat(),
-        "days": len(days), "last_report_at": fact.last_report_at.isoformat() if fact.last_report_at else None,
+        "reports": round(feed.reports), "delivered": round(feed.expected_of), "since": feed.since.isoformat(),
+        "days": len(days), "last_report_at": feed.last_at.isoformat() if feed.last_at else None,
     }
-    if not fact.history:
-        return _unknown(fact, Reason.NO_DATA, "it was never heard, so nothing is known of how many reports to expect", evidence)
-    if len(days) < rule.min_days:
+    if not feed.history:
+        return unknown(feed.group, Reason.NO_DATA, "it was never heard, so nothing is known of how many reports to expect", evidence)
+    if len(days) < rule.at_least.days:
         text = f"{len(days)} days with volume are too few to know how many reports to expect"
-        return _unknown(fact, Reason.INSUFFICIENT, text, evidence)
-    if fact.delivered <= 0:
+        return unknown(feed.group, Reason.INSUFFICIENT, text, evidence)
+    if has_denominator and feed.expected_of <= 0:
         text = f"nothing was delivered in {_span(rule.window)}, so nothing can be complained of"
-        return _unknown(fact, Reason.NO_DATA, text, evidence)
-    expected = statistics.median(day.reports / day.delivered for day in days) * fact.delivered
-    a_day = expected / (rule.window / timedelta(days=1))
-    evidence |= {"expected": round(expected, 2), "expected_a_day": round(a_day, 2)}
-    return _compared(rule, fact, expected, evidence)
+        return unknown(feed.group, Reason.NO_DATA, text, evidence)
+    in_days = rule.window / timedelta(days=1)
+    if has_denominator:
+        expected = statistics.median(day.reports / day.expected_of for day in days) * feed.expected_of
+    else:
+        expected = statistics.median(day.reports for day in days) * in_days
+    evidence |= {"expected": round(expected, 2), "expected_a_day": round(expected / in_days, 2)}
+    return _compared(rule, feed, expected, evidence)
 
 
-def _compared(rule: FblSilenceRule, fact: SilenceFact, expected: float, evidence: dict[str, Any]) -> Verdict:
-    group, k = (("provider", fact.provider),), round(fact.reports)
-    counted = f"{_count(k)} in {_span(rule.window)}, expected {_few(evidence['expected_a_day'])} a day"
+def _compared(rule: Shortfall, feed: Feed, expected: float, evidence: dict[str, Any]) -> Verdict:
+    group, k, events = feed.group, round(feed.reports), rule.signal.events
+    counted = f"{_count(k, events)} in {_span(rule.window)}, expected {_few(evidence['expected_a_day'])} a day"
     if k and k >= rule.clear_above * expected:
         return Verdict(group, Answer.CLEAR, f"it reports: {counted}", evidence=evidence)
-    if fact.unread:
-        return _unknown(fact, Reason.STALE, f"{counted}, but {fact.unread}", evidence)
+    if feed.unread:
+        return unknown(group, Reason.STALE, f"{counted}, but {feed.unread}", evidence)
     if poisson_at_most(0, expected) >= rule.alpha:
-        return _unknown(fact, Reason.INSUFFICIENT, f"{counted}: even none at all would prove nothing", evidence)
+        return unknown(group, Reason.INSUFFICIENT, f"{counted}: even none at all would prove nothing", evidence)
     if k <= rule.at_most * expected and (chance := poisson_at_most(k, expected)) < rule.alpha:
-        last = f"; the last came {fact.last_report_at:%Y-%m-%d %H:%M UTC}" if fact.last_report_at else ""
-        return Verdict(group, Answer.BREACH, f"{counted}{last}", evidence={**evidence, "chance": chance})
+        last = f"; the last came {feed.last_at:%Y-%m-%d %H:%M UTC}" if feed.last_at else ""
+        text = f"{counted}{last}"
+        if rule.summary:
+            text = filled(rule.summary, {**dict(group), **evidence, "count": k, "last_at": feed.last_at, "text": text})
+        return Verdict(group, Answer.BREACH, text, evidence={**evidence, "chance": chance})
     return Verdict(group, Answer.BETWEEN, counted, evidence=evidence)
-
-
-def _unknown(fact: SilenceFact, reason: Reason, text: str, evidence: dict[str, Any]) -> Verdict:
-    return Verdict((("provider", fact.provider),), Answer.UNKNOWN, text, reason, evidence=evidence)
 
 
 def poisson_at_most(k: int, mean: float) -> float:
@@ -102,8 +123,10 @@ def poisson_at_most(k: int, mean: float) -> float:
     return min(1.0, math.exp(most - mean + math.log(math.fsum(math.exp(each - most) for each in logs))))
 
 
-def _count(k: int) -> str:
-    return "no reports" if k == 0 else f"{k:,} report{'s' if k != 1 else ''}"
+def _count(k: int, events: str) -> str:
+    if k == 0:
+        return f"no {events}"
+    return f"{k:,} {events.removesuffix('s') if k == 1 else events}"
 
 
 def _few(number: float) -> str:

@@ -1,66 +1,57 @@
-"""Every kind of rule, one row each: how it is written, what it is asked about, and who judges it."""
+"""Every condition a rule can have, one row each: how it is written, and who judges it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from monitor.rules.conditions.listing import judge_allow_lost, judge_listings, judge_scores
-from monitor.rules.conditions.own_health import (
-    judge_clock,
-    judge_lists_unusable,
-    judge_mailboxes,
-    judge_own_network,
-    judge_staleness,
-)
-from monitor.rules.conditions.ratio import judge_rates
-from monitor.rules.conditions.shortfall import judge_silence
-from monitor.rules.model import (
-    AllowListingLostRule,
-    AnyRule,
-    ClockRule,
-    ComplaintRateRule,
-    FblSilenceRule,
-    ListingRule,
-    ListScoreRule,
-    ListUnusableRule,
-    MailboxUnreadRule,
-    OwnNetworkRule,
-    StalenessRule,
-)
+from pydantic import Field, TypeAdapter
+
+from monitor.rules.conditions import absence, change, count, listing, ratio, shortfall, state, value
+from monitor.rules.evidence import Evidence
+from monitor.rules.model import Rule
 from monitor.rules.verdict import Verdict
 
-FactsName = Literal[
-    "counts", "listings", "lost_listings", "scores", "loops", "canaries", "mailboxes", "runs", "clock"
-]
+
+class Condition(NamedTuple):
+    """`judge` takes a rule of this model, the evidence and now, and answers with one verdict per group."""
+
+    model: type[Rule]
+    judge: Callable[[Any, Evidence, datetime], list[Verdict]]
 
 
-class Kind(NamedTuple):
-    """`judge` takes the rule, the facts named and now; each judge names the shapes of its own.
-
-    `gone` is the reason an incident ends for whose group the facts no longer have.
-    """
-
-    model: type[AnyRule]
-    facts: FactsName
-    judge: Callable[[Any, Collection[Any], datetime], list[Verdict]]
-    gone: str
-
-
-_NOT_WATCHED = "no longer watched"
-
-KINDS: dict[str, Kind] = {
-    "listing": Kind(ListingRule, "listings", judge_listings, "no longer listed, or no longer asked about"),
-    "allow_listing_lost": Kind(
-        AllowListingLostRule, "lost_listings", judge_allow_lost, "lost so long ago that it is taken as given up"
-    ),
-    "list_score": Kind(ListScoreRule, "scores", judge_scores, _NOT_WATCHED),
-    "complaint_rate": Kind(ComplaintRateRule, "counts", judge_rates, _NOT_WATCHED),
-    "fbl_silence": Kind(FblSilenceRule, "loops", judge_silence, "its enrolment has ended"),
-    "own_network": Kind(OwnNetworkRule, "canaries", judge_own_network, _NOT_WATCHED),
-    "list_unusable": Kind(ListUnusableRule, "canaries", judge_lists_unusable, "the list is no longer asked"),
-    "mailbox_unread": Kind(MailboxUnreadRule, "mailboxes", judge_mailboxes, "no longer in the inventory"),
-    "staleness": Kind(StalenessRule, "runs", judge_staleness, "no longer configured"),
-    "clock_behind": Kind(ClockRule, "clock", judge_clock, _NOT_WATCHED),
+CONDITIONS: dict[str, Condition] = {
+    "ratio": Condition(ratio.Ratio, ratio.judge),
+    "count": Condition(count.Count, count.judge),
+    "value": Condition(value.Value, value.judge),
+    "change": Condition(change.Change, change.judge),
+    "state": Condition(state.State, state.judge),
+    "absence": Condition(absence.Absence, absence.judge),
+    "shortfall": Condition(shortfall.Shortfall, shortfall.judge),
+    "listing": Condition(listing.Listing, listing.judge),
 }
+AnyRule = (
+    ratio.Ratio | count.Count | value.Value | change.Change | state.State | absence.Absence | shortfall.Shortfall
+    | listing.Listing
+)  # fmt: skip
+RULE: TypeAdapter[AnyRule] = TypeAdapter(Annotated[AnyRule, Field(discriminator="condition")])
+
+# kinds of the releases before 0.3 → how the same is written now
+OLD_KINDS: dict[str, str] = {
+    "listing": "condition: listing",
+    "complaint_rate": "condition: ratio, signal: complaints",
+    "list_score": "condition: value, signal: list_scores, where: {dnsbl: …}",
+    "allow_listing_lost": "condition: change, signal: allow_listings",
+    "fbl_silence": "condition: shortfall, signal: feedback_reports",
+    "own_network": "condition: state, signal: own_network, by: [collector]",
+    "list_unusable": "condition: state, signal: list_health, by: [collector, dnsbl]",
+    "mailbox_unread": "condition: state, signal: mailbox_read, by: [mailbox]",
+    "staleness": "condition: absence, signal: collector_runs, by: [collector]",
+    "clock_behind": "condition: value, signal: clock_behind, by: [], above: 120",
+}
+
+
+def judge(rule: Rule, evidence: Evidence, now: datetime) -> list[Verdict]:
+    """What a rule says of each of its groups now."""
+    return CONDITIONS[rule.condition].judge(rule, evidence, now)

@@ -13,14 +13,14 @@ from monitor.database.tables import Incident, Listing, Outbox, Run, Suspension
 from monitor.facts import Store
 from monitor.incidents import changes as incident_changes
 from monitor.restrictions import suspensions
-from monitor.rules.model import RULE
+from monitor.rules.conditions.table import RULE
 from tests.monitor.api.running import NOW, running
 from tests.waiting import PATIENCE_SECONDS
 
 NASTY = """<script>alert(1)</script>"'&<img src=x onerror=alert(1)>"""
 RULES = [
     RULE.validate_python({
-        "id": "complaint-rate", "kind": "complaint_rate", "above": "0.3%", "clear": {"below": "0.1%"},
+        "id": "complaint-rate", "condition": "ratio", "signal": "complaints", "above": "0.3%", "clear": {"below": "0.1%"},
         "runbook": "ask where the addresses come from",
     })
 ]
@@ -42,7 +42,7 @@ def incident(name="inc-1", **other):
         "id": name, "rule": "complaint-rate", "subject_key": name, "open_key": name, "state": "firing",
         "severity": "critical", "subject": {"customer": "bolt", "stream": "news", "provider": "yahoo"},
         "summary": "complaint rate 0.41 %", "started_at": ago(12), "judged_at": NOW,
-        "evidence": {"complaints": 82, "delivered": 20_000, "rate": 0.0041, "lower": 0.0033, "upper": 0.0051,
+        "evidence": {"words": "complaint rate", "numerator": 82, "denominator": 20_000, "line": 0.003, "rate": 0.0041, "lower": 0.0033, "upper": 0.0051,
                      "confidence": 0.975},
     }
     return Incident(**(given | other))
@@ -158,7 +158,7 @@ def test_the_page_of_an_incident_shows_its_whole_history(vigie):
     with vigie.store.session() as session:
         incident_changes.acknowledge(session, "inc-1", actor="dana", reason="calling the customer", now=NOW)
     text = words(vigie, "/incidents/inc-1")
-    for piece in ("acknowledged", "calling the customer", "by dana", "&#34;complaints&#34;: 82"):
+    for piece in ("acknowledged", "calling the customer", "by dana", "&#34;numerator&#34;: 82"):
         assert piece in text.replace('"', "&#34;"), piece
     assert vigie.client().get("/incidents/inc-none").status_code == 404
 

@@ -9,7 +9,7 @@ from monitor.database.tables import Series, TraceRow
 from monitor.facts import wire
 from monitor.inventory.items import KINDS
 from monitor.restrictions.suspensions import SCOPE_DIMENSIONS
-from monitor.rules.model import RULE
+from monitor.rules.conditions.table import RULE
 
 
 def test_series_have_a_column_for_each_dimension_of_a_subject():
@@ -33,5 +33,5 @@ def test_a_rule_counts_by_whatever_a_number_is_about_and_a_suspension_can_name()
     by = names(Use.SUBJECT | Use.SCOPE)
     assert by == ("customer", "stream", "campaign", "ip", "domain", "provider")
     assert set(by) <= set(SCOPE_DIMENSIONS)
-    rule = {"id": "x", "kind": "complaint_rate", "above": 0.003, "clear": {"below": 0.001}}
+    rule = {"id": "x", "condition": "ratio", "signal": "complaints", "above": 0.003, "clear": {"below": 0.001}}
     assert RULE.validate_python({**rule, "by": by}).by == by

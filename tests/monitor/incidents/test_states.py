@@ -14,16 +14,16 @@ AT_ONCE = Timing(for_=timedelta(0), keep=timedelta(0))
 
 # the whole table, with timers that are never through
 EXPECTED = {
-    "ok": {"breach": "pending", "between": "ok", "clear": "ok", "unknown": "ok"},
-    "pending": {"breach": "pending", "between": "ok", "clear": "ok", "unknown": "pending"},
-    "firing": {"breach": "firing", "between": "firing", "clear": "recovering", "unknown": "firing"},
-    "recovering": {"breach": "firing", "between": "recovering", "clear": "recovering", "unknown": "recovering"},
+    "ok": {"breach": "pending", "between": "ok", "clear": "ok", "unknown": "ok", "unevaluated": "ok"},
+    "pending": {"breach": "pending", "between": "ok", "clear": "ok", "unknown": "pending", "unevaluated": "pending"},
+    "firing": {"breach": "firing", "between": "firing", "clear": "recovering", "unknown": "firing", "unevaluated": "firing"},
+    "recovering": {"breach": "firing", "between": "recovering", "clear": "recovering", "unknown": "recovering", "unevaluated": "recovering"},
 }
 EXPECTED_AT_ONCE = {
-    "ok": {"breach": "firing", "between": "ok", "clear": "ok", "unknown": "ok"},
-    "pending": {"breach": "firing", "between": "ok", "clear": "ok", "unknown": "pending"},
-    "firing": {"breach": "firing", "between": "firing", "clear": "ok", "unknown": "firing"},
-    "recovering": {"breach": "firing", "between": "recovering", "clear": "ok", "unknown": "recovering"},
+    "ok": {"breach": "firing", "between": "ok", "clear": "ok", "unknown": "ok", "unevaluated": "ok"},
+    "pending": {"breach": "firing", "between": "ok", "clear": "ok", "unknown": "pending", "unevaluated": "pending"},
+    "firing": {"breach": "firing", "between": "firing", "clear": "ok", "unknown": "firing", "unevaluated": "firing"},
+    "recovering": {"breach": "firing", "between": "recovering", "clear": "ok", "unknown": "recovering", "unevaluated": "recovering"},
 }
 
 

@@ -9,14 +9,15 @@ from monitor.database.tables import FblEnrolment, Incident, ReportMailbox
 from monitor.judging.feed_evidence import FeedEvidence
 from monitor.judging.run import Judge
 from monitor.restrictions.suspensions import hold, lift
-from monitor.rules.conditions.shortfall import judge_silence
+from monitor.rules.conditions.shortfall import Shortfall, judge_feed
+from monitor.rules.evidence import FeedQuestion
 from monitor.rules.load import SHIPPED
-from monitor.rules.model import FblSilenceRule
 
 NOW = datetime(2026, 1, 30, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 BOLT, ACME = Subject("bolt", "news", provider="yahoo"), Subject("acme", "news", provider="yahoo")
-RULE = FblSilenceRule(id="fbl-silence", kind="fbl_silence")
+RULE = Shortfall(id="fbl-silence", condition="shortfall", signal="feedback_reports")
+LOOPS = FeedQuestion(RULE.signal, RULE.by, RULE.window, RULE.history)
 
 
 class Loop:
@@ -47,8 +48,8 @@ class Loop:
             session.add_all(rows)
 
     def verdicts(self, now=NOW):
-        facts = self.feeds.facts(RULE, now)
-        return {verdict.group[0][1]: verdict for verdict in judge_silence(RULE, facts, now)}
+        verdicts = [judge_feed(RULE, feed) for feed in self.feeds.feeds(LOOPS, now)]
+        return {verdict.group[0][1]: verdict for verdict in verdicts}
 
     def word(self, now=NOW):
         verdict = self.verdicts(now)["yahoo"]
@@ -88,7 +89,7 @@ def test_days_before_the_first_report_are_not_measured_and_later_ones_without_ar
     loop.days(24, 15, 10_000, None)
     loop.days(14, 4, 10_000, 40)
     loop.days(2, 0, 10_000, None)
-    (fact,) = loop.feeds.facts(RULE, NOW)
+    (fact,) = loop.feeds.feeds(LOOPS, NOW)
     assert len(fact.history) == 11
     loop.days(13, 13, 10_000, None, ACME)
     assert loop.word() == "breach"
@@ -130,12 +131,12 @@ def test_what_our_own_hold_stops_is_not_expected(loop):
     loop.days(2, 0, 5_000, None, BOLT)
     with loop.store.session() as session:
         suspension = hold(session, scope={"customer": "bolt"}, effect="hold", actor="ann", reason="x", now=NOW - 4 * DAY)
-    (fact,) = loop.feeds.facts(RULE, NOW)
-    assert (fact.delivered, fact.history[-1].reports) == (30_000, 0)  # the day of the hold counts without Bolt
+    (fact,) = loop.feeds.feeds(LOOPS, NOW)
+    assert (fact.expected_of, fact.history[-1].reports) == (30_000, 0)  # the day of the hold counts without Bolt
     with loop.store.session() as session:
         lift(session, suspension.id, actor="ann", reason="x", now=NOW - 3 * DAY - timedelta(minutes=1))
-    (fact,) = loop.feeds.facts(RULE, NOW)
-    assert fact.delivered == 45_000
+    (fact,) = loop.feeds.feeds(LOOPS, NOW)
+    assert fact.expected_of == 45_000
 
 
 @pytest.mark.parametrize(
@@ -147,8 +148,8 @@ def test_only_a_hold_on_this_mail_is_left_out(loop, scope, delivered):
     loop.days(2, 0, 10_000, None)
     with loop.store.session() as session:
         hold(session, scope=scope, effect="hold", actor="ann", reason="x", now=NOW - DAY)
-    (fact,) = loop.feeds.facts(RULE, NOW)
-    assert fact.delivered == delivered
+    (fact,) = loop.feeds.feeds(LOOPS, NOW)
+    assert fact.expected_of == delivered
 
 
 def test_an_enrolled_loop_that_was_never_heard_is_unknown_and_one_that_ended_is_not_watched(loop):
@@ -181,4 +182,4 @@ def test_silence_opens_an_incident_that_ends_when_reports_come_again(loop):
 
 
 def test_the_rule_is_shipped():
-    assert any(source.data["kind"] == "fbl_silence" for source in read_rules(SHIPPED))
+    assert any(source.data["condition"] == "shortfall" for source in read_rules(SHIPPED))

@@ -7,11 +7,14 @@ from datetime import timedelta
 import pytest
 
 from monitor.judging.feed_evidence import FeedEvidence
-from monitor.rules.model import FblSilenceRule
+from monitor.rules.evidence import FeedQuestion
+from monitor.rules.signals import signals
 from tests.monitor.conftest import T, batch, counted
 
-SHORT = FblSilenceRule(id="short", kind="fbl_silence", window="1d", history="14d")
-LONG = FblSilenceRule(id="long", kind="fbl_silence", window="3d", history="28d")
+SHORT, LONG = (
+    FeedQuestion(signals()["feedback_reports"], ("provider",), timedelta(days=window), timedelta(days=history))
+    for window, history in ((1, 14), (3, 28))
+)
 LATER = T + timedelta(minutes=4)
 
 
@@ -41,21 +44,21 @@ def counting(store):
 
 def test_two_rules_of_different_windows_are_each_counted_once_in_a_while(counting):
     feeds = FeedEvidence(counting)
-    first = [feeds.facts(rule, T) for rule in (SHORT, LONG)]
-    again = [feeds.facts(rule, LATER) for rule in (SHORT, LONG, SHORT, LONG)]
+    first = [feeds.feeds(rule, T) for rule in (SHORT, LONG)]
+    again = [feeds.feeds(rule, LATER) for rule in (SHORT, LONG, SHORT, LONG)]
     assert len(counting.counted) == 2
     assert [len(facts[0].history) for facts in again] == [len(first[0][0].history), len(first[1][0].history)] * 2
     assert [facts[0].reports for facts in again] == [20, 40] * 2  # both ends of the window
-    feeds.facts(SHORT, T + timedelta(minutes=6))
+    feeds.feeds(SHORT, T + timedelta(minutes=6))
     assert len(counting.counted) == 3
 
 
 def test_threads_that_ask_at_once_count_once_and_two_owners_share_nothing(counting):
     feeds = FeedEvidence(counting)
-    feeds.facts(LONG, T)
+    feeds.feeds(LONG, T)
     with ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(lambda _: feeds.facts(LONG, LATER), range(16)))
+        answers = list(threads.map(lambda _: feeds.feeds(LONG, LATER), range(16)))
     assert all(answer == answers[0] for answer in answers)
     assert len(counting.counted) == 1
-    FeedEvidence(counting).facts(LONG, LATER)
+    FeedEvidence(counting).feeds(LONG, LATER)
     assert len(counting.counted) == 2

@@ -7,13 +7,16 @@ import pytest
 from collectors.observation import Observation, Subject
 from monitor.database.tables import Incident, Outbox, Pool, SendingIp
 from monitor.incidents.silences import silence
-from monitor.rules.model import RULE
+from monitor.rules.conditions.table import RULE
 from tests.monitor.judging.world import World
 
-LISTED = RULE.validate_python({"id": "ip-listed", "kind": "listing", "severity": "auto", "min_weight": 0, "suspend": {}})
-LOST = RULE.validate_python({"id": "allow-listing-lost", "kind": "allow_listing_lost", "forget_after": "14d"})
+LISTED = RULE.validate_python({"id": "ip-listed", "condition": "listing", "severity": "auto", "min_weight": 0, "effect": {}})
+LOST = RULE.validate_python({
+    "id": "allow-listing-lost", "condition": "change", "signal": "allow_listings", "forget_after": "14d",
+    "summary": "{targets} no longer on the allow list {names}",
+})
 SCORE = RULE.validate_python({
-    "id": "sender-score-low", "kind": "list_score", "lists": ["validity-score"], "below": 70, "clear": {"above": 75},
+    "id": "sender-score-low", "condition": "value", "signal": "list_scores", "where": {"dnsbl": "validity-score"}, "below": 70, "clear": {"above": 75},
     "for": "10m", "max_age": "2h",
 })
 CSS = {"codes": ["127.0.0.3"], "meanings": ["CSS"], "severity": "medium", "isps": ["Gmail"]}
@@ -160,7 +163,7 @@ def test_an_allow_listing_lost_long_ago_is_given_up(world):
     world.wait(days=1)
     world.judged()
     assert world.incident().state == "ok"
-    assert "taken as given up" in world.rows(Outbox)[-1].body
+    assert "taken as given" in world.rows(Outbox)[-1].body
 
 
 def test_where_no_allow_list_had_us_none_is_lost(world):

@@ -12,8 +12,8 @@ from collectors.dnsbl.facts import canary_observations
 from collectors.observation import Observation, Subject
 from monitor.config.load import read_rules
 from monitor.database.tables import Incident, Listing, Outbox, ReportMailbox, Suspension
+from monitor.rules.conditions.table import RULE
 from monitor.rules.load import SHIPPED
-from monitor.rules.model import RULE
 from tests.monitor.judging.world import World
 
 RULES = [RULE.validate_python(source.data) for source in read_rules(SHIPPED)]

@@ -11,16 +11,17 @@ from monitor.incidents.silences import silence
 from monitor.judging.run import Judge
 from monitor.judging.suspend import Limits
 from monitor.restrictions.suspensions import lift
-from monitor.rules.model import RULE, Baseline
+from monitor.rules.conditions.listing import Baseline
+from monitor.rules.conditions.table import RULE
 from tests.monitor.judging.world import CHAT, START, World
 
 RATE = RULE.validate_python({
-    "id": "complaint-rate", "kind": "complaint_rate", "severity": "critical", "above": "0.3%", "clear": {"below": "0.1%"},
-    "suspend": {"effect": "hold", "scope": ["customer", "stream"], "at_most": "12h"}, "runbook": "ask Bolt",
+    "id": "complaint-rate", "condition": "ratio", "signal": "complaints", "severity": "critical", "above": "0.3%", "clear": {"below": "0.1%"},
+    "effect": {"action": "hold", "scope": ["customer", "stream"], "at_most": "12h"}, "runbook": "ask Bolt",
     "quiet_for": "2d",
 })
 LISTED = RULE.validate_python({
-    "id": "ip-listed", "kind": "listing", "severity": "critical", "min_weight": 0.7, "suspend": {},
+    "id": "ip-listed", "condition": "listing", "severity": "critical", "min_weight": 0.7, "effect": {},
 })
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_an_ended_incident_keeps_its_worst_moment_and_says_so_when_it_is_over(wo
     world.sent(40_000, 60)
     world.judged()
     incident = world.incident()
-    assert (incident.state, incident.evidence["complaints"]) == ("firing", 90)
+    assert (incident.state, incident.evidence["numerator"]) == ("firing", 90)
     assert "60 of 40,000" in incident.evidence["now"]
     world.sent(200_000, 1)
     world.judged()

@@ -13,12 +13,13 @@ from monitor.judging.feed_evidence import FeedEvidence
 from monitor.restrictions import rows as suspensions
 from monitor.restrictions.follow import GateIndex
 from monitor.restrictions.suspensions import expire, hold
-from monitor.rules.model import FblSilenceRule
+from monitor.rules.evidence import FeedQuestion
+from monitor.rules.signals import signals
 from tests.monitor.api.running import NOW
 from tests.monitor.conftest import batch, counted
 
 HOUR = timedelta(hours=1)
-RULE = FblSilenceRule(id="fbl-silence", kind="fbl_silence")
+LOOPS = FeedQuestion(signals()["feedback_reports"], ("provider",), timedelta(days=3), timedelta(days=28))
 
 
 def test_in_force_is_neither_lifted_nor_past_its_time_in_python_and_in_the_database(store: Store):
@@ -70,4 +71,4 @@ def test_a_suspension_past_its_time_is_over_for_everybody_whether_its_end_is_wri
     with overdue.reading_session() as session:
         assert suspensions.holds_since(session, NOW - HOUR / 2) == []
         assert len(suspensions.holds_since(session, NOW - HOUR * 3 / 2)) == 1
-    assert FeedEvidence(overdue).facts(RULE, NOW) == []  # no history yet; and the past hold is no error
+    assert FeedEvidence(overdue).feeds(LOOPS, NOW) == []  # no history yet; and the past hold is no error

@@ -6,7 +6,7 @@ from collectors.dnsbl.catalogue import load_catalogue
 from monitor.config.load import load_config
 from monitor.config.yaml_file import ConfigErrors
 from monitor.judging.configured_rules import configured_rules
-from monitor.rules.conditions.table import KINDS
+from monitor.rules.conditions.table import CONDITIONS
 
 
 def rules(tmp_path, text):
@@ -24,19 +24,24 @@ def test_every_shipped_rule_says_what_to_do(shipped):
     assert [rule.id for rule in shipped.values() if not rule.runbook.strip()] == []
 
 
-def test_every_kind_of_rule_is_shipped_once_at_least(shipped):
-    assert {rule.kind for rule in shipped.values()} == set(KINDS)
+def test_every_shipped_rule_says_where_its_thresholds_come_from(shipped):
+    assert [rule.id for rule in shipped.values() if not rule.source.strip()] == []
+
+
+def test_every_condition_is_shipped_once_at_least(shipped):
+    assert {rule.condition for rule in shipped.values()} == set(CONDITIONS)
 
 
 def test_shipped_rules_name_lists_of_the_catalogue(shipped):
     lists = load_catalogue().lists
     named = {name for rule in shipped.values() for name in getattr(rule, "lists", None) or ()}
+    named |= {name for rule in shipped.values() if "dnsbl" in rule.where for name in rule.where["dnsbl"].values}
     assert named <= set(lists)
     assert {name for name, entry in lists.items() if entry.collateral} == set(shipped["neighbours-listed"].lists)
 
 
 def test_only_heavy_lists_and_complaints_hold(shipped):
-    assert {rule.id for rule in shipped.values() if getattr(rule, "suspend", None)} == {"ip-listed", "complaint-rate"}
+    assert {rule.id for rule in shipped.values() if rule.effect} == {"ip-listed", "complaint-rate"}
 
 
 def test_no_weight_falls_between_two_shipped_rules(shipped):
@@ -44,15 +49,16 @@ def test_no_weight_falls_between_two_shipped_rules(shipped):
 
 
 @pytest.mark.parametrize(("rule", "words"), [
-    ("{id: a, kind: listing, lists: [spamhaus-zn]}", "no list 'spamhaus-zn' — did you mean 'spamhaus-zen'?"),
-    ("{id: a, kind: listing, lists: [dnswl-list]}", "'dnswl-list' is no block list"),
-    ("{id: a, kind: allow_listing_lost, lists: [spamhaus-zen]}", "'spamhaus-zen' is no allow list"),
-    ("{id: a, kind: list_score, lists: [spamhaus-zen], below: 3}", "'spamhaus-zen' is no list with a score"),
+    ("{id: a, condition: listing, lists: [spamhaus-zn]}", "lists[0]: no list 'spamhaus-zn' — did you mean 'spamhaus-zen'?"),
+    ("{id: a, condition: listing, lists: [dnswl-list]}", "lists[0]: 'dnswl-list' is no block list"),
+    ("{id: a, condition: change, signal: allow_listings, where: {dnsbl: spamhaus-zen}}", "where.dnsbl: 'spamhaus-zen' is no allow list"),
+    ("{id: a, condition: value, signal: list_scores, where: {dnsbl: spamhaus-zen}, below: 3}",
+     "where.dnsbl: 'spamhaus-zen' is no list with a score"),
 ])
 def test_a_rule_about_a_list_it_can_never_hear_of_is_refused(tmp_path, rule, words):
     with pytest.raises(ConfigErrors) as refused:
         rules(tmp_path, f"collectors: {{dnsbl: {{resolvers: ['127.0.0.1:53']}}}}\nrules:\n  - {rule}\n")
-    assert str(refused.value).endswith(f"vigie.yaml:3: rules[0].lists[0]: {words}")
+    assert str(refused.value).endswith(f"vigie.yaml:3: rules[0].{words}")
 
 
 def test_a_list_of_ones_own_may_be_named(tmp_path):
@@ -60,5 +66,5 @@ def test_a_list_of_ones_own_may_be_named(tmp_path):
         "meta: {schema: dnsbl-catalog/1}\nlists:\n  - {id: mine, zone: bl.example.net, positive_test: 127.0.0.2}\n"
     )
     loaded = rules(tmp_path, "collectors: {dnsbl: {own_lists: own.yaml, resolvers: ['127.0.0.1:53']}}\n"
-                           "rules: [{id: a, kind: listing, lists: [mine]}]\n")
+                           "rules: [{id: a, condition: listing, lists: [mine]}]\n")
     assert loaded["a"].lists == ("mine",)

@@ -1,17 +1,18 @@
-"""What stands on block, allow and score lists, and what it amounts to."""
+"""What stands on block lists, and what it amounts to."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
 from collectors.dimensions import Use, names
 from monitor.notify.message import next_steps
-from monitor.rules.conditions.listing import judge_allow_lost, judge_listings, judge_scores
-from monitor.rules.model import RULE
-from monitor.rules.verdict import Answer, ListingFact, Place, ScoreFact, StateFact
+from monitor.rules.conditions.table import RULE, judge
+from monitor.rules.evidence import ListingFact, Place
+from monitor.rules.in_memory import MemoryEvidence
+from monitor.rules.verdict import Answer
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
-LISTING = {"id": "ip-listed", "kind": "listing", "min_weight": 0.7, "suspend": {}}
+LISTING = {"id": "ip-listed", "condition": "listing", "min_weight": 0.7, "effect": {}}
 
 
 def listing(target="192.0.2.7", phase="listed", dnsbl="big", weight=1.0, **more):
@@ -23,7 +24,7 @@ def listing(target="192.0.2.7", phase="listed", dnsbl="big", weight=1.0, **more)
 
 
 def listing_verdicts(*facts, **changes):
-    return judge_listings(RULE.validate_python({**LISTING, **changes}), facts, NOW)
+    return judge(RULE.validate_python({**LISTING, **changes}), MemoryEvidence(NOW, open_listings=facts), NOW)
 
 
 def test_one_operator_listing_many_ips_of_a_pool_is_one_incident_that_holds_each():
@@ -111,9 +112,7 @@ def test_lists_that_blame_the_neighbours_are_information_and_one_incident_per_op
     facts = [listing(f"192.0.2.{i}", dnsbl=f"level-{i}", pool=f"pool-{i}", weight=0.1,
                      detail={"collateral": True, "operator": "Paid", "severity": "critical", "isps": ["Gmail"]})
              for i in range(1, 4)]
-    verdicts = judge_listings(
-        RULE.validate_python({"id": "n", "kind": "listing", "severity": "critical", "collateral": True, "min_weight": 0}),
-        facts, NOW)
+    verdicts = listing_verdicts(*facts, severity="critical", collateral=True, min_weight=0, effect=None)
     assert [(verdict.group, verdict.severity) for verdict in verdicts] == [((("operator", "Paid"),), "info")]
 
 
@@ -168,86 +167,6 @@ def test_a_page_for_removal_is_a_step_and_to_pay_never_is():
         "do not pay Seller for removal: the listing ends by itself once its cause has",
         "once the cause is removed, ask Big for removal: https://big.example/removal",
     ]
-
-
-# ── allow lists ──
-
-
-def lost(target="192.0.2.7", days_ago=1.0, **more):
-    cleared_at = None if days_ago is None else NOW - timedelta(days=days_ago)
-    return listing(target, "cleared" if cleared_at else "listed", "allow", cleared_at=cleared_at,
-                   detail={"kind": "allow", "meanings": ["trusted"]}, **more)
-
-
-def lost_verdicts(*facts, **changes):
-    rule = RULE.validate_python({"id": "lost", "kind": "allow_listing_lost", **changes})
-    return judge_allow_lost(rule, facts, NOW)
-
-
-def test_a_lost_allow_listing_is_a_breach_that_says_what_was_lost():
-    (verdict,) = lost_verdicts(lost(), lost("192.0.2.8"))
-    assert verdict.answer is Answer.BREACH
-    assert verdict.summary == "192.0.2.7, 192.0.2.8 no longer on the allow list Allow"
-    assert verdict.members[0].text == "192.0.2.7 is no longer on Allow (was: trusted)"
-
-
-def test_a_lost_allow_listing_is_over_when_all_are_regained():
-    assert [v.answer for v in lost_verdicts(lost(days_ago=None), lost("192.0.2.8"))] == [Answer.BREACH]
-    assert [v.answer for v in lost_verdicts(lost(days_ago=None))] == [Answer.CLEAR]
-
-
-def test_a_lost_allow_listing_is_forgotten_in_the_end():
-    assert lost_verdicts(lost(days_ago=14)) == []
-    assert len(lost_verdicts(lost(days_ago=14), forget_after="15d")) == 1
-
-
-def test_an_allow_rule_may_name_its_lists():
-    assert lost_verdicts(lost(), lists=["other"]) == []
-
-
-# ── scores ──
-
-
-def score(value, target="192.0.2.7", reason=None, hours_old=0):
-    at = NOW - timedelta(hours=hours_old)
-    return ScoreFact(Place(target, True, "shared"), "validity-score", StateFact(value, reason, at, at, {"name": "Score"}))
-
-
-def score_verdict(*facts, **changes):
-    rule = {"id": "score", "kind": "list_score", "lists": ["validity-score"], "below": 70, "clear": {"above": 75}}
-    (verdict,) = judge_scores(RULE.validate_python({**rule, **changes}), facts, NOW)
-    return verdict
-
-
-@pytest.mark.parametrize(("value", "answer"), [(69, "breach"), (70, "between"), (75, "between"), (76, "clear")])
-def test_a_score_has_a_line_to_fall_below_and_another_to_rise_above(value, answer):
-    assert score_verdict(score(value)).answer == answer
-
-
-@pytest.mark.parametrize(("value", "answer"), [(5, "breach"), (4, "between"), (3, "between"), (2, "clear")])
-def test_where_little_is_good_the_lines_are_the_other_way_round(value, answer):
-    assert score_verdict(score(value), below=None, above=4, clear={"below": 3}).answer == answer
-
-
-def test_without_a_line_of_its_own_a_score_clears_at_the_threshold():
-    assert score_verdict(score(70), clear={}).answer is Answer.CLEAR
-
-
-def test_a_score_of_yesterday_says_nothing():
-    verdict = score_verdict(score(50, hours_old=27))
-    assert (verdict.answer, verdict.reason) == (Answer.UNKNOWN, "stale")
-    assert score_verdict(score(50, hours_old=27), max_age="2d").answer is Answer.BREACH
-
-
-def test_a_score_that_cannot_be_had_is_unknown_for_its_reason_and_clears_nothing():
-    verdict = score_verdict(score(90, reason="timeout"), score(90, "192.0.2.8"))
-    assert (verdict.answer, verdict.reason) == (Answer.UNKNOWN, "timeout")
-
-
-def test_one_bad_score_of_a_pool_is_a_breach_whatever_is_unknown():
-    verdict = score_verdict(score(90, reason="timeout"), score(50, "192.0.2.8"))
-    assert [member.key for member in verdict.members] == ["192.0.2.8@validity-score"]
-    assert verdict.summary == "192.0.2.8 has 50 on Score, below 70"
 
 
 @pytest.mark.parametrize(("ids", "steps"), [

@@ -1,36 +1,35 @@
-"""What cannot be seen, and why; one cause is one incident."""
+"""What cannot be seen, and why: states and absence, as the shipped rules ask for them."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from monitor.rules.conditions.own_health import (
-    judge_clock,
-    judge_lists_unusable,
-    judge_mailboxes,
-    judge_own_network,
-    judge_staleness,
-)
-from monitor.rules.model import RULE
-from monitor.rules.verdict import CanaryFact, ClockFact, MailboxFact, RunsFact, StateFact
+from monitor.config.load import read_rules
+from monitor.rules.conditions.table import RULE, judge
+from monitor.rules.evidence import Seen
+from monitor.rules.in_memory import Fact, MemoryEvidence
+from monitor.rules.load import SHIPPED
+from monitor.rules.unless import unevaluated
+from monitor.rules.verdict import Answer
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
 OLD = 26 * 60 + 1  # minutes: a canary no longer believed
+OWN_NETWORK_FIRES = {"own-network": [(("collector", "dnsbl"),)]}
+RULES = {source.data["id"]: source.data for source in read_rules(SHIPPED)}
 
 
-def rule(kind, **changes):
-    return RULE.validate_python({"id": "blind", "kind": kind, **changes})
+def fact(measure, value, reason=None, minutes_old=5, detail=None, **labels):
+    return Fact(measure, labels, NOW - timedelta(minutes=minutes_old), value, reason, detail or {})
 
 
-def state(value, reason=None, minutes_old=5, **detail):
-    at = NOW - timedelta(minutes=minutes_old)
-    return StateFact(value, reason, at, at, detail)
+def canary(value, reason=None, minutes_old=5, dnsbl="zen", collector="dnsbl"):
+    return fact("canary", value, reason, minutes_old, dnsbl=dnsbl, collector=collector)
 
 
-def canary(dnsbl, value, reason=None, minutes_old=5, **detail):
-    return CanaryFact("dnsbl", dnsbl, state(value, reason, minutes_old, **detail))
+def judged(rule_id, *facts, firing=None, runs=(), **changes):
+    rule = RULE.validate_python({**RULES[rule_id], **changes})
+    return unevaluated(rule, judge(rule, MemoryEvidence(NOW, facts, runs=runs), NOW), firing or {})
 
 
 def answers(verdicts):
@@ -40,66 +39,59 @@ def answers(verdicts):
 # ── network and lists ──
 
 
-@pytest.mark.parametrize(("fact", "answer"), [
-    (canary(None, 0.0), ("breach", None)),
-    (canary(None, 1.0), ("clear", None)),
-    (canary(None, 0.0, minutes_old=OLD), ("unknown", "stale")),
-    (canary(None, 1.0, minutes_old=OLD), ("unknown", "stale")),
+@pytest.mark.parametrize(("value", "minutes_old", "answer"), [
+    (0.0, 5, ("breach", None)), (1.0, 5, ("clear", None)), (0.0, OLD, ("unknown", "stale")), (1.0, OLD, ("unknown", "stale")),
 ])
-def test_our_own_network_is_judged_by_what_was_seen_of_it_lately(fact, answer):
-    assert answers(judge_own_network(rule("own_network"), [fact, canary("zen", 0.0)], NOW)) == [answer]
+def test_our_own_network_is_judged_by_what_was_seen_of_it_lately(value, minutes_old, answer):
+    assert answers(judged("own-network", fact("own_network", value, minutes_old=minutes_old, collector="dnsbl"))) == [answer]
 
 
 def test_every_resolver_at_fault_is_named():
-    fact = canary(None, 0.0, **{"192.0.2.53:53": "most lists fail alike: timeout", "[2001:db8::53]:53": "most …"})
-    (verdict,) = judge_own_network(rule("own_network"), [fact], NOW)
+    detail = {"192.0.2.53:53": "most lists fail alike: timeout", "[2001:db8::53]:53": "most …"}
+    (verdict,) = judged("own-network", fact("own_network", 0.0, collector="dnsbl", detail=detail))
     assert "192.0.2.53:53: most lists fail alike: timeout; [2001:db8::53]:53: most …" in verdict.summary
 
 
-@pytest.mark.parametrize(("own", "fact", "answer"), [
-    (1.0, canary("zen", 0.0), ("breach", None)),
-    (1.0, canary("zen", 1.0), ("clear", None)),
-    (1.0, canary("zen", 0.0, "network"), ("unknown", "network")),
-    (1.0, canary("zen", 0.0, minutes_old=61), ("unknown", "stale")),
-    (0.0, canary("zen", 0.0), ("unknown", "network")),
-    (0.0, canary("zen", 1.0), ("unknown", "network")),
+@pytest.mark.parametrize(("firing", "canary", "answer"), [
+    ({}, canary(0.0), ("breach", None)),
+    ({}, canary(1.0), ("clear", None)),
+    ({}, canary(None, "network"), ("unknown", "network")),
+    ({}, canary(0.0, minutes_old=OLD), ("unknown", "stale")),
+    (OWN_NETWORK_FIRES, canary(0.0), ("unevaluated", "own-network")),
+    (OWN_NETWORK_FIRES, canary(1.0), ("unevaluated", "own-network")),
+    (OWN_NETWORK_FIRES, canary(0.0, collector="elsewhere"), ("breach", None)),
 ])
-def test_a_list_is_judged_only_while_our_own_network_is_well(own, fact, answer):
-    assert answers(judge_lists_unusable(rule("list_unusable", max_age="1h"), [canary(None, own), fact], NOW)) == [answer]
-
-
-def test_the_network_of_one_collector_says_nothing_of_anothers_lists():
-    facts = [CanaryFact("elsewhere", None, state(0.0)), canary("zen", 0.0)]
-    assert answers(judge_lists_unusable(rule("list_unusable"), facts, NOW)) == [("breach", None)]
+def test_a_list_is_judged_only_while_the_network_of_its_collector_is_well(firing, canary, answer):
+    assert answers(judged("list-unusable", canary, firing=firing)) == [answer]
 
 
 def test_a_list_not_asked_for_a_day_while_others_were_is_forgotten_and_with_them_it_is_not():
-    old, older = canary("zen", 0.0, minutes_old=OLD - 60 * 20), canary("dbl", 0.0, minutes_old=OLD + 60 * 20)
-    assert [dict(v.group)["dnsbl"] for v in judge_lists_unusable(rule("list_unusable"), [old, older], NOW)] == ["zen"]
-    assert answers(judge_lists_unusable(rule("list_unusable"), [older], NOW)) == [("unknown", "stale")]
+    old, older = canary(0.0, minutes_old=OLD - 60 * 20), canary(0.0, minutes_old=OLD + 60 * 20, dnsbl="dbl")
+    assert [dict(v.group)["dnsbl"] for v in judged("list-unusable", old, older)] == ["zen"]
+    assert answers(judged("list-unusable", older)) == [("unknown", "stale")]
 
 
 # ── mailboxes ──
 
 
-def unread(reason, minutes_old=0):
-    return replace(state(0.0, minutes_old=minutes_old), detail={"reason": reason})
+def box(value, why=None, reason=None, minutes_old=5):
+    return fact("mailbox_read", value, reason, minutes_old, {"reason": why} if why else None, mailbox="loop")
 
 
-@pytest.mark.parametrize(("reason", "network_fault", "answer"), [
-    (state(1.0), False, ("clear", None)),
-    (unread("auth"), False, ("breach", None)),
-    (unread("tls"), False, ("breach", None)),
-    (unread("timeout"), False, ("breach", None)),
-    (unread("timeout"), True, ("unknown", "network")),
-    (unread("auth"), True, ("breach", None)),  # no network fault refuses a password
-    (unread("auth", minutes_old=61), False, ("unknown", "stale")),
-    (state(1.0, "internal"), False, ("unknown", "internal")),  # we do not know, so nothing opens or ends
-    (state(None, "internal"), False, ("unknown", "internal")),
-    (state(1.0, minutes_old=61), False, ("unknown", "stale")),
+@pytest.mark.parametrize(("reading", "firing", "answer"), [
+    (box(1.0), {}, ("clear", None)),
+    (box(0.0, "auth"), {}, ("breach", None)),
+    (box(0.0, "tls"), {}, ("breach", None)),
+    (box(0.0, "timeout"), {}, ("breach", None)),
+    (box(0.0, "timeout"), OWN_NETWORK_FIRES, ("unevaluated", "own-network")),
+    (box(0.0, "auth"), OWN_NETWORK_FIRES, ("breach", None)),  # no network fault refuses a password
+    (box(1.0), OWN_NETWORK_FIRES, ("clear", None)),
+    (box(0.0, "auth", minutes_old=61), {}, ("unknown", "stale")),
+    (box(None, reason="internal"), {}, ("unknown", "internal")),
+    (box(1.0, minutes_old=61), {}, ("unknown", "stale")),
 ])
-def test_a_mailbox_is_unread_for_a_reason_of_its_own(reason, network_fault, answer):
-    assert answers(judge_mailboxes(rule("mailbox_unread"), [MailboxFact("loop", reason, network_fault)], NOW)) == [answer]
+def test_a_mailbox_is_unread_for_a_reason_of_its_own(reading, firing, answer):
+    assert answers(judged("mailbox-unread", reading, firing=firing)) == [answer]
 
 
 # ── collectors ──
@@ -109,35 +101,34 @@ def runs(good=None, first=600, running=None, **more):
     def ago(minutes):
         return None if minutes is None else NOW - timedelta(minutes=minutes)
 
-    return RunsFact("dnsbl", QUARTER, ago(first), ago(good), ago(running), **more)
+    return Seen({"collector": "dnsbl"}, ago(good), ago(first), QUARTER, ago(running), **more)
 
 
-@pytest.mark.parametrize(("fact", "answer"), [
-    (runs(good=45), ("clear", None)),
-    (runs(good=46), ("breach", None)),
-    (runs(good=46, running=1), ("between", None)),       # it is trying
-    (runs(good=120, running=46), ("breach", None)),      # it hangs
-    (runs(first=45), ("between", None)),                 # never yet, but it had no time
-    (runs(first=46), ("breach", None)),
-    (runs(first=None), ("unknown", "no_data")),
-    (runs(good=46, reason="network", network_fault=True), ("unknown", "network")),
-    (runs(good=46, reason="auth", network_fault=True), ("breach", None)),
-    (runs(good=-60), ("clear", None)),                   # the clock was stepped back
+@pytest.mark.parametrize(("seen", "firing", "answer"), [
+    (runs(good=45), {}, ("clear", None)),
+    (runs(good=46), {}, ("breach", None)),
+    (runs(good=46, running=1), {}, ("between", None)),       # it is trying
+    (runs(good=120, running=46), {}, ("breach", None)),      # it hangs
+    (runs(first=45), {}, ("between", None)),                 # never yet, but it had no time
+    (runs(first=46), {}, ("breach", None)),
+    (runs(first=None), {}, ("unknown", "no_data")),
+    (runs(good=46, reason="network"), OWN_NETWORK_FIRES, ("unevaluated", "own-network")),
+    (runs(good=46, reason="auth"), OWN_NETWORK_FIRES, ("breach", None)),
+    (runs(good=-60), {}, ("clear", None)),                   # the clock was stepped back
 ])
-def test_a_collector_is_stale_after_three_turns(fact, answer):
-    assert answers(judge_staleness(rule("staleness"), [fact], NOW)) == [answer]
+def test_a_collector_is_stale_after_three_turns(seen, firing, answer):
+    assert answers(judged("collector-stale", runs=[seen], firing=firing)) == [answer]
 
 
 def test_a_quick_collector_is_given_a_quarter_of_an_hour_and_the_rule_may_say_otherwise():
-    quick = RunsFact("quick", timedelta(seconds=1), NOW, NOW - timedelta(minutes=14))
-    assert answers(judge_staleness(rule("staleness"), [quick], NOW)) == [("clear", None)]
-    assert answers(judge_staleness(rule("staleness", max_age="10m"), [quick], NOW)) == [("breach", None)]
+    quick = Seen({"collector": "quick"}, NOW - timedelta(minutes=14), NOW, timedelta(seconds=1))
+    assert answers(judged("collector-stale", runs=[quick])) == [("clear", None)]
+    assert answers(judged("collector-stale", runs=[quick], max_age="10m")) == [("breach", None)]
 
 
-# ── the clock ──
-
-
-@pytest.mark.parametrize(("minutes_ahead", "answer"), [(-60, "clear"), (2, "clear"), (3, "breach")])
-def test_facts_from_the_future_show_that_the_clock_is_behind(minutes_ahead, answer):
-    (verdict,) = judge_clock(rule("clock_behind"), [ClockFact(NOW + timedelta(minutes=minutes_ahead))], NOW)
-    assert verdict.answer == answer
+@pytest.mark.parametrize(("hours", "answer"), [(47, Answer.CLEAR), (49, Answer.BREACH)])
+def test_whatever_was_heard_before_can_be_absent(hours, answer):
+    rule = RULE.validate_python({"id": "quiet", "condition": "absence", "signal": "mta_records", "by": ["customer"], "max_age": "2d"})
+    heard = [Fact("delivered", {"customer": "acme"}, NOW - timedelta(hours=hours + extra), 1.0) for extra in (5, 0)]
+    (verdict,) = judge(rule, MemoryEvidence(NOW, heard), NOW)
+    assert (verdict.group, verdict.answer) == ((("customer", "acme"),), answer)

@@ -5,21 +5,21 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from monitor.rules.conditions.ratio import judge_rate, judge_rates
-from monitor.rules.model import RULE
-from monitor.rules.verdict import Answer, RateFacts
+from monitor.rules.conditions.ratio import Counted, judge_counts, judge_rate
+from monitor.rules.conditions.table import RULE
+from monitor.rules.verdict import Answer
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 GROUP = (("customer", "bolt"), ("stream", "newsletter"), ("provider", "yahoo"))
 RATE = {
-    "id": "complaint-rate", "kind": "complaint_rate", "above": "0.3%", "clear": {"below": "0.1%"},
-    "suspend": {"effect": "hold", "scope": ["customer", "stream"], "at_most": "24h"},
+    "id": "complaint-rate", "condition": "ratio", "signal": "complaints", "above": "0.3%", "clear": {"below": "0.1%"},
+    "effect": {"action": "hold", "scope": ["customer", "stream"], "at_most": "24h"},
 }
 
 
 def rate_verdict(complaints, delivered, stale=None, **changes):
     rule = RULE.validate_python({**RATE, **changes})
-    return judge_rate(rule, RateFacts(GROUP, NOW - timedelta(hours=24), delivered, complaints, stale), NOW)
+    return judge_rate(rule, Counted(GROUP, NOW - timedelta(hours=24), delivered, complaints, stale), NOW)
 
 
 @pytest.mark.parametrize(("complaints", "delivered", "answer", "reason"), [
@@ -57,17 +57,17 @@ def test_a_breach_names_what_to_hold_and_its_counts():
 def test_nothing_is_held_that_is_wider_than_what_was_judged():
     rule = RULE.validate_python(RATE)
     unattributed = (("customer", "bolt"), ("provider", "yahoo"))  # complaints that name no stream
-    verdict = judge_rate(rule, RateFacts(unattributed, NOW, 20_000, 200), NOW)
+    verdict = judge_rate(rule, Counted(unattributed, NOW, 20_000, 200), NOW)
     assert verdict.answer is Answer.BREACH
     assert verdict.members == ()
 
 
 @pytest.mark.parametrize(("change", "words"), [
     ({"clear": {"below": "1%"}}, "clear.below"),
-    ({"suspend": {"scope": ["customer"]}}, "at_most"),
-    ({"suspend": {"scope": ["ip"], "at_most": "1h"}}, "which is not in `by`"),
-    ({"suspend": {"at_most": "1h"}}, "scope is missing"),
-    ({"suspend": {"effect": "slow", "scope": ["customer"]}}, "rate_per_hour"),
+    ({"effect": {"scope": ["customer"]}}, "at_most"),
+    ({"effect": {"scope": ["ip"], "at_most": "1h"}}, "which is not in `by`"),
+    ({"effect": {"at_most": "1h"}}, "scope is missing"),
+    ({"effect": {"action": "slow", "scope": ["customer"]}}, "rate_per_hour"),
     ({"window": "soon"}, "window"),
     ({"threshold": 1}, "threshold"),
 ])
@@ -78,27 +78,27 @@ def test_a_rule_that_makes_no_sense_is_refused(change, words):
 
 def test_complaints_that_may_be_of_a_group_keep_it_from_being_clear():
     for perhaps, answer in [(0, "clear"), (200, "between"), (20_000, "between")]:
-        facts = RateFacts(GROUP, NOW, 10_000, 0, complaints_perhaps=perhaps)
+        facts = Counted(GROUP, NOW, 10_000, 0, k_perhaps=perhaps)
         verdict = judge_rate(RULE.validate_python(RATE), facts, NOW)
         assert verdict.answer == answer
-        assert verdict.evidence.get("complaints_perhaps", 0) == perhaps
+        assert verdict.evidence.get("numerator_perhaps", 0) == perhaps
     assert "20,000 complaints more may be of it" in verdict.summary
 
 
 def test_mail_that_may_be_of_a_group_keeps_its_rate_from_being_a_breach():
     for perhaps, answer in [(0, "breach"), (80_000, "between")]:
-        facts = RateFacts(GROUP, NOW, 20_000, 82, delivered_perhaps=perhaps)
+        facts = Counted(GROUP, NOW, 20_000, 82, n_perhaps=perhaps)
         assert judge_rate(RULE.validate_python(RATE), facts, NOW).answer == answer
 
 
 def test_mail_that_only_may_be_of_a_group_clears_nothing():
-    verdict = judge_rate(RULE.validate_python(RATE), RateFacts(GROUP, NOW, 0, 0, delivered_perhaps=50_000), NOW)
+    verdict = judge_rate(RULE.validate_python(RATE), Counted(GROUP, NOW, 0, 0, n_perhaps=50_000), NOW)
     assert (verdict.answer, verdict.reason) == (Answer.UNKNOWN, "insufficient")
 
 
 @pytest.mark.parametrize(("others", "answer"), [(0, "between"), (200, "breach")])
 def test_a_wider_group_is_no_finding_of_its_own_where_a_part_of_it_explains_its_rate(others, answer):
     bolt = (("customer", "bolt"), ("provider", "yahoo"))
-    facts = [RateFacts(GROUP, NOW, 20_000, 200), RateFacts(bolt, NOW, 40_000, 201 + others)]
-    part, whole = judge_rates(RULE.validate_python(RATE), facts, NOW)
+    facts = [Counted(GROUP, NOW, 20_000, 200), Counted(bolt, NOW, 40_000, 201 + others)]
+    part, whole = judge_counts(RULE.validate_python(RATE), facts, None, NOW).values()
     assert (part.answer, whole.answer) == (Answer.BREACH, answer)

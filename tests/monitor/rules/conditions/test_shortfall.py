@@ -5,22 +5,29 @@ import pytest
 from pydantic import ValidationError
 from scipy.stats import poisson
 
-from monitor.rules.conditions.shortfall import Day, SilenceFact, judge_silence, poisson_at_most
-from monitor.rules.model import FblSilenceRule
+from monitor.rules.conditions.shortfall import Shortfall, judge_feed, poisson_at_most
+from monitor.rules.conditions.table import judge
+from monitor.rules.evidence import Day, Feed
+from monitor.rules.in_memory import Fact, MemoryEvidence
 
 NOW = datetime(2026, 1, 30, 12, tzinfo=UTC)
 SINCE = NOW - timedelta(days=3)
-STEADY = (Day(10_000, 40),) * 14
+
+
+def day(delivered, reports):
+    return Day(reports, delivered)
+
+
+STEADY = (day(10_000, 40),) * 14
 
 
 def rule(**given):
-    return FblSilenceRule.model_validate({"id": "fbl-silence", "kind": "fbl_silence"} | given)
+    return Shortfall.model_validate({"id": "fbl-silence", "condition": "shortfall", "signal": "feedback_reports"} | given)
 
 
 def judged(delivered=30_000, reports=0, history=STEADY, unread=None, **given):
-    fact = SilenceFact("yahoo", SINCE, delivered, reports, tuple(history), SINCE, unread)
-    (verdict,) = judge_silence(rule(**given), [fact], NOW)
-    return verdict
+    feed = Feed((("provider", "yahoo"),), SINCE, reports, delivered, tuple(history), SINCE, unread)
+    return judge_feed(rule(**given), feed)
 
 
 def answer(*given, **more):
@@ -45,14 +52,14 @@ def test_few_reports_are_silence_and_a_mere_dip_is_not(reports, word):
 
 
 def test_a_weekend_expects_less_because_less_was_sent():
-    week = (Day(10_000, 40),) * 5 + (Day(1_000, 4),) * 2
+    week = (day(10_000, 40),) * 5 + (day(1_000, 4),) * 2
     assert answer(delivered=30_000, history=week * 2) == "breach"
     assert answer(delivered=2_000, reports=0, history=week * 2) == "breach"  # 8 expected: none is e^-8
     assert answer(delivered=1_000, reports=0, history=week * 2) == "unknown insufficient"  # 4 expected
 
 
 def test_reports_that_come_days_later_than_the_mail_do_not_move_the_median():
-    week = (Day(10_000, 40),) * 5 + (Day(1_000, 60),) * 2
+    week = (day(10_000, 40),) * 5 + (day(1_000, 60),) * 2
     assert judged(history=week * 2).evidence["expected"] == 120
 
 
@@ -71,23 +78,32 @@ def test_a_new_loop_is_not_judged_before_it_has_a_history():
 
 
 def test_days_without_volume_are_no_history():
-    assert answer(history=STEADY[:6] + (Day(999, 0),) * 20) == "unknown insufficient"
+    assert answer(history=STEADY[:6] + (day(999, 0),) * 20) == "unknown insufficient"
 
 
 def test_a_loop_that_never_spoke_much_cannot_fall_silent():
-    assert answer(history=(Day(10_000, 0),) * 14) == "unknown insufficient"
-    assert answer(history=(Day(10_000, 2),) * 14, delivered=30_000) == "unknown insufficient"  # e^-6 > 0.001
-    assert answer(history=(Day(10_000, 2),) * 14, delivered=30_000, alpha=0.01) == "breach"
+    assert answer(history=(day(10_000, 0),) * 14) == "unknown insufficient"
+    assert answer(history=(day(10_000, 2),) * 14, delivered=30_000) == "unknown insufficient"  # e^-6 > 0.001
+    assert answer(history=(day(10_000, 2),) * 14, delivered=30_000, alpha=0.01) == "breach"
 
 
 def test_a_flood_of_complaints_in_the_past_does_not_raise_the_bar():
-    assert judged(history=(*STEADY[:12], Day(10_000, 5_000), Day(10_000, 9_000))).evidence["expected"] == 120
+    assert judged(history=(*STEADY[:12], day(10_000, 5_000), day(10_000, 9_000))).evidence["expected"] == 120
 
 
 @pytest.mark.parametrize("given", [{"clear_above": 0.1}, {"history": "5d"}, {"alpha": 0}, {"colour": "red"}])
 def test_a_rule_that_does_not_hang_together_is_refused(given):
     with pytest.raises(ValidationError):
         rule(**given)
+
+
+@pytest.mark.parametrize(("days_without", "answer"), [(0, "clear"), (3, "breach")])
+def test_any_feed_can_fall_short_also_without_anything_it_is_of(days_without, answer):
+    records = rule(id="records", signal="mta_records", by=["customer"])
+    facts = [Fact("delivered", {"customer": "acme"}, NOW - timedelta(days=day, hours=1), 5_000.0) for day in range(days_without, 30)]
+    (verdict,) = judge(records, MemoryEvidence(NOW, facts), NOW)
+    assert (verdict.group, verdict.answer) == ((("customer", "acme"),), answer)
+    assert "expected 5,000 a day" in verdict.summary
 
 
 @pytest.mark.parametrize("mean", [0.01, 1, 6.9, 120, 5_000, 1e6])
