@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 
 from monitor.access.bound import ForeignError
 from monitor.database.faults import sentence
+from monitor.database.revision import OtherSchemaError
 
 MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ def answer_with_problems(app: FastAPI) -> None:
     app.add_exception_handler(ForeignError, _foreign)
     app.add_exception_handler(DataError, _not_storable)
     app.add_exception_handler(OperationalError, _database_away)
+    app.add_exception_handler(OtherSchemaError, _database_away)  # the caller keeps what it brought, and comes again
     app.add_exception_handler(Exception, _unexpected)
 
 

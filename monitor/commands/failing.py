@@ -14,7 +14,7 @@ from monitor.config.load import Config, load_config
 from monitor.config.yaml_file import ConfigError
 from monitor.database.faults import sentence
 from monitor.database.recipient_keys import HashKeyError
-from monitor.database.schema import OtherSchemaError
+from monitor.database.revision import OtherSchemaError
 from monitor.inventory.difference import InventoryError
 
 

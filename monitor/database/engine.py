@@ -28,6 +28,7 @@ from sqlmodel import Session, SQLModel
 
 from monitor.config.addresses import plain_address
 from monitor.database.faults import READ_ONLY
+from monitor.database.revision import check_revision
 from monitor.database.tables import IN_ORDER, PROSE
 
 BUSY_SECONDS = 30  # how long a writer waits for another process's transaction
@@ -63,17 +64,24 @@ class Engines:
         event.listen(self.write, "handle_error", self._leave_a_standby)
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """One write transaction: committed at exit, rolled back on error."""
+    def writing(self, *, any_schema: bool = False) -> Iterator[Connection]:
+        """One write transaction: committed at exit, rolled back on error.
+
+        Raises OtherSchemaError where the schema is not the program's, but for whoever writes into `any_schema`.
+        """
         with self._turn, self.write.begin() as connection:
+            if not any_schema:
+                check_revision(connection)
             yield connection
 
     @contextmanager
-    def alone(self) -> Iterator[Connection]:
+    def alone(self, *, any_schema: bool = False) -> Iterator[Connection]:
         """A write transaction that no other `alone` overlaps, in this process or another."""
-        with self.writing() as connection:
+        with self.writing(any_schema=True) as connection:
             if self.dialect == "postgresql":
                 connection.execute(_LOCK, {"key": _INTAKE_LOCK})
+            if not any_schema:
+                check_revision(connection)  # no migration can begin from here on
             yield connection
 
     @contextmanager

@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
+from monitor.database.revision import OtherSchemaError
+
 READ_ONLY = "25006"
 CONFLICT = "40001"  # on a replica: what was read stood in the way of the replay
 # SQLSTATE (PostgreSQL appendix A) and words of SQLite (https://sqlite.org/rescode.html) → what cannot be done, and why
@@ -38,6 +40,8 @@ def sentence(error: BaseException, setting: str = "engine.url") -> str:
 
 
 def _sentence(error: BaseException) -> str:
+    if isinstance(error, OtherSchemaError):
+        return str(error)
     cause: Any = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     state = getattr(cause, "sqlstate", None)
     if state in _STATES:
@@ -58,4 +62,4 @@ def is_conflict(error: DBAPIError) -> bool:
 
 def is_of_the_database(error: BaseException | None) -> bool:
     """Whether an error is the database's and not a fault of the program."""
-    return isinstance(error, DBAPIError | sqlite3.OperationalError)
+    return isinstance(error, DBAPIError | sqlite3.OperationalError | OtherSchemaError)

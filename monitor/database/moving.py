@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from monitor.database.revision import MIGRATING
+
 ROWS = 50_000  # of a piece
 
 _GET = text("SELECT value FROM setting WHERE name = :name")
@@ -49,6 +51,7 @@ def move_piece(connection: Connection, revision: str, move: Move) -> bool:
     kept = connection.execute(_GET, {"name": name}).scalar_one_or_none()
     if kept is None:
         state: State = {"rows": _count(connection, move.table), "after": -1}
+        connection.execute(_SET, {"name": MIGRATING, "value": revision})
         connection.exec_driver_sql(f"ALTER TABLE {move.table} RENAME TO {move.old}")
         move.make(connection)
     else:
@@ -81,7 +84,8 @@ def settle(connection: Connection, revision: str, move: Move) -> None:
     if before:
         _say(f"{revision}: {move.table}: {before} rows before, {after} after")
     connection.exec_driver_sql(f"DROP TABLE {move.old}")
-    connection.execute(_FORGET, {"name": name})
+    for each in (name, MIGRATING):
+        connection.execute(_FORGET, {"name": each})
 
 
 def _upto(connection: Connection, move: Move, after: int) -> int | None:

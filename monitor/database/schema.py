@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from alembic import command
-from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import Script, ScriptDirectory
+from alembic.script import Script
 from sqlalchemy import Connection, func, select, text
 from sqlmodel import SQLModel
 
 from monitor.database.engine import Engines, table
 from monitor.database.partitions import is_part
+from monitor.database.revision import OtherSchemaError, alembic_config, newest_revision, scripts
 from monitor.database.tables import BatchRow, Job, RollupDue, Series
 
 _SIZE = {
     "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
     "postgresql": "SELECT pg_database_size(current_database())",
 }
-
-
-class OtherSchemaError(Exception):
-    """The database has a schema this program does not know, or no longer the one it began with."""
 
 
 def migrate(engines: Engines, to: str | None = None) -> None:
@@ -35,14 +29,14 @@ def migrate(engines: Engines, to: str | None = None) -> None:
     (`move`, called until it returns False), so whoever was killed goes on where it stopped. Raises OtherSchemaError.
     """
     while True:
-        with engines.alone() as connection:
+        with engines.alone(any_schema=True) as connection:
             script = _next(connection)
             if script is None or script.down_revision == to is not None:
                 return
             move = getattr(script.module, "move", None)
             if move is not None and move(connection):
                 continue
-            config = _config()
+            config = alembic_config()
             config.attributes["connection"] = connection
             command.upgrade(config, script.revision)
 
@@ -52,7 +46,7 @@ def _next(connection: Connection) -> Script | None:
     has, wants = revisions(connection)
     if has == wants:
         return None
-    known = {script.revision: script for script in _scripts().walk_revisions()}
+    known = {script.revision: script for script in scripts().walk_revisions()}
     if has is not None and has not in known:
         raise OtherSchemaError(
             f"the database has schema {has}, which is newer than this program (it knows {wants}):"
@@ -65,12 +59,6 @@ def revisions(connection: Connection) -> tuple[str | None, str | None]:
     """The revision the database has, and the one this program wants."""
     has = MigrationContext.configure(connection).get_current_revision()
     return has, newest_revision()
-
-
-@cache
-def newest_revision() -> str:
-    """The revision this program wants."""
-    return str(_scripts().get_current_head())
 
 
 def compared(dialect: str) -> Callable[[Any, str | None, str, bool, Any], bool]:
@@ -102,12 +90,3 @@ def info(connection: Connection) -> dict[str, object]:
 def _count(connection: Connection, model: type[SQLModel]) -> int:
     return int(connection.execute(select(func.count()).select_from(table(model))).scalar_one())
 
-
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    return config

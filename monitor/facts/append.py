@@ -27,7 +27,6 @@ from monitor.database.engine import Engines, insert_into, table
 from monitor.database.partitions import ensure_parts
 from monitor.database.recipient_keys import RecipientKeys
 from monitor.database.rows import TRACE_COLUMNS
-from monitor.database.schema import OtherSchemaError, newest_revision
 from monitor.database.tables import EPOCH, BatchRow, Cursor, EvidenceRow, Instant, ParkedRow, digest_bytes
 from monitor.facts.consequences import Consequences, NewTrace
 from monitor.facts.message_ids import message_hash
@@ -144,22 +143,13 @@ def _refuse_unknown_measures(batches: Sequence[Batch]) -> None:
 
 
 _BEGIN = text(
-    "SELECT (SELECT max(known_at) FROM batch), (SELECT version_num FROM alembic_version),"  # noqa: S608 - our own name
-    f" (SELECT value FROM setting WHERE name = '{GENERATION}')"
-).columns(Column("newest", Instant), Column("revision", String), Column("generation", String))
+    f"SELECT (SELECT max(known_at) FROM batch), (SELECT value FROM setting WHERE name = '{GENERATION}')"  # noqa: S608 - our own name
+).columns(Column("newest", Instant), Column("generation", String))
 
 
 def _begin(connection: Connection) -> tuple[datetime, str | None]:
-    """When the newest batch was known, and the generation of series. Raises OtherSchemaError.
-
-    A process that was running while another one upgraded the schema must not write in the old way.
-    """
-    newest, revision, generation = connection.execute(_BEGIN).one()
-    if revision != newest_revision():
-        raise OtherSchemaError(
-            f"the database was upgraded to schema {revision} while this process, which knows {newest_revision()},"
-            " was running: nothing was written; start it again with the new version"
-        )
+    """When the newest batch was known, and the generation of series."""
+    newest, generation = connection.execute(_BEGIN).one()
     return newest or EPOCH, generation
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from monitor.config.severity import Severity
 from monitor.database.faults import sentence
+from monitor.database.revision import OtherSchemaError
 from monitor.facts import Store
 from monitor.notify.message import Event
 
@@ -57,6 +58,8 @@ class DatabaseWatch:
             self.fault = sentence(error)
             self._failures += 1
             self._began_at = self._began_at or now
+        except OtherSchemaError as error:  # whoever upgrades knows; the new version writes
+            self.fault = str(error)
         else:
             self.fault, self._failures = None, 0
         if self._failures >= FAILURES_TO_NOTIFY:

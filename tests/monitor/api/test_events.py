@@ -2,6 +2,7 @@ import gzip
 import json
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import select
 
 from monitor.database.tables import Customer, ParkedRow, TraceRow
@@ -159,3 +160,12 @@ def test_names_nobody_knows_are_warned_of(vigie):
     assert client.post("/v1/events/generic", content=ndjson(event)).json()["warnings"] == [warning]
     assert client.post("/v1/decision", json={"customer": "acmee"}).json()["warnings"] == [warning]
     assert "warnings" not in client.post("/v1/decision", json={"customer": "acme"}).json()
+
+
+def test_a_schema_that_was_upgraded_under_this_process_leaves_the_events_with_their_sender(vigie):
+    sender = vigie.client("events")
+    with vigie.store.session() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    answer = sender.post("/v1/events/generic", content=ndjson(DELIVERED))
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert "upgraded to schema 9999 while this process" in answer.json()["detail"]

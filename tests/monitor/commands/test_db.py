@@ -161,3 +161,14 @@ def test_a_schema_newer_than_the_program_ends_with_2_and_one_sentence(configured
 def test_the_database_file_is_nobody_elses_to_read(config: Path, tmp_path: Path):
     vigie("db", "migrate", "--config", config)
     assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("vigie.sqlite*")} == {0o600}
+
+
+@pytest.mark.parametrize("command", [["db", "migrate"], ["db", "prune"], ["serve"], ["keys", "list"]])
+def test_a_program_older_than_the_schema_ends_with_a_sentence(config: Path, tmp_path: Path, command: list[str]):
+    vigie("db", "migrate", "--config", config)
+    with closing(open_store(f"sqlite:///{tmp_path / 'vigie.sqlite'}")) as store, store.session() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    result = vigie(*command, "--config", config)
+    assert result.exit_code == 2
+    assert "the database has schema 9999, which is newer than this program" in result.output
+    assert "run the newer Vigie, or restore the backup" in result.output

@@ -91,7 +91,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     )  # fmt: skip
     engines = Engines(url)
     migrate(engines, to="0001")
-    with engines.alone() as connection:
+    with engines.alone(any_schema=True) as connection:
         for name, rows in OLD.items():
             columns = [column(each, _TYPES.get(each)) for each in rows[0]]
             connection.execute(insert(table(name, *columns)), rows)

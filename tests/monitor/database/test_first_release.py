@@ -17,6 +17,7 @@ from sqlalchemy.exc import PendingRollbackError
 from monitor.database import moving, schema
 from monitor.database.engine import Engines
 from monitor.database.paging import Page
+from monitor.database.revision import newest_revision
 from monitor.database.tables import Daily, EvidenceRow, Hourly, Instant, Latest, Suppression, TraceRow
 from monitor.facts import Store
 from monitor.facts.traces import Traced, find_traces
@@ -44,7 +45,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         url = request.getfixturevalue("postgres_cluster").fresh_database(migrated=False)
     engines = Engines(url)
     schema.migrate(engines, to="0001")
-    with engines.alone() as connection:
+    with engines.alone(any_schema=True) as connection:
         fill(connection)
     engines.dispose()
     return url
@@ -210,9 +211,9 @@ def test_dead_at_any_statement_of_any_revision_the_next_process_goes_on(store: S
     monkeypatch.setattr(moving, "ROWS", 250)
     died = migrate_dying(database_url)
     with store.reading_session() as session:
-        assert session.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == schema.newest_revision()
+        assert session.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == newest_revision()
     # in each of them, and in the end while it saw that nothing is left to do
-    assert set(died) == {f"{number:04}" for number in range(1, int(schema.newest_revision()) + 1)}
+    assert set(died) == {f"{number:04}" for number in range(1, int(newest_revision()) + 1)}
     assert sum(died.values()) > 60
     check(store, rows)
 

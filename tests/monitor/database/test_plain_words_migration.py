@@ -52,7 +52,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     )  # fmt: skip
     engines = Engines(url)
     migrate(engines, to="0006")
-    with engines.alone() as connection:
+    with engines.alone(any_schema=True) as connection:
         for name, row in OLD.items():
             connection.execute(insert(table(name.strip(), *(column(each, _TYPES.get(each)) for each in row))), [row])
     engines.dispose()

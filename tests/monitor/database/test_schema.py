@@ -6,6 +6,7 @@ import sys
 import threading
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,10 @@ from sqlmodel import SQLModel, select
 from collectors.instants import LATEST
 from collectors.observation import Evidence, Subject, Trace
 from monitor.access.keys import make_key
-from monitor.database.schema import OtherSchemaError, compared
+from monitor.database import revision
+from monitor.database.engine import Engines
+from monitor.database.revision import OtherSchemaError
+from monitor.database.schema import compared, migrate
 from monitor.database.tables import ApiKey, BatchRow
 from monitor.facts import Store
 from monitor.intake.consequences import open_store
@@ -26,6 +30,7 @@ from tests.monitor.conftest import Rows, T, batch, counted
 from tests.places import ROOT
 from tests.waiting import PATIENCE_SECONDS
 
+LOAD = import_module("monitor.database.migrations.versions.0003_load")
 MIGRATOR = """
 import sys
 import threading
@@ -104,13 +109,44 @@ def test_a_schema_newer_than_the_program_is_refused_in_one_sentence(store: Store
         store.migrate()
 
 
-def test_a_process_that_saw_another_schema_begin_writes_nothing_more(store: Store, rows: Rows):
+UPGRADED = "UPDATE alembic_version SET version_num = '9999'"
+BEING_UPGRADED = "INSERT INTO setting (name, value) VALUES ('migrating', '9999')"
+WRITING = {
+    "intake": lambda store: store.intake([batch("2", counted(T))], T),
+    "session": lambda store: store.session().__enter__(),
+    "lease": lambda store: store.claim("judge", "me", T, timedelta(seconds=20)),
+    "cursor": lambda store: store.put_cursor("mail", "place", {}, T),
+    "roll-up": lambda store: store.roll_up(),
+    "following": lambda store: store.cut() if store.engine.dialect.name == "postgresql" else store.prove_writable(T),
+}
+
+
+@pytest.mark.parametrize("writing", WRITING.values(), ids=WRITING)
+@pytest.mark.parametrize(("moved", "what"), [(UPGRADED, "was upgraded"), (BEING_UPGRADED, "is being upgraded")])
+def test_a_process_that_saw_another_schema_begin_writes_nothing_more(store: Store, rows: Rows, writing, moved, what):
     store.intake([batch("1", counted(T))], T)
     with store.session() as session:
-        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(OtherSchemaError, match="upgraded to schema 9999 while this process"):
-        store.intake([batch("2", counted(T))], T)
+        session.execute(text(moved))
+    with pytest.raises(OtherSchemaError, match=f"{what} to schema 9999 while this process.*start it again"):
+        writing(store)
     assert [row.key for row in rows(BatchRow)] == ["1"]
+
+
+def test_a_process_under_way_when_an_upgrade_begins_stops_before_the_first_row_is_moved(empty_database_url: str, monkeypatch):
+    """An upgrade that moves rows: the schema's number changes only at its end, and the old process has stopped by then."""
+    engines = Engines(empty_database_url)
+    migrate(engines, to="0002")
+    monkeypatch.setattr(revision, "newest_revision", lambda: "0002")  # as the program of that release has it
+    with engines.writing():
+        pass
+    with engines.alone(any_schema=True) as connection:
+        insert_trace = "INSERT INTO trace (batch_id, at, known_at, kind, count) VALUES (1, {at}, {at}, 'bounce', 1)"
+        at = "'2026-01-02Z'" if connection.dialect.name == "postgresql" else "0"
+        connection.execute(text(insert_trace.format(at=at)))
+        LOAD.move(connection)
+    with pytest.raises(OtherSchemaError, match="is being upgraded to schema 0003"), engines.writing():
+        pass
+    engines.dispose()
 
 
 def test_a_new_file_is_waited_for_while_another_process_has_it(tmp_path):

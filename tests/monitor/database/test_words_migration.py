@@ -32,7 +32,7 @@ def test_notifications_that_wait_are_sent_under_the_new_words(engine: str, tmp_p
          "title": "t", "body": "b", "state": "waiting", "attempts": 0, "created_at": T, "next_attempt_at": T}
         for event in OLD
     ]
-    with engines.alone() as connection:
+    with engines.alone(any_schema=True) as connection:
         connection.execute(insert(outbox), rows)
     engines.dispose()
     with closing(open_store(url)) as store:

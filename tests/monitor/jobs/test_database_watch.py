@@ -87,3 +87,14 @@ def test_a_receiver_that_fails_is_tried_again_and_one_hiccup_is_no_news(store, u
         watch.look()
         watch.look()
         assert len(receiver.sent) == 3
+
+
+def test_a_schema_that_was_upgraded_is_said_and_nobody_is_notified(store):
+    receiver = Receiver()
+    watch = DatabaseWatch(store, {"on-call": receiver}, lambda: NOW)
+    with store.session() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    for _ in range(FAILURES_TO_NOTIFY):
+        watch.look()
+    assert "upgraded to schema 9999 while this process" in watch.fault
+    assert receiver.sent == []
