@@ -36,10 +36,10 @@ from monitor.jobs.outbox_loop import OutboxLoop
 from monitor.jobs.schedule import Schedule
 from monitor.jobs.upkeep import Upkeep
 from monitor.jobs.watchers import Watching
-from monitor.judging.configured_rules import configured_names, configured_rules, lists_asked
+from monitor.judging.configured_rules import configured_names, configured_rules, labels_of_rules, lists_asked
 from monitor.judging.run import Judge
 from monitor.judging.suspend import Limits
-from monitor.notify.receivers import configured_receivers
+from monitor.notify.receivers import configured_receivers, configured_routing
 from monitor.notify.worker import Worker
 from monitor.restrictions.follow import GateIndex
 
@@ -60,13 +60,14 @@ class Application:
         self.clock = clock
         self.rules = configured_rules(config)
         receivers, chats = configured_receivers(config)
+        self._routing = configured_routing(config, receivers, labels_of_rules(self.rules))
         self.store = configured_store(config.engine)
         self._tokens = MailboxTokens(self.store)
         owner = f"{socket.gethostname()}:{os.getpid()}"
         intervals = {name: settings.every for name, settings in config.collectors.items()}
         self._outbox = OutboxLoop(Worker(self.store, chats, owner, clock))
         judge = Judge(
-            self.store, self.rules, receivers, Limits(config.engine.max_held_share), config.api.address, intervals
+            self.store, self.rules, self._routing, Limits(config.engine.max_held_share), config.api.address, intervals
         )
         self._feeds = judge.feeds
         self._judging = JudgeLoop(self.store, judge.judge_all, clock, owner, afterwards=self._outbox.wake)
@@ -149,7 +150,8 @@ class Application:
         self._watch_database()
         api = self.config.api
         services = Services(self.store, self._gate, self.clock, self.take, api, self.intervals, self.mail.read,
-                            lambda: self._database.fault, self._feeds, configured_names(self.config))
+                            lambda: self._database.fault, self._feeds, configured=configured_names(self.config),
+                            routing=self._routing, rules=self.rules)
         pages = build_pages(Console(self.store, self.clock, self.rules, self.intervals, lambda: self._database.fault, self._feeds))
         serve(build_app(services, pages), api.host, api.port, stop, on_ready=on_ready)
 

@@ -22,6 +22,7 @@ from monitor.api.front import Front, Hosts
 from monitor.api.problem import answer_with_problems
 from monitor.api.routes import (
     abuse,
+    alertmanager,
     events,
     facts,
     fbl,
@@ -29,6 +30,7 @@ from monitor.api.routes import (
     inventory,
     mail,
     operation,
+    prometheus,
     sender,
     snapshot,
     suppressions,
@@ -39,6 +41,7 @@ from monitor.restrictions.follow import follow
 
 ROUTERS = (
     snapshot, events, mail, suspensions, incidents, facts, inventory, suppressions, fbl, abuse, sender, operation,
+    alertmanager, prometheus,
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ A route names what it needs by these types; nothing else reaches into the reques
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
@@ -12,6 +13,7 @@ from urllib.parse import urlencode
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from monitor.access.bound import ForeignError
 from monitor.access.keys import Caller, KeyScope
 from monitor.api.access import Guard
 from monitor.api.services import Services
@@ -111,3 +113,10 @@ class Looking:
 
 
 Look = Annotated[Looking, Depends(Looking)]
+
+
+def only_own(services: Services, caller: Caller, about: Mapping[str, str]) -> None:
+    """Raise for a key bound to a customer unless that customer is named, and nothing of another's."""
+    services.own(caller, about)
+    if caller.customer is not None and "customer" not in about:
+        raise ForeignError(f"customer: this key is bound to {caller.customer}; name it")

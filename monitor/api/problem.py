@@ -1,13 +1,14 @@
 """Every error as `application/problem+json` (RFC 9457): what is wrong, in words for whoever called.
 
 The type is `about:blank` throughout: the status says which kind of problem it is, `detail` what it is
-about, and `errors` (where there are several) each one's place. Internals never leave the process.
+about, and `errors` (where there are several) each one's place. Internals never leave the process. Calls that speak as
+Alertmanager or Prometheus do answer errors as those do.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from itertools import islice
@@ -82,8 +83,22 @@ def answer_with_problems(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-def _answer(status: int, detail: str, errors: Sequence[Mapping[str, Any]] = (), headers: Any = None) -> Response:
+def _answer(
+    request: Request, status: int, detail: str, errors: Sequence[Mapping[str, Any]] = (), headers: Any = None
+) -> Response:
+    for prefix, shape in _OTHERS.items():
+        if request.url.path.startswith(prefix):
+            return Response(orjson.dumps(shape(status, detail)), status, headers, "application/json")
     return Response(body_of(status, detail, errors), status, headers, MEDIA_TYPE)
+
+
+# calls that are another program's: its clients understand only its own errors
+_OTHERS: Mapping[str, Callable[[int, str], Any]] = {
+    "/api/v2/": lambda _status, detail: detail,  # Alertmanager: a text
+    "/api/v1/": lambda status, detail: {  # Prometheus
+        "status": "error", "errorType": "internal" if status >= 500 else "bad_data", "error": detail,
+    },
+}  # fmt: skip
 
 
 async def _raised(request: Request, error: Exception) -> Response:
@@ -93,33 +108,32 @@ async def _raised(request: Request, error: Exception) -> Response:
         detail = f"nothing at {request.url.path}"
     elif error.status_code == 405:
         detail = f"{request.url.path} does not take {request.method}"
-    return _answer(error.status_code, detail, getattr(error, "errors", ()), error.headers)
+    return _answer(request, error.status_code, detail, getattr(error, "errors", ()), error.headers)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     errors, kind = error.errors(), request.headers.get("content-type", "")
     if any(each["loc"] == ("body",) for each in errors) and "json" not in kind.lower():
-        return _answer(422, "the body is not taken as JSON: send Content-Type: application/json")
-    return _answer(422, "the request is not as it should be", places(errors))
+        return _answer(request, 422, "the body is not taken as JSON: send Content-Type: application/json")
+    return _answer(request, 422, "the request is not as it should be", places(errors))
 
 
 async def _foreign(request: Request, error: Exception) -> Response:
-    del request
-    return _answer(403, str(error))
+    return _answer(request, 403, str(error))
 
 
 async def _not_storable(request: Request, error: Exception) -> Response:
-    del request, error
-    return _answer(422, "a value cannot be stored, such as a text with a NUL in it")
+    del error
+    return _answer(request, 422, "a value cannot be stored, such as a text with a NUL in it")
 
 
 async def _database_away(request: Request, error: Exception) -> Response:
     what = sentence(error)
     _log.error("%s %s: %s", request.method, request.url.path, what)
-    return _answer(503, what, headers={"Retry-After": "5"})
+    return _answer(request, 503, what, headers={"Retry-After": "5"})
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _answer(500, "something went wrong here; the log of the service says what")
+    return _answer(request, 500, "something went wrong here; the log of the service says what")

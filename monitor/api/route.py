@@ -7,7 +7,7 @@ they are decoded aside. What a route may answer besides its result is worked out
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -39,7 +39,12 @@ class Route(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
-        self.responses = problems(*_statuses(self)) | self.responses
+        self.responses = self.errors(_statuses(self)) | self.responses
+
+    @staticmethod
+    def errors(statuses: Collection[int]) -> dict[int | str, dict[str, Any]]:
+        """What it may answer besides its result, as OpenAPI documents it."""
+        return problems(*statuses)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -56,9 +61,17 @@ class Route(APIRoute):
         return answer
 
 
-def new_router(tag: str) -> APIRouter:
+class ForeignRoute(Route):
+    """A call of another program's API: its errors are in the form of that program (problem.py)."""
+
+    @staticmethod
+    def errors(statuses: Collection[int]) -> dict[int | str, dict[str, Any]]:
+        return {status: {"description": HTTPStatus(status).phrase, "content": {"application/json": {}}} for status in sorted({400, *statuses})}
+
+
+def new_router(tag: str, route_class: type[Route] = Route) -> APIRouter:
     """The router of one file of routes."""
-    return APIRouter(tags=[tag], route_class=Route)
+    return APIRouter(tags=[tag], route_class=route_class)
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

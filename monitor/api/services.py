@@ -13,7 +13,9 @@ from monitor.access.keys import Caller
 from monitor.config.settings import Api
 from monitor.facts import Store, Taken
 from monitor.judging.feed_evidence import FeedEvidence
+from monitor.notify.routing import Routing
 from monitor.restrictions.follow import GateIndex
+from monitor.rules.model import Rule
 
 ReadMail = Callable[[bytes, str, str, datetime], tuple[Report, tuple[Batch, ...]]]
 
@@ -39,6 +41,8 @@ class Services:
     read_mail: ReadMail | None = None
     database_fault: Callable[[], str | None] = _none
     feeds: FeedEvidence | None = None  # None: counted anew at each call
+    routing: Routing = field(default_factory=Routing)
+    rules: Sequence[Rule] = ()
     configured: Mapping[str, Collection[str]] = field(default_factory=dict)  # matcher of silences → what it may name
 
     def own(self, caller: Caller, about: Mapping[str, str | None]) -> str | None:

@@ -20,8 +20,9 @@ from monitor.inventory.faults import notes
 from monitor.inventory.file import configured_inventory
 from monitor.inventory.known import names_of
 from monitor.inventory.named_in_config import unknown_names
-from monitor.judging.configured_rules import configured_rules
-from monitor.notify.receivers import configured_receivers
+from monitor.judging.configured_rules import configured_rules, labels_of_rules
+from monitor.notify.receivers import configured_receivers, configured_routing
+from monitor.rules.model import Rule
 
 
 @click.command("check-config")
@@ -47,12 +48,17 @@ def check_config(file: Path, as_json: bool) -> None:
 def _checked(file: Path) -> Checked:
     config = load_config(file, os.environ)
     errors: list[ConfigError] = []
+    rules: tuple[Rule, ...] = ()
     try:
         rules = configured_rules(config)
     except ConfigError as error:
         errors += error.errors
     try:
         configured_receivers(config)
+    except ConfigError as error:
+        errors += error.errors
+    try:
+        configured_routing(config, (), labels_of_rules(rules))
     except ConfigError as error:
         errors += error.errors
     known = collectors.discover()

@@ -13,6 +13,7 @@ from monitor.commands.printing import json_option, print_json
 from monitor.commands.stored import AHEAD, actor, changing, config_option, utc_now
 from monitor.incidents import changes as incident_changes
 from monitor.incidents import silences
+from monitor.incidents.matchers import Matcher, parse
 from monitor.incidents.wire import Incident, Silence
 from monitor.inventory.names import canonical
 from monitor.inventory.providers import read_providers
@@ -74,14 +75,17 @@ def lift(suspension_id: str, reason: str, config_file: Path, *, as_json: bool) -
 
 
 @click.command()
-@click.option("--match", "matches", multiple=True, metavar="NAME=VALUE", help="Such as rule=ip-listed; repeat: all match.")
+@click.option("--match", "matches", multiple=True, metavar="NAME=VALUE",
+              help="Such as rule=ip-listed, customer!=acme, ip=~192.0.2.*; repeat: all match.")
 @click.option("--until", type=AHEAD, help="When it ends: a time, or a span such as 2h.")
 @click.option("--end", "ended", metavar="SILENCE", help="End this silence now instead.")
+@click.option("--preview", is_flag=True, help="Only show which open incidents it would be about.")
 @_reason
 @config_option
 @json_option
 def silence(
-    matches: tuple[str, ...], until: datetime | None, ended: str | None, reason: str, config_file: Path, *, as_json: bool
+    matches: tuple[str, ...], until: datetime | None, ended: str | None, reason: str, config_file: Path,
+    *, preview: bool, as_json: bool,
 ) -> None:
     """Notify nobody of matching incidents for a time; they are judged on."""
     if ended is not None:
@@ -89,16 +93,24 @@ def silence(
             row = silences.end_silence(session, ended, actor=actor(), reason=reason, now=utc_now())
         _show(Silence.from_row(row), f"{row.id} has ended", as_json=as_json)
         return
-    if until is None or not matches:
+    if not matches or (until is None and not preview):
         raise click.UsageError("a silence needs --match and --until")
-    matchers = dict(_pair(match) for match in matches)
+    matchers = [_matcher(match) for match in matches]
+    if preview:
+        with changing(config_file) as session:
+            matching = silences.would_silence(session, matchers)
+        for incident in matching:
+            _show(Incident.from_row(incident), f"{incident.id} {incident.state}: {incident.summary}", as_json=as_json)
+        return
+    assert until is not None
     with configured(config_file) as config:
         known = configured_names(config)
     with changing(config_file) as session:
-        row = silences.silence(
-            session, matchers=matchers, actor=actor(), reason=reason, now=utc_now(), until=until, known=known,
+        row = silences.put_silence(
+            session, silences.Wanted(matchers, until), actor=actor(), reason=reason, now=utc_now(), known=known,
         )
-    _show(Silence.from_row(row), f"{row.id} until {when(row.until)}: {where(row.matchers)}", as_json=as_json)
+    text = ", ".join(map(str, silences.matchers_of(row)))
+    _show(Silence.from_row(row), f"{row.id} until {when(row.until)}: {text}", as_json=as_json)
 
 
 @click.command()
@@ -127,11 +139,11 @@ def _suspend(
     _show(Suspension.from_row(row), f"{row.id}: {suspension_text(row)}", as_json=as_json)
 
 
-def _pair(match: str) -> tuple[str, str]:
-    name, equals, value = match.partition("=")
-    if not (name and equals and value):
-        raise click.UsageError(f"--match {match}: write NAME=VALUE")
-    return name, value
+def _matcher(match: str) -> Matcher:
+    try:
+        return parse(match)
+    except ValueError as error:
+        raise click.UsageError(f"--match {error}") from None
 
 
 def _show(shown: Wire, text: str, *, as_json: bool) -> None:

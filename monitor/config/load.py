@@ -22,6 +22,7 @@ from pydantic import (
 
 import collectors
 from collectors.contract import CollectorError, CollectorSettings
+from monitor.config.notify import Notify
 from monitor.config.quantities import parse_duration
 from monitor.config.secret_files import with_secret_files
 from monitor.config.settings import Api, Engine, Names, Receiver, Secret, _Part
@@ -42,6 +43,7 @@ class _File(_Part):
     collectors: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
     rules: list[Any] | None = None
     receivers: tuple[Receiver, ...] = ()
+    notify: Notify = Notify()
     inventory: Names = ()
 
 
@@ -56,6 +58,7 @@ class Config:
     collectors: Mapping[str, CollectorSettings]  # only those named run, and of these the enabled
     rules: tuple[RuleSource, ...] | None  # None: the shipped rules
     receivers: tuple[Receiver, ...]
+    notify: Notify
     inventory: tuple[Path, ...]
     source: Section = field(repr=False)
 
@@ -80,7 +83,7 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
         raise ConfigErrors(problems)
     inventory = tuple(path.parent / name for name in file.inventory)
     return Config(
-        path, file.engine, file.api, file.secrets, settings, rules, file.receivers, inventory, source
+        path, file.engine, file.api, file.secrets, settings, rules, file.receivers, file.notify, inventory, source
     )
 
 

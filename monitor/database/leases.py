@@ -17,6 +17,11 @@ from monitor.database.tables import Instant, Job
 _JOB = table(Job)
 
 
+def last_run(connection: Connection, job: str) -> datetime | None:
+    """When it was begun last, of the turns that are over; None when it never was."""
+    return connection.execute(select(_JOB.c.last_run).where(_JOB.c.name == job)).scalar()
+
+
 def next_run(connection: Connection, job: str) -> datetime | None:
     due_at: datetime | None = connection.execute(select(_JOB.c.next_run).where(_JOB.c.name == job)).scalar_one_or_none()
     return due_at

@@ -35,6 +35,12 @@ def open_incidents(session: Session, rule: str | None = None) -> list[Incident]:
     return list(session.exec(chosen if rule is None else chosen.where(Incident.rule == rule)))
 
 
+def firing_incidents(session: Session) -> list[Incident]:
+    """Those that fire or recover, the newest first."""
+    chosen = select(Incident).where(col(Incident.ended_at).is_(None), col(Incident.fired_at).is_not(None))
+    return list(session.exec(chosen.order_by(*_NEWEST.by)))
+
+
 def open_by_gravity(session: Session, limit: int) -> list[Incident]:
     """Those that have not ended: the worst first, then what fires before what recovers or waits, then the oldest."""
     worst = case({name: rank for rank, name in enumerate(GRAVEST_FIRST)}, value=Incident.severity)

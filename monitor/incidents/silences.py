@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
@@ -10,11 +11,15 @@ from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from collectors.dimensions import Use, names
+from collectors.providers import ProviderTable
 from monitor.config.severity import Severity
 from monitor.config.validation import did_you_mean
 from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import Incident, Silence, Transition
 from monitor.database.transitions import TransitionKind, check_reason, new_id
+from monitor.incidents.matchers import MOST, Matcher, Operator, all_match, parse
+from monitor.incidents.rows import open_incidents
+from monitor.incidents.schedule import Schedule, read_schedule
 from monitor.inventory.known import read_names
 from monitor.inventory.names import canonical
 from monitor.inventory.providers import read_providers
@@ -23,33 +28,51 @@ MATCHER_DIMENSIONS = (*names(Use.MATCHER), "rule", "severity", "incident")
 _NEWEST = Order((col(Silence.since), col(Silence.id)))
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A silence as it is asked for: matching incidents, from `since` (None: now) to `until`, at the hours of a schedule."""
+
+    matchers: Sequence[Matcher]
+    until: datetime
+    since: datetime | None = None
+    schedule: Schedule | None = None
+
+
 def silence(
     session: Session, *, matchers: Mapping[str, str], actor: str, reason: str, now: datetime, until: datetime,
     by_customer: str | None = None, known: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> Silence:
-    """Notify nobody of matching incidents until then; they are judged on. Raises ValueError.
+    """A silence by equal values from now on; see `put_silence`."""
+    wanted = Wanted([Matcher(name, Operator.EQUAL, value) for name, value in matchers.items()], until)
+    return put_silence(session, wanted, actor=actor, reason=reason, now=now, by_customer=by_customer, known=known)
+
+
+def put_silence(
+    session: Session, wanted: Wanted, *, actor: str, reason: str, now: datetime, by_customer: str | None = None,
+    known: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> Silence:
+    """Notify nobody of matching incidents for that time; they are judged on. Raises ValueError.
 
     `known`: matcher → what it may name besides incidents that were; a matcher not in it may name anything.
     """
     check_reason(reason)
-    if not matchers:
-        raise ValueError("a silence without matchers would silence everything")
-    if strange := set(matchers) - set(MATCHER_DIMENSIONS):
-        raise ValueError(f"cannot match on {', '.join(sorted(strange))}; known: {', '.join(MATCHER_DIMENSIONS)}")
-    if until <= now:
-        raise ValueError("until is in the past")
-    providers = read_providers(session)
-    matchers = {name: canonical(name, value, providers) for name, value in matchers.items()}
-    read_names(session).as_seen_by(by_customer).check(matchers)
-    for name in matchers.keys() & known.keys():
-        _check_known(session, name, matchers[name], known[name], suggest=by_customer is None)
-    if (severity := matchers.get("severity")) is not None and severity not in tuple(Severity):
-        raise ValueError(f"severity: {did_you_mean(severity, tuple(Severity))}")
-    row = Silence(id=new_id("sil"), matchers=matchers, actor=actor, reason=reason, since=now, until=until)
+    checked = check_matchers(wanted.matchers, read_providers(session))
+    since = max(wanted.since or now, now)
+    if wanted.until <= since:
+        raise ValueError("until is in the past" if wanted.until <= now else "until is before its beginning")
+    equal = {each.name: each.value for each in checked if each.operator is Operator.EQUAL}
+    read_names(session).as_seen_by(by_customer).check(equal)
+    for name in equal.keys() & known.keys():
+        _check_known(session, name, equal[name], known[name], suggest=by_customer is None)
+    row = Silence(
+        id=new_id("sil"), matchers=equal, patterns=[str(each) for each in checked if each.operator is not Operator.EQUAL],
+        schedule=wanted.schedule.stored if wanted.schedule else None, actor=actor, reason=reason, since=since,
+        until=wanted.until,
+    )  # fmt: skip
     session.add(row)
     session.add(Transition(
         at=now, kind=TransitionKind.SILENCE.value, of=row.id, old="none", new="silent", why=reason, actor=actor,
-        evidence={"matchers": row.matchers},
+        evidence={"matchers": row.matchers, **({"patterns": row.patterns} if row.patterns else {})},
     ))
     return row
 
@@ -64,12 +87,28 @@ def _check_known(session: Session, name: str, value: str, known: Collection[str]
         raise ValueError(f"{name}: the configuration has no {name} {value}{meant}")
 
 
+def check_matchers(matchers: Sequence[Matcher], providers: ProviderTable | None = None) -> list[Matcher]:
+    """The matchers in the form incidents have their values in. Raises ValueError for what nobody can mean."""
+    if not matchers or all(each.matches({}) for each in matchers):
+        raise ValueError("a silence without matchers would silence everything; one must ask for a value")
+    if len(matchers) > MOST:
+        raise ValueError(f"more than {MOST} matchers — write one regular expression, such as ip=~192.0.2.*")
+    if strange := {each.name for each in matchers} - set(MATCHER_DIMENSIONS):
+        raise ValueError(f"cannot match on {', '.join(sorted(strange))}; known: {', '.join(MATCHER_DIMENSIONS)}")
+    checked = [_canonical(each, providers) for each in matchers]
+    equal = [each.name for each in checked if each.operator is Operator.EQUAL]
+    if len(set(equal)) < len(equal):
+        raise ValueError("a matcher is there twice: nothing has two values of one name")
+    severity = next((each.value for each in checked if (each.name, each.operator) == ("severity", Operator.EQUAL)), None)
+    if severity is not None and severity not in tuple(Severity):
+        raise ValueError(f"severity: {did_you_mean(severity, tuple(Severity))}")
+    return checked
+
+
 def end_silence(session: Session, silence_id: str, *, actor: str, reason: str, now: datetime) -> Silence:
-    """End a silence now. Raises LookupError for an unknown id."""
+    """End a silence now, also one that has not begun. Raises LookupError for an unknown id."""
     check_reason(reason)
-    row = session.get(Silence, silence_id)
-    if row is None:
-        raise LookupError(f"no silence {silence_id}")
+    row = silence_named(session, silence_id)
     if row.ended_at is None and row.until > now:
         row.ended_at = now
         session.add(row)
@@ -79,13 +118,21 @@ def end_silence(session: Session, silence_id: str, *, actor: str, reason: str, n
     return row
 
 
+def silence_named(session: Session, silence_id: str, customer: str | None = None) -> Silence:
+    """One silence; about that customer only, where one is named. Raises LookupError."""
+    row = session.get(Silence, silence_id)
+    if row is None or customer not in {None, row.matchers.get("customer")}:
+        raise LookupError(f"no silence {silence_id}")
+    return row
+
+
 def find_silences(
     session: Session, now: datetime, page: Page, *, ended: bool = False, customer: str | None = None
 ) -> Paged[Silence]:
-    """Newest first: those in force, or with `ended` all. Raises PlaceError."""
+    """Newest first: those whose time is not over (begun or not), or with `ended` all. Raises PlaceError."""
     chosen = select(Silence)
     if not ended:
-        chosen = chosen.where(*_standing(now))
+        chosen = chosen.where(*_not_over(now))
     if customer is not None:
         chosen = chosen.where(col(Silence.matchers)["customer"].as_string() == customer)
     return paged(session, chosen, _NEWEST, page)
@@ -93,20 +140,53 @@ def find_silences(
 
 def silences_at(session: Session, now: datetime) -> list[Silence]:
     """The silences in force now."""
-    return list(session.exec(select(Silence).where(*_standing(now))))
+    rows = session.exec(select(Silence).where(*_not_over(now), col(Silence.since) <= now))
+    return [row for row in rows if row.schedule is None or read_schedule(row.schedule).holds(now)]
+
+
+def would_silence(session: Session, matchers: Sequence[Matcher], customer: str | None = None) -> list[Incident]:
+    """The open incidents a silence with these matchers is about, the newest first. Raises ValueError as putting it on does.
+
+    What all that an incident judges has in common beside its subject is not stored: a silence on a list or an address may
+    match more than this shows.
+    """
+    checked = check_matchers(matchers, read_providers(session))
+    rows = [row for row in open_incidents(session) if customer in {None, row.subject.get("customer")}]
+    matching = [row for row in rows if all_match(checked, labels_of(row))]
+    return sorted(matching, key=lambda row: (row.started_at, row.id), reverse=True)
+
+
+def matchers_of(row: Silence) -> list[Matcher]:
+    """All its matchers."""
+    return [*(Matcher(name, Operator.EQUAL, value) for name, value in row.matchers.items()), *map(parse, row.patterns)]
+
+
+def labels_of(incident: Incident, common: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What an incident is matched by: its subject, rule, severity and id, and what all that is judged has in common."""
+    return {
+        **(common or {}), **incident.subject, "rule": incident.rule, "severity": incident.severity, "incident": incident.id,
+    }  # fmt: skip
+
+
+def silenced_by(silences: Iterable[Silence], labels: Mapping[str, str]) -> list[str]:
+    """The ids of those that match."""
+    return [row.id for row in silences if all_match(matchers_of(row), labels)]
 
 
 def silenced(silences: Iterable[Silence], incident: Incident, labels: Mapping[str, str]) -> bool:
-    """Whether a silence matches: every matcher equals what the incident says of itself.
+    """Whether a silence matches what the incident says of itself.
 
     `labels` is what all that is judged has in common where the incident does not name it: a silence on one list does
     not cover an incident of its operator that is about another list too.
     """
-    words = {
-        **labels, **incident.subject, "rule": incident.rule, "severity": incident.severity, "incident": incident.id,
-    }
-    return any(all(words.get(name) == value for name, value in row.matchers.items()) for row in silences)
+    return bool(silenced_by(silences, labels_of(incident, labels)))
 
 
-def _standing(now: datetime) -> tuple[ColumnElement[bool], ...]:
-    return col(Silence.ended_at).is_(None), col(Silence.since) <= now, col(Silence.until) > now
+def _canonical(matcher: Matcher, providers: ProviderTable | None) -> Matcher:
+    if matcher.operator.is_regex or not matcher.value:
+        return matcher
+    return Matcher(matcher.name, matcher.operator, canonical(matcher.name, matcher.value, providers))
+
+
+def _not_over(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return col(Silence.ended_at).is_(None), col(Silence.until) > now

@@ -40,10 +40,15 @@ class IncidentHistory(Wire):
 
 
 class Silence(Wire):
-    """Of matching incidents nobody is notified from `since` to `until`, or until it was ended."""
+    """Of matching incidents nobody is notified from `since` to `until`, or until it was ended.
+
+    `matchers` are equal values, `patterns` other comparisons (`rule=~"ip-.*"`); `schedule`: only at these hours.
+    """
 
     id: str
     matchers: dict[str, str]
+    patterns: list[str]
+    schedule: dict[str, Any] | None
     actor: str
     reason: str
     since: datetime

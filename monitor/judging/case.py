@@ -40,6 +40,11 @@ class Case:
         return self.verdict.severity or Severity(self.rule.severity)
 
     @property
+    def labels(self) -> dict[str, str]:
+        """The rule's own, and what all that is judged has in common beside its group."""
+        return {**(self.rule.labels if self.rule else {}), **self.verdict.labels}
+
+    @property
     def members(self) -> list[str]:
         return [member.key for member in self.verdict.members]
 

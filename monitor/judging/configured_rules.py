@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from collectors.dnsbl.collector import DnsblSettings
 from collectors.dnsbl.pacers import operator_of
 from monitor.config.load import Config
@@ -26,6 +28,11 @@ def configured_names(config: Config) -> dict[str, frozenset[str]]:
         "dnsbl": frozenset(entry.id for entry in known),
         "operator": frozenset(operator_of(entry) for entry in known),
     }
+
+
+def labels_of_rules(rules: Iterable[Rule]) -> frozenset[str]:
+    """The names of the labels that rules give their incidents."""
+    return frozenset(name for rule in rules for name in rule.labels)
 
 
 def configured_rules(config: Config) -> tuple[Rule, ...]:

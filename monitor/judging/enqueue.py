@@ -5,14 +5,15 @@ Whoever was notified that something fires is notified when it ends, also when it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 
-from monitor.database.tables import Incident, Outbox
-from monitor.incidents.silences import silenced, silences_at
+from monitor.database.tables import Outbox
+from monitor.incidents.silences import labels_of, silenced, silences_at
 from monitor.judging.case import Case
 from monitor.notify import outbox
-from monitor.notify.message import Event, Message, Receiver, receivers_of
+from monitor.notify.message import Event, Message
+from monitor.notify.routing import Routing
 
 WORSENED_AT_MOST_EVERY = timedelta(minutes=1)
 
@@ -35,7 +36,7 @@ def due_event(case: Case) -> Event | None:
     Worsened: there are members or suspensions, or graver members, that the last notification did not have.
     """
     incident = case.incident
-    if silenced(silences_at(case.session, case.now), incident, case.verdict.labels):
+    if silenced(silences_at(case.session, case.now), incident, case.labels):
         return None
     if incident.notified_at is None:
         return Event.FIRING
@@ -52,6 +53,6 @@ def worth_notifying(case: Case) -> list[str]:
     return sorted(worth)
 
 
-def routes(receivers: Sequence[Receiver], incident: Incident) -> list[str]:
+def deliveries(routing: Routing, case: Case) -> list[str]:
     """The receivers an incident goes to."""
-    return receivers_of(receivers, incident.rule, incident.severity, incident.subject)
+    return [each.receiver for each in routing.deliveries(labels_of(case.incident, case.labels))]

@@ -24,8 +24,9 @@ from monitor.judging.case import Case
 from monitor.judging.evidence import StoreEvidence
 from monitor.judging.feed_evidence import FeedEvidence
 from monitor.notify import message
-from monitor.notify.message import Event, Receiver
+from monitor.notify.message import Event
 from monitor.notify.outbox import notified_of
+from monitor.notify.routing import Routing
 from monitor.notify.words import NOW, gravity
 from monitor.restrictions.rows import ended_at, in_force, overdue
 from monitor.restrictions.suspensions import expire, take_off
@@ -48,7 +49,7 @@ class Judge:
 
     store: Store
     rules: Sequence[Rule]
-    receivers: Sequence[Receiver] = ()
+    routing: Routing = field(default_factory=Routing)
     limits: suspend.Limits = field(default_factory=suspend.Limits)
     console_url: str = ""
     intervals: Mapping[str, timedelta] = field(default_factory=dict)
@@ -141,7 +142,7 @@ class Judge:
         incident = case.incident
         now = message.Now(case.verdict.summary, case.verdict.evidence, case.in_force(), refused)
         text = message.firing(incident, now, case.runbook, self.console_url, worsened=event is Event.WORSENED)
-        enqueue.write(case, event, text, enqueue.routes(self.receivers, incident))
+        enqueue.write(case, event, text, enqueue.deliveries(self.routing, case))
         incident.notified_at = case.now
         incident.notified_members = sorted({*incident.notified_members, *enqueue.worth_notifying(case)})
         case.session.add(incident)

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from monitor.access.bound import ForeignError
 from monitor.access.keys import Caller
-from monitor.api.given import LARGEST_RATE, Given, Listed, Look, Name, Operates, Reads, Reasoned, Why
+from monitor.api.given import (
+    LARGEST_RATE,
+    NO_NUL,
+    Body,
+    Given,
+    Listed,
+    Look,
+    Name,
+    Operates,
+    Reads,
+    Reasoned,
+    Why,
+    only_own,
+)
 from monitor.api.problem import refusals
 from monitor.api.route import new_router
 from monitor.api.services import Services
 from monitor.config.quantities import When
+from monitor.database.paging import USUAL
 from monitor.gate import Effect
 from monitor.incidents import silences
-from monitor.incidents.wire import Silence
+from monitor.incidents.matchers import Matcher, Operator, parse
+from monitor.incidents.schedule import read_schedule
+from monitor.incidents.wire import Incident, Silence
 from monitor.inventory.names import canonical
 from monitor.restrictions import suspensions
 from monitor.restrictions.rows import find_suspensions
@@ -35,10 +49,25 @@ class NewSuspension(Reasoned):
 
 
 class NewSilence(Reasoned):
-    """Which incidents to notify nobody of, and until when."""
+    """Which incidents to notify nobody of, and until when. Incidents must match all of `matchers` and `patterns`.
 
-    matchers: dict[Name, Name] = Field(min_length=1, max_length=8, examples=[{"rule": "complaint-rate"}])
+    `schedule` is for maintenance that recurs: `{"days": ["sun"], "from": "22:00", "to": "02:00", "zone": "Europe/Paris"}`.
+    """
+
+    matchers: dict[Name, Name] = Field(default_factory=dict, max_length=8, examples=[{"rule": "complaint-rate"}])
+    patterns: list[Annotated[str, Field(max_length=1000, pattern=NO_NUL)]] = Field(
+        default_factory=list, max_length=8, examples=[['ip=~"192\\.0\\.2\\..*"', 'severity!="critical"']]
+    )
+    since: When | None = None
     until: When
+    schedule: dict[Name, Any] | None = Field(default=None, max_length=4)
+
+
+class Matchers(Body):
+    """Which incidents would be silenced?"""
+
+    matchers: dict[Name, Name] = Field(default_factory=dict, max_length=8)
+    patterns: list[Annotated[str, Field(max_length=1000, pattern=NO_NUL)]] = Field(default_factory=list, max_length=8)
 
 
 @router.get("/v1/suspensions")
@@ -58,7 +87,7 @@ def suspend(services: Given, caller: Operates, wanted: NewSuspension) -> Suspens
     now = services.now()
     with refusals(), services.store.session() as session:
         scope = {name: canonical(name, value, services.gate.providers) for name, value in wanted.scope.items()}
-        _only_own(services, caller, scope)
+        only_own(services, caller, scope)
         row = suspensions.hold(
             session, scope=scope, effect=wanted.effect, actor=caller.name, reason=wanted.reason, now=now,
             until=wanted.until, rate_per_hour=wanted.rate_per_hour, by_customer=caller.customer,
@@ -96,27 +125,34 @@ def list_silences(
 def silence(services: Given, caller: Operates, wanted: NewSilence) -> Silence:
     """Notify nobody of matching incidents; they are judged on."""
     with refusals(), services.store.session() as session:
-        matchers = {name: canonical(name, value, services.gate.providers) for name, value in wanted.matchers.items()}
-        _only_own(services, caller, matchers)
-        row = silences.silence(
-            session, matchers=matchers, actor=caller.name, reason=wanted.reason, now=services.now(),
-            until=wanted.until, by_customer=caller.customer, known=services.configured,
+        matchers = _matchers(services, caller, wanted)
+        schedule = read_schedule(wanted.schedule) if wanted.schedule is not None else None
+        row = silences.put_silence(
+            session, silences.Wanted(matchers, wanted.until, wanted.since, schedule), actor=caller.name,
+            reason=wanted.reason, now=services.now(), by_customer=caller.customer, known=services.configured,
         )
     return Silence.from_row(row)
+
+
+@router.post("/v1/silences/preview")
+def preview(services: Given, caller: Reads, wanted: Matchers) -> list[Incident]:
+    """The open incidents that a silence with these matchers would be about, newest first, at most 1,000."""
+    with refusals(), services.store.reading_session() as session:
+        matching = silences.would_silence(session, _matchers(services, caller, wanted), caller.customer)
+    return Incident.from_rows(matching[:USUAL])
 
 
 @router.delete("/v1/silences/{silence_id}")
 def end_silence(services: Given, caller: Operates, silence_id: str, reason: Why) -> Silence:
     """End a silence."""
     with refusals(), services.store.session() as session:
+        silences.silence_named(session, silence_id, caller.customer)
         row = silences.end_silence(session, silence_id, actor=caller.name, reason=reason, now=services.now())
-        if caller.customer not in {None, row.matchers.get("customer")}:
-            raise LookupError(f"no silence {silence_id}")
     return Silence.from_row(row)
 
 
-def _only_own(services: Services, caller: Caller, about: Mapping[str, str]) -> None:
-    """Raise for a key bound to a customer unless that customer is named, and nothing of another's."""
-    services.own(caller, about)
-    if caller.customer is not None and "customer" not in about:
-        raise ForeignError(f"customer: this key is bound to {caller.customer}; name it")
+def _matchers(services: Services, caller: Caller, wanted: NewSilence | Matchers) -> list[Matcher]:
+    """All that is asked for, of which a customer's key may name only its own. Raises ValueError."""
+    equal = {name: canonical(name, value, services.gate.providers) for name, value in wanted.matchers.items()}
+    only_own(services, caller, equal)
+    return [*(Matcher(name, Operator.EQUAL, value) for name, value in equal.items()), *map(parse, wanted.patterns)]

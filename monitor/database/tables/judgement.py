@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, UniqueConstraint, text
+from sqlalchemy import JSON, Column, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from monitor.database.tables.columns import instant, json_column, maybe_instant, row_id
@@ -74,6 +74,7 @@ class Incident(SQLModel, table=True):
     acked_by: str | None = None
     acked_at: datetime | None = maybe_instant()
     ack_reason: str | None = None
+    ack_until: datetime | None = maybe_instant()  # None: until it ends or worsens
 
 
 class Suspension(SQLModel, table=True):
@@ -118,8 +119,12 @@ class Outbox(SQLModel, table=True):
     """A message to one receiver, written in the transaction that made it due.
 
     `key` makes it once per (incident, event, receiver); `event` is a notify.message.Event, `state` a notify.outbox.OutboxState.
+    Rows of one receiver and `group_key` that are due go out as one message; `message_key` names the message a row went, or is
+    going, out in, so that it is the same message when it is tried again. `details`: labels and figures, as
+    monitor.notify.message.details writes them. `thread`: where the chat keeps the message, for what follows it.
     """
 
+    __table_args__ = (Index("outbox_group", "receiver", "group_key"),)
     id: int | None = row_id()
     key: str = Field(unique=True)
     incident_id: str = Field(index=True)
@@ -128,6 +133,10 @@ class Outbox(SQLModel, table=True):
     severity: str
     title: str
     body: str
+    group_key: str = ""
+    message_key: str | None = Field(default=None, index=True)
+    details: dict[str, Any] = json_column()
+    thread: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON, nullable=True))
     created_at: datetime = instant()
     state: str = Field(default="waiting", index=True)
     attempts: int = 0
@@ -139,10 +148,16 @@ class Outbox(SQLModel, table=True):
 
 
 class Silence(SQLModel, table=True):
-    """Matching incidents are judged but not notified from `since` to `until`."""
+    """Matching incidents are judged but not notified from `since` to `until`.
+
+    `matchers` are the equalities; `patterns` the other matchers as they are written (`rule=~"ip-.*"`). All must match.
+    `schedule`: the hours within, as monitor.incidents.schedule has them; None: all of them.
+    """
 
     id: str = Field(primary_key=True)
     matchers: dict[str, str] = json_column()
+    patterns: list[str] = json_column(list)
+    schedule: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON, nullable=True))
     actor: str
     reason: str
     since: datetime = instant()

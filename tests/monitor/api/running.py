@@ -56,10 +56,10 @@ class Vigie:
 
 
 @contextmanager
-def running(store: Store, *, pages=None, settings: Api | None = None, fault: str | None = None) -> Iterator[Vigie]:
+def running(store: Store, *, pages=None, settings: Api | None = None, fault: str | None = None, **more) -> Iterator[Vigie]:
     clock, gate, port = Clock(), GateIndex(), free_port()
     services = Services(store, gate, clock, lambda batches: store.intake(batches, clock()), settings or Api(console="open"),
-                        read_mail=HandedMail(store, {}, {}, clock).read, database_fault=lambda: fault)
+                        read_mail=HandedMail(store, {}, {}, clock).read, database_fault=lambda: fault, **more)
     stop, ready = threading.Event(), threading.Event()
     app = build_app(services, pages)
     thread = threading.Thread(target=serve, args=(app, "127.0.0.1", port, stop), kwargs={"on_ready": ready.set})

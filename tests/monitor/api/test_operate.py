@@ -4,6 +4,7 @@ import pytest
 from sqlmodel import select
 
 from monitor.database.tables import Incident, Transition
+from monitor.incidents.silences import silences_at
 from tests.monitor.api.running import NOW
 
 SCOPE = {"customer": "acme", "provider": "gmail"}
@@ -156,3 +157,23 @@ def test_an_end_that_no_calendar_holds_is_refused_and_nothing_is_written(vigie, 
     wanted = {"scope": {"customer": "acme"}, "reason": "x", "until": until}
     assert operator.post("/v1/suspensions", json=wanted).status_code == 422
     assert "acme" not in operator.get("/v1/suspensions").text
+
+
+def test_a_silence_by_patterns_and_hours_is_previewed_and_put_on(vigie):
+    operator, own = vigie.client("operate", "read"), vigie.client("operate", "read", customer="acme")
+    put(vigie, incident("inc-1"), incident("inc-2", customer="bolt"), incident("inc-3", rule="ip-listed"))
+    body = {"patterns": ["rule=~complaint-.*", "customer!=bolt"]}
+    assert [row["id"] for row in operator.post("/v1/silences/preview", json=body).json()] == ["inc-1"]
+    assert own.post("/v1/silences/preview", json=body).status_code == 403
+    assert [row["id"] for row in own.post("/v1/silences/preview", json={"matchers": {"customer": "acme"}}).json()] == ["inc-3", "inc-1"]
+    schedule = {"days": ["fri"], "from": "22:00", "to": "02:00", "zone": "Europe/Paris"}
+    more = {"until": (NOW + timedelta(days=30)).isoformat(), "reason": "moves", "schedule": schedule}
+    made = operator.post("/v1/silences", json={**body, **more})
+    assert made.status_code == 201
+    assert made.json()["patterns"] == ['rule=~"complaint-.*"', 'customer!="bolt"']
+    assert made.json()["schedule"] == schedule
+    with vigie.store.reading_session() as session:
+        assert silences_at(session, NOW) == []  # five in the morning there
+        assert [row.id for row in silences_at(session, NOW + timedelta(hours=19))] == [made.json()["id"]]
+    for wrong in ({"patterns": ["rule=~("]}, {"patterns": ["customer!=bolt"]}, {**body, "schedule": {"from": "25:00"}}):
+        assert operator.post("/v1/silences", json={**more, **wrong}).status_code == 422

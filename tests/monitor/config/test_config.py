@@ -19,7 +19,8 @@ from monitor.config.load import load_config, read_rules
 from monitor.config.quantities import duration_text, parse_duration, parse_share
 from monitor.config.yaml_file import MAX_BYTES, ConfigError, ConfigErrors
 from monitor.inventory.file import load_inventory
-from monitor.judging.configured_rules import configured_rules
+from monitor.judging.configured_rules import configured_rules, labels_of_rules
+from monitor.notify.receivers import configured_routing
 from tests.places import ROOT
 
 HERE = Path(__file__).parent
@@ -67,7 +68,8 @@ def found_in(path):
         if path.name.startswith("invalid-inventory-"):
             load_inventory(path, secrets={"fbl", "seed"})
         else:
-            configured_rules(load_config(path, ENVIRON))
+            config = load_config(path, ENVIRON)
+            configured_routing(config, (), labels_of_rules(configured_rules(config)))
     except ConfigErrors as errors:
         return str(errors).replace(f"{path.parent}{os.sep}", "") + "\n"
     return "accepted\n"

@@ -10,6 +10,7 @@ from monitor.incidents.changes import acknowledge
 from monitor.incidents.silences import silence
 from monitor.judging.run import Judge
 from monitor.judging.suspend import Limits
+from monitor.notify.routing import Routing
 from monitor.restrictions.suspensions import lift
 from monitor.rules.conditions.listing import Baseline
 from monitor.rules.conditions.table import RULE
@@ -302,7 +303,7 @@ def test_what_fires_while_silenced_is_notified_when_the_silence_ends(world):
 def test_a_rule_taken_out_of_the_configuration_ends_what_it_opened(world):
     world.sent(20_000, 90)
     world.judged()
-    Judge(world.store, [LISTED], [CHAT]).judge_all(world.now)
+    Judge(world.store, [LISTED], Routing([CHAT])).judge_all(world.now)
     assert world.incident().state == "ok"
     assert world.in_force() == []
     assert world.notified() == ["firing", "resolved"]

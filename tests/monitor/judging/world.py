@@ -9,6 +9,7 @@ from monitor.database.tables import Customer, Incident, Outbox, Pool, SendingIp,
 from monitor.judging.run import Judge
 from monitor.judging.suspend import Limits
 from monitor.notify.message import Receiver
+from monitor.notify.routing import Routing
 
 START = datetime(2026, 1, 5, 12, tzinfo=UTC)
 BOLT = Subject(customer="bolt", stream="newsletter", provider="yahoo")
@@ -18,7 +19,7 @@ CHAT = Receiver("on-call", "json://127.0.0.1/")
 class World:
     def __init__(self, store, rules, limits=None, intervals=None):
         self.store, self.now, self.serial = store, START, 0
-        self.judge = Judge(store, rules, [CHAT], limits or Limits(max_held_share=1.0), "http://vigie.example",
+        self.judge = Judge(store, rules, Routing([CHAT]), limits or Limits(max_held_share=1.0), "http://vigie.example",
                            intervals=intervals or {})
         with store.session() as session:
             session.add_all([Customer(id="acme", name="Acme"), Customer(id="bolt", name="Bolt"), Pool(name="shared")])
