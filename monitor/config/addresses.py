@@ -31,7 +31,7 @@ def plain_address(address: str) -> str:
     Raises ValueError for several hosts of which one is none, and where a password has what ends it; the text holds
     nothing of the address.
     """
-    if _password_ends_early(address.partition("://")[2]):
+    if address.startswith("postgresql") and _password_ends_early(address.partition("://")[2]):
         raise ValueError("has a character in its password that ends it — write @ / # ? in the password as %40 %2F %23 %3F")
     match = _ADDRESS.fullmatch(address)
     if match is None:

@@ -43,3 +43,18 @@ def test_what_is_no_host_is_refused_without_the_password(written):
     with pytest.raises(ValueError, match="HOST:PORT,HOST:PORT") as caught:
         plain_address(written)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("password", ["p@ss", "p/ss@x", "p#ss", "p?ss", "p@ss/w#rd"])
+def test_a_password_that_ends_early_is_refused_with_what_to_write(password):
+    with pytest.raises(ValueError, match="write @ / # . in the password as %40 %2F %23 %3F") as refused:
+        plain_address(f"postgresql://vigie:{password}@db.example.com/vigie")
+    assert password not in str(refused.value)
+
+
+@pytest.mark.parametrize("written", [
+    "postgresql://vigie@server:opensesame@db/vigie", "postgresql://vigie:p%40ss@db:5432/vigie", "sqlite:////srv/a@b/vigie.sqlite",
+    "postgresql://vigie:opensesame@db/vigie?application_name=a@b", "postgresql:///vigie?host=/run/postgresql",
+])
+def test_an_at_sign_elsewhere_ends_no_password(written):
+    assert plain_address(written) == written
