@@ -35,8 +35,11 @@ def configured(path: Path) -> Iterator[Config]:
 
     Bad configuration or inventory ends with 2, a database that cannot be had with 3.
     """
+    file = ""
     try:
-        yield load_config(path, os.environ)
+        config = load_config(path, os.environ)
+        file = config.engine.url.get_secret_value().removeprefix("sqlite:///")
+        yield config
     except ConfigError as error:
         raise Failure(2, str(error)) from None
     except InventoryError as error:
@@ -44,4 +47,4 @@ def configured(path: Path) -> Iterator[Config]:
     except (HashKeyError, OtherSchemaError) as error:
         raise Failure(2, str(error)) from None
     except DBAPIError as error:
-        raise Failure(3, sentence(error)) from None
+        raise Failure(3, sentence(error).replace("the file of engine.url", file)) from None

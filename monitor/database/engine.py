@@ -171,14 +171,15 @@ def _url(address: str) -> URL:
 
 
 def _sqlite(url: URL, *, reads: bool) -> Engine:
-    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):  # then SQLite says that it cannot open the file
+        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url)
     pragmas = (*_PRAGMAS, "PRAGMA query_only=ON") if reads else _PRAGMAS
 
     @event.listens_for(engine, "do_connect")
     def _connecting(*_: Any) -> None:
         # nobody else's to read: recipients' hashes and the key they are made with; -wal and -shm follow its mode
-        with suppress(FileExistsError):
+        with suppress(OSError):
             os.close(os.open(str(url.database), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
     @event.listens_for(engine, "connect")

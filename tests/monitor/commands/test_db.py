@@ -172,3 +172,14 @@ def test_a_program_older_than_the_schema_ends_with_a_sentence(config: Path, tmp_
     assert result.exit_code == 2
     assert "the database has schema 9999, which is newer than this program" in result.output
     assert "run the newer Vigie, or restore the backup" in result.output
+
+
+def test_a_file_that_is_no_database_or_cannot_be_made_is_named_with_what_to_do(config: Path):
+    file = config.parent / "vigie.sqlite"
+    file.write_bytes(b"no database " * 1000)
+    refused = vigie("db", "info", "--config", config)
+    assert (refused.exit_code, refused.stderr) == (3, f"Error: {file} is no SQLite database; move it away or correct engine.url\n")
+    config.write_text(f"engine: {{url: 'sqlite:///{file}/below.sqlite'}}")
+    refused = vigie("db", "info", "--config", config)
+    assert (refused.exit_code, refused.stderr) == (
+        3, f"Error: {file}/below.sqlite cannot be opened; check the folder and its owner\n")
