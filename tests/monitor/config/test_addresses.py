@@ -47,7 +47,7 @@ def test_what_is_no_host_is_refused_without_the_password(written):
 
 @pytest.mark.parametrize("password", ["p@ss", "p/ss@x", "p#ss", "p?ss", "p@ss/w#rd"])
 def test_a_password_that_ends_early_is_refused_with_what_to_write(password):
-    with pytest.raises(ValueError, match="write @ / # . in the password as %40 %2F %23 %3F") as refused:
+    with pytest.raises(ValueError, match=r"write @ / # . in the password as %40 %2F %23 %3F") as refused:
         plain_address(f"postgresql://vigie:{password}@db.example.com/vigie")
     assert password not in str(refused.value)
 
