@@ -29,7 +29,10 @@ lint: $(VENV)/dev.stamp         ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# READINGS and TRACES: how many the store is filled with (tests/bench/store.py)
 # the mail benchmark runs in an environment of its own, beside libraries the service must not share one with
+bench: export READINGS := $(READINGS)
+bench: export TRACES := $(TRACES)
 bench: $(VENV)/dev.stamp $(if $(filter-out mail,$(ONLY)),,$(VENV)/bench.stamp)  ## one JSON line each; ONLY=name
 	@$(if $(filter mail,$(ONLY)),,$(BIN)/python -m tests.bench $(or $(ONLY),store decision gate_http dnsbl))
 	@$(if $(filter-out mail,$(ONLY)),,$(VENV)/bench/bin/python -m tests.bench mail)

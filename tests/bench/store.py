@@ -1,221 +1,115 @@
-"""How many readings a second the store takes, beside the bare driver writing the same rows.
+"""The store on both engines: how fast it takes facts in beside the bare driver, and how it answers once it is full.
 
-5,000 series (100 customers, 10 providers, 5 counts), batches of four quarter-hours each: 20,000 readings.
-`Store.intake` does all its work: series, sums, `latest`, due roll-ups, batch key. The reference only inserts
-the ready rows, sorted, into a table of the same layout with the same durability: one prepared statement
-(sqlite3 executemany) or one binary COPY (psycopg write_row) per transaction. Both take turns, batch by
-batch, in batches of 20,000, 2,000 and 1 row in turn; figures are medians of the same rounds, autovacuum is on. The first
-batch of each size warms up and is not counted.
-
-`…_new_series_per_second` and `…_traces_per_second`: batches of 2,000 whose series are all new, or that carry traces.
-
-`…_unchanged_states_per_second`: 60,000 answers of a DNSBL sweep (1,000 addresses, 60 lists) in batches as the
-collector makes them, none of them news; the best of three such sweeps, after the one that wrote them first.
+`make bench ONLY=store` prints one JSON line: the races of `store_intake`, then what `store_scale` measures of a store with
+2 M readings and 500,000 traces (`make bench ONLY=store READINGS=20000000 TRACES=5000000`; READINGS=0: only the races). Each
+engine's figures begin with its name. `rows_per_second` and the ratios are of known series in batches of 20,000; PostgreSQL runs
+with fsync and autovacuum on. `…_cpu…` are seconds of processor, the server's and this process's: what to compare on a busy machine.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from contextlib import closing, contextmanager
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import psycopg
 
-from collectors.observation import Batch, Observation, Subject, Trace
-from monitor.database.tables import to_micros
 from monitor.facts import Store
 from monitor.intake.consequences import open_store
+from tests.bench import store_scale
+from tests.bench.clock import Clock
+from tests.bench.store_intake import Rows, figures, race, unchanged
 from tests.servers.postgres import Cluster
 
-BATCHES = 45
-SIZES = (20_000, 2_000, 1)  # rows of a batch, in turn
-NEW_BATCHES = 5
-QUARTERS = 4
-START = datetime(2026, 1, 2, tzinfo=UTC)
-MEASURES = ("delivered", "deferral", "hard_bounce", "soft_bounce", "block")
-SUBJECTS = [Subject(customer=f"customer-{c}", provider=f"provider-{p}") for c in range(100) for p in range(10)]
-
-ADDRESSES, LISTS, SWEEP_BATCH = 1000, 60, 2000
-
-Row = tuple[int, datetime, int, datetime, float, None]
+READINGS, TRACES = 2_000_000, 500_000
+SETTINGS = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "autovacuum": "on",
+            "shared_buffers": "512MB", "max_wal_size": "4GB"}  # fmt: skip
+_TYPES = "SELECT attname, atttypid::regtype::text FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum"
 
 
-def batches() -> Iterator[Batch]:
-    for number in range(BATCHES):
-        begin = START + timedelta(minutes=15 * QUARTERS * number)
-        instants = [begin + timedelta(minutes=15 * quarter) for quarter in range(QUARTERS)]
-        yield Batch(
-            "mta",
-            str(number),
-            instants[-1],
-            observations=tuple(
-                Observation(measure, subject, at, float(number + index % 7))
-                for at in instants
-                for index, subject in enumerate(SUBJECTS)
-                for measure in MEASURES
-            ),
-        )
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    started = Cluster(**SETTINGS)
+    try:
+        yield started.start()
+    finally:
+        started.stop()
 
 
-def plain_rows(batch: Batch) -> list[Row]:
-    """The rows of a batch, ready and sorted, with series ids of its own."""
-    number = {(measure, s): i for i, (measure, s) in enumerate((m, s) for m in MEASURES for s in SUBJECTS)}
-    key = int(batch.key) + 1
-    rows: list[Row] = [
-        (number[each.measure, each.subject], each.at, key, batch.at, float(each.value or 0), None)
-        for each in batch.observations
-    ]
-    return sorted(rows, key=lambda row: row[:2])
-
-
-def race(store: Store, insert: Callable[[list[Any]], None], shape: Callable[[Row], Any]) -> dict[str, tuple[float, float]]:
-    """Rows per second of the store, and of the reference, by size of batch: medians of the same rounds."""
-    seconds: dict[int, list[tuple[float, float]]] = {size: [] for size in SIZES}
-    for number, whole in enumerate(batches()):
-        size = SIZES[number % len(SIZES)]
-        begin = number * 7919 % max(len(whole.observations) - size, 1)  # another part of the series each time
-        batch = replace(whole, observations=whole.observations[begin : begin + size])
-        rows = [shape(row) for row in plain_rows(batch)]
-        start = time.perf_counter()
-        store.intake([batch], batch.at)
-        middle = time.perf_counter()
-        insert(rows)
-        if number >= len(SIZES):  # the first rounds make the series
-            seconds[size].append((middle - start, time.perf_counter() - middle))
-    return {
-        str(size): (size / median(ours for ours, _ in rounds), size / median(theirs for _, theirs in rounds))
-        for size, rounds in seconds.items()
-    }
-
-
-def unknown_series(store: Store) -> float:
-    """Rows per second of batches whose series are all new: they are made as well."""
-    seconds = []
-    for number in range(NEW_BATCHES):
-        at = START + timedelta(days=60, hours=number)
-        facts = tuple(
-            Observation("delivered", Subject(customer="new", campaign=f"{number}-{each}"), at, 1.0) for each in range(2_000)
-        )
-        begin = time.perf_counter()
-        store.intake([Batch("new", str(number), at, facts)], at)
-        seconds.append(time.perf_counter() - begin)
-    return 2_000 / median(seconds)
-
-
-def with_traces(store: Store) -> float:
-    """Traces per second, in batches of 2,000 with a count for each."""
-    seconds = []
-    for number in range(NEW_BATCHES):
-        at = START + timedelta(days=61, hours=number)
-        about = [Subject(customer=f"customer-{each % 100}", provider="provider-1", ip=f"192.0.2.{each % 200}") for each in range(2_000)]
-        traces = tuple(
-            Trace("bounce", at, subject, recipient=f"jo{number}.{each}@example.net", message_id=f"<{number}.{each}@example.com>",
-                  status="4.2.2", text="452 4.2.2 mailbox full") for each, subject in enumerate(about)
-        )
-        facts = tuple(Observation("soft_bounce", subject, at, 1.0) for subject in about)
-        begin = time.perf_counter()
-        store.intake([Batch("traced", str(number), at, facts, traces)], at)
-        seconds.append(time.perf_counter() - begin)
-    return 2_000 / median(seconds)
-
-
-def sweep(number: int) -> Iterator[Batch]:
-    at = START + timedelta(days=1 + number)
-    details = {"kind": "block", "ttl_seconds": 300, "why": "answered"}
-    answers = [
-        Observation("listing", Subject(ip=f"192.0.2.{ip}", dnsbl=f"list-{number_of_list}"), at, 0.0, detail=details)
-        for ip in range(ADDRESSES)
-        for number_of_list in range(LISTS)
-    ]
-    for start in range(0, len(answers), SWEEP_BATCH):
-        yield Batch("dnsbl", f"{number}/{start}", at, tuple(answers[start : start + SWEEP_BATCH]))
-
-
-def unchanged(store: Store) -> float:
-    """Answers per second that say the same again."""
-    seconds = []
-    for number in range(4):
-        batches = list(sweep(number))
-        begin = time.perf_counter()
-        for batch in batches:
-            store.intake([batch], batch.at)
-        seconds.append(time.perf_counter() - begin)
-    return ADDRESSES * LISTS / min(seconds[1:])
-
-
-def measured(store: Store, raced: dict[str, tuple[float, float]]) -> dict[str, Any]:
-    ours, theirs = raced["20000"]
-    return {
-        "rows_per_second": ours, "ratio": ours / theirs, "rows_per_second_2000": raced["2000"][0],
-        "share_of_driver_2000": raced["2000"][0] / raced["2000"][1], "single_per_second": raced["1"][0],
-        "share_of_driver_single": raced["1"][0] / raced["1"][1], "new_series_per_second": unknown_series(store),
-        "traces_per_second": with_traces(store), "unchanged_states_per_second": unchanged(store),
-    }  # fmt: skip
-
-
-def sqlite(folder: Path) -> dict[str, Any]:
-    with closing(open_store(f"sqlite:///{folder / 'ours.sqlite'}")) as store:
-        store.migrate()
-        with store.engine.connect() as connection:
-            query = "SELECT sql FROM sqlite_master WHERE name = 'reading'"
-            layout = str(connection.exec_driver_sql(query).scalar_one())
+def sqlite(folder: Path, readings: int, traces: int) -> dict[str, Any]:
+    with closing(_migrated(f"sqlite:///{folder / 'ours.sqlite'}")) as store:
+        _migrated(f"sqlite:///{folder / 'theirs.sqlite'}").close()
         with closing(sqlite3.connect(folder / "theirs.sqlite", isolation_level=None)) as bare:
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=10000", "cache_size=-65536"):
                 bare.execute(f"PRAGMA {pragma}")
-            bare.execute(layout)
 
-            def insert(rows: list[Any]) -> None:
+            def insert(rows: Rows) -> None:
                 bare.execute("BEGIN IMMEDIATE")
-                bare.executemany("INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?)", rows)
+                for name, of_table in rows.items():
+                    if of_table:
+                        bare.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(of_table[0]))})", of_table)
                 bare.execute("COMMIT")
 
-            def shape(row: Row) -> Any:
-                return (row[0], to_micros(row[1]), row[2], to_micros(row[3]), *row[4:])
+            raced = _raced(store, insert, Clock())
+    with closing(_migrated(f"sqlite:///{folder / 'full.sqlite'}")) as store:
+        return raced | store_scale.measure(store, readings, traces, Clock())
 
-            return measured(store, race(store, insert, shape))
 
-
-def postgresql(cluster: Cluster) -> dict[str, Any]:
-    ours, theirs = cluster.fresh_database(), cluster.fresh_database()
-    for url in (theirs, ours):
-        with closing(open_store(url)) as store:
-            store.migrate()
-    with closing(open_store(theirs)) as other:  # makes the same months of readings
-        other.intake([Batch("x", "x", START, (Observation("delivered", Subject(), START, 1.0),))], START)
-    types = ("int8", "timestamptz", "int8", "timestamptz", "float8", "text")
+def postgresql(server: Cluster, readings: int, traces: int) -> dict[str, Any]:
+    ours, theirs = server.fresh_database(), server.fresh_database()
+    clock = Clock(server.pid)
     with closing(open_store(ours)) as store, psycopg.connect(theirs, autocommit=True) as bare:
-        bare.execute("TRUNCATE reading")
+        types: dict[str, list[str]] = {}
 
-        def insert(rows: list[Any]) -> None:
-            with bare.transaction(), bare.cursor().copy("COPY reading FROM STDIN (FORMAT BINARY)") as copy:
-                copy.set_types(types)
-                for row in rows:
-                    copy.write_row(row)
+        def insert(rows: Rows) -> None:
+            with bare.transaction():
+                for name, of_table in rows.items():
+                    if of_table:
+                        with bare.cursor().copy(f"COPY {name} FROM STDIN (FORMAT BINARY)") as copying:
+                            copying.set_types(types[name])
+                            for row in of_table:
+                                copying.write_row(row)
 
-        return measured(store, race(store, insert, lambda row: row))
+        for name in ("batch", "series", "reading", "trace"):
+            types[name] = [kind for _, kind in bare.execute(_TYPES, [name])]
+        store_scale.make_parts(theirs)
+        raced = _raced(store, insert, clock)
+    with closing(open_store(server.fresh_database())) as store:
+        return raced | store_scale.measure(store, readings, traces, clock)
+
+
+def _migrated(url: str) -> Store:
+    store = open_store(url)
+    store.migrate()
+    return store
+
+
+def _raced(store: Store, insert: Callable[[Rows], None], clock: Clock) -> dict[str, Any]:
+    raced = figures(race(store, insert, clock))
+    raced["rows_per_second"] = raced["known_20000_per_second"]
+    raced["unchanged_states_per_second"] = unchanged(store, clock)
+    print(raced, file=sys.stderr, flush=True)
+    return raced
 
 
 def run() -> dict[str, Any]:
+    readings, traces = int(os.environ.get("READINGS") or READINGS), int(os.environ.get("TRACES") or TRACES)
+    by_engine = {}
     with tempfile.TemporaryDirectory() as folder:
-        lite = sqlite(Path(folder))
-    cluster = Cluster(fsync="on", synchronous_commit="on", full_page_writes="on", autovacuum="on", shared_buffers="512MB")
-    try:
-        large = postgresql(cluster.start())
-    finally:
-        cluster.stop()
+        by_engine["sqlite"] = sqlite(Path(folder), readings, traces)
+    with cluster() as server:
+        by_engine["postgresql"] = postgresql(server, readings, traces)
+    ratio = {"sqlite_driver": by_engine["sqlite"], "postgresql_copy": by_engine["postgresql"]}
     return {
         "bench": "store",
-        "figures": {f"{engine}_{name}": round(value, 2) for engine, figures in (("sqlite", lite), ("postgresql", large))
-                    for name, value in figures.items() if not name.startswith("ratio")},
-        "ratio": {"sqlite_driver": round(lite["ratio"], 2), "postgresql_copy": round(large["ratio"], 2)},
+        "figures": {f"{engine}_{name}": float(f"{value:.4g}") for engine, each in by_engine.items() for name, value in each.items()},
+        "ratio": {name: round(each["known_20000_share_of_driver"], 2) for name, each in ratio.items()},
     }  # fmt: skip
 
 

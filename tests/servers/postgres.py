@@ -109,6 +109,12 @@ class Cluster:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(PATIENCE_SECONDS)
 
+    @property
+    def pid(self) -> int:
+        """Of the server whose children serve the connections."""
+        assert self._process is not None
+        return self._process.pid
+
     def url(self, database: str) -> str:
         return f"postgresql://vigie@127.0.0.1:{self.port}/{database}"
 
