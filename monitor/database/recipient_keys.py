@@ -73,7 +73,9 @@ class RecipientKeys:
         """A Message-ID, changed only where an address is written into its left side."""
         bare = message_id.strip().removeprefix("<").removesuffix(">")
         left, at, right = bare.rpartition("@")
-        hidden = _WRITTEN_IN.sub(lambda match: _form(f"{match[1]}@{match[2]}", self.hash), self.redacted(left))
+        hidden = self.redacted(left)
+        if "=" in hidden:
+            hidden = _WRITTEN_IN.sub(lambda match: _form(f"{match[1]}@{match[2]}", self.hash), hidden)
         return message_id if hidden == left else message_id.replace(bare, f"{hidden}{at}{right}")
 
     def check(self) -> None:
@@ -115,9 +117,25 @@ class RecipientKeys:
 
 def redacted(text: str, hash_of: Callable[[str], str]) -> str:
     """The text with every address in it replaced by its hash form; mailboxes of roles stay."""
-    if "@" not in text and "%40" not in text:
+    start, end = _looked_at(text)
+    if start == end:
         return text
-    return _ADDRESS.sub(lambda match: _named(match[0], hash_of), text)
+    return text[:start] + _ADDRESS.sub(lambda match: _named(match[0], hash_of), text[start:end]) + text[end:]
+
+
+def _looked_at(text: str) -> tuple[int, int]:
+    """Where addresses can be: from the word of the first `@` to the word of the last, for most of a text is no address.
+
+    Only in quotes an address holds a blank or `<`.
+    """
+    if "%40" in text or '"@' in text:
+        return 0, len(text)
+    first = text.find("@")
+    if first < 0:
+        return 0, 0
+    start = max(text.rfind(" ", 0, first), text.rfind("<", 0, first)) + 1
+    end = text.find(" ", text.rfind("@"))
+    return start, len(text) if end < 0 else end
 
 
 def _named(address: str, hash_of: Callable[[str], str]) -> str:

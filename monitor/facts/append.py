@@ -12,31 +12,24 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Connection, Executable, String, bindparam, select, text
 
 from collectors.cleaning import kept, kept_name, storable
-from collectors.dimensions import Use, names
 from collectors.measures import MEASURES
-from collectors.observation import Batch, Evidence, Parked, Trace
-from collectors.traces import TraceKind
+from collectors.observation import Batch, Evidence, Parked
 from monitor.database.bulk import stored, write_traces
 from monitor.database.engine import Engines, insert_into, table
 from monitor.database.partitions import ensure_parts
 from monitor.database.recipient_keys import RecipientKeys
-from monitor.database.rows import TRACE_COLUMNS
-from monitor.database.tables import EPOCH, BatchRow, Cursor, EvidenceRow, Instant, ParkedRow, digest_bytes
+from monitor.database.tables import EPOCH, BatchRow, Cursor, EvidenceRow, Instant, ParkedRow
 from monitor.facts.consequences import Consequences, NewTrace
-from monitor.facts.message_ids import message_hash
 from monitor.facts.numbers import bounded, write_numbers
-from monitor.facts.series_ids import INDEXED_LENGTH, SeriesIds, SeriesKey, short
+from monitor.facts.series_ids import SeriesIds, SeriesKey, short
 from monitor.facts.series_unused import GENERATION
+from monitor.facts.trace_fields import REF, FieldsOf, TraceFields
 
-TraceFields = tuple[Any, ...]  # the columns of TRACE_COLUMNS from `kind` on
-_REF = TRACE_COLUMNS[4:].index("recipient_ref")
-_ABOUT = attrgetter(*names(Use.TRACE))  # the customer first, who is never NULL
 _taking: dict[str, Executable] = {}  # dialect → the statement that takes a key
 _Kept = list[tuple[int, Batch, list[TraceFields]]]  # the new batches by their ids
 
@@ -69,7 +62,8 @@ class Intake:
 
     def take(self, batches: Sequence[Batch], known_at: datetime, evidence_for: timedelta) -> list[Taken]:
         _refuse_unknown_measures(batches)
-        prepared = {id(batch): [self._trace_fields(trace) for trace in batch.traces] for batch in batches}
+        fields_of = FieldsOf(self._recipients)
+        prepared = {id(batch): [fields_of(trace) for trace in batch.traces] for batch in batches}
         with self._engines.alone() as connection:
             newest, generation = _begin(connection)
             known_at = max(known_at, newest)
@@ -96,45 +90,22 @@ class Intake:
             for id_, batch in zip(ids, batches, strict=True)
         ]
 
-    def _trace_fields(self, trace: Trace) -> TraceFields:
-        recipient = self._recipients.hash(trace.recipient) if trace.recipient else trace.recipient_hash
-        message_id = trace.message_id and kept(self._recipients.redacted_id(trace.message_id)[:INDEXED_LENGTH])
-        words = trace.text and self._recipients.redacted(trace.text)
-        customer, *about = _ABOUT(trace.subject)
-        before = (TraceKind(trace.kind).value, customer or "", *about)
-        after = (trace.category, trace.status, trace.reply_code, words, trace.how)
-        return (
-            *map(_kept, before), recipient and digest_bytes(recipient), _kept(self._ref(trace)),
-            message_id, message_id and digest_bytes(message_hash(message_id)), *map(_kept, after), trace.count,
-        )  # fmt: skip
-
     def _without_addresses(self, batch: Batch) -> Batch:
         """Whatever was parked keeps its addresses only in its body."""
         redacted = self._recipients.redacted
         parked = tuple(replace(each, source=redacted(each.source), text=redacted(each.text)) for each in batch.parked)
         return replace(batch, parked=parked) if parked else batch
 
-    def _ref(self, trace: Trace) -> str | None:
-        """The recipient among the customer's: as our own token or record says, else as the report does."""
-        customer = trace.subject.customer
-        if trace.recipient_ref or not (trace.recipient and customer):
-            return trace.recipient_ref
-        return self._recipients.ref(customer, trace.recipient)
-
     def _follow_traces(self, connection: Connection, kept: _Kept, known_at: datetime) -> None:
         for kinds, write in self._consequences.traces:
             new = [
-                NewTrace(batch_id, batch.source, trace, fields[_REF])
+                NewTrace(batch_id, batch.source, trace, fields[REF])
                 for batch_id, batch, rows in kept
                 for trace, fields in zip(batch.traces, rows, strict=True)
                 if trace.kind in kinds
             ]
             if new:
                 write(connection, new, known_at)
-
-
-def _kept(text: str | None) -> str | None:
-    return text and kept(text)
 
 
 def _refuse_unknown_measures(batches: Sequence[Batch]) -> None:

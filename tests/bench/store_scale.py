@@ -43,37 +43,37 @@ Figures = dict[str, float]
 def measure(store: Store, count: int, trace_count: int, clock: Clock) -> Figures:
     if not count:
         return {}
-    found = fill(store, count, trace_count, clock)
-    found |= ask(store, trace_count, clock)
-    found |= upkeep(store, count, clock)
-    return found
+    figures = fill(store, count, trace_count, clock)
+    figures |= ask(store, trace_count, clock)
+    figures |= upkeep(store, count, clock)
+    return figures
 
 
 def fill(store: Store, count: int, trace_count: int, clock: Clock) -> Figures:
-    found: Figures = {}
+    figures: Figures = {}
     empty = _size(store)
-    _say(found, "readings", _taken(store, readings(count, START, END - START, random.Random(1)), clock), count)
+    _say(figures, "readings", _taken(store, readings(count, START, END - START, random.Random(1)), clock), count)
     rolled = clock.spent(lambda: [None for _ in iter(store.roll_up, 0)])
-    found |= {"first_roll_up_cpu_us": rolled.cpu / count * 1e6}
+    figures |= {"first_roll_up_cpu_us": rolled.cpu / count * 1e6}
     _settle(store)
-    found["readings_bytes_each"] = (_size(store) - empty) / count
+    figures["readings_bytes_each"] = (_size(store) - empty) / count
     before = _size(store)
     if trace_count:
-        _say(found, "traces", _taken(store, traces(trace_count), clock), trace_count)
+        _say(figures, "traces", _taken(store, traces(trace_count), clock), trace_count)
         _settle(store)
-        found["traces_bytes_each"] = (_size(store) - before) / trace_count
-    return _shown(found)
+        figures["traces_bytes_each"] = (_size(store) - before) / trace_count
+    return _shown(figures)
 
 
 def ask(store: Store, trace_count: int, clock: Clock) -> Figures:
-    found: Figures = {}
+    figures: Figures = {}
     for name, span in WINDOWS.items():
         for whose, where in (("", {}), ("_customer", {"customer": "customer-7"})):
             spent = [
                 clock.spent(lambda span=span, where=where: store.window_counts(PAIR, BY, UNTIL - span, UNTIL, where=where))
                 for _ in range(ROUNDS)
             ]
-            _named(found, f"window_{name}{whose}_ms", spent, statistics.median)
+            _named(figures, f"window_{name}{whose}_ms", spent, statistics.median)
     if trace_count:
         dice = random.Random(2)
         known = [trace(dice.randrange(trace_count), trace_count) for _ in range(SEARCHES)]
@@ -84,18 +84,18 @@ def ask(store: Store, trace_count: int, clock: Clock) -> Figures:
         }  # fmt: skip
         for name, wanted in keys.items():
             spent = [clock.spent(lambda n=n, wanted=wanted: _search(store, **wanted(n))) for n in range(SEARCHES)]
-            _named(found, f"trace_by_{name}_p95_ms", spent, lambda times: sorted(times)[int(SEARCHES * 0.95)])
-    return _shown(found)
+            _named(figures, f"trace_by_{name}_p95_ms", spent, lambda times: sorted(times)[int(SEARCHES * 0.95)])
+    return _shown(figures)
 
 
 def upkeep(store: Store, count: int, clock: Clock) -> Figures:
-    found: Figures = {}
+    figures: Figures = {}
     size = max(count // DAYS, 200_000)
     _taken(store, readings(size, END, timedelta(days=1), random.Random(3)), clock)
-    _named(found, "roll_up_of_a_day_ms", [clock.spent(store.roll_up)], max)
-    _named(found, "prune_nothing_due_ms", [clock.spent(lambda: store.prune(END, KEEP))], max)
-    _named(found, "prune_a_month_ms", [clock.spent(lambda: store.prune(END + timedelta(days=46), KEEP))], max)
-    return _shown(found)
+    _named(figures, "roll_up_of_a_day_ms", [clock.spent(store.roll_up)], max)
+    _named(figures, "prune_nothing_due_ms", [clock.spent(lambda: store.prune(END, KEEP))], max)
+    _named(figures, "prune_a_month_ms", [clock.spent(lambda: store.prune(END + timedelta(days=46), KEEP))], max)
+    return _shown(figures)
 
 
 def make_parts(url: str) -> None:
@@ -118,13 +118,13 @@ def _taken(store: Store, batches: Iterator[Batch], clock: Clock) -> Spent:
     return Spent(sum(each.wall for each in spent), sum(each.cpu for each in spent))
 
 
-def _say(found: Figures, name: str, spent: Spent, count: int) -> None:
-    found |= {f"{name}_per_second": count / spent.wall, f"{name}_cpu_us": spent.cpu / count * 1e6}
+def _say(figures: Figures, name: str, spent: Spent, count: int) -> None:
+    figures |= {f"{name}_per_second": count / spent.wall, f"{name}_cpu_us": spent.cpu / count * 1e6}
 
 
-def _named(found: Figures, name: str, spent: list[Spent], of: Callable[[list[float]], float]) -> None:
-    found[name] = 1000 * of([each.wall for each in spent])
-    found[name.replace("_ms", "_cpu_ms")] = 1000 * of([each.cpu for each in spent])
+def _named(figures: Figures, name: str, spent: list[Spent], of: Callable[[list[float]], float]) -> None:
+    figures[name] = 1000 * of([each.wall for each in spent])
+    figures[name.replace("_ms", "_cpu_ms")] = 1000 * of([each.cpu for each in spent])
 
 
 def _settle(store: Store) -> None:
@@ -138,17 +138,17 @@ def _size(store: Store) -> int:
     return int(str(store.info()["bytes"]))
 
 
-def _shown(found: Figures) -> Figures:
-    print({name: float(f"{value:.4g}") for name, value in found.items()}, file=sys.stderr, flush=True)
-    return found
+def _shown(figures: Figures) -> Figures:
+    print({name: float(f"{value:.4g}") for name, value in figures.items()}, file=sys.stderr, flush=True)
+    return figures
 
 
 def main(what: str, url: str, count: str, trace_count: str, server: str = "") -> None:
     clock = Clock(int(server) if server else None)
     with closing(open_store(url)) as store:
         store.migrate()
-        found = fill(store, int(count), int(trace_count), clock) if what == "fill" else ask(store, int(trace_count), clock)
-    print(json.dumps(found))
+        figures = fill(store, int(count), int(trace_count), clock) if what == "fill" else ask(store, int(trace_count), clock)
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlmodel import select
 
@@ -75,11 +77,20 @@ def every_text(database: Path):
     ("see http://example.org/?r=ann%40example.org", "see http://example.org/?H(r=ann@example.org)"),
     ("jörg@münchen.example gone", "H(jörg@münchen.example) gone"),
     ("ask postmaster@gmail.com", "ask postmaster@gmail.com"),
+    ('<" .@ x"@example.org> and\tann@example.org\n', '<H(" .@ x"@example.org)> and\tH(ann@example.org)\n'),
     ("status=5.1.1 dsn=5.0.0, user@localhost", "status=5.1.1 dsn=5.0.0, user@localhost"),
 ])  # fmt: skip
 def test_an_address_in_a_text_is_replaced_and_nothing_else_is(written, kept):
     assert redacted(written, lambda address: f"H({address.lower()})"[:18].ljust(16)) == re.sub(
         r"H\([^()]*\)", lambda form: f"recipient:{form[0][:16].ljust(16)}", kept)
+
+
+WORDS = st.text("a1.+=-<>@'%4 0/\t", max_size=9) | st.sampled_from(["ann@example.org", "<b+c@x.io>:", "=d@e.example", "%40x.io"])
+
+
+@given(st.lists(WORDS, max_size=6))
+def test_what_stands_around_an_address_changes_nothing_of_it(words):
+    assert redacted(" ".join(words), str.upper) == " ".join(redacted(word, str.upper) for word in words)
 
 
 def test_an_operators_words_keep_no_address(store):
