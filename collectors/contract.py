@@ -40,6 +40,7 @@ class Reason(enum.StrEnum):
     NOT_FOUND = "not_found"
     MALFORMED = "malformed"
     TOO_LARGE = "too_large"
+    TOO_OLD = "too_old"
     UNVERIFIED = "unverified"
     REVISED = "revised"
     CONFIG = "config"

@@ -17,6 +17,7 @@ from monitor.commands.failing import Failure
 from monitor.commands.printing import json_option, print_json
 from monitor.commands.stored import config_option, stored, utc_now
 from monitor.facts import Store
+from monitor.facts.too_old import too_old
 from monitor.intake.wire import EventCounts, OutcomeCount
 from monitor.inventory.providers import read_providers
 
@@ -67,6 +68,8 @@ def _ingest(store: Store, file: BinaryIO) -> tuple[Counter[str], Counter[str]]:
         messages.update(decoded.messages)
         if not taken.new:
             counts["repeated"] += decoded.accepted
+        for text in too_old(taken.batch):
+            click.echo(f"parked: {text}", err=True)
         for error in decoded.errors[:10]:
             click.echo(f"line {error.line}: {error.error}", err=True)
         first += len(lines)

@@ -22,7 +22,8 @@ from monitor.intake.wire import ReadAgain
 
 SHOWN_BYTES = 2_000
 # of these there is not enough to be read again
-INCOMPLETE = {Reason.TOO_LARGE: "only its beginning was kept", Reason.REFUSED: "nothing of it was kept"}
+INCOMPLETE = {Reason.TOO_LARGE: "only its beginning was kept", Reason.REFUSED: "nothing of it was kept",
+              Reason.TOO_OLD: "what it says is older than anything that is kept"}
 ids_argument = click.argument("ids", metavar="ID…", nargs=-1, type=int)
 
 

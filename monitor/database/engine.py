@@ -39,6 +39,7 @@ _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
+    "PRAGMA secure_delete=ON",  # what is erased or expired is overwritten, however SQLite was built
     "PRAGMA wal_autocheckpoint=10000",  # pages: 40 MB of log before it is folded into the file
     "PRAGMA journal_size_limit=67108864",
     "PRAGMA cache_size=-65536",  # KiB

@@ -28,6 +28,7 @@ from monitor.facts.consequences import Consequences, NewTrace
 from monitor.facts.numbers import bounded, write_numbers
 from monitor.facts.series_ids import SeriesIds, SeriesKey, short
 from monitor.facts.series_unused import GENERATION
+from monitor.facts.too_old import set_aside
 from monitor.facts.trace_fields import REF, FieldsOf, TraceFields
 
 _taking: dict[str, Executable] = {}  # dialect → the statement that takes a key
@@ -52,16 +53,19 @@ class Intake:
     """What one store needs to take batches: its engines, the series it has seen, how it hashes recipients."""
 
     def __init__(
-        self, engines: Engines, consequences: Consequences, recipients: RecipientKeys, bucket: timedelta
+        self, engines: Engines, consequences: Consequences, recipients: RecipientKeys, bucket: timedelta,
+        oldest: timedelta,
     ) -> None:
         self._engines = engines
         self._bucket = bucket
+        self._oldest = oldest
         self._consequences = consequences
         self._recipients = recipients
         self._series = SeriesIds()
 
     def take(self, batches: Sequence[Batch], known_at: datetime, evidence_for: timedelta) -> list[Taken]:
         _refuse_unknown_measures(batches)
+        batches = [set_aside(batch, known_at, self._oldest) for batch in batches]
         fields_of = FieldsOf(self._recipients)
         prepared = {id(batch): [fields_of(trace) for trace in batch.traces] for batch in batches}
         with self._engines.alone() as connection:

@@ -3,7 +3,7 @@
 A count that could not be had is a reading without a value, for each time it was asked: the next count says nothing
 of it. Within a batch two counts of one series in one bucket are added, of two states the later in the batch is kept.
 A fact cannot be about the future: `at` later than `known_at` (a sender's clock ahead of ours, a forged date)
-is taken as `known_at`, and anything before 1970 as 1970.
+is taken as `known_at`; what is about a time nothing is kept of never comes here (monitor.facts.too_old).
 """
 
 from __future__ import annotations

@@ -13,14 +13,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg.errors import LockNotAvailable
-from sqlalchemy import Select, and_, bindparam, delete, literal, not_, or_, select, text
+from sqlalchemy import Select, and_, delete, literal, not_, or_, select
 from sqlalchemy.exc import OperationalError
 
 from monitor.config.settings import Retention
 from monitor.database.engine import Engines, chunks, table
 from monitor.database.kept import BATCHES_OF_OPEN_CASES, KINDS, Kind
-from monitor.database.partitions import PARTED, drop_parts, ensure_parts, part_start
+from monitor.database.partitions import drop_parts, ensure_parts, part_start
 from monitor.database.tables import EvidenceRow, Instant
+from monitor.facts.retention_sqlite import delete_of_series, delete_traces
 from monitor.facts.rollups import pruned_to, roll_up, set_pruned_to
 from monitor.facts.series_unused import prune_series
 
@@ -87,32 +88,8 @@ def _drop(engines: Engines, name: str, before: datetime) -> int:
 
 
 def _delete(engines: Engines, name: str, before: datetime) -> int:
-    """SQLite: `name` lies by series (traces: has an index by customer), then by time."""
-    owner, owners = _OWNERS["trace" if name == "trace" else "series"]
-    column = PARTED[name].column
-    old = f"{owner} = :owner AND {column} < :before"
-    when = bindparam("before", before, Instant)
-    find = text(f"{owners} WHERE EXISTS (SELECT 1 FROM {name} WHERE {name}.{owner} = owners.owner AND {column} < :before)")  # noqa: S608 - our own names
-    remove = text(f"DELETE FROM {name} WHERE {old}").bindparams(when)  # noqa: S608 - our own names
-    with engines.reading() as connection:
-        ids = list(connection.execute(find.bindparams(when)).scalars())
-    deleted = 0
-    for chunk in chunks(ids):
-        with engines.writing() as connection:
-            deleted += sum(connection.execute(remove, {"owner": each}).rowcount for each in chunk)
-    return deleted
-
-
-# the column that leads the key, and who can stand in it
-_OWNERS = {
-    "series": ("series_id", "SELECT owner FROM (SELECT id AS owner FROM series) owners"),
-    # a step down the index per customer, however many traces there are
-    "trace": ("customer", """\
-WITH RECURSIVE owners (owner) AS (
-  SELECT min(customer) FROM trace UNION ALL
-  SELECT (SELECT min(customer) FROM trace WHERE customer > owner) FROM owners WHERE owner IS NOT NULL)
-SELECT owner FROM owners"""),
-}  # fmt: skip
+    """SQLite: see retention_sqlite."""
+    return delete_traces(engines, before) if name == "trace" else delete_of_series(engines, name, before)
 
 
 def _prune_rows(engines: Engines, kind: Kind, before: datetime) -> int:

@@ -37,19 +37,20 @@ class Store:
 
     `consequences` are written with the facts they follow from (monitor.intake.consequences has those of Vigie).
     `hash_key` is the HMAC key of recipients; without one it is made once and kept in the database. Counts are summed in
-    buckets of `bucket` (a part of an hour; 0: each instant by itself). `read_url` is of a streaming replica.
+    buckets of `bucket` (a part of an hour; 0: each instant by itself). `read_url` is of a streaming replica. Facts about a
+    time before what `keep` keeps longest are parked.
     Building it opens nothing; `migrate()` comes first on a new database. Raises ValueError for another URL.
     """
 
     def __init__(
         self, url: str, *, consequences: Consequences, hash_key: bytes | None = None, bucket: timedelta = timedelta(0),
-        read_url: str | None = None,
+        read_url: str | None = None, keep: Retention = DEFAULT_RETENTION,
     ) -> None:
         self._engines = Engines(url)
         self._address = url
         self._reads = Reads(self._engines, read_url)
         self._recipients = RecipientKeys(self._engines, hash_key)
-        self._intake = Intake(self._engines, consequences, self._recipients, bucket)
+        self._intake = Intake(self._engines, consequences, self._recipients, bucket, max(keep.daily, keep.traces))
 
     @property
     def engine(self) -> Engine:

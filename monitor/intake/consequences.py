@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from monitor.config.settings import Engine
+from monitor.config.settings import Engine, Retention
 from monitor.facts import Store
 from monitor.facts.consequences import Consequences, FromTraces
+from monitor.facts.store import DEFAULT_RETENTION
 from monitor.listings.rows import write_listings
 from monitor.suppressions.rows import SUPPRESSING, suppress_recipients
 
@@ -16,10 +17,11 @@ CONSEQUENCES = Consequences(
 
 
 def open_store(
-    url: str, hash_key: bytes | None = None, bucket: timedelta = timedelta(0), read_url: str | None = None
+    url: str, hash_key: bytes | None = None, bucket: timedelta = timedelta(0), read_url: str | None = None,
+    keep: Retention = DEFAULT_RETENTION,
 ) -> Store:
     """A store as the service uses it; see Store."""
-    return Store(url, consequences=CONSEQUENCES, hash_key=hash_key, bucket=bucket, read_url=read_url)
+    return Store(url, consequences=CONSEQUENCES, hash_key=hash_key, bucket=bucket, read_url=read_url, keep=keep)
 
 
 def configured_store(engine: Engine) -> Store:
@@ -27,5 +29,5 @@ def configured_store(engine: Engine) -> Store:
     key, replica = engine.hash_key, engine.read_url
     return open_store(
         engine.url.get_secret_value(), key.get_secret_value().encode() if key else None, engine.bucket,
-        replica.get_secret_value() if replica else None,
+        replica.get_secret_value() if replica else None, engine.retention,
     )

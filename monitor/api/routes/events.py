@@ -23,6 +23,7 @@ from monitor.api.problem import Problem
 from monitor.api.route import new_router
 from monitor.api.services import Services
 from monitor.facts.batches import sources_taken
+from monitor.facts.too_old import too_old
 from monitor.intake.wire import CountedEvents
 from monitor.wire import RefusedLine
 
@@ -74,7 +75,7 @@ def events(
         rejected_count=len(decoded.errors),
         messages=dict(decoded.messages),
         duplicate=not taken.new,
-        **({"warnings": warnings} if (warnings := _unknown(services, caller, decoded.batch)) else {}),
+        **({"warnings": warnings} if (warnings := too_old(taken.batch) + _unknown(services, caller, decoded.batch)) else {}),
     )
 
 

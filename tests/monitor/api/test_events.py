@@ -1,12 +1,16 @@
 import gzip
 import json
+from contextlib import closing
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
 from sqlmodel import select
 
+from monitor.config.settings import Retention
 from monitor.database.tables import Customer, ParkedRow, TraceRow
-from tests.monitor.api.running import NOW
+from monitor.intake.consequences import open_store
+from tests.monitor.api.running import NOW, running
 
 DELIVERED = {"at": NOW.isoformat(), "outcome": "delivered", "customer": "acme", "recipient": "ann@gmail.com", "count": 5}
 BOUNCED = {"at": NOW.isoformat(), "outcome": "bounced", "customer": "acme", "recipient": "bob@example.org"}
@@ -169,3 +173,13 @@ def test_a_schema_that_was_upgraded_under_this_process_leaves_the_events_with_th
     answer = sender.post("/v1/events/generic", content=ndjson(DELIVERED))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert "upgraded to schema 9999 while this process" in answer.json()["detail"]
+
+
+def test_events_of_a_time_nothing_is_kept_of_are_parked_and_the_answer_says_so(database_url):
+    short = Retention(readings=timedelta(days=10), hourly=timedelta(days=10), daily=timedelta(days=30), traces=timedelta(days=10))
+    old = DELIVERED | {"at": (NOW - timedelta(days=60)).isoformat()}
+    with closing(open_store(database_url, keep=short)) as store, running(store) as started:
+        answer = started.client("events").post("/v1/events/generic", json=[old, DELIVERED]).json()
+        assert counted(started, "delivered") == 5
+    [warning] = [text for text in answer["warnings"] if "nothing is kept" in text]
+    assert warning.startswith("2 facts dated before ")  # the count and the trace

@@ -80,11 +80,12 @@ def test_a_count_both_known_and_not_at_one_instant_is_known(store: Store, rows: 
     assert [(row.value, row.reason) for row in rows(Reading)] == [(4, None)]
 
 
-def test_a_fact_about_the_future_is_about_now_and_one_before_1970_about_1970(store: Store, rows: Rows):
+def test_a_fact_about_the_future_is_about_now_and_one_of_long_ago_is_parked(store: Store, rows: Rows):
     ahead = counted(T + timedelta(days=9000), 1)
     ancient = counted(T.replace(year=1066), 2)
     store.intake([batch("1", ahead, ancient)], T)
-    assert [(row.at.year, row.value) for row in rows(Reading)] == [(1970, 2.0), (2026, 1.0)]
+    assert [(row.at.year, row.value) for row in rows(Reading)] == [(2026, 1.0)]
+    assert [row.reason for row in rows(ParkedRow)] == ["too_old"]
 
 
 def test_known_at_never_runs_backwards_though_the_clock_did(store: Store, rows: Rows):
