@@ -56,7 +56,7 @@ def show(parked_id: int, raw: bool, config_file: Path, *, as_json: bool) -> None
         mails = parked_among(session, SOURCE, [parked_id])
         if not mails:
             raise Failure(2, f"no parked mail {parked_id}")
-        body = body_of(session, parked_id)
+        body = body_of(session, parked_id, None if raw else SHOWN_BYTES)
     if raw:
         sys.stdout.buffer.write(body)
         return
@@ -65,7 +65,7 @@ def show(parked_id: int, raw: bool, config_file: Path, *, as_json: bool) -> None
     else:
         click.echo(_line(mails[0]))
         # control characters of a stranger's mail must not reach the terminal
-        text = body[:SHOWN_BYTES].decode("utf-8", "replace").replace("\r\n", "\n")
+        text = body.decode("utf-8", "replace").replace("\r\n", "\n")
         click.echo("".join(char if char.isprintable() or char == "\n" else "·" for char in text))
 
 

@@ -8,7 +8,6 @@ order of commits.
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from sqlalchemy import Column, Connection, Executable, String, bindparam, select
 from collectors.cleaning import kept, kept_name, storable
 from collectors.measures import MEASURES
 from collectors.observation import Batch, Evidence, Parked
+from monitor.database.bodies import packed
 from monitor.database.bulk import stored, write_traces
 from monitor.database.engine import Engines, insert_into, table
 from monitor.database.partitions import ensure_parts
@@ -199,7 +199,7 @@ def _evidence_row(id_: int, evidence: Evidence, known_at: datetime, expires_at: 
         "kind": evidence.kind,
         "at": bounded(evidence.at, known_at),
         "sha256": hashlib.sha256(evidence.body).hexdigest(),
-        "body": zlib.compress(evidence.body),
+        "body": packed(evidence.body),
         "expires_at": expires_at,
     }
 
@@ -211,7 +211,8 @@ def _parked_row(id_: int, source: str, parked: Parked, known_at: datetime) -> di
         "place": kept_name(parked.source),
         "reason": parked.reason,
         "text": kept(parked.text),
-        "body": parked.body,
+        "body": packed(parked.body),
+        "size": len(parked.body),
         "at": known_at,
     }
 

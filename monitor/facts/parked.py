@@ -1,4 +1,4 @@
-"""Input that was parked: what waits for somebody to look, and how it is settled. Nothing here is deleted."""
+"""Input that was parked: what waits for somebody to look, and how it is settled. It goes when its retention is over."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import Session, col, select, update
 
+from monitor.database.bodies import beginning
 from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import BatchRow, ParkedRow
 
@@ -57,7 +58,7 @@ def _inputs(source: str) -> Any:
     return (
         select(
             ParkedRow.id, ParkedRow.collector, ParkedRow.place, ParkedRow.reason, ParkedRow.text,
-            func.length(ParkedRow.body), received_at, ParkedRow.at, ParkedRow.settled_at,
+            ParkedRow.size, received_at, ParkedRow.at, ParkedRow.settled_at,
             ParkedRow.settled_by, ParkedRow.settled_why,
         )  # type: ignore[call-overload]  # SQLModel types up to four columns
         .outerjoin(BatchRow, col(BatchRow.id) == ParkedRow.batch_id)
@@ -65,8 +66,10 @@ def _inputs(source: str) -> Any:
     )
 
 
-def body_of(session: Session, parked_id: int) -> bytes:
-    return session.exec(select(ParkedRow.body).where(ParkedRow.id == parked_id)).one()
+def body_of(session: Session, parked_id: int, most: int | None = None) -> bytes:
+    """The input itself as it came, or its first `most` bytes."""
+    body, size = session.exec(select(ParkedRow.body, ParkedRow.size).where(ParkedRow.id == parked_id)).one()
+    return beginning(body, size if most is None else min(size, most))
 
 
 def settle(session: Session, ids: Collection[int], *, by: str, why: str, now: datetime) -> int:

@@ -38,5 +38,6 @@ def too_old(batch: Batch) -> list[str]:
 
 def _parked(late: Iterable[Observation | Trace], earliest: datetime, key: str) -> Parked:
     lines = [orjson.dumps(asdict(each), default=str) for each in late]
-    text = f"{len(lines)} facts dated before {earliest:%Y-%m-%d}, of which nothing is kept any more (retention.daily)"
+    facts = "1 fact" if len(lines) == 1 else f"{len(lines)} facts"
+    text = f"{facts} dated before {earliest:%Y-%m-%d}, of which nothing is kept any more (retention.daily)"
     return Parked(key, Reason.TOO_OLD, text, b"\n".join(lines))

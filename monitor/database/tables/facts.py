@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Column, Double, ForeignKey, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy import BigInteger, Column, Double, ForeignKey, Index, LargeBinary, UniqueConstraint, text
 from sqlalchemy.sql.elements import TextClause
 from sqlmodel import Field, SQLModel
 
@@ -204,9 +204,13 @@ class EvidenceRow(SQLModel, table=True):
 
 
 class ParkedRow(SQLModel, table=True):
-    """Input that could not be understood, with its reason, until somebody has looked and said why it is settled."""
+    """Input that could not be understood, with its reason, until somebody has looked and said why it is settled.
+
+    `body` is compressed with zlib (database.bodies), `size` its bytes before that.
+    """
 
     __tablename__: ClassVar[str] = "parked"
+    __table_args__ = (_index("parked_settled", "settled_at"),)
     id: int | None = row_id()
     batch_id: int = Field(sa_column=Column(Id, nullable=False))
     collector: str
@@ -214,6 +218,7 @@ class ParkedRow(SQLModel, table=True):
     reason: str
     text: str
     body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    size: int = Field(sa_column=Column(BigInteger, nullable=False))
     at: datetime = instant(index=True)
     settled_at: datetime | None = maybe_instant()
     settled_by: str | None = None

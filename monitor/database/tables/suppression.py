@@ -10,6 +10,7 @@ from sqlmodel import Field, SQLModel
 from monitor.database.tables.columns import POSTGRESQL_ONLY, Id, instant, maybe_instant, row_id
 
 _NOT_LIFTED = text("lifted_at IS NULL")
+_LIFTED = text("lifted_at IS NOT NULL")
 
 
 class Suppression(SQLModel, table=True):
@@ -24,6 +25,7 @@ class Suppression(SQLModel, table=True):
         Index("suppression_in_force", "customer", "recipient_ref", "reason", "stream", unique=True,
               sqlite_where=_NOT_LIFTED, postgresql_where=_NOT_LIFTED),
         Index("suppression_id", "id", info=POSTGRESQL_ONLY),
+        Index("suppression_lifted", "lifted_at", sqlite_where=_LIFTED, postgresql_where=_LIFTED),
     )
     id: int | None = row_id()
     customer: str

@@ -1,16 +1,22 @@
 """After `vigie erase` nothing in the database leads back to the recipient, on both engines."""
 
 import json
+import zlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import select, text
+from sqlalchemy import JSON, LargeBinary, String, select, text
+from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
 
 from collectors.observation import Batch, Evidence, Parked, Subject, Trace
 from monitor.cli import cli
-from monitor.database.tables import Customer, Suppression, TraceRow, Transition
+from monitor.database.bodies import packed
+from monitor.database.partitions import PARTED, ensure_parts
+from monitor.database.recipient_keys import form_of
+from monitor.database.tables import Customer, Instant, Suppression, TraceRow, Transition
+from monitor.database.tables.columns import Digest
 from monitor.restrictions import suspensions
 from monitor.suppressions.rows import Suppressed, suppress
 
@@ -49,11 +55,21 @@ def filled(store):
     return store
 
 
+def shown(value):
+    """Bytes as hex, and what is compressed as it was before."""
+    if not isinstance(value, memoryview | bytes):
+        return value
+    try:
+        return zlib.decompress(value).decode("utf-8", "replace")
+    except zlib.error:
+        return bytes(value).hex()
+
+
 def everything(store):
     """Every value of every row as one text."""
     with store.reading_session() as session:
         return "\n".join(
-            repr([bytes(value).hex() if isinstance(value, memoryview | bytes) else value for value in row])
+            repr(list(map(shown, row)))
             for each in SQLModel.metadata.sorted_tables for row in session.execute(text(f'SELECT * FROM "{each.name}"'))
         )
 
@@ -92,3 +108,53 @@ def test_suppressions_are_kept_unless_asked_for(filled, vigie):
 def test_what_is_no_address_or_has_no_reason_is_refused(filled, vigie):
     assert vigie("erase", "ann", "--reason", "x").exit_code == 2
     assert vigie("erase", ANN, "--reason", " ").exit_code == 2
+
+
+def about(column, store):
+    """A value that leads to Ann, wherever the column could hold one."""
+    kind = column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
+    words = f"x {form_of(store.recipient_hash(ANN))} y"
+    if column.name == "recipient_ref":
+        return store.recipient_ref("acme", ANN)
+    if isinstance(column.type, Instant):
+        return NOW
+    if isinstance(column.type, Digest):
+        return store.recipient_hash(ANN)
+    if isinstance(kind, LargeBinary):
+        return packed(f"Return-Path: <bounces+{ANN.replace('@', '=')}@mx.example>".encode())
+    if isinstance(kind, JSON):
+        return {"a": [words]}
+    return words if isinstance(kind, String) else 1
+
+
+def name_of(column):
+    kind = column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
+    if column.name == "customer" or {key.column.table.name for key in column.foreign_keys} == {"customer"}:
+        return "acme"
+    if isinstance(column.type, Instant):
+        return NOW
+    return "name" if isinstance(kind, String) else 1
+
+
+def test_every_column_of_every_table_is_reached(store, vigie):
+    """Keys are names we or operators give, and lead to nobody."""
+    with store.session() as session:
+        session.add(Customer(id="acme", name="Acme"))
+    with store.session() as session:
+        for rows in SQLModel.metadata.sorted_tables:
+            values = {
+                column.name: name_of(column) if column.primary_key or column.foreign_keys or column.name == "customer" else about(column, store)
+                for column in rows.columns if column.autoincrement is not True
+            }
+            if session.get_bind().dialect.name == "postgresql" and rows.name in PARTED:
+                ensure_parts(session.connection(), {rows.name: [values[PARTED[rows.name].column]]})
+            if rows.name not in {"customer", "job", "setting"}:
+                session.execute(rows.insert().values(values))
+    leads = [form_of(store.recipient_hash(ANN)), store.recipient_hash(ANN), store.recipient_ref("acme", ANN), "ann=example.org"]
+    before = everything(store)
+    assert all(lead in before for lead in leads)
+    result = vigie("erase", ANN, "--reason", "asked", "--suppressions", "--json")
+    assert result.exit_code == 0, result.output
+    after = everything(store)
+    assert [lead for lead in leads if lead in after] == []
+    assert {"trace", "evidence", "parked", "suppression", "incident", "outbox", "transition"} <= json.loads(result.stdout)["rows"].keys()
