@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -12,10 +13,14 @@ from monitor.commands.failing import Failure, configured
 from monitor.commands.printing import json_option, print_json
 from monitor.commands.stored import config_option, stored, utc_now
 from monitor.database.backup import BackupError
+from monitor.database.freed import Freed
+from monitor.database.sizes import TableSize
 from monitor.facts import Store
-from monitor.facts.wire import BackupFile, Database, Pruned, Schema
+from monitor.facts.wire import BackupFile, Database, KindFreed, Pruned, Schema, TableBytes
 from monitor.intake.consequences import configured_store
 from monitor.wire import Wire
+
+_AHEAD = timedelta(days=30)
 
 
 @click.group()
@@ -53,16 +58,37 @@ def prune(config_file: Path, *, as_json: bool) -> None:
 def info(config_file: Path, *, as_json: bool) -> None:
     """Schema revision (and the one this program wants); rows and bytes by table, and what retention frees next."""
     with configured(config_file) as config, closing(configured_store(config.engine)) as store:
-        tables = [each._asdict() for each in store.sizes(config.engine.retention)]
-        shown = Database.model_validate({**store.info(), "tables": tables})
+        about = store.info()
+        tables = store.sizes(config.engine.retention) if about["revision"] else []
+        frees = store.freed(utc_now() + _AHEAD, config.engine.retention) if about["revision"] == about["newest_revision"] else []
+        shown = Database.model_validate({
+            **about, "tables": [each._asdict() for each in tables], "frees": [_with_bytes(each, tables) for each in frees],
+        })
     if as_json:
         print_json(shown)
         return
     _show(shown, as_json=False)
     for each in shown.tables:
-        size = "?" if each.bytes is None else f"{each.bytes / 1e6:.1f}"
-        frees = f"  frees {(each.frees_bytes or 0) / 1e6:.1f} MB on {each.frees_at:%Y-%m-%d}" if each.frees_at else ""
-        click.echo(f"{each.table:<20} {each.rows:>14} rows {size:>12} MB{frees}")
+        part = f"  frees {(each.frees_bytes or 0) / 1e6:.1f} MB on {each.frees_at:%Y-%m-%d}" if each.frees_at else ""
+        click.echo(_line(each.table, each) + part)
+    if shown.frees:
+        click.echo("removed by retention within 30 days:")
+    for kind in shown.frees:
+        click.echo(_line(kind.kind, kind))
+
+
+def _line(name: str, size: TableBytes | KindFreed) -> str:
+    rows = f"{'about ' if size.estimated else ''}{size.rows}"
+    megabytes = "?" if size.bytes is None else f"{size.bytes / 1e6:.1f}"
+    return f"{name:<20} {rows:>16} rows {megabytes:>12} MB"
+
+
+def _with_bytes(freed: Freed, tables: Sequence[TableSize]) -> dict[str, object]:
+    """Rows of a table are taken to be alike."""
+    sizes = {each.table: each for each in tables if each.bytes is not None}
+    size = sizes.get(freed.table)
+    share = min(freed.rows / size.rows, 1) if size and size.rows else 0
+    return {**freed._asdict(), "bytes": None if size is None else round((size.bytes or 0) * share)}
 
 
 @db.command()
@@ -101,5 +127,5 @@ def _show(shown: Wire, *, as_json: bool) -> None:
         print_json(shown)
         return
     for name, value in shown:
-        if name != "tables":
+        if name not in {"tables", "frees"}:
             click.echo(f"{name:<20} {'none' if value is None else value}")

@@ -7,13 +7,15 @@ the reason. Who removes them is monitor.facts.retention; README.md shows the sam
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, exists, false, func, or_, select
 from sqlmodel import SQLModel, col
 
+from monitor.config.settings import Retention
 from monitor.database.engine import table
+from monitor.database.partitions import part_start
 from monitor.database.tables import (
     AbuseCase,
     ApiKey,
@@ -135,6 +137,16 @@ KINDS = (
          _newest(Suppression)),
     Kind("api_key", ApiKey, "keys", _time(ApiKey, "revoked_at"), "those that have not ended"),
 )  # fmt: skip  # in this order: what is pruned first may set free what comes after
+
+
+def ends_at(kind: Kind, now: datetime, retention: Retention) -> datetime:
+    """Rows of this kind whose time counts from before this have been kept for long enough."""
+    if kind.name == "evidence":
+        return now  # carries its own expiry
+    keep: timedelta = getattr(retention, kind.setting)
+    before = now - keep
+    return part_start(kind.name, before) if kind.month else before
+
 
 # the batches of reports somebody has yet to act on: their evidence stays
 BATCHES_OF_OPEN_CASES = select(table(AbuseCase).c.batches).where(table(AbuseCase).c.closed_at.is_(None))

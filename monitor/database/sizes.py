@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import OperationalError
 
+from monitor.database.btree import sizes
 from monitor.database.partitions import end_of, parts_of
 
 # A partition counts for its parent; rows as of the last ANALYZE, for counting them would read them all.
@@ -17,10 +17,6 @@ SELECT coalesce(parent.relname, part.relname), sum(greatest(part.reltuples, 0)):
   sum(pg_total_relation_size(part.oid))::bigint
 FROM pg_class part LEFT JOIN pg_inherits ON inhrelid = part.oid LEFT JOIN pg_class parent ON parent.oid = inhparent
 WHERE part.relkind IN ('r', 'p') AND part.relnamespace = current_schema()::regnamespace GROUP BY 1 ORDER BY 3 DESC, 1""")
-_SQLITE = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
-_SQLITE_BYTES = text("""\
-SELECT master.tbl_name, sum(pages.pgsize) FROM dbstat pages JOIN sqlite_master master ON master.name = pages.name
-WHERE pages.aggregate = TRUE GROUP BY 1""")
 _PART_BYTES = text("SELECT pg_total_relation_size(to_regclass(:part))")
 
 
@@ -32,14 +28,15 @@ class TableSize(NamedTuple):
     bytes: int | None
     frees_bytes: int | None = None  # the oldest partition, on PostgreSQL
     frees_at: datetime | None = None  # when it goes
+    estimated: bool = False  # from a few pages of each tree, or PostgreSQL's own statistics
 
 
 def table_sizes(connection: Connection, keep: Mapping[str, timedelta]) -> list[TableSize]:
     """The largest first. `keep`: how long rows of a table in partitions are kept."""
     if connection.dialect.name == "sqlite":
         return _sqlite(connection)
-    sizes = [TableSize(name, rows, size) for name, rows, size in connection.execute(_POSTGRESQL)]
-    return [_with_next(connection, each, keep[each.table]) if each.table in keep else each for each in sizes]
+    tables = [TableSize(name, rows, size, estimated=True) for name, rows, size in connection.execute(_POSTGRESQL)]
+    return [_with_next(connection, each, keep[each.table]) if each.table in keep else each for each in tables]
 
 
 def _with_next(connection: Connection, size: TableSize, keep: timedelta) -> TableSize:
@@ -51,10 +48,5 @@ def _with_next(connection: Connection, size: TableSize, keep: timedelta) -> Tabl
 
 
 def _sqlite(connection: Connection) -> list[TableSize]:
-    try:
-        sizes = {row[0]: row[1] for row in connection.execute(_SQLITE_BYTES)}
-    except OperationalError:
-        sizes = {}
-    names = connection.exec_driver_sql(_SQLITE).scalars().all()
-    counted = [(name, connection.exec_driver_sql(f'SELECT count(*) FROM "{name}"').scalar_one()) for name in names]  # noqa: S608
-    return sorted((TableSize(name, rows, sizes.get(name)) for name, rows in counted), key=lambda each: -(each.bytes or 0))
+    tables = [TableSize(name, size.rows, size.bytes, estimated=size.estimated) for name, size in sizes(connection).items()]
+    return sorted(tables, key=lambda each: -(each.bytes or 0))

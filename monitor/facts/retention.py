@@ -18,8 +18,8 @@ from sqlalchemy.exc import OperationalError
 
 from monitor.config.settings import Retention
 from monitor.database.engine import Engines, chunks, table
-from monitor.database.kept import BATCHES_OF_OPEN_CASES, KINDS, Kind
-from monitor.database.partitions import drop_parts, ensure_parts, part_start
+from monitor.database.kept import BATCHES_OF_OPEN_CASES, KINDS, Kind, ends_at
+from monitor.database.partitions import drop_parts, ensure_parts
 from monitor.database.tables import EvidenceRow, Instant
 from monitor.facts.retention_sqlite import delete_of_series, delete_traces
 from monitor.facts.rollups import pruned_to, roll_up, set_pruned_to
@@ -44,15 +44,6 @@ def prune(engines: Engines, now: datetime, retention: Retention) -> dict[str, in
         if not kind.month:
             gone[kind.name] = gone.get(kind.name, 0) + _prune_rows(engines, kind, ends_at(kind, now, retention))
     return gone
-
-
-def ends_at(kind: Kind, now: datetime, retention: Retention) -> datetime:
-    """Rows of this kind whose time counts from before this have been kept for long enough."""
-    if kind.name == "evidence":
-        return now  # carries its own expiry
-    keep: timedelta = getattr(retention, kind.setting)
-    before = now - keep
-    return part_start(kind.name, before) if kind.month else before
 
 
 def _keep_evidence_of_open_cases(engines: Engines, now: datetime) -> None:

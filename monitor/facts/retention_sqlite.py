@@ -13,6 +13,7 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, text
 
 from monitor.database.engine import Engines
+from monitor.database.freed import CUSTOMERS
 from monitor.database.partitions import PARTED
 from monitor.database.tables import Instant, to_micros
 
@@ -23,12 +24,6 @@ _SERIES = 50  # looked at between two counts of what went
 _TRACES = 10_000  # per transaction: each costs several indexes
 _TRACES_AT_ONCE = 200_000  # ids kept in memory
 
-# a step down the index per customer, however many traces there are
-_CUSTOMERS = text("""\
-WITH RECURSIVE owners (owner) AS (
-  SELECT min(customer) FROM trace UNION ALL
-  SELECT (SELECT min(customer) FROM trace WHERE customer > owner) FROM owners WHERE owner IS NOT NULL)
-SELECT owner FROM owners WHERE owner IS NOT NULL""")
 _OLD_TRACES = text("SELECT id FROM trace WHERE customer = :owner AND at < :before LIMIT :most").bindparams(
     bindparam("before", type_=Instant)
 )
@@ -59,7 +54,7 @@ def delete_traces(engines: Engines, before: datetime) -> int:
 def _old_traces(engines: Engines, before: datetime) -> list[int]:
     ids: list[int] = []
     with engines.reading() as connection:
-        for owner in list(connection.execute(_CUSTOMERS).scalars()):
+        for owner in list(connection.execute(CUSTOMERS).scalars()):
             wanted = {"owner": owner, "before": before, "most": _TRACES_AT_ONCE - len(ids)}
             ids += connection.execute(_OLD_TRACES, wanted).scalars()
             if len(ids) >= _TRACES_AT_ONCE:

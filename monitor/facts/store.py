@@ -15,6 +15,7 @@ from collectors.observation import Batch
 from monitor.config.settings import Retention
 from monitor.database import backup, leases, schema
 from monitor.database.engine import Engines, table
+from monitor.database.freed import Freed, freed
 from monitor.database.recipient_keys import RecipientKeys
 from monitor.database.replica import Answer, Looked, Question, Reads
 from monitor.database.sizes import TableSize, table_sizes
@@ -251,13 +252,18 @@ class Store:
         backup.restore(self._engines, self._address, file, force=force)
 
     def sizes(self, keep: Retention = DEFAULT_RETENTION) -> list[TableSize]:
-        """Rows and bytes of each table, and what retention will free next; on SQLite it reads the whole file."""
+        """Rows and bytes of each table, and what retention will free next, without reading whole tables."""
         kept = {
             "reading": keep.readings, "reading_hourly": keep.hourly, "reading_daily": keep.daily, "trace": keep.traces,
             "evidence": timedelta(0),  # expires by itself
         }  # fmt: skip
         with self._engines.reading() as connection:
             return table_sizes(connection, kept)
+
+    def freed(self, now: datetime, keep: Retention = DEFAULT_RETENTION) -> list[Freed]:
+        """What a prune at `now` would remove, by kind; counted or estimated, without reading whole tables."""
+        with self._engines.reading() as connection:
+            return freed(connection, now, keep)
 
     def info(self) -> dict[str, object]:
         """Schema revision, size in bytes and a few counts, as JSON values."""

@@ -114,13 +114,24 @@ class Schema(Wire):
 
 
 class TableBytes(Wire):
-    """Rows (on PostgreSQL as of its last ANALYZE) and bytes with indexes; `frees_bytes` go at `frees_at` (partitions)."""
+    """Rows and bytes with indexes (`estimated`: from samples or statistics); `frees_bytes` go at `frees_at` (partitions)."""
 
     table: str
     rows: int
     bytes: int | None
     frees_bytes: int | None
     frees_at: datetime | None
+    estimated: bool
+
+
+class KindFreed(Wire):
+    """Rows of one kind that retention removes within the next 30 days, and their share of their table's bytes."""
+
+    kind: str
+    setting: str
+    rows: int
+    bytes: int | None
+    estimated: bool
 
 
 class Database(Schema):
@@ -133,6 +144,7 @@ class Database(Schema):
     rollup_due_count: int | None = None
     job_count: int | None = None
     tables: Sequence[TableBytes] = ()
+    frees: Sequence[KindFreed] = ()
 
 
 class BackupFile(Wire):

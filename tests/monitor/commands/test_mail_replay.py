@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from sqlmodel import func, select
 
 from monitor.cli import cli
+from monitor.database.bodies import packed
 from monitor.database.tables import Incident, ParkedRow, Reading, Series, TraceRow
 from monitor.intake.consequences import open_store
 from tests.places import MAIL_CASES
@@ -217,7 +218,7 @@ def test_what_is_still_not_understood_stays_parked(vigie, parked):
 def test_what_is_understood_today_is_counted_once_and_settled(vigie, parked, store):
     with store.session() as session:  # as if the parsers had not understood it when it came
         row = session.get(ParkedRow, parked[0]["id"])
-        row.body = bounce(77)
+        row.body, row.size = packed(bounce(77)), len(bounce(77))
         session.add(row)
 
     assert vigie("mail", "parked", "retry", row.id).stdout == f"{row.id}: bounce\n"

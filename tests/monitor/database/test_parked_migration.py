@@ -24,13 +24,13 @@ KILLED = """
 import importlib, os, sys
 from monitor.database.engine import Engines
 
-script = importlib.import_module("monitor.database.migrations.versions.0008_parked_size")
+script = importlib.import_module("monitor.database.migrations.versions.0009_parked_size")
 engines = Engines(sys.argv[1])
 script.ROWS = 7
 for _ in range(2):
-    with engines.alone() as connection:
+    with engines.alone(any_schema=True) as connection:
         script.move(connection)
-with engines.alone() as connection:
+with engines.alone(any_schema=True) as connection:
     script.move(connection)
     os._exit(9)
 """
@@ -38,15 +38,15 @@ with engines.alone() as connection:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.real("postgres"))])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Of a database as revision 0007 left it, with parked input."""
+    """Of a database as revision 0008 left it, with parked input."""
     if request.param == "sqlite":
         address = f"sqlite:///{tmp_path / 'vigie.sqlite'}"
     else:
         address = request.getfixturevalue("postgres_cluster").fresh_database(migrated=False)
     engines = Engines(address)
-    schema.migrate(engines, to="0007")
+    schema.migrate(engines, to="0008")
     parked = table("parked", *map(column, ("batch_id", "collector", "place", "reason", "text", "body")), column("at", Instant()))
-    with engines.alone() as connection:
+    with engines.alone(any_schema=True) as connection:
         connection.execute(insert(parked), [
             {"batch_id": 1, "collector": "mail", "place": f"box/{n}", "reason": "malformed", "text": "", "body": body, "at": T}
             for n, body in enumerate(BODIES)
