@@ -1,7 +1,7 @@
 """Every measure: what is counted or read, in which unit, how late it comes and how long it holds.
 
 `kind` (MeasureKind): *count* — a delta at a time, adds up; *state* — holds until it changes; *gauge* — a sampled value.
-`lag` is how late the source reports; `max_age` is when a state or gauge is no longer believed.
+`lag` is how late the source reports; `max_age` is when a state or gauge is no longer believed; `detail` is what explains it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from datetime import timedelta
+
+from collectors.details import CanaryFailures, Detail, ListAnswer, ReadFailure
 
 
 class MeasureKind(enum.StrEnum):
@@ -25,6 +27,7 @@ class Measure:
     meaning: str
     lag: timedelta = timedelta(0)
     max_age: timedelta = timedelta(days=2)
+    detail: type[Detail] = Detail
 
 
 def _count(name: str, meaning: str, lag: timedelta = timedelta(0)) -> Measure:
@@ -55,12 +58,12 @@ MEASURES: dict[str, Measure] = {
         Measure("tls_failure", MeasureKind.COUNT, "sessions", "sessions to our domains that were not",
                 timedelta(days=2)),
         Measure("listing", MeasureKind.STATE, "1 listed, 0 not listed", "answer of a DNSBL about an IP or domain",
-                max_age=timedelta(hours=26)),
+                max_age=timedelta(hours=26), detail=ListAnswer),
         Measure("list_score", MeasureKind.GAUGE, "the list's own scale", "answer of a score list (Sender Score, Mailspike, DNSWL)",
-                max_age=timedelta(hours=26)),
+                max_age=timedelta(hours=26), detail=ListAnswer),
         Measure("canary", MeasureKind.STATE, "1 healthy, 0 failing", "whether a list answers its known test points rightly",
-                max_age=timedelta(hours=26)),  # asked with the list, so no oftener than the list
+                max_age=timedelta(hours=26), detail=CanaryFailures),  # asked with the list, so no oftener than the list
         Measure("mailbox_read", MeasureKind.STATE, "1 read, 0 not read", "whether a mailbox could be read; why not, in its detail",
-                max_age=timedelta(hours=1)),
+                max_age=timedelta(hours=1), detail=ReadFailure),
     )
 }

@@ -36,7 +36,13 @@ from monitor.jobs.outbox_loop import OutboxLoop
 from monitor.jobs.schedule import Schedule
 from monitor.jobs.upkeep import Upkeep
 from monitor.jobs.watchers import Watching
-from monitor.judging.configured_rules import configured_names, configured_rules, labels_of_rules, lists_asked
+from monitor.judging.configured_rules import (
+    configured_names,
+    configured_rules,
+    labels_of_rules,
+    lists_asked,
+    lists_known,
+)
 from monitor.judging.run import Judge
 from monitor.judging.suspend import Limits
 from monitor.notify.receivers import configured_receivers, configured_routing
@@ -67,7 +73,8 @@ class Application:
         intervals = {name: settings.every for name, settings in config.collectors.items()}
         self._outbox = OutboxLoop(Worker(self.store, chats, owner, clock))
         judge = Judge(
-            self.store, self.rules, self._routing, Limits(config.engine.max_held_share), config.api.address, intervals
+            self.store, self.rules, self._routing, Limits(config.engine.max_held_share), config.api.address, intervals,
+            lists=lists_known(config),
         )
         self._feeds = judge.feeds
         self._judging = JudgeLoop(self.store, judge.judge_all, clock, owner, afterwards=self._outbox.wake)
@@ -148,11 +155,11 @@ class Application:
     def serve(self, stop: threading.Event, *, on_ready: Callable[[], None] | None = None) -> None:
         """Answer HTTP in this thread until `stop`. Raises AddressError when the address cannot be had."""
         self._watch_database()
-        api = self.config.api
+        api, lists = self.config.api, lists_known(self.config)
         services = Services(self.store, self._gate, self.clock, self.take, api, self.intervals, self.mail.read,
                             lambda: self._database.fault, self._feeds, configured=configured_names(self.config),
-                            routing=self._routing, rules=self.rules)
-        pages = build_pages(Console(self.store, self.clock, self.rules, self.intervals, lambda: self._database.fault, self._feeds))
+                            routing=self._routing, rules=self.rules, lists=lists)
+        pages = build_pages(Console(self.store, self.clock, self.rules, self.intervals, lambda: self._database.fault, self._feeds, lists))
         serve(build_app(services, pages), api.host, api.port, stop, on_ready=on_ready)
 
     def _watch_database(self) -> None:

@@ -9,6 +9,7 @@ configuration and meet the list in `question.py`.
 from __future__ import annotations
 
 import difflib
+import enum
 import fnmatch
 import functools
 import json
@@ -22,11 +23,21 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from collectors.details import ListKind, ListSeverity
+
 SHIPPED = Path(__file__).with_name("catalogue.json")
 Kind = Literal["ipv4", "ipv6", "domain", "hash", "email-hash", "domain-hash"]  # of targets; hashes are not asked
 _CODE = re.compile(r"(?:\d{1,3}|\*)(?:\.(?:\d{1,3}|\*)){3}")
 _REFUSED = re.compile(rf"{_CODE.pattern}|bit:\d{{1,3}}|rcode:[A-Z]+")
 _log = logging.getLogger(__name__)
+
+
+class ListStatus(enum.StrEnum):
+    """Whether a list answered when the catalogue was written."""
+
+    ALIVE = "alive"
+    UNKNOWN = "unknown"
+    DEAD = "dead"
 
 
 class CatalogueError(ValueError):
@@ -40,7 +51,7 @@ class _Data(BaseModel):
 class Code(_Data):
     meaning: str = "listed"
     category: str | None = None
-    severity: Literal["critical", "high", "medium", "low", "policy", "info", "positive", "score"] = "medium"
+    severity: ListSeverity = ListSeverity.MEDIUM
     weight_factor: float = Field(1.0, ge=0, le=1)
 
     @model_validator(mode="before")
@@ -83,7 +94,7 @@ class DnsList(_Data):
     zone: str = Field(pattern=r"^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9])?\.?$")
     name: str = ""
     operator: str = ""
-    kind: Literal["block", "allow", "score"] = "block"
+    kind: ListKind = ListKind.BLOCK
     targets: tuple[Kind, ...] = ("ipv4",)
     codes: dict[str, Code] = {}
     code_style: Literal["exact", "bitmask", "score"] = "exact"
@@ -109,7 +120,7 @@ class DnsList(_Data):
     max_qps: float | None = Field(None, gt=0)
     default_enabled: bool = True
     free_targets: int | None = Field(None, ge=0)  # more are asked about only where the list is named
-    status: Literal["alive", "unknown", "dead"] = "alive"
+    status: ListStatus = ListStatus.ALIVE
     dead: Dead | None = None
     zone_aliases: tuple[str, ...] = ()
     suffix: str | None = None
@@ -167,7 +178,7 @@ class DnsList(_Data):
 
     @property
     def is_dead(self) -> bool:
-        return self.status == "dead"
+        return self.status is ListStatus.DEAD
 
     @property
     def is_assumed(self) -> bool:

@@ -18,18 +18,30 @@ A list without any table of codes lists by any code in 127/8, as RFC 5782 §2.1 
 
 from __future__ import annotations
 
+import enum
 import functools
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from collectors.clients.dns_wire import NOERROR, NXDOMAIN, REFUSED, Answer, rcode_name
 from collectors.contract import Reason, Role
+from collectors.details import ListSeverity
 from collectors.dnsbl.catalogue import Code, DnsList
 
-SEVERITIES = ("critical", "high", "medium", "low", "policy", "info", "score", "positive")  # gravest first
 # what a target does; policy lists hold ranges that must not send mail: grave for who does, news for the others
 _IDLE_ROLES = frozenset(Role) - {Role.MTA}
 _ANY = Code(meaning="listed (the list documents no codes)")
+
+
+class Word(enum.StrEnum):
+    """What a list says of a target."""
+
+    LISTED = "listed"
+    NOT_LISTED = "not_listed"
+    UNKNOWN = "unknown"
+
+
+_WORDS = {True: Word.LISTED, False: Word.NOT_LISTED, None: Word.UNKNOWN}
 
 
 class Verdict(NamedTuple):
@@ -41,7 +53,7 @@ class Verdict(NamedTuple):
     codes: tuple[str, ...] = ()
     meanings: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
-    severity: str | None = None
+    severity: ListSeverity | None = None
     weight: float = 0.0
     policy: bool = False
     score: int | None = None
@@ -49,8 +61,8 @@ class Verdict(NamedTuple):
     ttl_seconds: int | None = None
 
     @property
-    def word(self) -> str:
-        return {True: "listed", False: "not_listed", None: "unknown"}[self.listed]
+    def word(self) -> Word:
+        return _WORDS[self.listed]
 
 
 def unknown(reason: Reason, why: str | None = None, ttl_seconds: int | None = None) -> Verdict:
@@ -135,7 +147,7 @@ def _listing(addresses: list[bytes], entry: DnsList, role: str, ttl: int | None)
         codes=tuple(_text(address) for address in known),
         meanings=tuple(dict.fromkeys(code.meaning for code in codes)),
         categories=tuple(dict.fromkeys(code.category for code in codes if code.category)),
-        severity=min(severities, key=SEVERITIES.index),
+        severity=min(severities, key=lambda each: each.rank),
         weight=round(entry.weight * max(code.weight_factor for code in codes), 3),
         policy=all(_is_policy(code, entry) for code in codes),
         score=_score(list(known), entry),
@@ -182,14 +194,14 @@ def _score(addresses: list[bytes], entry: DnsList) -> int | None:
 
 
 def _is_policy(code: Code, entry: DnsList) -> bool:
-    return entry.policy_list or code.severity == "policy"
+    return entry.policy_list or code.severity is ListSeverity.POLICY
 
 
-def _severity(code: Code, entry: DnsList, role: str) -> str:
+def _severity(code: Code, entry: DnsList, role: str) -> ListSeverity:
     """A role nobody knows counts as sending: a policy listing must not vanish by a slip of the pen."""
     if not _is_policy(code, entry):
         return code.severity
-    return "info" if role.lower() in _IDLE_ROLES else "high"
+    return ListSeverity.INFO if role.lower() in _IDLE_ROLES else ListSeverity.HIGH
 
 
 def _text(address: bytes) -> str:

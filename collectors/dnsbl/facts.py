@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from collectors.clients.dns import Server
 from collectors.contract import Reason, Target
+from collectors.details import CanaryFailures, ListKind
 from collectors.dnsbl.canary import Fault, Health, Place
 from collectors.dnsbl.catalogue import DnsList
-from collectors.dnsbl.result import Result, delist_url, is_finding
+from collectors.dnsbl.result import Result, answer_of
 from collectors.observation import Observation, Subject
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,45 +26,18 @@ def subject_of(target: Target, entry: DnsList) -> Subject:
 def observations(result: Result, at: datetime, void_since: datetime | None = None) -> Iterator[Observation]:
     """What a result is to the store: `listing`, `list_score`, or both for an allow list with a scale.
 
-    With `void_since`, what the list said of the target after that time is taken back (detail `void_since`, ISO 8601).
+    With `void_since`, what the list said of the target after that time is taken back.
     """
     verdict, entry = result.verdict, result.entry
     subject = subject_of(result.target, entry)
-    detail = _detail(result)
-    if void_since:
-        detail["void_since"] = void_since.isoformat()
-    if entry.kind != "score" or not entry.score:
+    detail = replace(answer_of(result), void_since=void_since).encode()
+    if entry.kind is not ListKind.SCORE or not entry.score:
         value = None if verdict.listed is None else float(verdict.listed)
         yield Observation("listing", subject, at, value, verdict.reason, detail)
     if entry.score:
         reason = verdict.reason or (Reason.NO_DATA if verdict.score is None else None)
         value = None if verdict.score is None else float(verdict.score)
         yield Observation("list_score", subject, at, value, reason, detail)
-
-
-def _detail(result: Result) -> dict[str, Any]:
-    verdict, entry = result.verdict, result.entry
-    detail: dict[str, Any] = {"kind": entry.kind, "ttl_seconds": verdict.ttl_seconds, "why": verdict.why}
-    if verdict.listed:
-        detail |= {
-            "name": entry.name,
-            "operator": entry.operator,
-            "codes": list(verdict.codes),
-            "meanings": list(verdict.meanings),
-            "categories": list(verdict.categories),
-            "severity": verdict.severity,
-            "weight": verdict.weight,
-            "policy": verdict.policy,
-            "finding": is_finding(result),
-            "undocumented": list(verdict.undocumented),
-            "text": result.text,
-            "delist_url": delist_url(entry, result.target),
-            "paid_delist": entry.paid_delist,
-            "isps": list(entry.isps),
-            "included_in": entry.included_in,
-            "collateral": entry.collateral,
-        }
-    return {name: value for name, value in detail.items() if value is not None and value != []}
 
 
 def canary_observations(
@@ -86,7 +60,7 @@ def canary_observations(
     for list_id, at_servers in by_list.items():
         subject = Subject(dnsbl=list_id, collector=collector)
         failing = {server: health for server, health in at_servers.items() if not health.healthy}
-        detail = {str(server): f"{health.reason}: {health.why}" for server, health in failing.items()}
+        detail = CanaryFailures({str(server): f"{health.reason}: {health.why}" for server, health in failing.items()}).encode()
         at = min(health.at for health in at_servers.values())
         if len(failing) < len(at_servers):
             yield Observation("canary", subject, at, 1.0, None, detail)
@@ -97,5 +71,5 @@ def canary_observations(
         else:
             yield Observation("canary", subject, at, 0.0, None, detail)
     if healths:
-        own = {str(server): f"most lists fail alike: {fault.reason}" for server, fault in faults.items()}
-        yield Observation("canary", Subject(collector=collector), now, 0.0 if faults else 1.0, None, own)
+        own = CanaryFailures({str(server): f"most lists fail alike: {fault.reason}" for server, fault in faults.items()})
+        yield Observation("canary", Subject(collector=collector), now, 0.0 if faults else 1.0, None, own.encode())

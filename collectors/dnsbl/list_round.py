@@ -22,6 +22,7 @@ from typing import NamedTuple
 from collectors.clients.dns import Lane, Question, Reply, Server
 from collectors.clients.dns_wire import Answer
 from collectors.contract import Reason, Target
+from collectors.details import ListKind
 from collectors.dnsbl.canary import Health, judge, points
 from collectors.dnsbl.catalogue import DnsList
 from collectors.dnsbl.decode import Verdict, decode, unknown
@@ -186,7 +187,7 @@ class Round:
     def _hear_hit(self, result: Result) -> None:
         """Ask for the text; try the list where too many come in a row."""
         self._failures = 0
-        self._hits += self.entry.kind == "block"
+        self._hits += self.entry.kind is ListKind.BLOCK
         if self._hits >= self._next_look and not self.vouching and self._spend_check():
             self._next_look *= 4
             self.look()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 from urllib.parse import quote
 
 from collectors.contract import Target
+from collectors.details import ListAnswer, ListKind, ListSeverity
 from collectors.dnsbl.catalogue import DnsList
 from collectors.dnsbl.decode import Verdict
 
@@ -24,18 +26,31 @@ def is_finding(result: Result) -> bool:
     A policy listing of a target whose role it does not concern is information too (decode).
     """
     verdict = result.verdict
-    return bool(verdict.listed) and result.entry.kind == "block" and verdict.severity != "info"
+    return bool(verdict.listed) and result.entry.kind is ListKind.BLOCK and verdict.severity is not ListSeverity.INFO
 
 
 def is_worth_asking_again(result: Result, was_listed: bool | None) -> bool:
     """Whether an answer would change what is known of the target: a new hit that counts, or the end of a listing."""
     if result.verdict.listed:
-        return not was_listed and (is_finding(result) or result.entry.kind == "allow")
+        return not was_listed and (is_finding(result) or result.entry.kind is ListKind.ALLOW)
     return result.verdict.listed is False and bool(was_listed)
 
 
-def delist_url(entry: DnsList, target: Target) -> str | None:
+def answer_of(result: Result) -> ListAnswer:
+    """What the list said, as the store keeps it."""
+    verdict = result.verdict
+    answer = ListAnswer(why=verdict.why, ttl_seconds=verdict.ttl_seconds or 0)
+    if not verdict.listed:
+        return answer
+    return replace(
+        answer, codes=verdict.codes, meanings=verdict.meanings, categories=verdict.categories, undocumented=verdict.undocumented,
+        severity=verdict.severity or ListSeverity.MEDIUM, weight=verdict.weight, policy=verdict.policy,
+        finding=is_finding(result), text=result.text,
+    )
+
+
+def delist_url(entry: DnsList, target: str) -> str | None:
     """Where delisting is asked for; none where the operator sells it: such a listing is waited out."""
     if not entry.delist_url or entry.paid_delist:
         return None
-    return entry.delist_url.replace("{target}", quote(target.name, safe=""))
+    return entry.delist_url.replace("{target}", quote(target, safe=""))

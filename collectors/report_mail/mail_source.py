@@ -20,6 +20,7 @@ from pydantic import Field
 
 from collectors.clients.mailbox import Letter, MailboxClient, arrivals
 from collectors.contract import CollectorError, CollectorSettings, Context, Mailbox, Purpose, Reason
+from collectors.details import ReadFailure
 from collectors.observation import Batch, Observation, Subject, in_groups
 from collectors.report_mail.facts import MEASURES, Arrival, MailSettings, read_together
 
@@ -148,7 +149,7 @@ def was_read(name: str, now: datetime, failure: CollectorError | None) -> Observ
     value = 1.0 if failure is None else None if failure.reason is Reason.INTERNAL else 0.0
     return Observation(
         "mailbox_read", Subject(mailbox=name), now, value, reason=failure.reason if failure and value is None else None,
-        detail={"reason": failure.reason.value, "text": failure.text} if failure else {})
+        detail=ReadFailure(failure.reason.value, failure.text).encode() if failure else {})
 
 
 def listen(mailbox: Mailbox, news: threading.Event, ended: threading.Event) -> None:

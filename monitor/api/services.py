@@ -15,6 +15,7 @@ from monitor.facts import Store, Taken
 from monitor.judging.feed_evidence import FeedEvidence
 from monitor.notify.routing import Routing
 from monitor.restrictions.follow import GateIndex
+from monitor.rules.lists import KnownLists
 from monitor.rules.model import Rule
 
 ReadMail = Callable[[bytes, str, str, datetime], tuple[Report, tuple[Batch, ...]]]
@@ -44,6 +45,7 @@ class Services:
     routing: Routing = field(default_factory=Routing)
     rules: Sequence[Rule] = ()
     configured: Mapping[str, Collection[str]] = field(default_factory=dict)  # matcher of silences → what it may name
+    lists: KnownLists = field(default_factory=KnownLists)
 
     def own(self, caller: Caller, about: Mapping[str, str | None]) -> str | None:
         """The customer meant, once the caller may name all of `about`. Raises ForeignError (403)."""

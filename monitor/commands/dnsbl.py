@@ -19,10 +19,11 @@ import click
 from collectors.clients.dns import Pace, Server
 from collectors.clients.dns_resolvers import WHAT_TO_SET, parse_server, public_name, system_servers
 from collectors.contract import CollectorError, Reason, Role, Target
+from collectors.details import ListKind
 from collectors.dnsbl.budget import Budget
 from collectors.dnsbl.canary import Canaries, Health, check_lists
 from collectors.dnsbl.catalogue import Catalogue, CatalogueError, DnsList, load_catalogue
-from collectors.dnsbl.decode import unknown
+from collectors.dnsbl.decode import Word, unknown
 from collectors.dnsbl.pacers import Pacers, operator_of
 from collectors.dnsbl.question import UnsupportedTargetError, Zone, is_public, key_for, parse_target
 from collectors.dnsbl.result import Result, delist_url, is_finding
@@ -32,7 +33,7 @@ from monitor.listings.wire import CanaryHealth, DnsblAnswer, DnsblList
 
 KEYS_VARIABLE = "VIGIE_DNSBL_KEYS"
 FINDING, MISUSE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
-_COLOURS = {"listed": "red", "not_listed": "green", "unknown": "yellow"}
+_COLOURS = {Word.LISTED: "red", Word.NOT_LISTED: "green", Word.UNKNOWN: "yellow"}
 _HEADER = f"{'TARGET':<24} {'LIST':<22} {'VERDICT':<10} MEANING OR REASON"
 
 
@@ -167,7 +168,7 @@ class _Asking:
 def _summary(results: Sequence[Result]) -> str:
     words = collections.Counter(result.verdict.word for result in results)
     reasons = collections.Counter(str(result.verdict.reason) for result in results if result.verdict.reason)
-    parts = [f"{words['listed']} listed", f"{words['not_listed']} not listed", f"{words['unknown']} unknown"]
+    parts = [f"{words[Word.LISTED]} listed", f"{words[Word.NOT_LISTED]} not listed", f"{words[Word.UNKNOWN]} unknown"]
     if reasons:
         parts[-1] += f" ({', '.join(f'{count} {reason}' for reason, count in reasons.most_common())})"
     findings = {result.target.name for result in results if is_finding(result)}
@@ -250,7 +251,7 @@ def _answer(text: str, result: Result) -> DnsblAnswer:
         meanings=tuple(verdict.meanings),
         severity=verdict.severity,
         text=result.text,
-        delist_url=delist_url(entry, result.target) if verdict.listed else None,
+        delist_url=delist_url(entry, result.target.name) if verdict.listed else None,
         ttl_seconds=verdict.ttl_seconds,
         elapsed_ms=round(result.elapsed_seconds * 1000, 3),
         queried=result.target.name,
@@ -269,11 +270,11 @@ def _line(text: str, result: Result) -> str:
     colour = _COLOURS[verdict.word]
     word = verdict.word
     if verdict.listed and not is_finding(result):
-        colour = "green" if entry.kind == "allow" else "cyan"
+        colour = "green" if entry.kind is ListKind.ALLOW else "cyan"
     details = [verdict.reason and f"{verdict.reason}:", verdict.why] if verdict.listed is None else []
     if verdict.listed:
         details = [verdict.severity, " ".join(verdict.codes), "; ".join(verdict.meanings), result.text]
-        details.append(delist_url(entry, result.target))
+        details.append(delist_url(entry, result.target.name))
     row = f"{_printable(text):<24} {entry.id:<22} {click.style(f'{word:<10}', fg=colour)} {'  '.join(filter(None, details))}"
     return row.rstrip()
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
+from collectors.details import ListAnswer, ListKind
 from monitor.config.severity import worst
 from monitor.database.tables import Incident, Listing, Outbox, Run, Suspension, Transition
 from monitor.database.transitions import newest_transitions
@@ -18,7 +19,7 @@ from monitor.listings.find import count_listings, newest_listings, standing_find
 from monitor.notify.message import next_steps
 from monitor.notify.outbox import newest_notifications
 from monitor.restrictions.rows import count_in_force, newest_restriction, newest_suspensions, of_incidents
-from monitor.rules.conditions.listing import is_grave
+from monitor.rules.lists import KnownLists, is_grave
 from monitor.rules.model import Rule
 
 MOST_ROWS = 100
@@ -67,6 +68,15 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """A listing that stands: what the list is called, and what it says."""
+
+    row: Listing
+    name: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """All of the first page. `grave`: how many listings, of the newest on block lists, are bad by themselves."""
 
@@ -76,7 +86,7 @@ class Picture:
     pending: Sequence[Incident]
     suspensions: Sequence[Suspension]
     suspended_count: int  # how many there are; the page shows the newest
-    listings: Sequence[Listing]
+    listings: Sequence[Standing]
     listed: int
     grave: int
     sources: Sequence[Source]
@@ -102,7 +112,7 @@ class Picture:
 
 
 def take_picture(
-    session: Session, now: datetime, rules: Mapping[str, Rule], collectors: Mapping[str, timedelta]
+    session: Session, now: datetime, rules: Mapping[str, Rule], collectors: Mapping[str, timedelta], lists: KnownLists
 ) -> Picture:
     """What is so now."""
     incidents = open_by_gravity(session, MOST_ROWS * 2)
@@ -115,9 +125,9 @@ def take_picture(
         pending=[row for row in incidents if row.state == State.PENDING][:MOST_ROWS],
         suspensions=newest_suspensions(session, now, MOST_ROWS),
         suspended_count=count_in_force(session, now),
-        listings=_listings(session),
+        listings=_listings(session, lists),
         listed=count_listings(session),
-        grave=sum(is_grave(row.detail) for row in standing_findings(session, MOST_ROWS)),
+        grave=_grave(session, lists),
         sources=_sources(session, now, collectors),
         messages=newest_notifications(session, FEW_ROWS),
         changes=newest_transitions(session, FEW_ROWS),
@@ -142,9 +152,16 @@ def _bounds(incident: Incident) -> Bounds | None:
     )
 
 
-def _listings(session: Session) -> list[Listing]:
+def _listings(session: Session, lists: KnownLists) -> list[Standing]:
     """Those that stand and were confirmed first, then those waiting for a second answer."""
-    return sorted(newest_listings(session, MOST_ROWS), key=lambda row: row.confirmed_at is None)
+    rows = sorted(newest_listings(session, MOST_ROWS), key=lambda row: row.confirmed_at is None)
+    return [Standing(row, lists.of(row.dnsbl).title, ListAnswer.decode(row.detail).meaning) for row in rows]
+
+
+def _grave(session: Session, lists: KnownLists) -> int:
+    others = lists.ids(ListKind.ALLOW) | lists.ids(ListKind.SCORE)
+    rows = standing_findings(session, others, MOST_ROWS)
+    return sum(is_grave(ListAnswer.decode(row.detail), lists.of(row.dnsbl)) for row in rows)
 
 
 def _sources(session: Session, now: datetime, collectors: Mapping[str, timedelta]) -> list[Source]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib import resources
 from typing import Any
@@ -24,6 +24,7 @@ from monitor.access.keys import Caller
 from monitor.console import filters
 from monitor.facts import Answer, Question, Store
 from monitor.judging.feed_evidence import FeedEvidence
+from monitor.rules.lists import KnownLists
 from monitor.rules.model import Rule
 
 FAR_BEHIND = timedelta(seconds=60)  # of a replica: said at the top of the page, and not only at its end
@@ -59,6 +60,7 @@ class Console:
     collectors: Mapping[str, timedelta] | None = None
     database_fault: Callable[[], str | None] = _none
     feeds: FeedEvidence | None = None  # None: counted anew
+    lists: KnownLists = field(default_factory=KnownLists)
 
     def looking(self, request: Request) -> Looking:
         """For the page that is asked for; whoever includes the pages says who asks (`request.state.caller`)."""

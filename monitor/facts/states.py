@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-# Of `detail`, what is about the one answer and not about the state: no reason to write it anew.
-_OF_THE_ANSWER = frozenset({"ttl_seconds"})
+from collectors.details import DECIDING, PASSING
 
 
 class Held(NamedTuple):
@@ -83,7 +82,7 @@ def _says_the_same(held: Held, answer: Answer) -> bool:
 
 
 def _codes(detail: Mapping[str, Any]) -> list[str]:
-    return sorted(detail.get("codes") or ())
+    return sorted(detail.get(DECIDING) or ())
 
 
 def _explains_alike(first: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -91,4 +90,4 @@ def _explains_alike(first: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _lasting(detail: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in detail.items() if name not in _OF_THE_ANSWER}
+    return {name: value for name, value in detail.items() if name not in PASSING}

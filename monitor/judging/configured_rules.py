@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from collectors.dnsbl.collector import DnsblSettings
 from collectors.dnsbl.pacers import operator_of
 from monitor.config.load import Config
+from monitor.listings.catalogue import known_lists
+from monitor.rules.lists import KnownLists
 from monitor.rules.load import load_rules
 from monitor.rules.model import Rule
 
@@ -17,6 +19,12 @@ def lists_asked(config: Config) -> frozenset[str]:
     if not isinstance(dnsbl, DnsblSettings):
         return frozenset()
     return frozenset(entry.id for entry in dnsbl.chosen(dnsbl.known()))
+
+
+def lists_known(config: Config) -> KnownLists:
+    """What the catalogue in use says of its lists, those that are not asked too."""
+    dnsbl = config.collectors.get("dnsbl")
+    return known_lists((dnsbl if isinstance(dnsbl, DnsblSettings) else DnsblSettings()).known().lists.values())
 
 
 def configured_names(config: Config) -> dict[str, frozenset[str]]:

@@ -9,6 +9,7 @@ from functools import cached_property
 from sqlmodel import Session
 
 from collectors.contract import Reason
+from collectors.details import ListAnswer, ListKind
 from collectors.measures import MEASURES
 from collectors.observation import Subject
 from monitor.database.tables import Latest, Listing, Series
@@ -34,9 +35,11 @@ from monitor.rules.evidence import (
     StateFact,
     labels_of,
 )
+from monitor.rules.lists import KnownList, KnownLists, Phase
 from monitor.rules.signals import Signal
 from monitor.rules.verdict import Group
 
+NO_LISTS = KnownLists()
 LISTING_STALE_AFTER = MEASURES["listing"].max_age
 
 
@@ -49,9 +52,9 @@ class StoreEvidence:
 
     def __init__(
         self, store: Store, now: datetime, intervals: Mapping[str, timedelta], feeds: FeedEvidence,
-        expected: Mapping[str, Sequence[Group]] | None = None,
+        expected: Mapping[str, Sequence[Group]] | None = None, lists: KnownLists = NO_LISTS,
     ) -> None:
-        self.store, self.now = store, now
+        self.store, self.now, self.lists = store, now, lists
         self._intervals, self._feeds = intervals, feeds
         self._expected = expected or {}
         self._counted: dict[object, Counts] = {}
@@ -101,15 +104,16 @@ class StoreEvidence:
         with self.store.reading_session() as session:
             places = _places(session, {_target(series) for series, _ in held} - {""})
         return [
-            Standing(_labels(series, latest, places.get(_target(series))), _state(latest))
+            Standing(self._labels(series, places.get(_target(series))), _state(measure, latest), self._list_name(series))
             for series, latest in held
             if not _target(series) or _target(series) in places
         ]
 
     def changes(self, measure: str, since: datetime) -> Sequence[Change]:
         if measure == "allow_listing":
+            allow = self.lists.ids(ListKind.ALLOW)
             with self.store.reading_session() as session:
-                return [_let_go(fact) for fact in self._listing_facts(session, lost_allow_listings(session, since))]
+                return [_let_go(fact) for fact in self._listing_facts(session, lost_allow_listings(session, allow, since))]
         changed = [(series, latest) for series, latest in self.store.latest(measure) if latest.since and latest.since > since]
         changes = []
         with self.store.reading_session() as session:
@@ -117,8 +121,8 @@ class StoreEvidence:
             for series, latest in changed:
                 before = value_before(session, series.id or 0, latest.since or since)
                 if before is not None and latest.value is not None:
-                    labels = _labels(series, latest, places.get(_target(series)))
-                    changes.append(Change(labels, before, latest.value, latest.since or since, latest.detail))
+                    labels = self._labels(series, places.get(_target(series)))
+                    changes.append(Change(labels, before, latest.value, latest.since or since, self._list_name(series)))
         return changes
 
     def listings(self) -> Sequence[ListingFact]:
@@ -157,7 +161,16 @@ class StoreEvidence:
     def _listing_facts(self, session: Session, rows: Iterable[Listing]) -> list[ListingFact]:
         rows = list(rows)
         places = _places(session, {row.target for row in rows})
-        return [_listing_fact(row, places[row.target], self.now) for row in rows if row.target in places]
+        return [
+            _listing_fact(row, places[row.target], self.lists.of(row.dnsbl), self.now) for row in rows if row.target in places
+        ]
+
+    def _labels(self, series: Series, place: Place | None) -> dict[str, str]:
+        labels = {name: str(value) for name in Subject._fields if (value := getattr(series, name)) is not None}
+        return labels if place is None else labels | labels_of(place, self.lists.of(series.dnsbl) if series.dnsbl else None)
+
+    def _list_name(self, series: Series) -> str:
+        return self.lists.of(series.dnsbl).title if series.dnsbl else ""
 
 
 def _canaries(evidence: StoreEvidence) -> list[Standing]:
@@ -205,32 +218,26 @@ def _target(series: Series) -> str:
     return series.ip or series.domain or ""
 
 
-def _labels(series: Series, latest: Latest, place: Place | None) -> dict[str, str]:
-    labels = {name: str(value) for name in Subject._fields if (value := getattr(series, name)) is not None}
-    return labels if place is None else labels | labels_of(place, series.dnsbl, latest.detail)
-
-
-def _listing_fact(row: Listing, place: Place, now: datetime) -> ListingFact:
+def _listing_fact(row: Listing, place: Place, known: KnownList, now: datetime) -> ListingFact:
     reason = row.unknown_reason
     if reason is None and now - row.checked_at > LISTING_STALE_AFTER:
         reason = Reason.STALE
     return ListingFact(
-        place=place, dnsbl=row.dnsbl, phase=row.phase, baseline=row.baseline, codes=tuple(row.codes),
-        first_seen_at=row.first_seen_at, confirmed_at=row.confirmed_at, detail=row.detail, unknown_reason=reason,
+        place=place, dnsbl=row.dnsbl, phase=Phase(row.phase), baseline=row.baseline, codes=tuple(row.codes),
+        first_seen_at=row.first_seen_at, confirmed_at=row.confirmed_at, answer=ListAnswer.decode(row.detail), known=known, unknown_reason=reason,
         cleared_at=row.cleared_at,
     )
 
 
 def _let_go(fact: ListingFact) -> Change:
     """An interval on an allow list that ended, or one that stands again after it."""
-    meaning = ", ".join(fact.detail.get("meanings", ())) or ", ".join(fact.codes) or "listed"
-    detail = {"name": fact.detail.get("name"), "meaning": meaning}
-    return Change(fact.labels, 1.0, 0.0 if fact.cleared_at else 1.0, fact.cleared_at or fact.first_seen_at, detail)
+    at = fact.cleared_at or fact.first_seen_at
+    return Change(fact.labels, 1.0, 0.0 if fact.cleared_at else 1.0, at, fact.known.title, fact.answer.meaning)
 
 
-def _state(latest: Latest) -> StateFact:
+def _state(measure: str, latest: Latest) -> StateFact:
     since = latest.unknown_since if latest.reason else latest.since
-    return StateFact(latest.value, latest.reason, since or latest.checked_at, latest.checked_at, latest.detail)
+    return StateFact(latest.value, latest.reason, since or latest.checked_at, latest.checked_at, MEASURES[measure].detail.decode(latest.detail))
 
 
 def _seen(name: str, every: timedelta, first_at: datetime | None, runs: Runs | None) -> Seen:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from sqlmodel import Session
 
 from collectors.contract import Purpose
+from collectors.details import ReadFailure
 from collectors.measures import MEASURES
 from monitor.database.tables import Suspension
 from monitor.facts import Store
@@ -180,7 +181,7 @@ def _unread(store: Store, session: Session, purposes: Collection[Purpose], now: 
         if state is None or now - state.checked_at > _MAILBOX_MAX_AGE:
             why = f"mailbox {box.name} was not read lately"
         elif state.reason is not None or not state.value:
-            why = f"mailbox {box.name} cannot be read ({state.reason or state.detail.get('reason')})"
+            why = f"mailbox {box.name} cannot be read ({state.reason or ReadFailure.decode(state.detail).reason})"
         provider = (providers.named(box.provider) or box.provider) if box.provider else ""
         reasons[provider] = reasons.get(provider) or why
     return reasons

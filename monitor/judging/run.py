@@ -31,6 +31,7 @@ from monitor.notify.words import NOW, gravity
 from monitor.restrictions.rows import ended_at, in_force, overdue
 from monitor.restrictions.suspensions import expire, take_off
 from monitor.rules.conditions.table import judge
+from monitor.rules.lists import KnownLists
 from monitor.rules.model import Rule
 from monitor.rules.unless import in_order, unevaluated
 from monitor.rules.verdict import Answer, Group, Verdict, key_of
@@ -44,7 +45,8 @@ FIRES = frozenset({State.FIRING, State.RECOVERING})  # people were notified, and
 class Judge:
     """The rules, whom to notify, and how far automation may go.
 
-    `intervals`: how often each configured collector runs; `feeds`: what is known of feedback loops, kept between passes.
+    `intervals`: how often each configured collector runs; `feeds`: what is known of feedback loops, kept between passes;
+    `lists`: what the catalogue says of DNS lists.
     """
 
     store: Store
@@ -53,6 +55,7 @@ class Judge:
     limits: suspend.Limits = field(default_factory=suspend.Limits)
     console_url: str = ""
     intervals: Mapping[str, timedelta] = field(default_factory=dict)
+    lists: KnownLists = field(default_factory=KnownLists)
     feeds: FeedEvidence = field(init=False)
 
     def __post_init__(self) -> None:
@@ -68,7 +71,7 @@ class Judge:
                 expire(session, now)
         self._end_orphans(now)
         groups = self._open_groups()
-        evidence = StoreEvidence(self.store, now, self.intervals, self.feeds, groups)
+        evidence = StoreEvidence(self.store, now, self.intervals, self.feeds, groups, self.lists)
         firing: dict[str, list[Group]] = {}
         for rule in self.rules:
             if rule.enabled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -46,10 +47,10 @@ def newest_listings(session: Session, limit: int) -> list[Listing]:
     return list(session.exec(chosen.limit(limit)))
 
 
-def standing_findings(session: Session, limit: int) -> list[Listing]:
-    """The confirmed listings on block lists that have not ended, the newest first."""
-    kind = func.coalesce(col(Listing.detail)["kind"].as_string(), "block")
-    chosen = select(Listing).where(col(Listing.cleared_at).is_(None), col(Listing.confirmed_at).is_not(None), kind == "block")
+def standing_findings(session: Session, others: Collection[str], limit: int) -> list[Listing]:
+    """The confirmed listings that have not ended, the newest first; without those of `others`, which are no block lists."""
+    standing = (col(Listing.cleared_at).is_(None), col(Listing.confirmed_at).is_not(None))
+    chosen = select(Listing).where(*standing, col(Listing.dnsbl).not_in(others))
     return list(session.exec(chosen.order_by(*_NEWEST.by).limit(limit)))
 
 
@@ -63,13 +64,13 @@ def count_listings(session: Session) -> int:
     return session.exec(select(func.count()).select_from(Listing).where(col(Listing.cleared_at).is_(None))).one()
 
 
-def lost_allow_listings(session: Session, since: datetime) -> list[Listing]:
-    """The newest confirmed interval of every (target, allow list) that let the target go after `since`.
+def lost_allow_listings(session: Session, lists: Collection[str], since: datetime) -> list[Listing]:
+    """The newest confirmed interval of every (target, list) that let the target go after `since`; `lists`: the allow lists.
 
     Where it stands again by now, the interval that stands. One that ended because nobody asks any more, or because the
     list answered wrongly, is no loss.
     """
-    allowing = (col(Listing.detail)["kind"].as_string() == "allow", col(Listing.confirmed_at).is_not(None))
+    allowing = (col(Listing.dnsbl).in_(lists), col(Listing.confirmed_at).is_not(None))
     ended = select(Listing).where(*allowing, col(Listing.cleared_at) > since)
     lost = list(session.exec(ended.order_by(col(Listing.id))))
     standing = select(Listing).where(*allowing, col(Listing.cleared_at).is_(None))

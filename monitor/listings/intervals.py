@@ -19,11 +19,11 @@ any more. Both leave the reason in `ended_reason`.
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+
+from collectors.details import ListAnswer
+from monitor.rules.lists import Phase
 
 HITS_TO_CONFIRM = 2
 CLEAN_TO_CLEAR = 3
@@ -31,11 +31,7 @@ TAKEN_BACK = "the list failed its test entries: what it said since its last good
 WEIGHT_OF_ONE_HIT = 0.9  # a list this weighty is believed at its first word
 
 
-class Phase(enum.StrEnum):
-    SUSPECTED = "suspected"
-    LISTED = "listed"
-    CLEARING = "clearing"
-    CLEARED = "cleared"
+_SILENT = ListAnswer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +41,7 @@ class Answer:
     at: datetime
     listed: bool | None
     reason: str | None = None
-    codes: frozenset[str] = frozenset()
-    ttl_seconds: int = 0
-    weight: float = 0.5
-    detail: Mapping[str, Any] = field(default_factory=dict)
-    void_since: datetime | None = None
+    detail: ListAnswer = _SILENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +62,7 @@ class Interval:
     unknown_reason: str | None = None
     unknown_since: datetime | None = None
     ended_reason: str | None = None  # None: it stands, or enough answers said so
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    detail: ListAnswer = _SILENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +85,8 @@ def fold(interval: Interval | None, answer: Answer, *, first: bool) -> Interval 
     if answer.at < interval.checked_at:
         return interval
     if answer.listed is None:
-        if answer.void_since:
-            interval = _taken_back(interval, answer.at, answer.void_since)
+        if answer.detail.void_since:
+            interval = _taken_back(interval, answer.at, answer.detail.void_since)
         since = interval.unknown_since or answer.at
         return replace(interval, checked_at=answer.at, unknown_reason=answer.reason, unknown_since=since)
     known = replace(interval, checked_at=answer.at, unknown_reason=None, unknown_since=None)
@@ -115,9 +107,9 @@ def change(before: Interval | None, after: Interval | None) -> Change | None:
         return Change(Phase.CLEARED if before.phase == Phase.CLEARED else Phase.LISTED, after.phase, TAKEN_BACK)
     if after.confirmed_at is not None and not known:
         how = "was there when we first looked" if after.baseline else "listed"
-        return Change(before.phase if before else "none", Phase.LISTED, f"{how}: {meaning(after)}")
+        return Change(before.phase if before else "none", Phase.LISTED, f"{how}: {after.detail.meaning}")
     if before is not None and known and before.codes != after.codes:
-        return Change(", ".join(before.codes), ", ".join(after.codes), f"now: {meaning(after)}")
+        return Change(", ".join(before.codes), ", ".join(after.codes), f"now: {after.detail.meaning}")
     return None
 
 
@@ -152,11 +144,6 @@ def _taken_back(interval: Interval, at: datetime, since: datetime) -> Interval:
     return interval
 
 
-def meaning(interval: Interval) -> str:
-    """What the list says of the target, in its own words where it has some."""
-    return ", ".join(interval.detail.get("meanings", ())) or ", ".join(interval.codes) or "listed"
-
-
 def _opened(answer: Answer, *, first: bool) -> Interval:
     confirmed = first or _hits_needed(answer) == 1
     return Interval(
@@ -165,7 +152,7 @@ def _opened(answer: Answer, *, first: bool) -> Interval:
         last_seen_at=answer.at,
         checked_at=answer.at,
         baseline=first,
-        codes=tuple(sorted(answer.codes)),
+        codes=tuple(sorted(set(answer.detail.codes))),
         next_counts_at=_after_ttl(answer),
         confirmed_at=answer.at if confirmed else None,
         detail=answer.detail,
@@ -176,7 +163,7 @@ def _hit(interval: Interval, answer: Answer) -> Interval:
     seen = replace(
         interval,
         last_seen_at=answer.at,
-        codes=tuple(sorted(answer.codes)),
+        codes=tuple(sorted(set(answer.detail.codes))),
         detail=answer.detail,
         clean_answers=0,
     )
@@ -204,7 +191,7 @@ def _clean(interval: Interval, answer: Answer) -> Interval:
 
 
 def _hits_needed(answer: Answer) -> int:
-    return 1 if answer.weight >= WEIGHT_OF_ONE_HIT else HITS_TO_CONFIRM
+    return 1 if answer.detail.weight >= WEIGHT_OF_ONE_HIT else HITS_TO_CONFIRM
 
 
 def _cached(interval: Interval, answer: Answer) -> bool:
@@ -212,4 +199,4 @@ def _cached(interval: Interval, answer: Answer) -> bool:
 
 
 def _after_ttl(answer: Answer) -> datetime:
-    return answer.at + timedelta(seconds=answer.ttl_seconds)
+    return answer.at + timedelta(seconds=answer.detail.ttl_seconds)

@@ -10,16 +10,18 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
 from sqlmodel import Session
 
+from collectors.details import ListAnswer
 from monitor.database.engine import chunks, table
 from monitor.database.tables import Listing
 from monitor.database.transitions import TransitionKind, log_transitions
 from monitor.facts.consequences import NewAnswer
 from monitor.facts.readings import values_of
 from monitor.inventory.rows import all_targets
-from monitor.listings.intervals import Answer, Change, Interval, Phase, change, end, fold, reopened
+from monitor.listings.intervals import Answer, Change, Interval, change, end, fold, reopened
+from monitor.rules.lists import Phase
 
 _LISTING = table(Listing)
 _COLUMNS = tuple(field.name for field in fields(Interval))
@@ -28,7 +30,6 @@ _UPDATE = (
     .where(_LISTING.c.id == bindparam("row_id"))
     .values({name: bindparam(f"new_{name}") for name in _COLUMNS})
 )
-_OF_EVENT = ("name", "kind", "meanings", "severity", "text")  # of an answer's detail, what its event keeps
 _Pair = tuple[str, str]  # target, dnsbl
 
 
@@ -89,10 +90,11 @@ def write_listings(
 
 def _event(pair: _Pair, event: Change, interval: Interval, at: datetime) -> dict[str, Any]:
     target, dnsbl = pair
-    detail = {name: interval.detail[name] for name in _OF_EVENT if name in interval.detail}
+    detail = interval.detail
     evidence = {
         "target": target, "dnsbl": dnsbl, "codes": list(interval.codes), "baseline": interval.baseline,
-        "first_seen_at": interval.first_seen_at.isoformat(), **detail,
+        "first_seen_at": interval.first_seen_at.isoformat(), "meanings": list(detail.meanings),
+        "severity": detail.severity.value, "text": detail.text,
     }  # fmt: skip
     return {
         "at": at, "kind": TransitionKind.LISTING.value, "of": f"{target}@{dnsbl}", "old": event.old, "new": event.new,
@@ -108,23 +110,13 @@ def _pair(new: NewAnswer) -> _Pair:
 
 
 def _answer(new: NewAnswer) -> Answer:
-    detail = new.answer.detail
-    return Answer(
-        at=new.answer.at,
-        listed=None if new.answer.value is None else new.answer.value > 0,
-        reason=new.answer.reason,
-        codes=frozenset(detail.get("codes", ())),
-        ttl_seconds=int(detail.get("ttl_seconds", 0)),
-        weight=float(detail.get("weight", 0.5)),
-        detail=detail,
-        void_since=_void_since(new),
-    )
+    listed = None if new.answer.value is None else new.answer.value > 0
+    return Answer(new.answer.at, listed, new.answer.reason, ListAnswer.decode(new.answer.detail))
 
 
 def _void_since(new: NewAnswer) -> datetime | None:
     """Since when what the list said of the target no longer counts, where the answer says so."""
-    since = new.answer.detail.get("void_since") if new.answer.value is None else None
-    return datetime.fromisoformat(str(since)) if since else None
+    return ListAnswer.decode(new.answer.detail).void_since if new.answer.value is None else None
 
 
 def _closed_after(connection: Connection, pair: _Pair, since: datetime) -> _Closed | None:
@@ -134,8 +126,7 @@ def _closed_after(connection: Connection, pair: _Pair, since: datetime) -> _Clos
     query = select(*columns).where(_LISTING.c.target == target, _LISTING.c.dnsbl == dnsbl, _LISTING.c.cleared_at > since)
     for row in connection.execute(query.order_by(_LISTING.c.id.desc()).limit(1)).mappings():
         if row["confirmed_at"] is not None and row["ended_reason"] is None:
-            values = {name: row[name] for name in _COLUMNS} | {"codes": tuple(row["codes"]), "phase": Phase(row["phase"])}
-            return _Closed(row["id"], Interval(**values))
+            return _Closed(row["id"], _interval(row))
     return None
 
 
@@ -187,9 +178,15 @@ def _load(connection: Connection, targets: set[str] | None) -> dict[_Pair, _Open
     ]  # fmt: skip
     for query in queries:
         for row in connection.execute(query).mappings():
-            values = {name: row[name] for name in _COLUMNS} | {"codes": tuple(row["codes"]), "phase": Phase(row["phase"])}
-            pairs[row["target"], row["dnsbl"]] = _Open(row["id"], Interval(**values))
+            pairs[row["target"], row["dnsbl"]] = _Open(row["id"], _interval(row))
     return pairs
+
+
+def _interval(row: RowMapping) -> Interval:
+    values = {name: row[name] for name in _COLUMNS}
+    return Interval(**values | {
+        "codes": tuple(row["codes"]), "phase": Phase(row["phase"]), "detail": ListAnswer.decode(row["detail"]),
+    })
 
 
 def _write(connection: Connection, pairs: list[tuple[_Pair, _Open]]) -> None:
@@ -212,4 +209,4 @@ def _write(connection: Connection, pairs: list[tuple[_Pair, _Open]]) -> None:
 
 def _values(interval: Interval) -> dict[str, Any]:
     values = {name: getattr(interval, name) for name in _COLUMNS}
-    return values | {"phase": interval.phase.value, "codes": list(interval.codes), "detail": dict(interval.detail)}
+    return values | {"phase": interval.phase.value, "codes": list(interval.codes), "detail": interval.detail.encode()}

@@ -3,10 +3,34 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from monitor.listings.intervals import Phase
+from collectors.details import ListAnswer, ListKind, ListSeverity
+from collectors.dnsbl.catalogue import ListStatus
+from collectors.dnsbl.decode import Word
+from monitor.database.tables import Listing as ListingRow
+from monitor.rules.lists import KnownLists, Phase
 from monitor.wire import Wire
+
+
+class ListingDetail(Wire):
+    """What the list said of the target (`severity`, `weight`: of the codes it answered with), and what the list is."""
+
+    name: str
+    operator: str | None
+    kind: ListKind
+    meanings: tuple[str, ...]
+    categories: tuple[str, ...]
+    undocumented: tuple[str, ...]
+    severity: ListSeverity
+    weight: float
+    policy: bool
+    finding: bool
+    text: str | None
+    delist_url: str | None
+    sells_removal: bool
+    collateral: bool
+    included_in: str | None
+    isps: tuple[str, ...]
 
 
 class Listing(Wire):
@@ -26,7 +50,19 @@ class Listing(Wire):
     checked_at: datetime
     unknown_reason: str | None
     unknown_since: datetime | None
-    detail: dict[str, Any]
+    detail: ListingDetail
+
+    @classmethod
+    def of(cls, row: ListingRow, lists: KnownLists) -> Listing:
+        """A row, with what is known of its list."""
+        known, answer = lists.of(row.dnsbl), ListAnswer.decode(row.detail)
+        detail = ListingDetail(
+            name=known.title, operator=known.operator, kind=known.kind, delist_url=known.delist_url(row.target),
+            sells_removal=known.sells_removal, collateral=known.collateral, included_in=known.included_in, isps=known.isps,
+            meanings=answer.meanings, categories=answer.categories, undocumented=answer.undocumented,
+            severity=answer.severity, weight=answer.weight, policy=answer.policy, finding=answer.finding, text=answer.text,
+        )
+        return cls.model_validate({**row.model_dump(), "detail": detail})
 
 
 class DnsblAnswer(Wire):
@@ -35,17 +71,17 @@ class DnsblAnswer(Wire):
     target: str
     list: str
     zone: str
-    verdict: str
+    verdict: Word
     reason: str | None
     codes: tuple[str, ...]
     meanings: tuple[str, ...]
-    severity: str | None
+    severity: ListSeverity | None
     text: str | None
     delist_url: str | None
     ttl_seconds: int | None
     elapsed_ms: float
     queried: str
-    kind: str
+    kind: ListKind
     policy: bool
     score: float | None
     weight: float | None
@@ -69,9 +105,9 @@ class DnsblList(Wire):
     zone: str
     name: str
     operator: str | None
-    kind: str
+    kind: ListKind
     targets: tuple[str, ...]
-    status: str
+    status: ListStatus
     default_enabled: bool
     key: str | None
     daily_queries: int | None

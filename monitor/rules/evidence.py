@@ -7,11 +7,13 @@ simulation are judged by the same code.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from collectors.contract import Reason
+from collectors.details import UNEXPLAINED, Detail, ListAnswer
+from monitor.rules.lists import KnownList, Phase
 from monitor.rules.signals import Signal
 from monitor.rules.verdict import Group
 
@@ -36,12 +38,13 @@ class ListingFact:
 
     place: Place
     dnsbl: str
-    phase: str
+    phase: Phase
     baseline: bool
     codes: tuple[str, ...]
     first_seen_at: datetime
     confirmed_at: datetime | None
-    detail: Mapping[str, Any]
+    answer: ListAnswer
+    known: KnownList
     unknown_reason: str | None = None
     cleared_at: datetime | None = None
 
@@ -52,13 +55,13 @@ class ListingFact:
     @property
     def labels(self) -> dict[str, str]:
         """What is known of it, by dimension."""
-        return labels_of(self.place, self.dnsbl, self.detail)
+        return labels_of(self.place, self.known)
 
 
-def labels_of(place: Place, dnsbl: str | None, detail: Mapping[str, Any]) -> dict[str, str]:
+def labels_of(place: Place, known: KnownList | None) -> dict[str, str]:
     """The dimensions of something about a target of ours, perhaps on a list."""
     values = {
-        "customer": place.customer, "pool": place.pool, "dnsbl": dnsbl, "operator": detail.get("operator"),
+        "customer": place.customer, "pool": place.pool, "dnsbl": known and known.id, "operator": known and known.operator,
         "target": place.target, "ip" if place.is_ip else "domain": place.target,
     }  # fmt: skip
     return {name: str(value) for name, value in values.items() if value}
@@ -72,7 +75,7 @@ class StateFact:
     reason: str | None
     since: datetime  # that it holds, or is unknown
     checked_at: datetime
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    detail: Detail = UNEXPLAINED
 
     def unknown(self, now: datetime, max_age: timedelta) -> str | None:
         """Why it cannot be judged by now; None where it can."""
@@ -81,21 +84,26 @@ class StateFact:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One series of a state or gauge that is still watched. `labels`: its dimensions and those the inventory adds."""
+    """One series of a state or gauge that is still watched. `labels`: its dimensions and those the inventory adds.
+
+    `list_name`: what the list it is about is called.
+    """
 
     labels: Mapping[str, str]
     state: StateFact
+    list_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A state that was `before` and is `after` since `at`."""
+    """A state that was `before` and is `after` since `at`. `meaning`: of what it was before, where it is about a list."""
 
     labels: Mapping[str, str]
     before: float
     after: float
     at: datetime
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    list_name: str = ""
+    meaning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
+from collectors.details import UNEXPLAINED, Detail
 from monitor.rules.evidence import (
     Change,
     Counts,
@@ -25,6 +25,7 @@ from monitor.rules.evidence import (
     Values,
     labels_of,
 )
+from monitor.rules.lists import KnownList, KnownLists
 from monitor.rules.signals import Signal
 from monitor.rules.verdict import Group
 
@@ -41,7 +42,7 @@ class Fact:
     at: datetime
     value: float | None
     reason: str | None = None
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    detail: Detail = UNEXPLAINED
 
 
 @dataclass
@@ -57,6 +58,7 @@ class MemoryEvidence:
     judged: Mapping[str, Sequence[Group]] = field(default_factory=dict)  # by rule: the groups it judged before
     let_go: Sequence[Change] = ()  # by allow lists
     runs: Sequence[Seen] = ()
+    lists: KnownLists = field(default_factory=KnownLists)
 
     def counts(
         self, measures: Collection[str], by: Sequence[str], span: Span, where: Mapping[str, str] | None = None
@@ -84,7 +86,7 @@ class MemoryEvidence:
         held: dict[tuple[tuple[str, str], ...], list[Fact]] = {}
         for fact in self._of([measure], None):
             held.setdefault(tuple(sorted(fact.labels.items())), []).append(fact)
-        return [Standing(self._labels(facts[-1]), _state(facts)) for facts in held.values()]
+        return [Standing(self._labels(facts[-1]), _state(facts), self._list_name(facts[-1])) for facts in held.values()]
 
     def changes(self, measure: str, since: datetime) -> Sequence[Change]:
         if measure == "allow_listing" and self.let_go:
@@ -95,7 +97,7 @@ class MemoryEvidence:
             before, change = newest.get(key, (None, None))
             if fact.value is not None:
                 if before is not None and before.value is not None and before.value != fact.value:
-                    change = Change(self._labels(fact), before.value, fact.value, fact.at, fact.detail)
+                    change = Change(self._labels(fact), before.value, fact.value, fact.at, self._list_name(fact))
                 newest[key] = (fact, change)
         return [change for _, change in newest.values() if change is not None and change.at > since]
 
@@ -144,7 +146,14 @@ class MemoryEvidence:
     def _labels(self, fact: Fact) -> dict[str, str]:
         labels = dict(fact.labels)
         place = self.places.get(labels.get("ip") or labels.get("domain") or "")
-        return labels if place is None else labels | labels_of(place, labels.get("dnsbl"), fact.detail)
+        return labels if place is None else labels | labels_of(place, self._known(fact))
+
+    def _known(self, fact: Fact) -> KnownList | None:
+        return self.lists.of(fact.labels["dnsbl"]) if "dnsbl" in fact.labels else None
+
+    def _list_name(self, fact: Fact) -> str:
+        known = self._known(fact)
+        return known.title if known else ""
 
 
 def _state(facts: Sequence[Fact]) -> StateFact:
@@ -152,7 +161,7 @@ def _state(facts: Sequence[Fact]) -> StateFact:
     value: float | None = None
     reason: str | None = None
     since = facts[0].at
-    detail: Mapping[str, Any] = {}
+    detail = UNEXPLAINED
     for fact in facts:
         known = fact.value is not None
         if known != (reason is None) or (known and fact.value != value):

@@ -19,9 +19,9 @@ from monitor.config.severity import GRAVEST_FIRST, Severity, worst
 from monitor.database.engine import table
 from monitor.database.tables import FOLLOWED_KINDS, Listing, Outbox, Run
 from monitor.facts.runs import Outcome
-from monitor.listings.intervals import Phase
 from monitor.notify.outbox import OutboxState
 from monitor.rules.conditions.listing import Listing as ListingRule
+from monitor.rules.lists import Phase
 from monitor.suppressions.rows import RULES, SUPPRESSING
 
 ROOTS = (collectors, monitor)

@@ -64,7 +64,8 @@ def listings(
         wanted = Wanted(target and canonical("target", target), dnsbl, cleared)
     wanted = replace(wanted, customer=services.own(caller, {"target": wanted.target}))
     with refusals():
-        return listed.shown(look(lambda session: find_listings(session, wanted, listed.page)), Listing)
+        rows = listed.linked(look(lambda session: find_listings(session, wanted, listed.page)))
+    return [Listing.of(row, services.lists) for row in rows]
 
 
 @router.get("/v1/runs")

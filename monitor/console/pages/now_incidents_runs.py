@@ -30,7 +30,7 @@ def build_pages(console: Console) -> APIRouter:
     @router.get("/")
     def first(request: Request) -> HTMLResponse:
         now, look = console.now(), console.looking(request)
-        picture = look(lambda session: take_picture(session, now, rules, console.collectors or {}))
+        picture = look(lambda session: take_picture(session, now, rules, console.collectors or {}, console.lists))
         return render("first.html", now, as_of=look.as_of, picture=picture, refresh=_REFRESH_SECONDS)
 
     @router.get("/incidents")

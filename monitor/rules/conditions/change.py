@@ -71,14 +71,14 @@ def _verdict(rule: Change, group: Group, changes: Sequence[Changed]) -> Verdict:
 
 def _member(each: Changed) -> Member:
     scope = dict(group_of(("ip", "domain"), each.labels))
-    was = f" (was: {each.detail['meaning']})" if each.detail.get("meaning") else ""
+    was = f" (was: {each.meaning})" if each.meaning else ""
     return Member(_key(each), scope, f"{_name(each)}: no longer as it was on {_list_name(each)}{was}", each.at)
 
 
 def _row(each: Changed) -> dict[str, Any]:
     return {
         "target": _name(each), "customer": each.labels.get("customer"), "dnsbl": each.labels.get("dnsbl"),
-        "name": _list_name(each), "meaning": each.detail.get("meaning", ""), "changed_at": str(each.at),
+        "name": _list_name(each), "meaning": each.meaning, "changed_at": str(each.at),
     }  # fmt: skip
 
 
@@ -95,4 +95,4 @@ def _key(each: Changed) -> str:
 
 
 def _list_name(each: Changed) -> str:
-    return str(each.detail.get("name") or each.labels.get("dnsbl") or "")
+    return each.list_name or each.labels.get("dnsbl", "")

@@ -6,16 +6,18 @@ An unknown answer is kept with its interval by `monitor.listings.intervals`, so 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from collectors.details import ListKind
 from collectors.dimensions import Use, names
 from monitor.config.severity import Severity, worst
 from monitor.rules.conditions.value import grouped
 from monitor.rules.evidence import Evidence, ListingFact, Place
+from monitor.rules.lists import GRAVE, Phase, gravity
 from monitor.rules.model import Rule, not_empty
 from monitor.rules.signals import SignalName
 from monitor.rules.texts import some
@@ -76,8 +78,7 @@ class Listing(Rule):
         return self
 
 
-_GRAVITY = {"critical": 1.0, "high": 0.8, "medium": 0.5, "low": 0.25}  # of a code, in the catalogue's words
-_CRITICAL, _WARNING = 0.6, 0.3  # weight times gravity, from which a listing is that
+_CRITICAL = 0.6  # weight times gravity, from which a listing is that
 _MOST_NAMED = 3
 _MOST_PROVIDERS = 5
 
@@ -94,8 +95,8 @@ def judge(rule: Listing, evidence: Evidence, now: datetime) -> list[Verdict]:
     groups: dict[Group, list[ListingFact]] = {}
     for fact in known:
         # a list that is part of another one that says the same is not a second finding
-        if _watched(rule, fact) and (fact.target, fact.detail.get("included_in")) not in counted:
-            by = ("operator",) if fact.detail.get("collateral") or fact.baseline else rule.by
+        if _watched(rule, fact) and (fact.target, fact.known.included_in) not in counted:
+            by = ("operator",) if fact.known.collateral or fact.baseline else rule.by
             groups.setdefault(grouped(by, fact.labels), []).append(fact)
     return [_listing_verdict(rule, group, members) for group, members in groups.items()]
 
@@ -105,19 +106,9 @@ def severity_of(fact: ListingFact) -> Severity:
 
     Critical only where a mailbox provider is known to act upon the list; who blames the neighbours says little.
     """
-    gravity = _gravity(fact.detail)
-    if fact.detail.get("collateral") or gravity < _WARNING:
+    if fact.known.collateral or gravity(fact.answer) < GRAVE:
         return Severity.INFO
-    return Severity.CRITICAL if gravity >= _CRITICAL and fact.detail.get("isps") else Severity.WARNING
-
-
-def is_grave(detail: Mapping[str, Any]) -> bool:
-    """Whether a listing of this detail is more than information by itself."""
-    return bool(detail.get("finding", True)) and not detail.get("collateral") and _gravity(detail) >= _WARNING
-
-
-def _gravity(detail: Mapping[str, Any]) -> float:
-    return float(detail.get("weight", 0.5)) * _GRAVITY.get(detail.get("severity", "medium"), 0)
+    return Severity.CRITICAL if gravity(fact.answer) >= _CRITICAL and fact.known.isps else Severity.WARNING
 
 
 # ── block lists ──
@@ -126,23 +117,20 @@ def _gravity(detail: Mapping[str, Any]) -> float:
 def _watched(rule: Listing, fact: ListingFact) -> bool:
     if fact.baseline and rule.baseline is Baseline.IGNORE:
         return False
-    if fact.detail.get("kind", "block") != "block" or not fact.detail.get("finding", True):
+    if fact.known.kind is not ListKind.BLOCK or not fact.answer.finding:
         return False
-    if fact.detail.get("collateral") and not rule.collateral:
+    if fact.known.collateral and not rule.collateral:
         return False
     if not all(chosen.takes(fact.labels.get(name)) for name, chosen in rule.where.items()):
         return False
     if rule.lists is not None:
         return fact.dnsbl in rule.lists
-    return rule.min_weight <= _weight(fact) and (rule.below_weight is None or _weight(fact) < rule.below_weight)
-
-
-def _weight(fact: ListingFact) -> float:
-    return float(fact.detail.get("weight", 0.5))
+    weight = fact.answer.weight
+    return rule.min_weight <= weight and (rule.below_weight is None or weight < rule.below_weight)
 
 
 def _listing_verdict(rule: Listing, group: Group, facts: Sequence[ListingFact]) -> Verdict:
-    listed = [fact for fact in facts if fact.phase == "listed"]
+    listed = [fact for fact in facts if fact.phase is Phase.LISTED]
     if not listed:
         waiting = [fact for fact in facts if fact.confirmed_at is not None] or list(facts)
         return Verdict(group, Answer.BETWEEN, f"{_named(waiting)}: waiting for confirmation", labels=_common(waiting))
@@ -158,9 +146,9 @@ def _listing_verdict(rule: Listing, group: Group, facts: Sequence[ListingFact]) 
 
 def _listed_summary(facts: Sequence[ListingFact]) -> str:
     """`192.0.2.7 and 3 more listed on Spamhaus ZEN (SBL), acted upon by Gmail`, the gravest meaning first."""
-    gravest = sorted(facts, key=lambda fact: -_gravity(fact.detail))
+    gravest = sorted(facts, key=lambda fact: -gravity(fact.answer))
     meanings = list(dict.fromkeys(map(_meaning, gravest)))
-    providers = list(dict.fromkeys(each for fact in gravest for each in fact.detail.get("isps", ())))
+    providers = list(dict.fromkeys(each for fact in gravest for each in fact.known.isps))
     acted = f", acted upon by {some(providers, _MOST_PROVIDERS)}" if providers else ""
     lists = ", ".join(sorted({_list_name(fact) for fact in facts}))
     before = ", already when first seen" if all(fact.baseline for fact in facts) else ""
@@ -170,7 +158,7 @@ def _listed_summary(facts: Sequence[ListingFact]) -> str:
 def _listed_member(rule: Listing, fact: ListingFact) -> Member:
     text = f"{fact.target} is on {_list_name(fact)} ({_meaning(fact)})"
     at = fact.confirmed_at or fact.first_seen_at
-    own = rule.severity == "auto" or fact.detail.get("collateral")
+    own = rule.severity == "auto" or fact.known.collateral
     severity = severity_of(fact) if own else Severity(rule.severity)
     holds = not fact.baseline or rule.baseline is Baseline.HOLD
     return Member(_key(fact), _scope(fact.place), text, at, _listing_evidence(fact), severity, holds)
@@ -186,10 +174,10 @@ def _listing_evidence(fact: ListingFact) -> dict[str, Any]:
         "meaning": _meaning(fact),
         "first_seen_at": fact.first_seen_at.isoformat(),
         "baseline": fact.baseline,
-        "text": fact.detail.get("text"),
-        "delist_url": fact.detail.get("delist_url"),
-        "sells_removal": bool(fact.detail.get("paid_delist")),
-        "isps": list(fact.detail.get("isps", ()))[:_MOST_PROVIDERS],
+        "text": fact.answer.text,
+        "delist_url": fact.known.delist_url(fact.target),
+        "sells_removal": fact.known.sells_removal,
+        "isps": list(fact.known.isps[:_MOST_PROVIDERS]),
     }
 
 
@@ -213,8 +201,8 @@ def _named(facts: Iterable[ListingFact]) -> str:
 
 
 def _list_name(fact: ListingFact) -> str:
-    return str(fact.detail.get("name") or fact.dnsbl)
+    return fact.known.title
 
 
 def _meaning(fact: ListingFact) -> str:
-    return ", ".join(fact.detail.get("meanings", ())) or ", ".join(fact.codes) or "listed"
+    return ", ".join(fact.answer.meanings) or ", ".join(fact.codes) or "listed"

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, model_validator
 
 from collectors.contract import Reason
+from collectors.details import ReadFailure
 from monitor.config.quantities import Duration
 from monitor.rules.evidence import Evidence, Standing
 from monitor.rules.model import Rule, needs, not_empty
@@ -71,13 +72,14 @@ def _verdict(rule: State, group: Group, each: Standing, now: datetime) -> Verdic
         return unknown(group, reason, f"{named}: {rule.signal.words} {why}")
     if state.value != rule.bad:
         return Verdict(group, Answer.CLEAR, f"{named}: {rule.signal.words} as it should be")
-    why = str(state.detail.get("reason") or "")
-    failures = list(dict.fromkeys(map(str, state.detail.values())))
+    detail = state.detail.encode()
+    why = state.detail.reason or "" if isinstance(state.detail, ReadFailure) else ""
+    failures = list(dict.fromkeys(map(str, detail.values())))
     text = f"{named}: {rule.signal.words} not as it should be since {minute(state.since)}"
     if rule.summary:
         text = filled(rule.summary, {
             **each.labels, "reason": why or Reason.REFUSED, "meaning": _WORDS.get(why, why or "refused"), "since": state.since,
-            "detail": state.detail, "failures": failures, "value": state.value, "text": text,
+            "detail": detail, "failures": failures, "value": state.value, "text": text,
         })  # fmt: skip
-    numbers: dict[str, Any] = {"since": state.since.isoformat(), "detail": dict(state.detail)}
+    numbers: dict[str, Any] = {"since": state.since.isoformat(), "detail": detail}
     return Verdict(group, Answer.BREACH, text, evidence=numbers | ({"reason": why} if why else {}))

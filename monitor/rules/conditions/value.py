@@ -91,7 +91,7 @@ def _bad(rule: Value, group: Group, bad: Sequence[Standing]) -> Verdict:
         first = bad[0]
         text = filled(rule.summary, {
             **first.labels, **dict(group), "value": first.state.value, "line": rule.line, "since": first.state.since,
-            "name": _list_name(first), "targets": some(sorted(map(_named, bad)), _MOST_NAMED), "text": text, "detail": first.state.detail,
+            "name": _list_name(first), "targets": some(sorted(map(_named, bad)), _MOST_NAMED), "text": text, "detail": first.state.detail.encode(),
         })  # fmt: skip
     evidence = {"scores": {_key(each): each.state.value for each in bad}, "line": rule.line}
     return Verdict(group, Answer.BREACH, text, members=members, evidence=evidence, labels=_common(bad))
@@ -110,7 +110,7 @@ def _key(each: Standing) -> str:
 
 
 def _list_name(each: Standing) -> str:
-    return str(each.state.detail.get("name") or each.labels.get("dnsbl") or "")
+    return each.list_name or each.labels.get("dnsbl", "")
 
 
 def _common(series: Sequence[Standing]) -> dict[str, str]:

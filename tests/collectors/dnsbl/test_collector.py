@@ -90,7 +90,7 @@ def test_listings_are_facts_about_our_addresses_and_domains(make):
     }
     listing = seen[Subject(customer="acme", ip="192.0.2.7", dnsbl="bl")]
     assert listing.detail["codes"] == ["127.0.0.2"]
-    assert {"kind": "block", "severity": "high", "weight": 0.8, "ttl_seconds": 300, "finding": True}.items() <= listing.detail.items()
+    assert {"severity": "high", "weight": 0.8, "ttl_seconds": 300}.items() <= listing.detail.items()
     json.dumps(listing.detail)
 
 

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.clients.dns_wire import Answer
+from collectors.details import ListSeverity
 from collectors.dnsbl.catalogue import DnsList, load_catalogue
-from collectors.dnsbl.decode import SEVERITIES, decode, is_listing
+from collectors.dnsbl.decode import decode, is_listing
 
 LISTS = load_catalogue().lists
 
@@ -131,7 +132,7 @@ def test_any_answer_has_exactly_one_meaning_whatever_its_order(entry, rcode, add
     assert (decoded.listed is None) == (decoded.reason is not None)
     if decoded.listed:
         assert decoded.codes
-        assert decoded.severity in SEVERITIES
+        assert decoded.severity in ListSeverity
         assert all(address[0] == 127 for address in addresses)
         assert rcode == 0
     if decoded.listed is False:

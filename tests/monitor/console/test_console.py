@@ -14,6 +14,7 @@ from monitor.facts import Store
 from monitor.incidents import changes as incident_changes
 from monitor.restrictions import suspensions
 from monitor.rules.conditions.table import RULE
+from monitor.rules.lists import KnownList, KnownLists
 from tests.monitor.api.running import NOW, running
 from tests.waiting import PATIENCE_SECONDS
 
@@ -24,12 +25,13 @@ RULES = [
         "runbook": "ask where the addresses come from",
     })
 ]
+LISTS = KnownLists({"zen": KnownList("zen", "Spamhaus ZEN")})
 EVERY = {"dnsbl": timedelta(minutes=15), "feedback_loop": timedelta(minutes=5)}
 
 
 @pytest.fixture
 def vigie(store: Store):
-    with running(store, pages=build_pages(Console(store, lambda: NOW, RULES, EVERY))) as started:
+    with running(store, pages=build_pages(Console(store, lambda: NOW, RULES, EVERY, lists=LISTS))) as started:
         yield started
 
 
@@ -124,7 +126,7 @@ def test_a_failed_run_says_why(vigie):
 def test_listings_and_messages_stand_on_the_page(vigie):
     put(vigie, incident(), Listing(
         target="192.0.2.7", dnsbl="zen", phase="listed", codes=["127.0.0.2"], first_seen_at=ago(9), last_seen_at=ago(1),
-        checked_at=ago(1), confirmed_at=ago(8), detail={"name": "Spamhaus ZEN", "meanings": ["SBL"]},
+        checked_at=ago(1), confirmed_at=ago(8), detail={"meanings": ["SBL"]},
     ), Outbox(
         key="k", incident_id="inc-1", receiver="ops", event="firing", severity="critical", title="[FIRING] it burns",
         body="What: it burns", created_at=ago(2), next_attempt_at=NOW, state="waiting", last_error="timeout",

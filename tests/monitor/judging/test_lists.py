@@ -4,10 +4,12 @@ from datetime import timedelta
 
 import pytest
 
+from collectors.details import ListKind
 from collectors.observation import Observation, Subject
 from monitor.database.tables import Incident, Outbox, Pool, SendingIp
 from monitor.incidents.silences import silence
 from monitor.rules.conditions.table import RULE
+from monitor.rules.lists import KnownList, KnownLists
 from tests.monitor.judging.world import World
 
 LISTED = RULE.validate_python({"id": "ip-listed", "condition": "listing", "severity": "auto", "min_weight": 0, "effect": {}})
@@ -19,14 +21,19 @@ SCORE = RULE.validate_python({
     "id": "sender-score-low", "condition": "value", "signal": "list_scores", "where": {"dnsbl": "validity-score"}, "below": 70, "clear": {"above": 75},
     "for": "10m", "max_age": "2h",
 })
-CSS = {"codes": ["127.0.0.3"], "meanings": ["CSS"], "severity": "medium", "isps": ["Gmail"]}
-SBL = {"codes": ["127.0.0.2"], "meanings": ["SBL"], "severity": "critical", "isps": ["Gmail"]}
-ALLOWED = {"kind": "allow", "meanings": ["trusted"], "operator": "dnswl.org", "name": "DNSWL"}
+CSS = {"codes": ["127.0.0.3"], "meanings": ["CSS"], "severity": "medium"}
+SBL = {"codes": ["127.0.0.2"], "meanings": ["SBL"], "severity": "critical"}
+ALLOWED = {"meanings": ["trusted"]}
+LISTS = KnownLists({each.id: each for each in (
+    KnownList("big", operator="big", isps=("Gmail",)),
+    *(KnownList(name, operator="Spamhaus", isps=("Gmail",)) for name in ("sbl", "xbl", "css")),
+    KnownList("dnswl", "DNSWL", "dnswl.org", ListKind.ALLOW), KnownList("validity-score", "Sender Score", kind=ListKind.SCORE),
+)})
 
 
 @pytest.fixture
 def world(store):
-    return World(store, [LISTED, LOST, SCORE])
+    return World(store, [LISTED, LOST, SCORE], lists=LISTS)
 
 
 def clean(world, times=1, **details):
@@ -85,12 +92,12 @@ def test_forty_ips_of_a_pool_on_the_lists_of_one_operator_are_one_incident(world
 
     def answers(value, **detail):
         world.wait(minutes=5)
-        details = {"codes": ["127.0.0.2"] if value else [], "ttl_seconds": 60, "weight": 1.0, "operator": "Spamhaus", **detail}
+        details = {"codes": ["127.0.0.2"] if value else [], "ttl_seconds": 60, "weight": 1.0, **detail}
         world.sees(*(Observation("listing", Subject(ip=ip, dnsbl=dnsbl), world.now, value, detail=details) for ip, dnsbl in pairs))
         world.judged()
 
     answers(0.0)
-    answers(1.0, severity="critical", isps=["Gmail"])
+    answers(1.0, severity="critical")
     assert world.incident().subject == {"operator": "Spamhaus", "pool": "forty"}
     assert world.incident().summary.startswith("198.51.100.0, 198.51.100.1, 198.51.100.10 and 37 more listed on css, sbl, xbl")
     assert world.notified() == ["firing"]
@@ -103,9 +110,8 @@ def test_forty_ips_of_a_pool_on_the_lists_of_one_operator_are_one_incident(world
 def test_a_silence_on_a_list_its_operator_or_the_address_is_about_the_listing(world, matcher):
     with world.store.session() as session:
         silence(session, matchers=matcher, actor="dana", reason="known", now=world.now, until=world.now + timedelta(days=1))
-    spamhaus = {**SBL, "operator": "Spamhaus"}
     clean(world, dnsbl="sbl")
-    world.answers(listed=True, dnsbl="sbl", **spamhaus)
+    world.answers(listed=True, dnsbl="sbl", **SBL)
     world.judged_every_minute(3)
     assert (world.incident().state, world.notified()) == ("firing", [])
     world.answers(listed=None, dnsbl="sbl", reason="timeout")
@@ -117,13 +123,12 @@ def test_a_silence_on_one_list_does_not_cover_another_of_the_same_operator(world
     with world.store.session() as session:
         silence(session, matchers={"dnsbl": "sbl"}, actor="dana", reason="known", now=world.now,
                 until=world.now + timedelta(days=1))
-    spamhaus = {**SBL, "operator": "Spamhaus"}
     for dnsbl in ("sbl", "xbl"):
         clean(world, dnsbl=dnsbl)
-    world.answers(listed=True, dnsbl="sbl", **spamhaus)
+    world.answers(listed=True, dnsbl="sbl", **SBL)
     world.judged_every_minute(3)
     assert world.notified() == []
-    world.answers(listed=True, dnsbl="xbl", **spamhaus)
+    world.answers(listed=True, dnsbl="xbl", **SBL)
     world.judged_every_minute(3)
     assert world.notified() == ["firing"]
 
@@ -175,8 +180,7 @@ def test_where_no_allow_list_had_us_none_is_lost(world):
 
 
 def scored(world, value, reason=None):
-    details = {"kind": "score", "name": "Sender Score"}
-    world.sees(Observation("list_score", Subject(ip="192.0.2.1", dnsbl="validity-score"), world.now, value, reason, details))
+    world.sees(Observation("list_score", Subject(ip="192.0.2.1", dnsbl="validity-score"), world.now, value, reason))
 
 
 def test_a_bad_score_fires_once_it_has_lasted_and_ends_on_the_other_side_of_its_line(world):

@@ -13,6 +13,7 @@ from collectors.observation import Observation, Subject
 from monitor.config.load import read_rules
 from monitor.database.tables import Incident, Listing, Outbox, ReportMailbox, Suspension
 from monitor.rules.conditions.table import RULE
+from monitor.rules.lists import KnownList, KnownLists
 from monitor.rules.load import SHIPPED
 from tests.monitor.judging.world import World
 
@@ -21,6 +22,7 @@ EVERY = {"dnsbl": timedelta(minutes=15), "feedback_loop": timedelta(minutes=5)}
 RESOLVER = Server("127.0.0.1", 5353)
 STEP = 2.5  # minutes between passes; after a longer pause the timers of incidents would not go on
 LISTS = [f"list-{i}" for i in range(8)]
+KNOWN = KnownLists({name: KnownList(name, operator=name, isps=("Gmail",)) for name in LISTS})
 IPS = [f"192.0.2.{i}" for i in range(1, 5)]
 LISTED = {("192.0.2.1", "list-0"), ("192.0.2.2", "list-1")}
 
@@ -29,7 +31,7 @@ class Lookout(World):
     """Sweeps eight lists every five minutes, each question lost by chance."""
 
     def __init__(self, store):
-        super().__init__(store, RULES, intervals=EVERY)
+        super().__init__(store, RULES, intervals=EVERY, lists=KNOWN)
         self.dice = random.Random(1)
 
     def sweep(self, lost=0.0, ill=None, listed=LISTED):
@@ -52,8 +54,8 @@ class Lookout(World):
 
     def answer(self, ip, dnsbl, reason, listed):
         value = None if reason else float((ip, dnsbl) in listed)
-        detail = {"codes": ["127.0.0.2"], "meanings": ["spam source"], "severity": "critical", "isps": ["Gmail"]}
-        details = {"ttl_seconds": 60, "weight": 1.0, "name": dnsbl, "operator": dnsbl, **(detail if value else {})}
+        detail = {"codes": ["127.0.0.2"], "meanings": ["spam source"], "severity": "critical"}
+        details = {"ttl_seconds": 60, "weight": 1.0, **(detail if value else {})}
         return Observation("listing", Subject(ip=ip, dnsbl=dnsbl), self.now, value, reason, details)
 
     def mail_read(self, reason=None):

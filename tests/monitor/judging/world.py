@@ -10,17 +10,20 @@ from monitor.judging.run import Judge
 from monitor.judging.suspend import Limits
 from monitor.notify.message import Receiver
 from monitor.notify.routing import Routing
+from monitor.rules.lists import KnownList, KnownLists
 
 START = datetime(2026, 1, 5, 12, tzinfo=UTC)
 BOLT = Subject(customer="bolt", stream="newsletter", provider="yahoo")
 CHAT = Receiver("on-call", "json://127.0.0.1/")
 
+LISTS = KnownLists({"big": KnownList("big", operator="big")})
+
 
 class World:
-    def __init__(self, store, rules, limits=None, intervals=None):
+    def __init__(self, store, rules, limits=None, intervals=None, lists=LISTS):
         self.store, self.now, self.serial = store, START, 0
         self.judge = Judge(store, rules, Routing([CHAT]), limits or Limits(max_held_share=1.0), "http://vigie.example",
-                           intervals=intervals or {})
+                           intervals=intervals or {}, lists=lists)
         with store.session() as session:
             session.add_all([Customer(id="acme", name="Acme"), Customer(id="bolt", name="Bolt"), Pool(name="shared")])
             session.flush()
@@ -40,8 +43,7 @@ class World:
             self.count("complaint", complaints, subject)
 
     def answers(self, listed, ip="192.0.2.1", dnsbl="big", reason=None, **detail):
-        details = {"codes": ["127.0.0.2"] if listed else [], "ttl_seconds": 60, "weight": 1.0, "kind": "block",
-                   "operator": dnsbl, "name": dnsbl, "meanings": ["spam source"], **detail}
+        details = {"codes": ["127.0.0.2"] if listed else [], "ttl_seconds": 60, "weight": 1.0, "meanings": ["spam source"], **detail}
         value = None if reason else float(listed)
         self.sees(Observation("listing", Subject(ip=ip, dnsbl=dnsbl), self.now, value, reason, details))
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from collectors.details import ListAnswer
 from monitor.listings.intervals import Answer, change, fold
 
 START = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -11,8 +12,8 @@ TTL = 300
 
 
 def answer(minute, listed, *, weight=0.5, codes=("127.0.0.2",), reason=None):
-    known = frozenset(codes) if listed else frozenset()
-    return Answer(START + timedelta(minutes=minute), listed, reason, known, TTL, weight)
+    detail = ListAnswer(codes=codes if listed else (), ttl_seconds=TTL, weight=weight)
+    return Answer(START + timedelta(minutes=minute), listed, reason, detail)
 
 
 def play(*answers, first=False):
@@ -132,7 +133,8 @@ def test_a_listing_that_wavers_or_cannot_be_asked_is_no_event():
 
 
 def void(minute, since):
-    return Answer(START + timedelta(minutes=minute), None, "canary_failed", void_since=START + timedelta(minutes=since))
+    detail = ListAnswer(void_since=START + timedelta(minutes=since))
+    return Answer(START + timedelta(minutes=minute), None, "canary_failed", detail)
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_a_listing_of_nothing_is_a_collectors_bug(store: Store, rows: Rows):
 
 def test_events_are_transitions_beside_the_rows_they_are_about(store: Store, rows: Rows):
     answered(store, (0, 0), (15, 1))
-    answered(store, (30, 1), meanings=["SBL"], name="Spamhaus ZEN")
+    answered(store, (30, 1), meanings=["SBL"], severity="high")
     answered(store, (45, 1), codes=["127.0.0.3"], meanings=["CSS"])
     answered(store, (60, 0), (75, 0), (90, 0), (105, 1), (120, 0))
     events = rows(Transition)
@@ -87,8 +87,8 @@ def test_events_are_transitions_beside_the_rows_they_are_about(store: Store, row
         (minutes(120), "suspected", "cleared", "seen once and not again: it was never confirmed"),
     ]
     assert events[0].evidence == {
-        "target": "192.0.2.1", "dnsbl": "zen", "codes": ["127.0.0.2"], "baseline": False, "name": "Spamhaus ZEN",
-        "meanings": ["SBL"], "first_seen_at": minutes(15).isoformat(),
+        "target": "192.0.2.1", "dnsbl": "zen", "codes": ["127.0.0.2"], "baseline": False,
+        "meanings": ["SBL"], "severity": "high", "text": None, "first_seen_at": minutes(15).isoformat(),
     }  # fmt: skip
 
 
@@ -173,9 +173,9 @@ def test_a_listing_others_hand_in_is_theirs_to_end(store: Store, rows: Rows):
 
 
 def test_an_allow_listing_that_is_no_longer_asked_about_is_not_lost(store: Store):
-    answered(store, (0, 0), (15, 1), (30, 1), kind="allow")
+    answered(store, (0, 0), (15, 1), (30, 1))
     store.intake([batch("canary", Observation("canary", Subject(dnsbl="zen", collector="dnsbl"), T, 1.0))], minutes(30))
     with store.session() as session:
         assert end_unasked(session, {"other"}, minutes(60)) == 1
     with store.session() as session:
-        assert lost_allow_listings(session, T) == []
+        assert lost_allow_listings(session, {"zen"}, T) == []

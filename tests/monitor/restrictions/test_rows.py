@@ -14,6 +14,7 @@ from monitor.restrictions import rows as suspensions
 from monitor.restrictions.follow import GateIndex
 from monitor.restrictions.suspensions import expire, hold
 from monitor.rules.evidence import FeedQuestion
+from monitor.rules.lists import KnownLists
 from monitor.rules.signals import signals
 from tests.monitor.api.running import NOW
 from tests.monitor.conftest import batch, counted
@@ -61,7 +62,7 @@ def test_a_suspension_past_its_time_is_over_for_everybody_whether_its_end_is_wri
     gate = GateIndex()
     assert gate.refresh(overdue, NOW).restrictions == ()
     with overdue.reading_session() as session:
-        picture = take_picture(session, NOW, {}, {})
+        picture = take_picture(session, NOW, {}, {}, KnownLists())
         assert (list(picture.suspensions), picture.suspended_count) == ([], 0)
     client = vigie.client("read")
     assert client.get("/v1/suspensions").json() == []

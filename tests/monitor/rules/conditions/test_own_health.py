@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from collectors.details import UNEXPLAINED, CanaryFailures, ReadFailure
 from monitor.config.load import read_rules
 from monitor.rules.conditions.table import RULE, judge
 from monitor.rules.evidence import Seen
@@ -19,8 +20,8 @@ OWN_NETWORK_FIRES = {"own-network": [(("collector", "dnsbl"),)]}
 RULES = {source.data["id"]: source.data for source in read_rules(SHIPPED)}
 
 
-def fact(measure, value, reason=None, minutes_old=5, detail=None, **labels):
-    return Fact(measure, labels, NOW - timedelta(minutes=minutes_old), value, reason, detail or {})
+def fact(measure, value, reason=None, minutes_old=5, detail=UNEXPLAINED, **labels):
+    return Fact(measure, labels, NOW - timedelta(minutes=minutes_old), value, reason, detail)
 
 
 def canary(value, reason=None, minutes_old=5, dnsbl="zen", collector="dnsbl"):
@@ -47,7 +48,7 @@ def test_our_own_network_is_judged_by_what_was_seen_of_it_lately(value, minutes_
 
 
 def test_every_resolver_at_fault_is_named():
-    detail = {"192.0.2.53:53": "most lists fail alike: timeout", "[2001:db8::53]:53": "most …"}
+    detail = CanaryFailures({"192.0.2.53:53": "most lists fail alike: timeout", "[2001:db8::53]:53": "most …"})
     (verdict,) = judged("own-network", fact("own_network", 0.0, collector="dnsbl", detail=detail))
     assert "192.0.2.53:53: most lists fail alike: timeout; [2001:db8::53]:53: most …" in verdict.summary
 
@@ -75,7 +76,7 @@ def test_a_list_not_asked_for_a_day_while_others_were_is_forgotten_and_with_them
 
 
 def box(value, why=None, reason=None, minutes_old=5):
-    return fact("mailbox_read", value, reason, minutes_old, {"reason": why} if why else None, mailbox="loop")
+    return fact("mailbox_read", value, reason, minutes_old, ReadFailure(why), mailbox="loop")
 
 
 @pytest.mark.parametrize(("reading", "firing", "answer"), [

@@ -7,23 +7,25 @@ import pytest
 from monitor.rules.conditions.table import RULE, judge
 from monitor.rules.evidence import Change, Place, labels_of
 from monitor.rules.in_memory import Fact, MemoryEvidence
+from monitor.rules.lists import KnownList, KnownLists
 from monitor.rules.verdict import Answer
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 PLACES = {f"192.0.2.{i}": Place(f"192.0.2.{i}", True, "shared") for i in range(1, 10)}
+LISTS = KnownLists({"validity-score": KnownList("validity-score", "Score"), "allow": KnownList("allow", "Allow")})
 
 # ── values ──
 
 
 def score(value, target="192.0.2.7", reason=None, hours_old=0):
     labels = {"ip": target, "dnsbl": "validity-score"}
-    return Fact("list_score", labels, NOW - timedelta(hours=hours_old), value, reason, {"name": "Score"})
+    return Fact("list_score", labels, NOW - timedelta(hours=hours_old), value, reason)
 
 
 def score_verdict(*facts, **changes):
     rule = {"id": "score", "condition": "value", "signal": "list_scores", "where": {"dnsbl": "validity-score"}, "below": 70,
             "clear": {"above": 75}}
-    (verdict,) = judge(RULE.validate_python({**rule, **changes}), MemoryEvidence(NOW, facts, places=PLACES), NOW)
+    (verdict,) = judge(RULE.validate_python({**rule, **changes}), MemoryEvidence(NOW, facts, places=PLACES, lists=LISTS), NOW)
     return verdict
 
 
@@ -70,8 +72,7 @@ def test_facts_from_the_future_show_that_the_clock_is_behind(minutes_ahead, answ
 
 def lost(target="192.0.2.7", days_ago=1.0):
     after, at = (1.0, NOW) if days_ago is None else (0.0, NOW - timedelta(days=days_ago))
-    detail = {"name": "Allow", "meaning": "trusted"}
-    return Change(labels_of(Place(target, True, "shared"), "allow", detail), 1.0, after, at, detail)
+    return Change(labels_of(Place(target, True, "shared"), LISTS.of("allow")), 1.0, after, at, "Allow", "trusted")
 
 
 def lost_verdicts(*changes, **settings):
