@@ -74,7 +74,7 @@ class Application:
         self._outbox = OutboxLoop(Worker(self.store, chats, owner, clock))
         judge = Judge(
             self.store, self.rules, self._routing, Limits(config.engine.max_held_share), config.api.address, intervals,
-            lists=lists_known(config),
+            lists=lists_known(config), watched_lists=lists_asked(config),
         )
         self._feeds = judge.feeds
         self._judging = JudgeLoop(self.store, judge.judge_all, clock, owner, afterwards=self._outbox.wake)

@@ -20,6 +20,7 @@ from monitor.facts.readings import newest_by, value_before
 from monitor.facts.runs import Outcome, Runs, first_runs
 from monitor.inventory.rows import addresses_among, domains_among, mailboxes
 from monitor.judging.feed_evidence import FeedEvidence
+from monitor.judging.unasked import Asked
 from monitor.listings.find import lost_allow_listings, open_listings
 from monitor.restrictions.rows import lifted_since
 from monitor.rules.evidence import (
@@ -47,16 +48,17 @@ class StoreEvidence:
     """The evidence of one pass at `now`; what several rules need is read once.
 
     `intervals` says how often each configured collector runs; `feeds` keeps what feeds reported. `expected`: rule →
-    the groups it judged before.
+    the groups it judged before. Of DNS lists that are not among `watched_lists` (None: not known) nothing is evidence any more.
     """
 
     def __init__(
         self, store: Store, now: datetime, intervals: Mapping[str, timedelta], feeds: FeedEvidence,
         expected: Mapping[str, Sequence[Group]] | None = None, lists: KnownLists = NO_LISTS,
+        watched_lists: Collection[str] | None = None,
     ) -> None:
         self.store, self.now, self.lists = store, now, lists
         self._intervals, self._feeds = intervals, feeds
-        self._expected = expected or {}
+        self._expected, self._asked = expected or {}, Asked(lists=watched_lists)
         self._counted: dict[object, Counts] = {}
 
     def counts(
@@ -100,7 +102,7 @@ class StoreEvidence:
 
     def stored(self, measure: str) -> list[Standing]:
         """Every series of a measure; of those about an IP or a domain only what is in the inventory."""
-        held = self.store.latest(measure)
+        held = self._latest(measure)
         with self.store.reading_session() as session:
             places = _places(session, {_target(series) for series, _ in held} - {""})
         return [
@@ -109,12 +111,17 @@ class StoreEvidence:
             if not _target(series) or _target(series) in places
         ]
 
+    def _latest(self, measure: str) -> list[tuple[Series, Latest]]:
+        return [(series, latest) for series, latest in self.store.latest(measure)
+                if not (series.dnsbl or measure == "canary") or self._asked.asks(series.dnsbl)]
+
     def changes(self, measure: str, since: datetime) -> Sequence[Change]:
         if measure == "allow_listing":
             allow = self.lists.ids(ListKind.ALLOW)
             with self.store.reading_session() as session:
-                return [_let_go(fact) for fact in self._listing_facts(session, lost_allow_listings(session, allow, since))]
-        changed = [(series, latest) for series, latest in self.store.latest(measure) if latest.since and latest.since > since]
+                return [_let_go(fact) for fact in self._listing_facts(session, lost_allow_listings(session, allow, since))
+                        if self._asked.asks(fact.dnsbl)]
+        changed = [(series, latest) for series, latest in self._latest(measure) if latest.since and latest.since > since]
         changes = []
         with self.store.reading_session() as session:
             places = _places(session, {_target(series) for series, _ in changed} - {""})

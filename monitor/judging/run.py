@@ -7,10 +7,12 @@ passes at a time (the caller holds the lease).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+
+from sqlmodel import Session
 
 from collectors.contract import Reason
 from monitor.database.tables import Incident
@@ -23,6 +25,7 @@ from monitor.judging import enqueue, suspend
 from monitor.judging.case import Case
 from monitor.judging.evidence import StoreEvidence
 from monitor.judging.feed_evidence import FeedEvidence
+from monitor.judging.unasked import Asked, why_unasked
 from monitor.notify import message
 from monitor.notify.message import Event
 from monitor.notify.outbox import notified_of
@@ -46,7 +49,7 @@ class Judge:
     """The rules, whom to notify, and how far automation may go.
 
     `intervals`: how often each configured collector runs; `feeds`: what is known of feedback loops, kept between passes;
-    `lists`: what the catalogue says of DNS lists.
+    `lists`: what the catalogue says of DNS lists; `watched_lists`: those that are asked (None: not known).
     """
 
     store: Store
@@ -56,6 +59,7 @@ class Judge:
     console_url: str = ""
     intervals: Mapping[str, timedelta] = field(default_factory=dict)
     lists: KnownLists = field(default_factory=KnownLists)
+    watched_lists: Collection[str] | None = None
     feeds: FeedEvidence = field(init=False)
 
     def __post_init__(self) -> None:
@@ -71,7 +75,7 @@ class Judge:
                 expire(session, now)
         self._end_orphans(now)
         groups = self._open_groups()
-        evidence = StoreEvidence(self.store, now, self.intervals, self.feeds, groups, self.lists)
+        evidence = StoreEvidence(self.store, now, self.intervals, self.feeds, groups, self.lists, self.watched_lists)
         firing: dict[str, list[Group]] = {}
         for rule in self.rules:
             if rule.enabled:
@@ -94,7 +98,10 @@ class Judge:
         """Those that may change anything: of what is in breach, and of what has an open incident."""
         verdicts = unevaluated(rule, judge(rule, evidence, evidence.now), firing)
         judged = {verdict.group for verdict in verdicts}
-        gone = [Verdict(group, Answer.CLEAR, rule.GONE) for group in open_groups if group not in judged]
+        gone = [
+            Verdict(group, Answer.CLEAR, rule.GONE) for group in open_groups
+            if group not in judged and not self._ended_unasked(rule, group, evidence.now)
+        ]  # fmt: skip
         known = set(open_groups)
         return [each for each in verdicts if each.answer is Answer.BREACH or each.group in known] + gone
 
@@ -168,13 +175,26 @@ class Judge:
         for incident_id in orphans:
             with self.store.session() as session:
                 incident = incident_named(session, incident_id)
-                if incident is None or incident.ended_at is not None:
-                    continue
-                why = f"rule {incident.rule} is no longer configured"
-                gone = Verdict(tuple(incident.subject.items()), Answer.CLEAR, why)
-                moved(session, incident, (incident.state, State.OK.value), why=why, actor="configuration", now=now)
-                incident.state = State.OK.value
-                self._end(Case(session, None, incident, gone, now), why)
+                if incident is not None and incident.ended_at is None:
+                    self._end_at_once(session, incident, f"rule {incident.rule} is no longer configured", now)
+
+    def _ended_unasked(self, rule: Rule, group: Group, now: datetime) -> bool:
+        """Whether nobody asks about the group any more; then its incident has ended."""
+        with self.store.reading_session() as session:
+            why = why_unasked(session, group, Asked(self.intervals, self.watched_lists))
+        if why is None:
+            return False
+        with self.store.session() as session:
+            incident = open_of(session, rule.id, key_of(group), lock=True)
+            if incident is not None:
+                self._end_at_once(session, incident, why, now)
+        return True
+
+    def _end_at_once(self, session: Session, incident: Incident, why: str, now: datetime) -> None:
+        gone = Verdict(tuple(incident.subject.items()), Answer.CLEAR, why)
+        moved(session, incident, (incident.state, State.OK.value), why=why, actor="configuration", now=now)
+        incident.state = State.OK.value
+        self._end(Case(session, None, incident, gone, now), why)
 
     def _wait(self, now: datetime) -> timedelta:
         """Until the next timer or suspension runs out, at most a minute."""

@@ -79,3 +79,15 @@ def lost_allow_listings(session: Session, lists: Collection[str], since: datetim
     newest = {(row.target, row.dnsbl): row for row in lost}
     newest |= {pair: row for row in again if (pair := (row.target, row.dnsbl)) in newest}
     return [row for row in newest.values() if row.ended_reason is None]
+
+
+def why_ended(session: Session, *, target: str | None, dnsbl: str | None, operator: str | None) -> str | None:
+    """Why the interval of these that ended last is asked no more or was taken back; None where clean answers ended it."""
+    chosen = select(Listing).where(col(Listing.cleared_at).is_not(None))
+    for column, value in (
+        (col(Listing.target), target), (col(Listing.dnsbl), dnsbl), (col(Listing.detail)["operator"].as_string(), operator)
+    ):
+        if value is not None:
+            chosen = chosen.where(column == value)
+    row = session.exec(chosen.order_by(col(Listing.cleared_at).desc(), col(Listing.id).desc()).limit(1)).first()
+    return row.ended_reason if row else None

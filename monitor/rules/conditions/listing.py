@@ -55,7 +55,7 @@ class Listing(Rule):
     a known operator is its own.
     """
 
-    GONE: ClassVar[str] = "no longer listed, or no longer asked about"
+    GONE: ClassVar[str] = "no longer listed"
 
     condition: Literal["listing"]
     signal: SignalName = Field(default="listings", validate_default=True)

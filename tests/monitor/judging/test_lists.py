@@ -6,8 +6,9 @@ import pytest
 
 from collectors.details import ListKind
 from collectors.observation import Observation, Subject
-from monitor.database.tables import Incident, Outbox, Pool, SendingIp
+from monitor.database.tables import Incident, Outbox, Pool, SendingIp, Suspension
 from monitor.incidents.silences import silence
+from monitor.listings.rows import end_unasked
 from monitor.rules.conditions.table import RULE
 from monitor.rules.lists import KnownList, KnownLists
 from tests.monitor.judging.world import World
@@ -210,3 +211,39 @@ def test_a_score_that_is_old_or_cannot_be_had_neither_raises_nor_clears(world, r
     world.judged()
     assert (world.incident().state, world.incident().unknown_reason) == ("firing", reason or "stale")
     assert world.notified() == ["firing"]
+
+
+# ── no longer asked ──
+
+
+@pytest.mark.parametrize(("lists", "inventory", "reason"), [
+    ({"other"}, True, "the list is no longer asked"), ((), True, "no longer asked: no collector"),
+    ({"zen"}, False, "the target is no longer in the inventory"),
+])
+def test_a_listing_no_longer_asked_about_ends_its_incident_and_hold_at_once_with_that_reason(world, lists, inventory, reason):
+    world.sees(Observation("canary", Subject(dnsbl="zen", collector="dnsbl"), world.now, 1.0))
+    clean(world, dnsbl="zen")
+    for _ in range(3):
+        world.wait(minutes=5)
+        world.answers(listed=True, dnsbl="zen", **SBL)
+        world.judged()
+    assert len(world.in_force()) == 1
+    with world.store.session() as session:
+        if not inventory:
+            session.delete(session.get(SendingIp, "192.0.2.1"))
+            session.flush()
+        end_unasked(session, lists, world.now)
+    world.judge.watched_lists = lists
+    world.judged()
+    assert (world.incident().state, world.in_force(), world.notified()[-1]) == ("ok", [], "resolved")
+    (lifted,) = world.rows(Suspension)
+    assert reason in lifted.lift_reason
+
+
+def test_a_score_of_a_list_no_longer_asked_ends_its_incident(world):
+    scored(world, 60.0)
+    world.judged_every_minute(11)
+    assert world.incident().state == "firing"
+    world.judge.watched_lists = {"zen"}
+    world.judged()
+    assert world.incident().state == "ok"

@@ -11,7 +11,7 @@ from collectors.dnsbl.canary import Health, network_fault
 from collectors.dnsbl.facts import canary_observations
 from collectors.observation import Observation, Subject
 from monitor.config.load import read_rules
-from monitor.database.tables import Incident, Listing, Outbox, ReportMailbox, Suspension
+from monitor.database.tables import Incident, Listing, Outbox, ReportMailbox, Suspension, Transition
 from monitor.rules.conditions.table import RULE
 from monitor.rules.lists import KnownList, KnownLists
 from monitor.rules.load import SHIPPED
@@ -168,7 +168,21 @@ def test_lists_are_not_judged_while_our_own_network_is_at_fault(lookout):
     assert states == {"list-unusable": "firing", "own-network": "firing"}, "neither raised nor cleared"
 
 
-def test_a_list_taken_out_of_the_configuration_ends_its_incident(lookout, monkeypatch):
+@pytest.mark.parametrize("asked", [LISTS[:7], []])
+def test_a_list_taken_out_of_the_configuration_ends_its_incident_at_once_with_that_reason(lookout, asked):
+    lookout.judge.watched_lists = LISTS
+    lookout.begin()
+    for _ in range(14):
+        lookout.sweep(ill={"list-7": Reason.CANARY_FAILED})
+    assert ("list-unusable", "firing") in {(row.rule, row.state) for row in lookout.open()}
+    lookout.judge.watched_lists = asked
+    lookout.judged()
+    (ended,) = (row for row in lookout.rows(Transition) if row.new == "ok" and row.rule == "list-unusable")
+    assert (ended.why, ended.actor) == ("the list is no longer asked", "configuration")
+    assert lookout.notified()[-1] == "resolved"
+
+
+def test_a_list_that_is_not_asked_for_a_day_ends_its_incident_where_the_lists_are_not_known(lookout, monkeypatch):
     lookout.begin()
     for _ in range(14):
         lookout.sweep(ill={"list-7": Reason.CANARY_FAILED})
