@@ -160,7 +160,7 @@ class Application:
                             lambda: self._database.fault, self._feeds, configured=configured_names(self.config),
                             routing=self._routing, rules=self.rules, lists=lists)
         pages = build_pages(Console(self.store, self.clock, self.rules, self.intervals, lambda: self._database.fault, self._feeds, lists))
-        serve(build_app(services, pages), api.host, api.port, stop, on_ready=on_ready)
+        serve(build_app(services, pages), api.host, api.port, stop, connections=api.connections, on_ready=on_ready)
 
     def _watch_database(self) -> None:
         """Once per process, whichever part of it runs."""

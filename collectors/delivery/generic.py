@@ -79,11 +79,13 @@ class Decoded:
 
 def decode(
     lines: Iterable[Any], *, key: str, now: datetime, providers: ProviderTable | None = None, customer: str | None = None,
-    check: Callable[[Subject], object] | None = None, first_line: int = 1,
+    counted: Callable[[Subject], Subject] | None = None, first_line: int = 1,
 ) -> Decoded:
     """Decode lines (bytes, text, or objects already decoded) into one batch under the idempotency key.
 
-    `providers` are those recipient domains are looked up in (None: as shipped). `customer` is whose an event is that names nobody. `check` raises ValueError for a subject that may not be named.
+    `providers` are those recipient domains are looked up in (None: as shipped). `customer` is whose an event is that names
+    nobody. `counted` says what a subject counts under (traces keep all of it); it raises ValueError for one that may not be
+    named.
     """
     table = providers or shipped()
     counts: dict[tuple[str, Subject, datetime], tuple[int, datetime]] = {}
@@ -96,13 +98,12 @@ def decode(
             continue
         try:
             event = _Event(line, now, customer, table)
-            if check is not None:
-                check(event.subject)
+            about = event.subject if counted is None else counted(event.subject)
         except ValueError as error:
             refused.append((LineError(number, str(error)), _raw(line)))
             continue
         accepted += 1
-        minute = (event.measure, event.subject, event.at.replace(second=0, microsecond=0))
+        minute = (event.measure, about, event.at.replace(second=0, microsecond=0))
         before, newest_at = counts.get(minute, (0, event.at))
         counts[minute] = before + event.count, max(newest_at, event.at)
         messages[event.measure] = messages.get(event.measure, 0) + event.count

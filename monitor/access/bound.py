@@ -9,11 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.access.keys import Caller
+from monitor.inventory.known import KnownNames
 from monitor.inventory.owners import Owners
 
 
 class ForeignError(ValueError):
     """A key bound to one customer named what is another's."""
+
+
+def shared(caller: Caller, owners: Owners, names: KnownNames, about: Mapping[str, str | None]) -> list[str]:
+    """The dimensions of `about` that are in the inventory and not this customer's alone (none for a key of the platform).
+
+    What such a key says of them must not count against others who use them.
+    """
+    if caller.customer is None:
+        return []
+    return [name for name in ("ip", "domain") if (value := about.get(name)) is not None
+            and owners.owner(name, value) is None and names.has(name, value)]
 
 
 def own(caller: Caller, owners: Owners, about: Mapping[str, str | None]) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import sys
 import threading
@@ -18,9 +19,18 @@ from granian.log import LogLevels
 from granian.server.embed import Server
 from starlette.types import ASGIApp
 
+try:
+    import resource
+except ImportError:  # there is none for Windows
+    resource = None  # type: ignore[assignment]
+
+log = logging.getLogger(__name__)
 _STOP_SECONDS = 10  # how long requests under way may take to end
 _LOOK_SECONDS = 0.05
-HEADER_SECONDS = 20  # how long a connection may take over the headers of a request; bodies: body.py
+CONNECTIONS = 500
+# how long a connection may take over the headers of a request, and idle between two; bodies: body.py
+HEADER_SECONDS = 20
+_OTHER_FILES = 500  # database, sockets of collectors
 # what granian has to say goes where the process logs, through handlers it does not touch
 _LOGGING: dict[str, Any] = {"incremental": True, "handlers": {}, "formatters": {}, "loggers": {"_granian": {}}}
 
@@ -29,9 +39,13 @@ class AddressError(OSError):
     """The address cannot be listened on; the text says why."""
 
 
-def serve(app: ASGIApp, host: str, port: int, stop: threading.Event, *, on_ready: Callable[[], None] | None = None) -> None:
+def serve(
+    app: ASGIApp, host: str, port: int, stop: threading.Event, *, connections: int = CONNECTIONS,
+    on_ready: Callable[[], None] | None = None,
+) -> None:
     """Answer until `stop` is set; blocks. Raises AddressError at once when the address cannot be had.
 
+    At most `connections` are open at once, half-open and idle ones too; others wait until one of these ends.
     `on_ready` is called when the first request would be answered; without one the address is printed.
     """
     address = _address(host, port)
@@ -39,7 +53,7 @@ def serve(app: ASGIApp, host: str, port: int, stop: threading.Event, *, on_ready
         shown = f"[{host}]" if ":" in host else host
         on_ready = partial(print, f"Vigie answers on http://{shown}:{port}", file=sys.stderr, flush=True)
     with asyncio.Runner(loop_factory=_loop) as runner:
-        runner.run(_serve(app, address, port, stop, on_ready))
+        runner.run(_serve(app, (address, port), stop, connections, on_ready))
 
 
 def check_address(host: str, port: int) -> None:
@@ -63,9 +77,14 @@ def _address(host: str, port: int) -> str:
         raise AddressError(f"{reason} — another Vigie? change api.listen" if error.errno == EADDRINUSE else reason) from None
 
 
-async def _serve(app: ASGIApp, host: str, port: int, stop: threading.Event, on_ready: Callable[[], None]) -> None:
+async def _serve(
+    app: ASGIApp, address: tuple[str, int], stop: threading.Event, connections: int, on_ready: Callable[[], None]
+) -> None:
+    host, port = address
+    _allow_files(connections)
     server = Server(
         app, host, port, interface=Interfaces.ASGI, http=HTTPModes.http1, websockets=False, backlog=1024,
+        backpressure=connections,  # granian accepts no connection beyond
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
         log_level=LogLevels.error, log_dictconfig=_LOGGING,
     )
@@ -80,6 +99,20 @@ async def _serve(app: ASGIApp, host: str, port: int, stop: threading.Event, on_r
     await serving
     if not stop.is_set():
         raise AddressError(f"the server on {host}:{port} ended; the log says why")
+
+
+def _allow_files(connections: int) -> None:
+    """Each connection is a file: so many connections must not leave none to the database."""
+    if resource is None:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        if most < wanted:
+            log.warning("%d connections need %d open files, and %d are allowed: lower api.connections or raise the limit "
+                        "(LimitNOFILE)", connections, wanted, most)
 
 
 async def _when_ready(host: str, port: int, on_ready: Callable[[], None]) -> None:

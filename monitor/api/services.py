@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from collectors.mail import Report
-from collectors.observation import Batch
-from monitor.access.bound import own
+from collectors.observation import Batch, Subject
+from monitor.access.bound import own, shared
 from monitor.access.keys import Caller
 from monitor.config.settings import Api
 from monitor.facts import Store, Taken
@@ -46,6 +46,17 @@ class Services:
     rules: Sequence[Rule] = ()
     configured: Mapping[str, Collection[str]] = field(default_factory=dict)  # matcher of silences → what it may name
     lists: KnownLists = field(default_factory=KnownLists)
+
+    def counted(self, caller: Caller, about: Subject, leaves_out: set[str]) -> Subject:
+        """What facts brought by this caller count under, once it may name all of it; raises ForeignError (403).
+
+        What others use too is left out, and named in `leaves_out`.
+        """
+        named = about._asdict()
+        self.own(caller, named)
+        dimensions = shared(caller, self.gate.owners, self.gate.names, named)
+        leaves_out.update(f"{name}: {named[name]} is shared: counted without it" for name in dimensions)
+        return about._replace(**dict.fromkeys(dimensions)) if dimensions else about
 
     def own(self, caller: Caller, about: Mapping[str, str | None]) -> str | None:
         """The customer meant, once the caller may name all of `about`. Raises ForeignError (403)."""

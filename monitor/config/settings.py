@@ -164,6 +164,7 @@ class Api(_Part):
 
     `hosts` are the names answered to (a browser sends the one it was led to) besides the address listened on, that of
     `public_url`, and loopback.
+    `connections`: the most that are open at once; more wait.
     `customers_lift`: keys bound to a customer may also lift what rules and the provider's people hold of that customer.
     """
 
@@ -172,6 +173,7 @@ class Api(_Part):
     hosts: Annotated[tuple[HostName, ...], BeforeValidator(_one_or_many)] = ()
     public_url: str | None = None
     customers_lift: bool = False
+    connections: int = Field(500, ge=10, le=100_000)
 
     @field_validator("listen")
     @classmethod

@@ -72,7 +72,10 @@ def put_silence(
     session.add(row)
     session.add(Transition(
         at=now, kind=TransitionKind.SILENCE.value, of=row.id, old="none", new="silent", why=reason, actor=actor,
-        evidence={"matchers": row.matchers, **({"patterns": row.patterns} if row.patterns else {})},
+        evidence={
+            "matchers": row.matchers, **({"patterns": row.patterns} if row.patterns else {}),
+            **({"by_customer": by_customer} if by_customer else {}),
+        },
     ))
     return row
 
@@ -103,6 +106,27 @@ def check_matchers(matchers: Sequence[Matcher], providers: ProviderTable | None 
     if severity is not None and severity not in tuple(Severity):
         raise ValueError(f"severity: {did_you_mean(severity, tuple(Severity))}")
     return checked
+
+
+def check_end(session: Session, silence_id: str, customer: str | None, *, may_end_others: bool) -> None:
+    """Whether this customer (None: the provider) may end it.
+
+    Raises LookupError for a silence that is not about this customer, PermissionError for one it did not put on.
+    """
+    silence_named(session, silence_id, customer)
+    own = customer is None or made_by_customers(session, [silence_id]).get(silence_id) == customer
+    if not own and not may_end_others:
+        raise PermissionError("a customer ends what it silenced itself; this silence is the provider's")
+
+
+def made_by_customers(session: Session, ids: Collection[str]) -> dict[str, str]:
+    """Of these silences those that a key of a customer put on, with that customer."""
+    if not ids:
+        return {}
+    made = select(Transition.of, Transition.evidence).where(
+        Transition.kind == TransitionKind.SILENCE.value, col(Transition.of).in_(ids), Transition.old == "none"
+    )
+    return {of: evidence["by_customer"] for of, evidence in session.exec(made) if "by_customer" in evidence}
 
 
 def end_silence(session: Session, silence_id: str, *, actor: str, reason: str, now: datetime) -> Silence:

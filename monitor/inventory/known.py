@@ -56,6 +56,12 @@ class KnownNames:
         if faults := self.unknown(about):
             raise ValueError("; ".join(faults))
 
+    def has(self, dimension: str, value: str) -> bool:
+        """Whether the inventory lists it, or of a domain one above it."""
+        row = BY_NAME.get(dimension)
+        known = self.parts.get(row.owner, frozenset()) if row and row.owner else frozenset[str]()
+        return value in known or (dimension == "domain" and any(above in known for above in _above(value)))
+
     def _fault(self, dimension: str, value: str, customer: str | None, *, suggest: bool) -> str | None:
         row = BY_NAME.get(dimension)
         part = row.owner if row else None

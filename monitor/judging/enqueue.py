@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from monitor.database.tables import Outbox
-from monitor.incidents.silences import labels_of, silenced, silences_at
+from monitor.database.tables import Outbox, Silence
+from monitor.incidents.silences import labels_of, made_by_customers, silenced, silences_at
 from monitor.judging.case import Case
 from monitor.notify import outbox
 from monitor.notify.message import Event, Message
@@ -36,7 +36,8 @@ def due_event(case: Case) -> Event | None:
     Worsened: there are members or suspensions, or graver members, that the last notification did not have.
     """
     incident = case.incident
-    if silenced(silences_at(case.session, case.now), incident, case.labels):
+    ours, _ = _silences(case)
+    if silenced(ours, incident, case.labels):
         return None
     if incident.notified_at is None:
         return Event.FIRING
@@ -54,5 +55,16 @@ def worth_notifying(case: Case) -> list[str]:
 
 
 def deliveries(routing: Routing, case: Case) -> list[str]:
-    """The receivers an incident goes to."""
-    return [each.receiver for each in routing.deliveries(labels_of(case.incident, case.labels))]
+    """The receivers an incident goes to. What a customer silenced itself keeps quiet those that hear of it alone."""
+    _, customers = _silences(case)
+    quiet = {customer for row, customer in customers if silenced([row], case.incident, case.labels)}
+    hears_of = {each.name: each.customers for each in routing.receivers}
+    names = (each.receiver for each in routing.deliveries(labels_of(case.incident, case.labels)))
+    return [name for name in names if not any(hears_of.get(name, frozenset()) == {customer} for customer in quiet)]
+
+
+def _silences(case: Case) -> tuple[list[Silence], list[tuple[Silence, str]]]:
+    """Those in force: the provider's own, and those of customers."""
+    rows = silences_at(case.session, case.now)
+    made = made_by_customers(case.session, [row.id for row in rows])
+    return [row for row in rows if row.id not in made], [(row, made[row.id]) for row in rows if row.id in made]

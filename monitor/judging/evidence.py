@@ -20,7 +20,7 @@ from monitor.facts.readings import newest_by, value_before
 from monitor.facts.runs import Outcome, Runs, first_runs
 from monitor.inventory.rows import addresses_among, domains_among, mailboxes
 from monitor.judging.feed_evidence import FeedEvidence
-from monitor.judging.unasked import Asked
+from monitor.judging.unasked import Configured
 from monitor.listings.find import lost_allow_listings, open_listings
 from monitor.restrictions.rows import lifted_since
 from monitor.rules.evidence import (
@@ -58,7 +58,7 @@ class StoreEvidence:
     ) -> None:
         self.store, self.now, self.lists = store, now, lists
         self._intervals, self._feeds = intervals, feeds
-        self._expected, self._asked = expected or {}, Asked(lists=watched_lists)
+        self._expected, self._configured = expected or {}, Configured(lists=watched_lists)
         self._counted: dict[object, Counts] = {}
 
     def counts(
@@ -113,14 +113,14 @@ class StoreEvidence:
 
     def _latest(self, measure: str) -> list[tuple[Series, Latest]]:
         return [(series, latest) for series, latest in self.store.latest(measure)
-                if not (series.dnsbl or measure == "canary") or self._asked.asks(series.dnsbl)]
+                if not (series.dnsbl or measure == "canary") or self._configured.asks(series.dnsbl)]
 
     def changes(self, measure: str, since: datetime) -> Sequence[Change]:
         if measure == "allow_listing":
             allow = self.lists.ids(ListKind.ALLOW)
             with self.store.reading_session() as session:
                 return [_let_go(fact) for fact in self._listing_facts(session, lost_allow_listings(session, allow, since))
-                        if self._asked.asks(fact.dnsbl)]
+                        if self._configured.asks(fact.dnsbl)]
         changed = [(series, latest) for series, latest in self._latest(measure) if latest.since and latest.since > since]
         changes = []
         with self.store.reading_session() as session:

@@ -25,7 +25,7 @@ from monitor.judging import enqueue, suspend
 from monitor.judging.case import Case
 from monitor.judging.evidence import StoreEvidence
 from monitor.judging.feed_evidence import FeedEvidence
-from monitor.judging.unasked import Asked, why_unasked
+from monitor.judging.unasked import Configured, why_unasked
 from monitor.notify import message
 from monitor.notify.message import Event
 from monitor.notify.outbox import notified_of
@@ -181,7 +181,7 @@ class Judge:
     def _ended_unasked(self, rule: Rule, group: Group, now: datetime) -> bool:
         """Whether nobody asks about the group any more; then its incident has ended."""
         with self.store.reading_session() as session:
-            why = why_unasked(session, group, Asked(self.intervals, self.watched_lists))
+            why = why_unasked(session, group, Configured(self.intervals, self.watched_lists))
         if why is None:
             return False
         with self.store.session() as session:

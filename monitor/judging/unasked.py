@@ -16,7 +16,7 @@ from monitor.rules.verdict import Group
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Configured:
     """The configured collectors, and the DNS lists that are asked; None: not known, so none is missed."""
 
     collectors: Collection[str] | None = None
@@ -29,12 +29,12 @@ class Asked:
         return bool(self.lists) if dnsbl is None else dnsbl in self.lists
 
 
-def why_unasked(session: Session, group: Group, asked: Asked) -> str | None:
+def why_unasked(session: Session, group: Group, configured: Configured) -> str | None:
     """Why nothing more will be known of a group; None where its answers just say nothing bad any more."""
     about = dict(group)
-    if asked.collectors and about.get("collector", "") not in {"", *asked.collectors}:
+    if configured.collectors and about.get("collector", "") not in {"", *configured.collectors}:
         return f"collector {about['collector']} is no longer configured"
-    if "dnsbl" in about and not asked.asks(about["dnsbl"]):
+    if "dnsbl" in about and not configured.asks(about["dnsbl"]):
         return "the list is no longer asked"
     if (mailbox := about.get("mailbox")) and mailbox not in {box.name for box in mailboxes(session)}:
         return "the mailbox is no longer in the inventory"

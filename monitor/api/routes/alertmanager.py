@@ -140,7 +140,7 @@ def put_silence(services: Given, caller: Operates, wanted: PostableSilence) -> S
         matchers = silences.check_matchers([shape.matcher for shape in wanted.matchers], services.gate.providers)
         only_own(services, caller, {each.name: each.value for each in matchers if each.operator is Operator.EQUAL})
         if wanted.id:
-            silences.silence_named(session, wanted.id, caller.customer)
+            silences.check_end(session, wanted.id, caller.customer, may_end_others=services.settings.customers_lift)
             silences.end_silence(session, wanted.id, actor=actor, reason="changed: another takes its place", now=now)
         row = silences.put_silence(
             session, silences.Wanted(matchers, wanted.ends_at, wanted.starts_at), actor=actor, reason=wanted.comment,
@@ -153,7 +153,7 @@ def put_silence(services: Given, caller: Operates, wanted: PostableSilence) -> S
 def end_silence(services: Given, caller: Operates, silence_id: str) -> Response:
     """End a silence."""
     with refusals(), services.store.session() as session:
-        silences.silence_named(session, silence_id, caller.customer)
+        silences.check_end(session, silence_id, caller.customer, may_end_others=services.settings.customers_lift)
         silences.end_silence(session, silence_id, actor=caller.name, reason="ended by a client of Alertmanager's API", now=services.now())
     return Response()
 

@@ -61,9 +61,10 @@ def events(
         key = f"{caller.key_id}/{idempotency_key}"
         marks = [Batch(_BODIES, f"{key}/{generic.fingerprint(body)}", services.now())]
         _same_body(services, key, marks[0].key)
+    left_out: set[str] = set()
     decoded = generic.decode(
         lines, key=key, now=services.now(), providers=services.gate.providers, customer=caller.customer,
-        check=lambda subject: services.own(caller, subject._asdict()),
+        counted=lambda subject: services.counted(caller, subject, left_out),
     )
     taken, *_ = services.take([decoded.batch, *marks])
     if decoded.errors and not decoded.accepted:
@@ -75,16 +76,16 @@ def events(
         rejected_count=len(decoded.errors),
         messages=dict(decoded.messages),
         duplicate=not taken.new,
-        **({"warnings": warnings} if (warnings := too_old(taken.batch) + _unknown(services, caller, decoded.batch)) else {}),
+        **({"warnings": warnings} if (warnings := too_old(taken.batch) + _warnings(services, caller, decoded.batch, left_out)) else {}),
     )
 
 
-def _unknown(services: Services, caller: Caller, batch: Batch) -> list[str]:
-    """Names in the events that the inventory does not know, once each."""
+def _warnings(services: Services, caller: Caller, batch: Batch, left_out: set[str]) -> list[str]:
+    """Names in the events that the inventory does not know, or that are left out of the counts, once each."""
     abouts = dict.fromkeys(tuple(getattr(each.subject, name) for name in _NAMED) for each in batch.observations)
     known, suggest = services.gate.names, caller.customer is None
     faults = (known.unknown(dict(zip(_NAMED, about, strict=True)), suggest=suggest) for about in abouts)
-    return list(islice(dict.fromkeys(chain.from_iterable(faults)), _MOST_WARNINGS))
+    return list(islice(dict.fromkeys(chain(sorted(left_out), *faults)), _MOST_WARNINGS))
 
 
 def _lines(body: bytes) -> list[Any]:

@@ -149,16 +149,19 @@ def test_fields_we_do_not_ask_for_are_left_alone():
     assert one(colour="red", nested={"a": [1]}).observations[0].value == 1
 
 
-def test_a_customer_is_filled_in_and_what_the_check_refuses_is_not_taken():
+def test_a_customer_is_filled_in_and_what_it_counts_under_is_settled():
     nameless = line(customer=None)
     (observation,) = decode([nameless], key="k", now=NOW, customer="acme").batch.observations
     assert observation.subject.customer == "acme"
 
-    def check(subject):
+    def counted(subject):
         if subject.ip == "203.0.113.8":
             raise ValueError("ip: this key is bound to acme")
+        return subject._replace(ip=None)
 
-    assert error(line(ip="::ffff:203.0.113.8"), check=check) == "ip: this key is bound to acme"
+    batch = decode([line(outcome="bounced", ip="192.0.2.1", recipient="ann@example.org")], key="k", now=NOW, counted=counted).batch
+    assert (batch.observations[0].subject.ip, batch.traces[0].subject.ip) == (None, "192.0.2.1")
+    assert error(line(ip="::ffff:203.0.113.8"), counted=counted) == "ip: this key is bound to acme"
 
 
 _scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text()

@@ -164,3 +164,35 @@ def test_a_customer_lifts_what_it_put_on_and_the_providers_holds_only_where_a_se
             lifts = [own.delete(f"/v1/suspensions/{each}", params={"reason": "x"}).status_code for each in made]
             assert lifts == [200, 200 if allowed else 403]
             assert ours.delete(f"/v1/suspensions/{made[0]}", params={"reason": "x"}).status_code == 200
+
+
+def test_what_a_customer_says_of_a_shared_ip_or_domain_counts_against_nobody_else(world):
+    with world.store.session() as session:
+        session.add(SendingDomain(domain="mail.shared.example"))
+    world.gate.refresh(world.store, NOW, everything=True)
+    event = {"at": NOW.isoformat(), "outcome": "complaint", "count": 500, "recipient": "ann@gmail.com", "message_id": "<1@x>"}
+    events = [event | {"ip": "198.51.100.1"}, event | {"domain": "a.mail.shared.example"}, event | {"ip": "192.0.2.1"}]
+    answer = world.client("events", customer="acme").post("/v1/events/generic", json=events).json()
+    assert answer["accepted"] == 3
+    assert answer["warnings"] == [
+        "domain: a.mail.shared.example is shared: counted without it", "ip: 198.51.100.1 is shared: counted without it",
+    ]
+    readings = world.client("read").get("/v1/readings", params={"measure": "complaint"}).json()
+    assert {(each["subject"].get("ip"), each["subject"].get("domain")): each["value"] for each in readings} == {
+        (None, None): 1000, ("192.0.2.1", None): 500}
+    platform = world.client("events").post("/v1/events/generic", json=events[0] | {"customer": "acme"}).json()
+    assert "warnings" not in platform
+
+
+@pytest.mark.parametrize("path", ["/v1/silences/{}", "/api/v2/silence/{}"])
+@pytest.mark.parametrize("may", [False, True])
+def test_a_customer_ends_the_silences_it_put_on_and_the_providers_only_where_a_setting_says_so(store, may, path):
+    with running(store, settings=Api(customers_lift=may)) as vigie:
+        fill(vigie)
+        wanted = {"matchers": {"customer": "acme"}, "until": LATER, "reason": "x"}
+        own, provider = vigie.client("operate", "read", customer="acme"), vigie.client("operate")
+        theirs, its = (each.post("/v1/silences", json=wanted).json()["id"] for each in (provider, own))
+        ends = [own.delete(path.format(each), params={"reason": "x"}).status_code for each in (its, theirs)]
+        assert ends == [200, 200 if may else 403]
+        standing = [each["id"] for each in own.get("/v1/silences").json()]
+        assert standing == ([] if may else [theirs])

@@ -77,6 +77,29 @@ def test_a_request_under_way_is_answered_before_it_stops():
     assert ended(serving)
 
 
+def test_no_more_connections_are_open_at_once_than_are_allowed_half_open_ones_too():
+    port, stop, ready = free_port(), threading.Event(), threading.Event()
+    serving = threading.Thread(target=serve, args=(_quiet_lifespan, "127.0.0.1", port, stop),
+                               kwargs={"on_ready": ready.set, "connections": 4})
+    serving.start()
+    assert ready.wait(PATIENCE_SECONDS)
+    half_open = [socket.create_connection(("127.0.0.1", port)) for _ in range(4)]
+    for sock in half_open:
+        sock.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
+    with socket.create_connection(("127.0.0.1", port)) as fifth:
+        fifth.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        fifth.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            fifth.recv(1)
+        half_open.pop().close()
+        fifth.settimeout(PATIENCE_SECONDS)
+        assert fifth.recv(15) == b"HTTP/1.1 200 OK"
+    for sock in half_open:
+        sock.close()
+    stop.set()
+    assert ended(serving)
+
+
 async def _quiet_lifespan(scope, receive, send):
     if scope["type"] == "lifespan":
         for step in ("startup", "shutdown"):

@@ -10,6 +10,7 @@ from monitor.incidents.changes import acknowledge
 from monitor.incidents.silences import silence
 from monitor.judging.run import Judge
 from monitor.judging.suspend import Limits
+from monitor.notify.message import Receiver
 from monitor.notify.routing import Routing
 from monitor.restrictions.suspensions import lift
 from monitor.rules.conditions.listing import Baseline
@@ -317,3 +318,15 @@ def test_every_change_leaves_its_transition(world):
     changes = [(row.kind, row.old, row.new) for row in world.rows(Transition)]
     assert changes == [("incident", "ok", "firing"), ("suspension", "none", "hold"),
                        ("acknowledgement", "none", "acknowledged")]
+
+
+def test_a_customers_silence_keeps_quiet_only_who_hears_of_that_customer_alone(store):
+    world = World(store, [RATE])
+    bolts = Receiver("bolts-people", "json://127.0.0.1/", customers=frozenset({"bolt"}))
+    world.judge.routing = Routing([CHAT, bolts])
+    with store.session() as session:
+        silence(session, matchers={"customer": "bolt"}, actor="bolt", reason="x", now=world.now,
+                until=world.now + timedelta(days=1), by_customer="bolt")
+    world.sent(20_000, 90)
+    world.judged()
+    assert [row.receiver for row in world.rows(Outbox)] == ["on-call"]
