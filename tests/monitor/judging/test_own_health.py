@@ -168,14 +168,14 @@ def test_lists_are_not_judged_while_our_own_network_is_at_fault(lookout):
     assert states == {"list-unusable": "firing", "own-network": "firing"}, "neither raised nor cleared"
 
 
-@pytest.mark.parametrize("asked", [LISTS[:7], []])
-def test_a_list_taken_out_of_the_configuration_ends_its_incident_at_once_with_that_reason(lookout, asked):
+@pytest.mark.parametrize("checked", [LISTS[:7], []])
+def test_a_list_taken_out_of_the_configuration_ends_its_incident_at_once_with_that_reason(lookout, checked):
     lookout.judge.watched_lists = LISTS
     lookout.begin()
     for _ in range(14):
         lookout.sweep(ill={"list-7": Reason.CANARY_FAILED})
     assert ("list-unusable", "firing") in {(row.rule, row.state) for row in lookout.open()}
-    lookout.judge.watched_lists = asked
+    lookout.judge.watched_lists = checked
     lookout.judged()
     (ended,) = (row for row in lookout.rows(Transition) if row.new == "ok" and row.rule == "list-unusable")
     assert (ended.why, ended.actor) == ("the list is no longer asked", "configuration")
