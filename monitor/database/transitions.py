@@ -50,6 +50,16 @@ def newest_of_kind(session: Session, kind: TransitionKind, after: int) -> int:
     return session.exec(newest).one() or after
 
 
+def beginnings(session: Session, kind: TransitionKind, ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
+    """The evidence each of these began with."""
+    if not ids:
+        return {}
+    chosen = select(Transition.of, Transition.evidence).where(
+        Transition.kind == kind.value, col(Transition.of).in_(ids), Transition.old == "none"
+    )
+    return dict(session.exec(chosen).all())
+
+
 def history(session: Session, kinds: Collection[TransitionKind], of: str, limit: int = 1000) -> list[Transition]:
     """Every change of these kinds of one thing, the oldest first."""
     chosen = select(Transition).where(col(Transition.kind).in_(kinds), Transition.of == of)

@@ -16,7 +16,7 @@ from monitor.config.severity import Severity
 from monitor.config.validation import did_you_mean
 from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import Incident, Silence, Transition
-from monitor.database.transitions import TransitionKind, check_reason, new_id
+from monitor.database.transitions import TransitionKind, beginnings, check_reason, new_id
 from monitor.incidents.matchers import MOST, Matcher, Operator, all_match, parse
 from monitor.incidents.rows import open_incidents
 from monitor.incidents.schedule import Schedule, read_schedule
@@ -121,12 +121,8 @@ def check_end(session: Session, silence_id: str, customer: str | None, *, may_en
 
 def made_by_customers(session: Session, ids: Collection[str]) -> dict[str, str]:
     """Of these silences those that a key of a customer put on, with that customer."""
-    if not ids:
-        return {}
-    made = select(Transition.of, Transition.evidence).where(
-        Transition.kind == TransitionKind.SILENCE.value, col(Transition.of).in_(ids), Transition.old == "none"
-    )
-    return {of: evidence["by_customer"] for of, evidence in session.exec(made) if "by_customer" in evidence}
+    begun = beginnings(session, TransitionKind.SILENCE, ids)
+    return {each: evidence["by_customer"] for each, evidence in begun.items() if "by_customer" in evidence}
 
 
 def end_silence(session: Session, silence_id: str, *, actor: str, reason: str, now: datetime) -> Silence:
