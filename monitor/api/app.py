@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import metadata, resources
@@ -79,8 +78,8 @@ def build_app(services: Services, pages: APIRouter | None = None) -> ASGIApp:
         redoc_url=None,
         lifespan=_following,
     )
-    access, answers = Access(services), Counter[str]()
-    app.state.services, app.state.access, app.state.answers = services, access, answers
+    access = Access(services)
+    app.state.services, app.state.access = services, access
     answer_with_problems(app)
     for module in ROUTERS:
         app.include_router(module.router)
@@ -89,7 +88,7 @@ def build_app(services: Services, pages: APIRouter | None = None) -> ASGIApp:
         app.include_router(pages, dependencies=guard, include_in_schema=False)
     settings = services.settings
     hosts = Hosts(settings.host_names, literals=settings.listens_everywhere)
-    return Front(DecisionCalls(app, services, access, answers), hosts)
+    return Front(DecisionCalls(app, services, access), hosts)
 
 
 @asynccontextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -38,10 +37,10 @@ _log = logging.getLogger(__name__)
 
 
 class DecisionCalls:
-    """The ASGI application: decides itself, or passes on to `app`. `answers` counts them by decision."""
+    """The ASGI application: decides itself, or passes on to `app`."""
 
-    def __init__(self, app: ASGIApp, services: Services, access: Access, answers: Counter[str]) -> None:
-        self._app, self._services, self._access, self._answers = app, services, access, answers
+    def __init__(self, app: ASGIApp, services: Services, access: Access) -> None:
+        self._app, self._services, self._access = app, services, access
         self._calls = {"/v1/decision": self._one, "/v1/decisions": self._many}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,7 +108,7 @@ class DecisionCalls:
         if caller.customer is not None:
             self._services.own(caller, {name: getattr(request, name) for name in _OWNED})
         decision = decide(request, self._services.gate.index, self._services.now())
-        self._answers[decision.decision] += 1
+        self._services.gate.decided[decision.decision] += 1
         about = {name: getattr(request, name) for name in _NAMED}
         unknown = self._services.gate.names.unknown(about, suggest=caller.customer is None)
         return with_warnings(decision, unknown) if unknown else decision

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from collectors.details import ListAnswer, ListKind
+from collectors.freshness import is_stale, runs_limit
 from monitor.config.severity import worst
 from monitor.database.tables import Incident, Listing, Outbox, Run, Suspension, Transition
 from monitor.database.transitions import newest_transitions
@@ -24,8 +26,6 @@ from monitor.rules.model import Rule
 
 MOST_ROWS = 100
 FEW_ROWS = 12
-STALE_TURNS = 3  # a collector that missed so many turns is stale …
-STALE_AT_LEAST = timedelta(minutes=1)  # … but a late start is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +56,23 @@ class Trouble:
     steps: Sequence[str]
 
 
+class Freshness(enum.StrEnum):
+    """How a collector fares: as its newest run went, or that it got no answers for too long, or has not run yet."""
+
+    RUNNING = Outcome.RUNNING.value
+    OK = Outcome.OK.value
+    PARTIAL = Outcome.PARTIAL.value
+    FAILED = Outcome.FAILED.value
+    STALE = "stale"
+    WAITING = "waiting"
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A collector and how fresh what it says is. `state`: ok, partial, running, stale, failed, waiting."""
+    """A collector and how fresh what it says is."""
 
     name: str
-    state: str
+    state: Freshness
     last: Run | None
     good_at: datetime | None
     every: timedelta | None
@@ -108,7 +119,7 @@ class Picture:
     @property
     def unseen(self) -> Sequence[str]:
         """The collectors that say nothing to rely on now."""
-        return [source.name for source in self.sources if source.state in {"stale", Outcome.FAILED} or source.good_at is None]
+        return [source.name for source in self.sources if source.state in {Freshness.STALE, Freshness.FAILED} or source.good_at is None]
 
 
 def take_picture(
@@ -166,15 +177,14 @@ def _grave(session: Session, lists: KnownLists) -> int:
 
 def _sources(session: Session, now: datetime, collectors: Mapping[str, timedelta]) -> list[Source]:
     runs = last_runs(session)
-    return [_source(name, runs.get(name), collectors.get(name), now) for name in sorted(runs.keys() | collectors.keys())]
+    return [source_of(name, runs.get(name), collectors.get(name), now) for name in sorted(runs.keys() | collectors.keys())]
 
 
-def _source(name: str, runs: Runs | None, every: timedelta | None, now: datetime) -> Source:
+def source_of(name: str, runs: Runs | None, every: timedelta | None, now: datetime) -> Source:
     last, good = (runs.last, runs.good) if runs else (None, None)
     good_at = good.ended_at if good else None
     seen_at = good_at or (last.started_at if last else None)
-    state = last.outcome if last else "waiting"
-    stale_after = max(every * STALE_TURNS, STALE_AT_LEAST) if every else None
-    if state != Outcome.FAILED and stale_after and seen_at and now - seen_at > stale_after:
-        state = "stale"
+    state = Freshness(last.outcome) if last else Freshness.WAITING
+    if state is not Freshness.FAILED and every and seen_at and is_stale(seen_at, now, runs_limit(every)):
+        state = Freshness.STALE
     return Source(name, state, last, good_at, every)

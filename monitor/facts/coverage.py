@@ -6,10 +6,8 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 import collectors
+from collectors.freshness import is_stale, runs_limit
 from monitor.facts.runs import Outcome, Runs
-
-STALE_TURNS = 3  # a source that missed so many turns is not believed to be complete
-STALE_AT_LEAST = timedelta(hours=1)
 
 
 def feeds(names: Collection[str]) -> dict[str, frozenset[str]]:
@@ -29,7 +27,7 @@ def incomplete(
         good = runs[name].good if name in runs else None
         if good is None or good.ended_at is None:
             return f"collector {name} has brought nothing yet"
-        if now - good.ended_at > max(intervals[name] * STALE_TURNS, STALE_AT_LEAST):
+        if is_stale(good.ended_at, now, runs_limit(intervals[name])):
             return f"collector {name} brought nothing since {good.ended_at:%Y-%m-%d %H:%M UTC}"
         if good.outcome != Outcome.OK:
             return f"collector {name} could not read all of its sources"

@@ -71,6 +71,11 @@ class Store:
         with self._engines.writing() as connection:
             connection.execute(_WRITTEN, {"now": now.isoformat()})
 
+    def prove_readable(self) -> None:
+        """Ask for nothing. Raises what the database raises where it does not answer."""
+        with self._engines.reading() as connection:
+            connection.execute(select(1))
+
     def session(self) -> AbstractContextManager[Session]:
         """One write transaction: committed at exit, rolled back on error; its objects stay usable.
 

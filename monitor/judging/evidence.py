@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from collectors.contract import Reason
 from collectors.details import ListAnswer, ListKind
+from collectors.freshness import is_stale, measure_limit
 from collectors.measures import MEASURES
 from collectors.observation import Subject
 from monitor.database.tables import Latest, Listing, Series
@@ -41,7 +42,6 @@ from monitor.rules.signals import Signal
 from monitor.rules.verdict import Group
 
 NO_LISTS = KnownLists()
-LISTING_STALE_AFTER = MEASURES["listing"].max_age
 
 
 class StoreEvidence:
@@ -106,7 +106,7 @@ class StoreEvidence:
         with self.store.reading_session() as session:
             places = _places(session, {_target(series) for series, _ in held} - {""})
         return [
-            Standing(self._labels(series, places.get(_target(series))), _state(measure, latest), self._list_name(series))
+            Standing(self._labels(series, places.get(_target(series))), state_fact(measure, latest), self._list_name(series))
             for series, latest in held
             if not _target(series) or _target(series) in places
         ]
@@ -169,7 +169,7 @@ class StoreEvidence:
         rows = list(rows)
         places = _places(session, {row.target for row in rows})
         return [
-            _listing_fact(row, places[row.target], self.lists.of(row.dnsbl), self.now) for row in rows if row.target in places
+            listing_fact(row, places[row.target], self.lists.of(row.dnsbl), self.now) for row in rows if row.target in places
         ]
 
     def _labels(self, series: Series, place: Place | None) -> dict[str, str]:
@@ -225,9 +225,9 @@ def _target(series: Series) -> str:
     return series.ip or series.domain or ""
 
 
-def _listing_fact(row: Listing, place: Place, known: KnownList, now: datetime) -> ListingFact:
+def listing_fact(row: Listing, place: Place, known: KnownList, now: datetime) -> ListingFact:
     reason = row.unknown_reason
-    if reason is None and now - row.checked_at > LISTING_STALE_AFTER:
+    if reason is None and is_stale(row.checked_at, now, measure_limit("listing")):
         reason = Reason.STALE
     return ListingFact(
         place=place, dnsbl=row.dnsbl, phase=Phase(row.phase), baseline=row.baseline, codes=tuple(row.codes),
@@ -242,7 +242,7 @@ def _let_go(fact: ListingFact) -> Change:
     return Change(fact.labels, 1.0, 0.0 if fact.cleared_at else 1.0, at, fact.known.title, fact.answer.meaning)
 
 
-def _state(measure: str, latest: Latest) -> StateFact:
+def state_fact(measure: str, latest: Latest) -> StateFact:
     since = latest.unknown_since if latest.reason else latest.since
     return StateFact(latest.value, latest.reason, since or latest.checked_at, latest.checked_at, MEASURES[measure].detail.decode(latest.detail))
 

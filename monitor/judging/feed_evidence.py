@@ -15,7 +15,7 @@ from sqlmodel import Session
 
 from collectors.contract import Purpose
 from collectors.details import ReadFailure
-from collectors.measures import MEASURES
+from collectors.freshness import is_stale, measure_limit
 from monitor.database.tables import Suspension
 from monitor.facts import Store
 from monitor.facts.coverage import feeds
@@ -37,7 +37,6 @@ _AS_SHIPPED = Shortfall(id="fbl-silence", condition="shortfall", signal=signals(
 _ENDED = {State.LAPSED, State.REFUSED}
 _BY = ("customer", "stream", "provider")
 _LOOPS = ("provider",)  # what enrolments are known by
-_MAILBOX_MAX_AGE = MEASURES["mailbox_read"].max_age
 # A pass comes every few seconds. The past of a feed changes once a day, and of three days a few minutes say
 # nothing new: both are counted only so often.
 _COUNT_EVERY = timedelta(minutes=5)
@@ -178,7 +177,7 @@ def _unread(store: Store, session: Session, purposes: Collection[Purpose], now: 
     for box in (box for purpose in purposes for box in mailboxes(session, purpose)):
         state = states.get(box.name)
         why = None
-        if state is None or now - state.checked_at > _MAILBOX_MAX_AGE:
+        if state is None or is_stale(state.checked_at, now, measure_limit("mailbox_read")):
             why = f"mailbox {box.name} was not read lately"
         elif state.reason is not None or not state.value:
             why = f"mailbox {box.name} cannot be read ({state.reason or ReadFailure.decode(state.detail).reason})"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -37,13 +38,17 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class GateIndex:
-    """The index in force, the keys, whose what is, which names and providers are known; `refresh` follows the database, any thread may read."""
+    """The index in force, the keys, whose what is, which names and providers are known; `refresh` follows the database, any thread may read.
+
+    `decided`: how many decisions this process gave of each kind.
+    """
 
     def __init__(self) -> None:
         self.keys = KeyRing()
         self.owners = Owners()
         self.names = KnownNames()
         self.providers = shipped()
+        self.decided: Counter[str] = Counter()
         self._index = build_index((), version=0, built_at=_LONG_AGO)
         self._in_force: frozenset[str] = frozenset()
         self._read_to = 0

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from collectors.contract import Reason
 from collectors.details import UNEXPLAINED, Detail, ListAnswer
+from collectors.freshness import is_stale
 from monitor.rules.lists import KnownList, Phase
 from monitor.rules.signals import Signal
 from monitor.rules.verdict import Group
@@ -79,7 +80,7 @@ class StateFact:
 
     def unknown(self, now: datetime, max_age: timedelta) -> str | None:
         """Why it cannot be judged by now; None where it can."""
-        return Reason.STALE if now - self.checked_at > max_age else self.reason
+        return Reason.STALE if is_stale(self.checked_at, now, max_age) else self.reason
 
 
 @dataclass(frozen=True, slots=True)

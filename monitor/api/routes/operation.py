@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime, timedelta
 
-from fastapi import Request, Response
+from fastapi import Response
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from monitor.api.given import Given, Look
 from monitor.api.problem import Problem
 from monitor.api.route import new_router
 from monitor.database.faults import sentence
 from monitor.facts.runs import count_runs, last_runs
+from monitor.gate import STALE_AFTER, Decided
 from monitor.incidents.rows import count_open
 from monitor.notify.outbox import count_waiting
 
 router = new_router("operation")
-_FRESH_SECONDS = 60  # an index older than this: the database is away
 _Sample = tuple[dict[str, str], float]
 
 
@@ -34,26 +33,24 @@ def ready(services: Given) -> dict[str, str]:
     if not services.gate.ready:
         raise Problem(503, "the restrictions in force were not read yet")
     try:
-        with services.store.reading_session() as session:
-            session.exec(select(1))
+        services.store.prove_readable()
     except (SQLAlchemyError, OSError) as error:
         raise Problem(503, sentence(error)) from None
     if (fault := services.database_fault()) is not None:
         raise Problem(503, fault)
-    if (services.now() - services.gate.index.built_at).total_seconds() > _FRESH_SECONDS:
+    if services.now() - services.gate.index.built_at > STALE_AFTER:
         raise Problem(503, "the gate does not keep up with the database")
     return {"status": "ready", "gate_version": str(services.gate.index.version)}
 
 
 @router.get("/metrics", response_class=Response)
-def metrics(request: Request, look: Look, services: Given) -> Response:
+def metrics(look: Look, services: Given) -> Response:
     """Prometheus text format 0.0.4."""
-    answers: Counter[str] = request.app.state.answers
     now = services.now()
     text = look(lambda session: _stored(session, now))
     index = services.gate.index
     text += _metric("vigie_decisions_total", "counter", "Decisions of this process, by answer.",
-                    [({"decision": answer}, answers[answer]) for answer in ("send", "slow", "hold")])
+                    [({"decision": word.value}, services.gate.decided[word]) for word in Decided])
     text += _metric("vigie_gate_version", "gauge", "Newest transition the gate knows.", [({}, index.version)])
     text += _metric("vigie_gate_restrictions", "gauge", "Restrictions in force.", [({}, len(index.restrictions))])
     text += _metric("vigie_gate_age_seconds", "gauge", "Since the gate was last in step with the database.",

@@ -11,14 +11,12 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, model_validator
 
 from collectors.contract import Reason
+from collectors.freshness import AT_LEAST, is_stale, runs_limit
 from monitor.config.quantities import Duration
 from monitor.rules.evidence import Evidence, Seen
 from monitor.rules.model import Rule, not_empty
 from monitor.rules.texts import filled, minute
 from monitor.rules.verdict import Answer, Group, Verdict, group_of, key_of, unknown
-
-_TURNS = 3
-_AT_LEAST = timedelta(minutes=15)
 
 
 class Absence(Rule):
@@ -56,13 +54,13 @@ def _verdict(rule: Absence, group: Group, each: Seen, now: datetime) -> Verdict:
     named, since = key_of(group).replace("=", " ").replace("|", ", "), each.last_at or each.first_at
     if since is None:
         return unknown(group, Reason.NO_DATA, f"{named}: none yet")
-    if now - since <= _limit(rule, each):
+    if not is_stale(since, now, _limit(rule, each)):
         # what was never heard has only not had its time yet
         return Verdict(group, Answer.CLEAR if each.last_at else Answer.BETWEEN, f"{named}: {rule.signal.words} come")
     newest = f"; its newest run: {each.reason}, {each.text}" if each.reason else ""
     never = "" if each.last_at else " (never since it was configured)"
     text = f"{named} got no {rule.signal.words} since {minute(since)}{never}{newest}"
-    trying = each.running_since is not None and now - each.running_since <= _limit(rule, each)
+    trying = each.running_since is not None and not is_stale(each.running_since, now, _limit(rule, each))
     shown = filled(rule.summary, {**each.labels, "since": since, "reason": each.reason, "text": text}) if rule.summary else text
     evidence = {"reason": each.reason or Reason.STALE, "since": since.isoformat()}
     return Verdict(group, Answer.BETWEEN if trying else Answer.BREACH, shown, evidence=evidence)
@@ -71,4 +69,4 @@ def _verdict(rule: Absence, group: Group, each: Seen, now: datetime) -> Verdict:
 def _limit(rule: Absence, each: Seen) -> timedelta:
     if rule.max_age is not None:
         return rule.max_age
-    return max(each.every * _TURNS, _AT_LEAST) if each.every else max(rule.signal.max_age, _AT_LEAST)
+    return runs_limit(each.every) if each.every else max(rule.signal.max_age, AT_LEAST)

@@ -30,8 +30,8 @@ def test_complaints_are_complete_while_the_mailboxes_were_read_lately_and_all(la
     assert text is None if why is None else text is not None and why in text
 
 
-def test_a_short_interval_still_leaves_an_hour_and_other_ways_of_complaints_need_no_mailbox():
-    runs = {"feedback_loop": Runs(run("ok", 59), run("ok", 59))}
+def test_a_short_interval_still_leaves_a_quarter_of_an_hour_and_other_ways_of_complaints_need_no_mailbox():
+    runs = {"feedback_loop": Runs(run("ok", 14), run("ok", 14))}
     assert incomplete(["feedback_loop"], runs, {"feedback_loop": timedelta(minutes=1)}, T) is None
     assert incomplete([], {}, {"dnsbl": EVERY}, T) is None
 
