@@ -71,7 +71,9 @@ class Application:
         self._tokens = MailboxTokens(self.store)
         owner = f"{socket.gethostname()}:{os.getpid()}"
         intervals = {name: settings.every for name, settings in config.collectors.items()}
-        self._outbox = OutboxLoop(Worker(self.store, chats, owner, clock))
+        self._outbox = OutboxLoop(Worker(
+            self.store, chats, owner, clock, config.notify.digest_above, [each.name for each in receivers if not each.customers]
+        ))
         judge = Judge(
             self.store, self.rules, self._routing, Limits(config.engine.max_held_share), config.api.address, intervals,
             lists=lists_known(config), watched_lists=lists_asked(config),

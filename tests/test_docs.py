@@ -17,7 +17,7 @@ import collectors
 from collectors.measures import MEASURES
 from monitor.api.app import ROUTERS, build_app
 from monitor.cli import cli
-from monitor.config import notify
+from monitor.config import notify, receivers
 from monitor.config import settings as config
 from monitor.database import kept
 from monitor.rules.conditions.table import CONDITIONS
@@ -168,7 +168,8 @@ def test_every_command_is_named_in_the_first_readme():
 # ── settings ──
 
 SECTIONS: dict[str, type[BaseModel]] = {
-    "engine": config.Engine, "engine.retention": config.Retention, "api": config.Api, "receivers[]": config.Receiver,
+    "engine": config.Engine, "engine.retention": config.Retention, "api": config.Api, "receivers[]": receivers.Receiver, "receivers[].slack": receivers.Slack, "receivers[].mattermost": receivers.Mattermost,
+    "receivers[].pagerduty": receivers.PagerDuty, "receivers[].webhook": receivers.Webhook,
     "notify": notify.Notify, "notify.flapping": notify.Flapping,
 }
 

@@ -15,6 +15,7 @@ from monitor.config.severity import Severity
 from monitor.config.validation import did_you_mean
 from monitor.notify.message import Event
 from monitor.notify.receivers import configured_receivers
+from monitor.notify.sender import Outgoing
 
 
 @click.group()
@@ -37,7 +38,8 @@ def test(name: str, config_file: Path) -> None:
     now = datetime.now(UTC)
     title = "Vigie: a test message"
     body = f"Sent by `vigie notify test {name}` at {now:%Y-%m-%d %H:%M:%S UTC}. Nothing is wrong; nothing is to be done."
-    failure = chats[name].send(f"test:{now:%Y%m%dT%H%M%SZ}:{name}", Event.RESOLVED, Severity.INFO, title, body)
+    key = f"test:{now:%Y%m%dT%H%M%SZ}:{name}"
+    failure = chats[name].send(Outgoing(key, Event.RESOLVED, Severity.INFO, title, body, now)).error
     if failure is not None:
         raise Failure(3, f"not delivered: {failure}; check the receiver's url and that this machine reaches it")
     click.echo(f"delivered to {name}")

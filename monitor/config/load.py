@@ -24,8 +24,9 @@ import collectors
 from collectors.contract import CollectorError, CollectorSettings
 from monitor.config.notify import Notify
 from monitor.config.quantities import parse_duration
+from monitor.config.receivers import Receiver
 from monitor.config.secret_files import with_secret_files
-from monitor.config.settings import Api, Engine, Names, Receiver, Secret, _Part
+from monitor.config.settings import Api, Engine, Names, Secret, _Part
 from monitor.config.validation import annotation_at, did_you_mean, validate
 from monitor.config.yaml_file import ConfigError, ConfigErrors, Section, read_section
 

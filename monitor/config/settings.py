@@ -23,10 +23,6 @@ from pydantic import (
 
 from monitor.config.addresses import plain_address
 from monitor.config.quantities import Duration, Share
-from monitor.config.severity import Severity
-
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
-
 
 _POSTGRESQL = re.compile(r"postgresql(\+psycopg)?://\S+")
 
@@ -220,20 +216,3 @@ class Api(_Part):
     def address(self) -> str:
         """The address people see in chat messages, without a slash at its end."""
         return self.public_url or f"http://{self.listen}"
-
-
-class Receiver(_Part):
-    """Who is notified, by an Apprise or web URL, of which incidents: empty `rules` and `customers` mean all."""
-
-    name: str = Field(min_length=1)
-    url: SecretStr
-    severities: frozenset[Severity] = frozenset(Severity)
-    rules: Names = ()
-    customers: Names = ()
-
-    @field_validator("url")
-    @classmethod
-    def _some_url(cls, url: SecretStr) -> SecretStr:
-        if not _URL.fullmatch(url.get_secret_value()):
-            raise ValueError("is no URL — write an Apprise URL (slack://…, mailto://…) or https://…")
-        return url

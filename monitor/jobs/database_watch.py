@@ -11,7 +11,6 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -20,16 +19,11 @@ from monitor.database.faults import sentence
 from monitor.database.revision import OtherSchemaError
 from monitor.facts import Store
 from monitor.notify.message import Event
+from monitor.notify.sender import Outgoing, Sends
 
 EVERY_SECONDS = 10.0
 FAILURES_TO_NOTIFY = 3  # a restart of the database is no news
 log = logging.getLogger(__name__)
-
-
-class Sends(Protocol):
-    """A receiver, as notify.chat.Chat."""
-
-    def send(self, key: str, event: str, severity: str, title: str, body: str) -> str | None: ...
 
 
 class DatabaseWatch:
@@ -75,7 +69,7 @@ class DatabaseWatch:
         for name, receiver in self._receivers.items():
             if (event is Event.FIRING) == (name in self._notified):
                 continue
-            error = receiver.send(f"{key}:{name}", event, Severity.CRITICAL, title, body)
+            error = receiver.send(Outgoing(f"{key}:{name}", event, Severity.CRITICAL, title, body, self._clock())).error
             if error is not None:
                 log.warning("could not notify %s of the database: %s", name, error)
             elif event is Event.FIRING:

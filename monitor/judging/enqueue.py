@@ -8,26 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from monitor.database.tables import Outbox, Silence
+from monitor.database.tables import Silence
 from monitor.incidents.silences import labels_of, made_by_customers, silenced, silences_at
 from monitor.judging.case import Case
-from monitor.notify import outbox
 from monitor.notify.message import Event, Message
-from monitor.notify.routing import Routing
+from monitor.notify.queue import Notice, queue
+from monitor.notify.routing import Delivery, Routing
 
 WORSENED_AT_MOST_EVERY = timedelta(minutes=1)
 
 
-def write(case: Case, event: Event, message: Message, names: Iterable[str]) -> None:
+def write(case: Case, event: Event, message: Message, deliveries: Iterable[Delivery]) -> None:
     """One outbox row per receiver; a row whose key is there already stays as it is."""
     incident = case.incident
-    serial = len(incident.notified_members) if event is Event.WORSENED else ""
-    for name in names:
-        outbox.add(case.session, Outbox(
-            key=f"{incident.id}:{event}{serial}:{name}", incident_id=incident.id, receiver=name, event=event.value,
-            severity=incident.severity, title=message.title, body=message.body, created_at=case.now,
-            next_attempt_at=case.now,
-        ))
+    serial = str(len(incident.notified_members)) if event is Event.WORSENED else ""
+    queue(case.session, incident, Notice(event, serial, message, case.rule.labels if case.rule else {}), deliveries, case.now)
 
 
 def due_event(case: Case) -> Event | None:
@@ -54,13 +49,13 @@ def worth_notifying(case: Case) -> list[str]:
     return sorted(worth)
 
 
-def deliveries(routing: Routing, case: Case) -> list[str]:
+def deliveries(routing: Routing, case: Case) -> list[Delivery]:
     """The receivers an incident goes to. What a customer silenced itself keeps quiet those that hear of it alone."""
     _, customers = _silences(case)
     quiet = {customer for row, customer in customers if silenced([row], case.incident, case.labels)}
     hears_of = {each.name: each.customers for each in routing.receivers}
-    names = (each.receiver for each in routing.deliveries(labels_of(case.incident, case.labels)))
-    return [name for name in names if not any(hears_of.get(name, frozenset()) == {customer} for customer in quiet)]
+    wanted = routing.deliveries(labels_of(case.incident, case.labels))
+    return [each for each in wanted if not any(hears_of.get(each.receiver, frozenset()) == {customer} for customer in quiet)]
 
 
 def _silences(case: Case) -> tuple[list[Silence], list[tuple[Silence, str]]]:

@@ -14,6 +14,7 @@ from apprise.result import AppriseResultStatus
 
 from collectors.cleaning import for_chat
 from monitor.notify.message import Event
+from monitor.notify.sender import Outgoing, Sent
 
 # schemes of a plain web hook: the payload is ours, so the outbox key goes with it for whoever deduplicates
 _WEB_HOOKS = ("json://", "jsons://", "form://", "forms://")
@@ -33,23 +34,25 @@ class Chat:
             scheme = url.partition("://")[0]
             raise ValueError(f"receiver {name}: Apprise does not understand this {scheme}:// address")
 
-    def send(self, key: str, event: str, severity: str, title: str, body: str) -> str | None:
-        """Send one message; None when it was delivered, else why not (without any address)."""
+    def send(self, message: Outgoing) -> Sent:
+        """Send one message."""
         with self._turn:
             apprise = Apprise()
-            apprise.add(self._with_key(key, event, severity))
+            apprise.add(self._with_key(message))
             result = apprise.notify(
-                body=for_chat(body), title=for_chat(title), notify_type=_TYPES.get(event, NotifyType.WARNING), body_format=NotifyFormat.TEXT
+                body=for_chat(message.body), title=for_chat(message.title), body_format=NotifyFormat.TEXT,
+                notify_type=_TYPES.get(message.event, NotifyType.WARNING),
             )
         if result.status == AppriseResultStatus.SUCCESS:
-            return None
-        return f"{AppriseResultStatus(result.status).name.lower()} from {self._name}"
+            return Sent()
+        return Sent(f"{AppriseResultStatus(result.status).name.lower()} from {self._name}")
 
-    def _with_key(self, key: str, event: str, severity: str) -> str:
+    def _with_key(self, message: Outgoing) -> str:
         if not self._url.startswith(_WEB_HOOKS):
             return self._url
         joint = "&" if "?" in self._url else "?"
-        fields = {"key": key, "event": event, "severity": severity}
+        incidents = ",".join(f"{item['incident']}:{item['event']}" for item in message.items)
+        fields = {"key": message.key, "event": message.event, "severity": message.severity, "incidents": incidents}
         return self._url + joint + "&".join(f":{name}={quote(value, safe='')}" for name, value in fields.items())
 
 

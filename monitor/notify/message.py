@@ -13,6 +13,7 @@ from monitor.notify.words import counted, customers_of, headline, kinds_of, some
 
 _MOST = 5  # lines of one kind
 _MOST_TARGETS = 10
+_MOST_DETAILS = 1_000
 _ID = "<suspension>"
 
 
@@ -21,36 +22,48 @@ class Event(enum.StrEnum):
 
     FIRING = "firing"
     WORSENED = "worsened"
+    REMINDER = "reminder"
     RESOLVED = "resolved"
 
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """A chat address (an Apprise URL) and what it is notified of; empty means everything."""
+    """Somebody to be notified, and of what; empty means everything. `contact`: a customer's own, of nothing that is shared.
+
+    `links`: its messages bring links to act on.
+    """
 
     name: str
-    url: str = field(repr=False)
     severities: frozenset[str] = frozenset()
     rules: frozenset[str] = frozenset()
     customers: frozenset[str] = frozenset()
+    contact: bool = False
+    links: bool = False
+
+    def hears_of(self, customer: str) -> bool:
+        """Of what is about this customer; the empty text: about none in particular."""
+        return not self.customers or customer in self.customers or (not customer and not self.contact)
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
+    """`details`: the same for machines and for digests, as `details_of` writes them."""
+
     title: str
     body: str
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 def receivers_of(
     receivers: Sequence[Receiver], rule: str, severity: str, subject: Mapping[str, str]
 ) -> list[str]:
-    """The names of those to be notified of it. What belongs to no customer goes to everybody."""
+    """The names of those to be notified of it. What belongs to no customer goes to everybody but customers' own contacts."""
     return [
         receiver.name
         for receiver in receivers
         if (not receiver.severities or severity in receiver.severities)
         and (not receiver.rules or rule in receiver.rules)
-        and (not receiver.customers or subject.get("customer", "") in receiver.customers | {""})
+        and receiver.hears_of(subject.get("customer", ""))
     ]
 
 
@@ -81,7 +94,7 @@ def firing(incident: Incident, now: Now, runbook: str, console_url: str, *, wors
     lines += [f"Next: {line}" for line in next_steps(now.evidence, runbook, [row.id for row in rows])]
     lines.append(f"More: {console_url}/incidents/{incident.id}")
     word = "MORE" if worsened else "FIRING"
-    return Message(_title(word, incident, now.evidence), "\n".join(lines))
+    return Message(_title(word, incident, now.evidence), "\n".join(lines), details_of(incident, now.summary, now.evidence, console_url))
 
 
 def resolved(incident: Incident, suspensions: Sequence[Suspension], why: str, console_url: str) -> Message:
@@ -99,7 +112,19 @@ def resolved(incident: Incident, suspensions: Sequence[Suspension], why: str, co
         f"Done: {ended}; none is in force any more",
         f"More: {console_url}/incidents/{incident.id}",
     ]
-    return Message(_title("RESOLVED", incident, incident.evidence), "\n".join(lines))
+    details = details_of(incident, why, incident.evidence, console_url)
+    return Message(_title("RESOLVED", incident, incident.evidence), "\n".join(lines), details)
+
+
+def details_of(incident: Incident, summary: str, evidence: Mapping[str, Any], console_url: str) -> dict[str, Any]:
+    """What a message is about: labels, figures, addresses (at most 1,000 of them), instants in ISO 8601."""
+    targets = targets_of(evidence)
+    return {
+        "labels": {**incident.subject, "rule": incident.rule, "severity": incident.severity}, "summary": summary,
+        "targets": targets[:_MOST_DETAILS], "target_count": len(targets),
+        "customers": customers_of(incident.subject, evidence), "url": f"{console_url}/incidents/{incident.id}",
+        "started_at": incident.started_at.isoformat(), "ended_at": incident.ended_at.isoformat() if incident.ended_at else None,
+    }  # fmt: skip
 
 
 def _title(word: str, incident: Incident, evidence: Mapping[str, Any]) -> str:

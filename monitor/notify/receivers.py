@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from monitor.config import notify as written
+from monitor.config import receivers as written_receivers
 from monitor.config.load import Config, ConfigError, ConfigErrors
 from monitor.config.validation import did_you_mean
 from monitor.incidents.matchers import Matcher, parse
@@ -14,27 +15,62 @@ from monitor.incidents.silences import MATCHER_DIMENSIONS
 from monitor.notify.chat import Chat
 from monitor.notify.message import Receiver
 from monitor.notify.routing import Flapping, Inhibition, Route, Routing, Step
+from monitor.notify.sender import Sends
+from monitor.notify.senders.mattermost import Mattermost, MattermostHook
+from monitor.notify.senders.pagerduty import PagerDuty
+from monitor.notify.senders.slack import Slack, SlackHook
+from monitor.notify.senders.webhook import Webhook
 
 _Place = tuple[str | int, ...]
 
 
-def configured_receivers(config: Config) -> tuple[list[Receiver], dict[str, Chat]]:
-    """Who wants which messages, and their addresses by name; nobody is spoken to yet.
+def configured_receivers(config: Config) -> tuple[list[Receiver], dict[str, Sends]]:
+    """Who wants which messages, and how each is spoken to, by name; nobody is spoken to yet.
 
     Raises ConfigErrors with file and line of every address that Apprise does not understand.
     """
-    receivers, chats = [], {}
+    receivers: list[Receiver] = []
+    senders: dict[str, Sends] = {}
     problems: list[ConfigError] = []
     for place, each in enumerate(config.receivers):
-        url = each.url.get_secret_value()
-        receivers.append(Receiver(each.name, url, each.severities, frozenset(each.rules), frozenset(each.customers)))
+        receivers.append(Receiver(
+            each.name, each.severities, frozenset(each.rules), frozenset(each.customers), each.contact, each.links and not each.contact
+        ))
         try:
-            chats[each.name] = Chat(each.name, url)
+            senders[each.name] = _sender(each)
         except ValueError as error:
-            problems.append(config.source.error(("receivers", place, "url"), str(error)))
+            problems.append(config.source.error(("receivers", place, "url" if each.url else "webhook"), str(error)))
     if problems:
         raise ConfigErrors(problems)
-    return receivers, chats
+    return receivers, senders
+
+
+def _sender(settings: written_receivers.Receiver) -> Sends:
+    """How it is spoken to. Raises ValueError."""
+    if settings.slack is not None:
+        return _slack(settings.slack)
+    if settings.mattermost is not None:
+        return _mattermost(settings.mattermost)
+    if (pager := settings.pagerduty) is not None:
+        return PagerDuty(pager.routing_key.get_secret_value(), pager.url)
+    if (hook := settings.webhook) is not None:
+        return Webhook(hook.url.get_secret_value(), hook.secret.get_secret_value())
+    assert settings.url is not None  # one of them is given
+    return Chat(settings.name, settings.url.get_secret_value())
+
+
+def _slack(settings: written_receivers.Slack) -> Sends:
+    if settings.webhook is not None:
+        return SlackHook(settings.webhook.get_secret_value())
+    assert settings.token is not None
+    return Slack(settings.token.get_secret_value(), str(settings.channel), settings.api)
+
+
+def _mattermost(settings: written_receivers.Mattermost) -> Sends:
+    if settings.webhook is not None:
+        return MattermostHook(settings.webhook.get_secret_value())
+    assert settings.token is not None
+    return Mattermost(str(settings.server), settings.token.get_secret_value(), str(settings.channel))
 
 
 def configured_routing(config: Config, receivers: Sequence[Receiver], labels: Iterable[str] = ()) -> Routing:

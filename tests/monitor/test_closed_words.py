@@ -14,7 +14,7 @@ import collectors
 import monitor
 from collectors.traces import TRACE_KINDS, TraceKind
 from monitor.cli import cli
-from monitor.config.settings import Receiver
+from monitor.config.receivers import Receiver
 from monitor.config.severity import GRAVEST_FIRST, Severity, worst
 from monitor.database.engine import table
 from monitor.database.tables import FOLLOWED_KINDS, Listing, Outbox, Run

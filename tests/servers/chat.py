@@ -31,8 +31,9 @@ class ChatHook:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def keys(self, event):
-        """The incident ids for which this event was notified, with repeats."""
-        return [message["key"].split(":")[0] for message in self.messages if message["event"] == event]
+        """The incident ids for which this event was notified, with repeats; those of a digest too."""
+        pairs = [pair.rsplit(":", 1) for message in self.messages for pair in message.get("incidents", "").split(",") if pair]
+        return [incident for incident, what in pairs if what == event]
 
     def __enter__(self):
         return self

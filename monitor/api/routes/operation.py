@@ -15,7 +15,7 @@ from monitor.database.faults import sentence
 from monitor.facts.runs import count_runs, last_runs
 from monitor.gate import STALE_AFTER, Decided
 from monitor.incidents.rows import count_open
-from monitor.notify.outbox import count_waiting
+from monitor.notify.outbox import count_by_state, count_waiting, oldest_waiting
 
 router = new_router("operation")
 _Sample = tuple[dict[str, str], float]
@@ -68,6 +68,10 @@ def _stored(session: Session, now: datetime) -> str:
                 _ages(session, now)),
         _metric("vigie_incidents_open", "gauge", "Incidents not ended, by severity and state.", _open_incidents(session)),
         _metric("vigie_outbox_waiting", "gauge", "Messages not sent yet.", [({}, count_waiting(session))]),
+        _metric("vigie_notifications", "gauge", "Notifications kept, by receiver and state; given_up are dead letters.",
+                [({"receiver": name, "state": state}, count) for name, state, count in count_by_state(session)]),
+        _metric("vigie_outbox_oldest_seconds", "gauge", "Since the oldest notification that waits was written, by receiver.",
+                [({"receiver": name}, (now - at).total_seconds()) for name, at in oldest_waiting(session)]),
     ))
 
 

@@ -16,7 +16,7 @@ from tests.monitor.api.running import NOW, running
 from tests.waiting import PATIENCE_SECONDS
 
 ROUTING = Routing(
-    [Receiver("cell", "json://x"), Receiver("pager", "json://x"), Receiver("acme-contact", "json://x", customers=frozenset({"acme"}))],
+    [Receiver("cell"), Receiver("pager"), Receiver("acme-contact", customers=frozenset({"acme"}))],
     Route(receiver="cell", group_by=("rule", "customer"), routes=(
         Route((parse("severity=critical"),), "pager", ("rule",), goes_on=True, name="0"),
         Route((parse("customer=acme"),), "acme-contact", name="1"),

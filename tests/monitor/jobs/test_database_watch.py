@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import event, text
 
 from monitor.jobs.database_watch import FAILURES_TO_NOTIFY, DatabaseWatch
+from monitor.notify.sender import Sent
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -15,9 +16,9 @@ class Receiver:
     def __init__(self):
         self.sent, self.answer = [], None
 
-    def send(self, key, what, severity, title, body):
-        self.sent.append((key, what, severity, title))
-        return self.answer
+    def send(self, message):
+        self.sent.append((message.key, message.event, message.severity, message.title))
+        return Sent(self.answer)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from monitor.rules.lists import KnownList, KnownLists
 
 START = datetime(2026, 1, 5, 12, tzinfo=UTC)
 BOLT = Subject(customer="bolt", stream="newsletter", provider="yahoo")
-CHAT = Receiver("on-call", "json://127.0.0.1/")
+CHAT = Receiver("on-call")
 
 LISTS = KnownLists({"big": KnownList("big", operator="big")})
 
