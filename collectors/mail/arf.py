@@ -16,10 +16,9 @@ from collections.abc import Iterable, Iterator
 
 from collectors.mail import fields, ip, original, prose_failure, sources, times
 from collectors.mail.mime import Part
-from collectors.mail.report import Feedback, Kind, Report
+from collectors.mail.report import MOST_REPORTS, TOO_MANY, Feedback, Kind, Report
 
 _JMRP_SUBJECT = re.compile(r"complaint about message from\s+(\S.*)", re.IGNORECASE | re.DOTALL)
-_MOST_REPORTS = 200  # in one mail
 _STATED = ("original-envelope-id", "dkim-domain", "removal-recipient", "cfbl-feedback-id")
 
 Stated = dict[str, list[str]]  # lower-case name → values of the report part, in order
@@ -43,10 +42,12 @@ def read(mail: Part) -> Report | None:
 
 def _others(mail: Part, parts: tuple[Part, ...], places: list[int]) -> Iterator[Report]:
     """Further report parts in the same mail (RFC 5965 allows one; some batch them), each with an identity of its own."""
-    for at in places[:_MOST_REPORTS]:
+    for at in places[:MOST_REPORTS]:
         if report := _report(mail, parts[at], _reported(parts, at)):
             content = parts[at].content() + ((report.feedback and report.feedback.message_id) or "").encode()
             yield dataclasses.replace(report, identity=hashlib.sha256(content).hexdigest())
+    if len(places) > MOST_REPORTS:
+        yield TOO_MANY
 
 
 def _looks_like_report(part: Part) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from collectors.mail import arf, automatic, bounce, document, dsn, mime, original, ses, xarf
 from collectors.mail.archive import UnreadableError
 from collectors.mail.document import digest
+from collectors.mail.fields import MOST_FIELDS
 from collectors.mail.mime import LIMITS, Limits, Part
 from collectors.mail.report import Kind, Report
 
@@ -36,6 +37,10 @@ _FORWARDED = frozenset({
 })
 _DOCUMENTS = frozenset({Kind.DMARC_AGGREGATE, Kind.TLS_REPORT})  # further ones may stand beside them
 _MOST_FORWARDS = 2
+_CUT = {  # bound of mime.Limits that a mail met → what of it was not looked at
+    "parts": "only its first parts were read",
+    "depth": "what is nested deeper in it was not read", "fields": f"of a header only the first {MOST_FIELDS:,} fields were read",
+}  # fmt: skip
 _SAME_EVERYWHERE = ("message-id", "date", "from")
 
 
@@ -61,6 +66,9 @@ def _parse(raw: bytes, limits: Limits) -> Report:
     if not mail.fields:
         return Report(Kind.UNREADABLE, digest(raw), "neither a mail nor a report")
     report = _recognised(mail, 0) or next(filter(None, (guess(mail) for guess in _GUESSERS)), Report(Kind.OTHER))
+    if report.kind in _FORWARDED:
+        cut = (words for bound, words in _CUT.items() if bound in mail.cut)
+        report = dataclasses.replace(report, remarks=(*report.remarks, *cut))
     headers = original.report_headers(mail)
     first, *others = (
         dataclasses.replace(each, identity=each.identity or identity(mail), report_headers=headers, others=())

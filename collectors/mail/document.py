@@ -19,7 +19,7 @@ import orjson
 from collectors.mail import archive, dmarc, named_outside, payload, ses, tlsrpt, xarf
 from collectors.mail.archive import Budget, UnreadableError
 from collectors.mail.mime import Part
-from collectors.mail.report import Aggregate, Kind, Report
+from collectors.mail.report import MOST_REPORTS, TOO_MANY, Aggregate, Kind, Report
 
 _TYPES = re.compile(
     r"application/(?:.*zip.*|.*gz.*|x-compressed?|octet-stream|.*xml|.*json|tlsrpt.*)$|text/(?:xml|json)$"
@@ -32,11 +32,7 @@ _END_OF_XML = re.compile(rb"</(?:[\w.-]{1,40}:)?feedback\s*>", re.IGNORECASE)
 _SPACE = b"\xef\xbb\xbf \t\r\n"
 
 _MOST_JSON = 4_000_000  # a parsed object takes many times the memory of its text
-_MOST_REPORTS = 200  # of one mail
 _JSON = json.JSONDecoder(strict=False)
-_TOO_MANY = Report(
-    Kind.UNREADABLE, hashlib.sha256(b"too many").hexdigest(), f"more than {_MOST_REPORTS} reports: the others are not read"
-)
 
 
 def digest(data: bytes) -> str:
@@ -70,8 +66,8 @@ def in_mail(mail: Part) -> Report | None:
         meant_as_report = named or payload.begins_as_document(part)  # else perhaps a picture or a calendar
         reports += [report for report in _reports(payload.read(part), budget)
                     if meant_as_report or announced or report.kind is not Kind.UNREADABLE]
-        if len(reports) > _MOST_REPORTS:
-            reports.append(_TOO_MANY)
+        if len(reports) > MOST_REPORTS:
+            reports.append(TOO_MANY)
             break
     first = together(reports)
     if first is None or (first.kind is Kind.UNREADABLE and not announced):
@@ -98,8 +94,8 @@ def _reports(data: bytes, budget: Budget) -> Iterator[Report]:
     try:
         for inside in archive.unpack(data, budget):
             for piece in _pieces(inside):
-                if (count := count + 1) > _MOST_REPORTS:
-                    yield _TOO_MANY
+                if (count := count + 1) > MOST_REPORTS:
+                    yield TOO_MANY
                     return
                 yield _report(piece, budget)
     except UnreadableError as error:
@@ -158,7 +154,7 @@ def _one_after_the_other(text: str) -> list[Any]:
             value, at = _JSON.raw_decode(text, at)
             values.append(value)
             at += len(text[at:]) - len(text[at:].lstrip(" \t\r\n,"))
-            if len(values) > _MOST_REPORTS:
+            if len(values) > MOST_REPORTS:
                 break
     except (ValueError, RecursionError) as error:
         raise UnreadableError(f"broken JSON: {error}") from None

@@ -7,6 +7,7 @@ report states stands in `feedback`, what was worked out from the attached mail i
 from __future__ import annotations
 
 import enum
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -194,6 +195,12 @@ class Report:
             aggregates = [_aggregate(report.report) if report.report else {} for report in self.all]
             row["reports"] = [_blocks(report) | numbers for report, numbers in zip(self.all, aggregates, strict=True)]
         return row
+
+
+MOST_REPORTS = 200  # of one mail
+TOO_MANY = Report(
+    Kind.UNREADABLE, hashlib.sha256(b"too many").hexdigest(), f"more than {MOST_REPORTS} reports: the others are not read"
+)
 
 
 def _blocks(report: Report) -> dict[str, Any]:

@@ -104,17 +104,23 @@ def facts(report: Report, arrival: Arrival, context: LookUps, settings: MailSett
     """
     known: list[Facts] = []
     refused: list[Refusal] = []
+    remarks: list[str] = []
     for mail in _mails(report, arrival, context, settings):
         outcome = _facts(mail)
         if isinstance(outcome, Refusal):
             refused.append(outcome)
         else:
+            remarks += mail.report.remarks
             known += (replace(outcome, key=outcome.key or f"mail:{mail.report.identity or _digest(arrival.raw)}", once=()),
                       *outcome.once)
     made = _Batches(arrival, keep=settings.keep_evidence and any(each.as_evidence for each in known))
     batches = [made.of(each) for each in known]
     batches = made.with_evidence(batches, report.identity or _digest(arrival.raw))
+    if remarks and not refused:  # what was read counts; that there is more must not be lost
+        more = Refusal(Reason.TOO_LARGE, f"counted, but {'; '.join(dict.fromkeys(remarks))}")
+        batches.append(made.parked([more], report.identity or _digest(arrival.raw), alone=True))
     if refused:
+        refused += [Refusal(Reason.TOO_LARGE, remark) for remark in remarks]
         batches.append(made.parked(refused, report.identity or _digest(arrival.raw), alone=not known))
     return tuple(batches)
 

@@ -287,3 +287,35 @@ def test_an_own_provider_is_recognised_by_the_recipients_domain_or_the_host_that
     for case in ("dsn-two-recipients-xtext", "arf-as-in-rfc5965"):
         assert {seen.subject.provider for seen in batch_of(mail(case), providers=OWN).observations} == {"town"}
         assert "town" not in {seen.subject.provider for seen in batch_of(mail(case)).observations}
+
+
+def dsn(recipients: int, fillers: int = 0) -> bytes:
+    rows = "".join(f"\nFinal-Recipient: rfc822; u{n}@example.net\nAction: failed\nStatus: 5.1.1\n" for n in range(recipients))
+    more = "--b\nContent-Type: text/plain\n\nx\n" * fillers
+    return ("From: MAILER-DAEMON@example.net\nTo: bounce@acme.example.net\nMIME-Version: 1.0\n"
+            "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n"
+            f"Content-Type: message/delivery-status\n\nReporting-MTA: dns; mx.example.net\n{rows}\n{more}--b--\n").encode()
+
+
+@pytest.mark.parametrize(("raw", "counted_ones", "text"), [
+    (dsn(20_001), 20_000, "counted, but only the first 20000 recipients were read"),
+    (dsn(2, fillers=600), 2, "counted, but only its first parts were read"),
+])
+def test_what_was_not_looked_at_is_parked_beside_what_counts(raw, counted_ones, text):
+    *known, last = batches_of(raw)
+    assert sum(seen.value for batch in known for seen in batch.observations) == counted_ones
+    ((parked,), key) = last.parked, last.key
+    assert (parked.reason, parked.text, parked.body) == (Reason.TOO_LARGE, text, raw)
+    assert key != known[0].key, "offered again, it is counted once and stays parked"
+
+
+def test_a_mail_that_was_read_whole_is_not_parked():
+    assert [batch.parked for batch in batches_of(dsn(3))] == [()]
+
+
+def test_feedback_reports_beyond_the_bound_are_parked_with_their_mail():
+    part = "--b\nContent-Type: message/feedback-report\n\nFeedback-Type: abuse\nUser-Agent: x\nVersion: 1\nOriginal-Rcpt-To: <{}@example.net>\n\n"
+    raw = ("From: fbl@example.net\nTo: fbl@acme.example.net\nMIME-Version: 1.0\nContent-Type: multipart/report; boundary=b; "
+           "report-type=feedback-report\n\n" + "".join(part.format(f"u{n}") for n in range(230)) + "--b--\n").encode()
+    *_, last = batches_of(raw, "feedback_loop")
+    assert "more than 200 reports: the others are not read" in last.parked[0].text
