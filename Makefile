@@ -6,7 +6,7 @@ CONFIG ?=
 ONLY   ?=
 JOBS   ?= 2
 
-.PHONY: help run test setup lint bench lock clean
+.PHONY: help run test setup lint bench sender lock clean
 .DEFAULT_GOAL := run
 
 help:                           ## this list
@@ -36,6 +36,9 @@ bench: export TRACES := $(TRACES)
 bench: $(VENV)/dev.stamp $(if $(filter-out mail,$(ONLY)),,$(VENV)/bench.stamp)  ## one JSON line each; ONLY=name
 	@$(if $(filter mail,$(ONLY)),,$(BIN)/python -m tests.bench $(or $(ONLY),store decision gate_http dnsbl))
 	@$(if $(filter-out mail,$(ONLY)),,$(VENV)/bench/bin/python -m tests.bench mail)
+
+sender: | $(VENV)/bin/python    ## the sender module alone as a wheel in dist/: standard library only
+	@$(BIN)/python -m monitor.sender.wheel dist
 
 lock: $(VENV)/dev.stamp         ## resolve again; the locks carry hashes and no addresses
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
