@@ -78,7 +78,6 @@ class Application:
             self.store, self.rules, self._routing, Limits(config.engine.max_held_share), config.api.address, intervals,
             lists=lists_known(config), watched_lists=lists_asked(config),
         )
-        self._feeds = judge.feeds
         self._judging = JudgeLoop(self.store, judge.judge_all, clock, owner, afterwards=self._outbox.wake)
         heard = [lambda _: self._judging.wake(), *([on_new] if on_new else [])]
         self.take = Ingest(self.store, clock, config.engine.retention.evidence, heard)
@@ -159,9 +158,9 @@ class Application:
         self._watch_database()
         api, lists = self.config.api, lists_known(self.config)
         services = Services(self.store, self._gate, self.clock, self.take, api, self.intervals, self.mail.read,
-                            lambda: self._database.fault, self._feeds, configured=configured_names(self.config),
+                            lambda: self._database.fault, configured=configured_names(self.config),
                             routing=self._routing, rules=self.rules, lists=lists)
-        pages = build_pages(Console(self.store, self.clock, self.rules, self.intervals, lambda: self._database.fault, self._feeds, lists))
+        pages = build_pages(Console(self.store, self.clock, self.rules, self.intervals, lambda: self._database.fault, lists))
         serve(build_app(services, pages), api.host, api.port, stop, connections=api.connections, on_ready=on_ready)
 
     def _watch_database(self) -> None:

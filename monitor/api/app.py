@@ -30,6 +30,7 @@ from monitor.api.routes import (
     mail,
     operation,
     prometheus,
+    rules,
     sender,
     snapshot,
     suppressions,
@@ -39,8 +40,8 @@ from monitor.api.services import Services
 from monitor.restrictions.follow import follow
 
 ROUTERS = (
-    snapshot, events, mail, suspensions, incidents, facts, inventory, suppressions, fbl, abuse, sender, operation,
-    alertmanager, prometheus,
+    snapshot, events, mail, suspensions, incidents, facts, inventory, suppressions, fbl, abuse, sender, rules,
+    operation, alertmanager, prometheus,
 )  # fmt: skip
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field
 
@@ -23,6 +23,17 @@ class Answer(BaseModel):
     data: dict[str, Any]
 
 
+ClearSince = Mapping[tuple[str, str], datetime]  # rule and group of what recovers → since when
+
+
+class Judged(NamedTuple):
+    """When the rules were judged last (None: never), what recovers since when, and why rules could not be judged."""
+
+    at: datetime | None
+    clear_since: ClearSince
+    errors: Mapping[str, str]
+
+
 class PrometheusAlert(BaseModel):
     """`keep_firing_since`: since when the condition is clear, while the incident recovers."""
 
@@ -34,26 +45,25 @@ class PrometheusAlert(BaseModel):
     value: str
 
 
-def alert_of(incident: Incident) -> PrometheusAlert:
+def alert_of(incident: Incident, clear_since: ClearSince) -> PrometheusAlert:
     """An open incident; one that recovers is still firing there."""
-    recovering = incident.state == State.RECOVERING
     return PrometheusAlert(
         labels={"alertname": incident.rule, **labels_of(incident)}, annotations={"summary": incident.summary},
         state="pending" if incident.state == State.PENDING else "firing", active_at=incident.started_at,
-        keep_firing_since=incident.counted_until if recovering else None, value=_value(incident),
+        keep_firing_since=clear_since.get((incident.rule, incident.subject_key)), value=_value(incident),
     )
 
 
-def groups_of(rules: Iterable[Rule], incidents: Sequence[Incident], judged_at: datetime | None) -> list[dict[str, Any]]:
-    """All rules as one group. `judged_at`: when they were judged last; None: never."""
-    shown = [_rule(rule, [row for row in incidents if row.rule == rule.id], judged_at) for rule in rules if rule.enabled]
+def groups_of(rules: Iterable[Rule], incidents: Sequence[Incident], judged: Judged) -> list[dict[str, Any]]:
+    """All rules as one group."""
+    shown = [_rule(rule, [row for row in incidents if row.rule == rule.id], judged) for rule in rules if rule.enabled]
     return [{
         "name": GROUP, "file": GROUP, "interval": 60, "limit": 0, "evaluationTime": 0,
-        "lastEvaluation": _instant(judged_at), "rules": shown,
+        "lastEvaluation": _instant(judged.at), "rules": shown,
     }]  # fmt: skip
 
 
-def _rule(rule: Rule, incidents: Sequence[Incident], judged_at: datetime | None) -> dict[str, Any]:
+def _rule(rule: Rule, incidents: Sequence[Incident], judged: Judged) -> dict[str, Any]:
     states = {row.state for row in incidents}
     fires = states & {State.FIRING, State.RECOVERING}
     return {
@@ -61,8 +71,9 @@ def _rule(rule: Rule, incidents: Sequence[Incident], judged_at: datetime | None)
         "annotations": {key: value for key, value in (("runbook", rule.runbook), ("runbook_url", rule.runbook_url)) if value},
         "duration": rule.for_.total_seconds(), "keepFiringFor": rule.keep_firing_for.total_seconds(),
         "state": "firing" if fires else "pending" if states else "inactive",
-        "alerts": [alert_of(row).model_dump(mode="json", by_alias=True, exclude_none=True) for row in incidents],
-        "health": "unknown" if judged_at is None else "ok", "lastEvaluation": _instant(judged_at), "evaluationTime": 0,
+        "alerts": [alert_of(row, judged.clear_since).model_dump(mode="json", by_alias=True, exclude_none=True) for row in incidents],
+        "health": "err" if rule.id in judged.errors else "unknown" if judged.at is None else "ok",
+        "lastError": judged.errors.get(rule.id, ""), "lastEvaluation": _instant(judged.at), "evaluationTime": 0,
     }  # fmt: skip
 
 

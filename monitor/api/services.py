@@ -12,7 +12,6 @@ from monitor.access.bound import own, shared
 from monitor.access.keys import Caller
 from monitor.config.settings import Api
 from monitor.facts import Store, Taken
-from monitor.judging.feed_evidence import FeedEvidence
 from monitor.notify.routing import Routing
 from monitor.restrictions.follow import GateIndex
 from monitor.rules.lists import KnownLists
@@ -41,7 +40,6 @@ class Services:
     collectors: Mapping[str, timedelta] = field(default_factory=dict)
     read_mail: ReadMail | None = None
     database_fault: Callable[[], str | None] = _none
-    feeds: FeedEvidence | None = None  # None: counted anew at each call
     routing: Routing = field(default_factory=Routing)
     rules: Sequence[Rule] = ()
     configured: Mapping[str, Collection[str]] = field(default_factory=dict)  # matcher of silences → what it may name

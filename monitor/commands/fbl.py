@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from monitor.commands.failing import Failure
 from monitor.commands.printing import json_option, print_json
 from monitor.commands.stored import (
     AHEAD,
@@ -25,7 +26,7 @@ from monitor.database.tables import FblEnrolment
 from monitor.feedback_loops.enrolments import EVERYTHING, Kind, State
 from monitor.feedback_loops.rows import Wish, drop_enrolment, enrolments, gaps_now, set_enrolment
 from monitor.feedback_loops.wire import Enrolment, GapLine, LoopVerdict, NoLoopLine
-from monitor.judging.feed_evidence import FeedEvidence
+from monitor.judging.verdict_rows import FEEDBACK_LOOPS, rule_statuses, verdicts_about
 
 _STATES = [state.value for state in State]
 
@@ -106,9 +107,12 @@ def gaps(config_file: Path, *, as_json: bool) -> None:
 @config_option
 @json_option
 def silence(config_file: Path, *, as_json: bool) -> None:
-    """Which loops have fallen silent, speak, or cannot be judged; exit code 1 where one is silent."""
-    with stored(config_file) as store:
-        verdicts = FeedEvidence(store).verdicts((), utc_now())
+    """Which loops have fallen silent, speak, or cannot be judged, as last judged; exit code 1 where one is silent."""
+    with stored(config_file) as store, store.reading_session() as session:
+        verdicts = verdicts_about(session, FEEDBACK_LOOPS)
+        is_judged = any(status.signal == FEEDBACK_LOOPS for status in rule_statuses(session))
+    if not is_judged:
+        raise Failure(3, "no rule about feedback loops has been judged yet — start vigie run, with a rule about the signal feedback_reports")
     for verdict in verdicts:
         shown = LoopVerdict.shown(verdict)
         if as_json:

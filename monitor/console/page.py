@@ -23,7 +23,6 @@ from collectors.cleaning import for_page
 from monitor.access.keys import Caller
 from monitor.console import filters
 from monitor.facts import Answer, Question, Store
-from monitor.judging.feed_evidence import FeedEvidence
 from monitor.rules.lists import KnownLists
 from monitor.rules.model import Rule
 
@@ -59,7 +58,6 @@ class Console:
     rules: Iterable[Rule] = ()
     collectors: Mapping[str, timedelta] | None = None
     database_fault: Callable[[], str | None] = _none
-    feeds: FeedEvidence | None = None  # None: counted anew
     lists: KnownLists = field(default_factory=KnownLists)
 
     def looking(self, request: Request) -> Looking:

@@ -28,6 +28,7 @@ from monitor.database.tables import (
     Hourly,
     Incident,
     Job,
+    JudgedRule,
     Latest,
     Listing,
     MailboxProvider,
@@ -49,6 +50,7 @@ from monitor.database.tables import (
     Suspension,
     TraceRow,
     Transition,
+    VerdictRow,
 )
 
 
@@ -162,6 +164,8 @@ FOR_EVER: Mapping[type[SQLModel], str] = {
     RollupDue: "work to be done: gone once it is",
     Cursor: "one row a source: without it everything there would be read and counted again",
     Job: "one row a job, with its lease",
+    VerdictRow: "one row a rule and group: gone two weeks after the last was known of the group",
+    JudgedRule: "one row a configured rule",
     FblEnrolment: "one row a feedback loop: what is agreed with its provider",
     Setting: "a few values Vigie made for itself",
 }  # fmt: skip

@@ -8,7 +8,7 @@ take over.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlmodel import Session
@@ -26,14 +26,11 @@ from monitor.feedback_loops.rows import states_by_provider
 from monitor.inventory.providers import read_providers
 from monitor.inventory.rows import mailboxes
 from monitor.restrictions.rows import ended_at, holds_since
-from monitor.rules.conditions.shortfall import Shortfall, judge_feed
 from monitor.rules.evidence import Day, Feed, FeedQuestion
-from monitor.rules.model import Rule
-from monitor.rules.signals import Signal, signals
-from monitor.rules.verdict import Group, Verdict
+from monitor.rules.signals import Signal
+from monitor.rules.verdict import Group
 
 DAY = timedelta(days=1)
-_AS_SHIPPED = Shortfall(id="fbl-silence", condition="shortfall", signal=signals()["feedback_reports"])
 _ENDED = {State.LAPSED, State.REFUSED}
 _BY = ("customer", "stream", "provider")
 _LOOPS = ("provider",)  # what enrolments are known by
@@ -90,13 +87,6 @@ class FeedEvidence:
             for group in sorted(watched)
             if not enrolled.get(group, {State.ACTIVE}) <= _ENDED
         ]
-
-    def verdicts(self, rules: Iterable[Rule], now: datetime) -> list[Verdict]:
-        """What the first rule about feedback loops says now, or one that is as shipped where there is none."""
-        ours = (rule for rule in rules if isinstance(rule, Shortfall) and rule.signal == _AS_SHIPPED.signal)
-        rule = next(ours, _AS_SHIPPED)
-        question = FeedQuestion(rule.signal, rule.by, rule.window, rule.history)
-        return [judge_feed(rule, feed) for feed in self.feeds(question, now)]
 
     def _read_from(self, signal: Signal) -> list[Purpose]:
         """The purposes of mailboxes that bring what a signal counts."""

@@ -1,55 +1,55 @@
 """One pass: what do the rules say of the facts now, and what changes?
 
-Facts are read in a snapshot, judged purely, and every change is written in a transaction of its own with
-its transition, suspensions and outbox rows. A pass that dies half-way is finished by the next one. One process
-passes at a time (the caller holds the lease).
+Facts are read in a snapshot and judged purely; every verdict is stored, and every change of an incident is written in a
+transaction of its own with its verdict, transition, suspensions and outbox rows. A pass that dies half-way is finished
+by the next one. One process passes at a time (the caller holds the lease).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlmodel import Session
 
 from collectors.contract import Reason
-from monitor.database.tables import Incident
-from monitor.database.transitions import new_id
+from monitor.database.tables import Incident, VerdictRow
 from monitor.facts import Store
 from monitor.incidents.changes import moved
 from monitor.incidents.rows import incident_named, open_incidents, open_of
-from monitor.incidents.states import Progress, State, Timing, step
-from monitor.judging import enqueue, suspend
+from monitor.incidents.states import OPEN, State, Timing, input_of, longest_gap, step
+from monitor.judging import suspend, verdict_rows
 from monitor.judging.case import Case
 from monitor.judging.evidence import StoreEvidence
 from monitor.judging.feed_evidence import FeedEvidence
+from monitor.judging.incident_moves import Moves, new_incident, settled
 from monitor.judging.unasked import Configured, why_unasked
-from monitor.notify import message
-from monitor.notify.message import Event
-from monitor.notify.outbox import notified_of
+from monitor.judging.verdict_rows import Known, progress_of, row_of
 from monitor.notify.routing import Routing
-from monitor.notify.words import NOW, gravity
-from monitor.restrictions.rows import ended_at, in_force, overdue
-from monitor.restrictions.suspensions import expire, take_off
+from monitor.restrictions.rows import in_force, overdue
+from monitor.restrictions.suspensions import expire
 from monitor.rules.conditions.table import judge
 from monitor.rules.lists import KnownLists
-from monitor.rules.model import Rule
+from monitor.rules.model import Mode, Rule
 from monitor.rules.unless import in_order, unevaluated
-from monitor.rules.verdict import Answer, Group, Verdict, key_of
+from monitor.rules.verdict import Answer, Group, Verdict, key_of, unknown
+
+log = logging.getLogger(__name__)
 
 LONGEST_WAIT = timedelta(seconds=60)
 SHORTEST_WAIT = timedelta(milliseconds=200)
-FIRES = frozenset({State.FIRING, State.RECOVERING})  # people were notified, and not yet of its end
+_FIRES = frozenset({State.FIRING, State.RECOVERING})  # people were notified, and not yet of its end
+_FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)  # of a rule, not of the database
 
 
 @dataclass(slots=True)
 class Judge:
     """The rules, whom to notify, and how far automation may go.
 
-    `intervals`: how often each configured collector runs; `feeds`: what is known of feedback loops, kept between passes;
-    `lists`: what the catalogue says of DNS lists; `watched_lists`: those that are asked (None: not known).
+    `intervals`: how often each configured collector runs; `feeds`: what is known of feeds, kept between passes; `lists`:
+    what the catalogue says of DNS lists; `watched_lists`: those that are asked (None: not known).
     """
 
     store: Store
@@ -61,122 +61,94 @@ class Judge:
     lists: KnownLists = field(default_factory=KnownLists)
     watched_lists: Collection[str] | None = None
     feeds: FeedEvidence = field(init=False)
+    _moves: Moves = field(init=False)
 
     def __post_init__(self) -> None:
         self.feeds = FeedEvidence(self.store, self.intervals)
-        self.rules = in_order(self.rules)
+        self.rules = in_order([rule for rule in self.rules if rule.enabled])
+        self._moves = Moves(self.store, self.routing, self.limits, self.console_url)
 
     def judge_all(self, now: datetime) -> timedelta:
         """Judge every rule; returns how long the next pass may wait."""
         with self.store.reading_session() as session:
             due = overdue(session, now)
+            known = verdict_rows.read_known(session)
         if due:
             with self.store.session() as session:
                 expire(session, now)
-        self._end_orphans(now)
-        groups = self._open_groups()
-        evidence = StoreEvidence(self.store, now, self.intervals, self.feeds, groups, self.lists, self.watched_lists)
+        self._end_orphans(known, now)
+        evidence = StoreEvidence(self.store, now, self.intervals, self.feeds, known.expected(now), self.lists, self.watched_lists)
         firing: dict[str, list[Group]] = {}
         for rule in self.rules:
-            if rule.enabled:
-                for verdict in self._verdicts(rule, evidence, groups.get(rule.id, []), firing):
-                    if self._apply(rule, verdict, now) in FIRES:
-                        firing.setdefault(rule.id, []).append(verdict.group)
+            firing[rule.id] = self._judge(rule, evidence, known, firing)
         return self._wait(now)
 
-    def _open_groups(self) -> dict[str, list[Group]]:
-        """Rule → the groups of its open incidents."""
-        groups: dict[str, list[Group]] = {}
-        with self.store.reading_session() as session:
-            for row in open_incidents(session):
-                groups.setdefault(row.rule, []).append(tuple(row.subject.items()))
-        return groups
-
-    def _verdicts(
-        self, rule: Rule, evidence: StoreEvidence, open_groups: Sequence[Group], firing: Mapping[str, Sequence[Group]]
-    ) -> list[Verdict]:
-        """Those that may change anything: of what is in breach, and of what has an open incident."""
-        verdicts = unevaluated(rule, judge(rule, evidence, evidence.now), firing)
-        judged = {verdict.group for verdict in verdicts}
-        gone = [
-            Verdict(group, Answer.CLEAR, rule.GONE) for group in open_groups
-            if group not in judged and not self._ended_unasked(rule, group, evidence.now)
-        ]  # fmt: skip
-        known = set(open_groups)
-        return [each for each in verdicts if each.answer is Answer.BREACH or each.group in known] + gone
-
-    def _apply(self, rule: Rule, verdict: Verdict, now: datetime) -> State:
-        """The state of the group's incident from now on."""
-        timing = Timing(rule.for_, rule.keep_firing_for)
-        with self.store.reading_session() as session:
-            incident = open_of(session, rule.id, key_of(verdict.group))
-            before = _progress(incident)
-            after = step(before, verdict.answer, now, timing)
-            if incident is None:
-                settled = after.state is State.OK
-            else:
-                case = Case(session, rule, incident, verdict, now)
-                settled = before == after and _unchanged(case) and not _unsettled(case)
-        if settled:
-            return after.state
+    def _judge(
+        self, rule: Rule, evidence: StoreEvidence, known: Known, firing: Mapping[str, Sequence[Group]]
+    ) -> list[Group]:
+        """Judge one rule and write what its groups are in; returns those it fires for."""
+        now, before, last = evidence.now, known.rows.get(rule.id, {}), known.rules.get(rule.id)
+        verdicts, error = _verdicts(rule, evidence, before.values())
+        if error is None:
+            verdicts += self._gone(rule, before.values(), verdicts, now)
+        timing = Timing(rule.for_, rule.keep_firing_for, longest_gap(last.gaps if last else ()))
+        fires, written = [], []
+        for verdict in unevaluated(rule, verdicts, firing):
+            row = self._apply(rule, verdict, before.get(key_of(verdict.group)), timing, now)
+            if row.state in _FIRES:
+                fires.append(verdict.group)
+            if verdict_rows.differs(before.get(row.key), row):
+                written.append(row)
+        gone = before.keys() - {key_of(verdict.group) for verdict in verdicts}
+        gone |= {row.key for row in written if row.summary == rule.GONE and row.state not in OPEN}
         with self.store.session() as session:
-            incident = open_of(session, rule.id, key_of(verdict.group), lock=True) or _new(rule, verdict, now)
-            self._move(Case(session, rule, incident, verdict, now), after)
-            return State(incident.state)
+            verdict_rows.write(session, written)
+            verdict_rows.forget(session, rule.id, gone)
+            verdict_rows.judged(session, rule, last, now, error)
+        return fires
 
-    def _move(self, case: Case, after: Progress) -> None:
-        incident, verdict = case.incident, case.verdict
-        before = incident.state
-        state = State.OK if _fell_quiet(case) else after.state
-        incident.state, incident.judged_at = state.value, case.now
-        incident.elapsed_seconds, incident.counted_until = after.elapsed.total_seconds(), after.counted_until
-        incident.unknown_reason, incident.severity = verdict.reason, case.severity
-        incident.summary, incident.evidence = _kept(case)
-        if state is State.FIRING and incident.fired_at is None:
-            incident.fired_at = case.now
-        case.session.add(incident)
-        if before != state:
-            moved(case.session, incident, (before, state.value), why=verdict.summary, actor=incident.rule, now=case.now)
-        case.session.flush()
-        if state is State.OK:
-            self._end(case, _end_reason(verdict))
-        elif state is State.FIRING:
-            self._fire(case)
-
-    def _fire(self, case: Case) -> None:
-        refused = suspend.reconcile(case, self.store, self.limits)
-        case.session.flush()
-        event = enqueue.due_event(case)
-        if event is None:
-            return
-        incident = case.incident
-        now = message.Now(case.verdict.summary, case.verdict.evidence, case.in_force(), refused)
-        text = message.firing(incident, now, case.runbook, self.console_url, worsened=event is Event.WORSENED)
-        enqueue.write(case, event, text, enqueue.deliveries(self.routing, case))
-        incident.notified_at = case.now
-        incident.notified_members = sorted({*incident.notified_members, *enqueue.worth_notifying(case)})
-        case.session.add(incident)
-
-    def _end(self, case: Case, why: str) -> None:
-        incident = case.incident
-        incident.ended_at, incident.open_key = case.now, incident.id
-        incident.evidence = {name: value for name, value in incident.evidence.items() if name != NOW}
-        for row in case.in_force():
-            take_off(case.session, row, actor=incident.rule, reason=why, now=case.now)
-        text = message.resolved(incident, case.suspensions(), why, self.console_url)
-        enqueue.write(case, Event.RESOLVED, text, notified_of(case.session, incident.id))
-        case.session.add(incident)
-
-    def _end_orphans(self, now: datetime) -> None:
-        """End what a rule opened that is configured no more: nobody would ever judge it again."""
-        known = {rule.id: rule for rule in self.rules if rule.enabled}
+    def _apply(self, rule: Rule, verdict: Verdict, before: VerdictRow | None, timing: Timing, now: datetime) -> VerdictRow:
+        """The row of the group from now on, with all that follows for its incident written."""
+        was = progress_of(before)
+        after = step(was, input_of(verdict), now, timing)
+        if rule.mode is Mode.SHADOW or not {was.state, after.state} & OPEN:
+            return row_of(rule, verdict, after, before, now)
+        key = key_of(verdict.group)
         with self.store.reading_session() as session:
-            orphans = [row.id for row in open_incidents(session) if row.rule not in known]
+            incident = open_of(session, rule.id, key)
+            if incident is not None and settled(Case(session, rule, incident, verdict, now), after):
+                return row_of(rule, verdict, after, before, now)
+        with self.store.session() as session:
+            incident = open_of(session, rule.id, key, lock=True) or new_incident(rule, verdict, now)
+            end = self._moves.move(Case(session, rule, incident, verdict, now), after)
+            if end.state is State.OK:  # what is not open says why: no data, or well
+                end = step(end, input_of(verdict), now, timing)
+            row = row_of(rule, verdict, end, before, now)
+            verdict_rows.write(session, [row])
+        return row
+
+    def _gone(
+        self, rule: Rule, before: Iterable[VerdictRow], verdicts: Sequence[Verdict], now: datetime
+    ) -> list[Verdict]:
+        """Clear is what is open and the condition has no more; what nobody asks about any more ends at once."""
+        known = {key_of(verdict.group) for verdict in verdicts}
+        groups = [tuple(row.subject.items()) for row in before if row.state in OPEN and row.key not in known]
+        return [Verdict(group, Answer.CLEAR, rule.GONE) for group in groups if not self._ended_unasked(rule, group, now)]
+
+    def _end_orphans(self, known: Known, now: datetime) -> None:
+        """End what a rule opened that is configured no more, or only in shadow: nobody would ever end it else."""
+        live = {rule.id for rule in self.rules if rule.mode is Mode.LIVE}
+        with self.store.reading_session() as session:
+            orphans = [row.id for row in open_incidents(session) if row.rule not in live]
         for incident_id in orphans:
             with self.store.session() as session:
                 incident = incident_named(session, incident_id)
                 if incident is not None and incident.ended_at is None:
                     self._end_at_once(session, incident, f"rule {incident.rule} is no longer configured", now)
+        configured = {rule.id for rule in self.rules}
+        if (known.rows.keys() | known.rules.keys()) - configured:
+            with self.store.session() as session:
+                verdict_rows.forget_rules(session, configured)
 
     def _ended_unasked(self, rule: Rule, group: Group, now: datetime) -> bool:
         """Whether nobody asks about the group any more; then its incident has ended."""
@@ -194,7 +166,7 @@ class Judge:
         gone = Verdict(tuple(incident.subject.items()), Answer.CLEAR, why)
         moved(session, incident, (incident.state, State.OK.value), why=why, actor="configuration", now=now)
         incident.state = State.OK.value
-        self._end(Case(session, None, incident, gone, now), why)
+        self._moves.end(Case(session, None, incident, gone, now), why)
 
     def _wait(self, now: datetime) -> timedelta:
         """Until the next timer or suspension runs out, at most a minute."""
@@ -202,62 +174,19 @@ class Judge:
         waits = [LONGEST_WAIT]
         with self.store.reading_session() as session:
             waits += [row.until - now for row in in_force(session, now) if row.until is not None]
-            for row in open_incidents(session):
+            for row in verdict_rows.timed(session):
                 needed = timers.get(row.rule, {}).get(State(row.state))
                 if needed is not None and row.counted_until is not None:
                     waits.append(needed - timedelta(seconds=row.elapsed_seconds))
         return max(min(waits), SHORTEST_WAIT)
 
 
-def _kept(case: Case) -> tuple[str, dict[str, Any]]:
-    """Summary and evidence of the worst moment so far; `now` in the evidence: what is so by now, where that is milder."""
-    incident, verdict = case.incident, case.verdict
-    breach = verdict.answer is Answer.BREACH
-    if not incident.summary or (breach and gravity(verdict.evidence) >= gravity(incident.evidence)):
-        return verdict.summary, dict(verdict.evidence)
-    return incident.summary, {**incident.evidence, NOW: verdict.summary}
-
-
-def _unchanged(case: Case) -> bool:
-    incident, verdict = case.incident, case.verdict
-    summary, evidence = _kept(case)
-    stored = (incident.summary, incident.evidence.get(NOW), incident.severity, incident.unknown_reason)
-    return stored == (summary, evidence.get(NOW), case.severity, verdict.reason)
-
-
-def _unsettled(case: Case) -> bool:
-    """Whether an incident whose state stays wants something done: a suspension, a message, its quiet end."""
-    if case.incident.state == State.FIRING and (
-        suspend.gone(case) or suspend.wanting(case) or enqueue.due_event(case)
-    ):
-        return True
-    return _fell_quiet(case)
-
-
-def _fell_quiet(case: Case) -> bool:
-    """Its suspension has ended by itself, and then nothing was sent for so long that nothing is left to judge."""
-    rule, fired_at = case.rule, case.incident.fired_at
-    if rule is None or rule.quiet_for is None or case.verdict.reason != Reason.NO_DATA or fired_at is None:
-        return False
-    if case.in_force():
-        return False
-    quiet_since = max([fired_at, *(end for row in case.suspensions() if (end := ended_at(row)) is not None)])
-    return case.now - quiet_since >= rule.quiet_for
-
-
-def _new(rule: Rule, verdict: Verdict, now: datetime) -> Incident:
-    key = key_of(verdict.group)
-    return Incident(
-        id=new_id("inc"), rule=rule.id, subject_key=key, open_key=key, subject=dict(verdict.group),
-        state=State.OK.value, severity=verdict.severity or rule.severity, started_at=now, judged_at=now,
-    )
-
-
-def _progress(incident: Incident | None) -> Progress:
-    if incident is None:
-        return Progress()
-    return Progress(State(incident.state), timedelta(seconds=incident.elapsed_seconds), incident.counted_until)
-
-
-def _end_reason(verdict: Verdict) -> str:
-    return "no mail any more, so nothing to judge" if verdict.answer is Answer.UNKNOWN else verdict.summary
+def _verdicts(rule: Rule, evidence: StoreEvidence, before: Iterable[VerdictRow]) -> tuple[list[Verdict], str | None]:
+    """What the rule says of each group, and why it says nothing where it cannot be judged: then all stays as it is."""
+    try:
+        return judge(rule, evidence, evidence.now), None
+    except _FAULTS as fault:
+        log.exception("rule %s cannot be judged", rule.id)
+        error = f"{type(fault).__name__}: {fault}"
+        groups = [tuple(row.subject.items()) for row in before]
+        return [unknown(group, Reason.INTERNAL, f"the rule cannot be judged: {error}") for group in groups], error

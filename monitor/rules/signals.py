@@ -112,7 +112,7 @@ def _signal(name: Any) -> Any:
     if isinstance(name, Signal):
         return name
     known = signals()
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise ValueError(f"no signal '{name}' — {did_you_mean(str(name), known)}")
     return known[name]
 

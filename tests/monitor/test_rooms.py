@@ -24,6 +24,7 @@ HOMES = {
     "Hourly": _FACTS,
     "Incident": {"incidents", "restrictions"},
     "Job": {"database"},
+    "JudgedRule": {"judging"},
     "Latest": _FACTS,
     "Listing": {"listings"},
     "MailboxProvider": _INVENTORY,
@@ -45,6 +46,7 @@ HOMES = {
     "Suspension": {"restrictions"},
     "TraceRow": _FACTS,
     "Transition": _FACTS,  # what followers go by
+    "VerdictRow": {"judging"},
 }
 _ACROSS = {"database/erase.py", "database/kept.py"}  # a person's data goes out of every table; each has its time
 _QUERIES = {"select", "get", "table", "delete", "update", "aliased", "join", "outerjoin"}

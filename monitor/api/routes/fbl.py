@@ -19,7 +19,7 @@ from monitor.database.paging import part
 from monitor.feedback_loops.enrolments import Kind, State
 from monitor.feedback_loops.rows import Wish, drop_enrolment, enrolments, gaps_now, set_enrolment
 from monitor.feedback_loops.wire import Enrolment, Gaps, LoopVerdict
-from monitor.judging.feed_evidence import FeedEvidence
+from monitor.judging.verdict_rows import FEEDBACK_LOOPS, verdicts_about
 
 router = new_router("feedback loops")
 
@@ -77,9 +77,9 @@ def gaps(services: Given, caller: Reads) -> Gaps:
 
 @router.get("/v1/fbl/silence")
 def silence(services: Given, caller: Reads, listed: Listed) -> list[LoopVerdict]:
-    """Which loops have fallen silent, speak, or cannot be judged, by provider."""
+    """Which loops have fallen silent, speak, or cannot be judged, by provider, as they were last judged."""
     all_customers(caller)
-    feeds = services.feeds or FeedEvidence(services.store)
-    verdicts = [LoopVerdict.shown(each) for each in feeds.verdicts((), services.now())]
+    with services.store.reading_session() as session:
+        verdicts = [LoopVerdict.shown(each) for each in verdicts_about(session, FEEDBACK_LOOPS)]
     with refusals():
         return listed.linked(part(verdicts, lambda verdict: (verdict.provider,), listed.page))

@@ -11,11 +11,12 @@ from sqlmodel import Session
 
 from monitor.access.keys import Caller
 from monitor.api.given import Given, Look, Reads
-from monitor.api.prometheus import Answer, alert_of, groups_of
+from monitor.api.prometheus import Answer, Judged, alert_of, groups_of
 from monitor.api.route import ForeignRoute, new_router
 from monitor.database.leases import last_run
 from monitor.database.tables import Incident
 from monitor.incidents.rows import open_incidents
+from monitor.judging.verdict_rows import errors_of_rules, recovering_since
 
 router = new_router("Prometheus", ForeignRoute)
 
@@ -32,16 +33,16 @@ def rules(
     services: Given, caller: Reads, look: Look, *, kind: Annotated[RuleType, Query(alias="type")] = RuleType.ALERT
 ) -> Answer:
     """The rules with their open incidents, as one group."""
-    incidents, judged_at = look(lambda session: (_open(caller, session), last_run(session.connection(), "judge")))
+    incidents, judged = look(lambda session: (_open(caller, session), _judged(session)))
     chosen = services.rules if kind is RuleType.ALERT else ()
-    return Answer(data={"groups": groups_of(chosen, incidents, judged_at) if chosen else []})
+    return Answer(data={"groups": groups_of(chosen, incidents, judged) if chosen else []})
 
 
 @router.get("/api/v1/alerts")
 def alerts(caller: Reads, look: Look) -> Answer:
     """The open incidents."""
-    incidents = look(lambda session: _open(caller, session))
-    return Answer(data={"alerts": [alert_of(row).model_dump(mode="json", by_alias=True, exclude_none=True) for row in incidents]})
+    incidents, clear_since = look(lambda session: (_open(caller, session), recovering_since(session)))
+    return Answer(data={"alerts": [alert_of(row, clear_since).model_dump(mode="json", by_alias=True, exclude_none=True) for row in incidents]})
 
 
 @router.get("/api/v1/status/buildinfo")
@@ -50,6 +51,10 @@ def build_information(caller: Reads) -> Answer:
     del caller
     unknown = dict.fromkeys(("branch", "buildDate", "buildUser", "goVersion", "revision"), "")
     return Answer(data=unknown | {"version": metadata.version("vigie")})
+
+
+def _judged(session: Session) -> Judged:
+    return Judged(last_run(session.connection(), "judge"), recovering_since(session), errors_of_rules(session))
 
 
 def _open(caller: Caller, session: Session) -> list[Incident]:

@@ -10,7 +10,7 @@ from monitor.console.page import Console, Renderer
 from monitor.database.paging import Page
 from monitor.feedback_loops.rows import enrolments, gaps_now
 from monitor.inventory.providers import read_providers
-from monitor.judging.feed_evidence import FeedEvidence
+from monitor.judging.verdict_rows import FEEDBACK_LOOPS, verdicts_about
 
 _MOST_CASES, _MOST_CLOSED = 500, 50
 
@@ -18,14 +18,14 @@ _MOST_CASES, _MOST_CLOSED = 500, 50
 def feedback_loop_and_abuse_pages(console: Console, render: Renderer) -> APIRouter:
     """`/fbl`, `/abuse` and `/abuse/{id}`."""
     router = APIRouter(default_response_class=HTMLResponse)
-    feeds = console.feeds or FeedEvidence(console.store)
 
     @router.get("/fbl")
     def fbl(request: Request) -> HTMLResponse:
         now, look = console.now(), console.looking(request)
-        enrolled, known = look(lambda session: (enrolments(session), read_providers(session).rows))
+        enrolled, known, verdicts = look(
+            lambda session: (enrolments(session), read_providers(session).rows, verdicts_about(session, FEEDBACK_LOOPS))
+        )
         names = {provider.id: provider.name for provider in known.values()}
-        verdicts = feeds.verdicts(console.rules, now)
         covered = gaps_now(console.store, now)
         return render(
             "fbl.html", now, as_of=look.as_of, enrolments=enrolled, verdicts=verdicts, coverage=covered, names=names

@@ -32,7 +32,16 @@ from monitor.database.tables.inventory import (
     SendingIp,
     Stream,
 )
-from monitor.database.tables.judgement import Incident, Listing, Outbox, Silence, Suspension, Transition
+from monitor.database.tables.judgement import (
+    Incident,
+    JudgedRule,
+    Listing,
+    Outbox,
+    Silence,
+    Suspension,
+    Transition,
+    VerdictRow,
+)
 from monitor.database.tables.service import ApiKey, Cursor, Job, Run, Setting
 from monitor.database.tables.suppression import Suppression
 
@@ -57,6 +66,7 @@ __all__ = [
     "Incident",
     "Instant",
     "Job",
+    "JudgedRule",
     "Latest",
     "Listing",
     "MailboxProvider",
@@ -78,6 +88,7 @@ __all__ = [
     "Suspension",
     "TraceRow",
     "Transition",
+    "VerdictRow",
     "digest_bytes",
     "from_micros",
     "to_micros",
@@ -93,4 +104,5 @@ PROSE: dict[type, tuple[str, ...]] = {
     Suppression: ("text", "lift_reason"),
     Suspension: ("text", "lift_reason"),
     Transition: ("why",),
+    VerdictRow: ("summary",),
 }

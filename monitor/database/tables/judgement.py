@@ -62,8 +62,6 @@ class Incident(SQLModel, table=True):
     severity: str
     summary: str = ""
     evidence: dict[str, Any] = json_column()
-    elapsed_seconds: float = 0.0  # how long the running timer (`for` or `keep`) has counted
-    counted_until: datetime | None = maybe_instant()  # None while the last verdict was unknown
     unknown_reason: str | None = None
     started_at: datetime = instant(index=True)
     fired_at: datetime | None = maybe_instant()
@@ -75,6 +73,46 @@ class Incident(SQLModel, table=True):
     acked_at: datetime | None = maybe_instant()
     ack_reason: str | None = None
     ack_until: datetime | None = maybe_instant()  # None: until it ends or worsens
+
+
+class VerdictRow(SQLModel, table=True):
+    """What a rule says of one group, and the state that follows: the one place where both are read.
+
+    `key`: the group as a text. `since`: that it is in this state; `judged_at`: that the row was last written;
+    `heard_at`: that something was last known of the group. The timer of pending and recovering has counted
+    `elapsed_seconds`, to `counted_until` (None while it is frozen).
+    """
+
+    __tablename__ = "verdict"
+    rule: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    subject: dict[str, str] = json_column()
+    labels: dict[str, str] = json_column()
+    state: str
+    answer: str
+    reason: str | None = None
+    severity: str
+    summary: str = ""
+    evidence: dict[str, Any] = json_column()
+    since: datetime = instant()
+    elapsed_seconds: float = 0.0
+    counted_until: datetime | None = maybe_instant()
+    heard_at: datetime | None = maybe_instant()
+    judged_at: datetime = instant()
+
+
+class JudgedRule(SQLModel, table=True):
+    """A rule as it was last judged. `gaps`: seconds between its last judgements, the newest last; `error`: why it could not be."""
+
+    __tablename__ = "judged_rule"
+    rule: str = Field(primary_key=True)
+    condition: str
+    signal: str
+    mode: str
+    severity: str
+    judged_at: datetime = instant()
+    gaps: list[float] = json_column(list)
+    error: str | None = None
 
 
 class Suspension(SQLModel, table=True):

@@ -2,7 +2,11 @@ import pytest
 
 from collectors.observation import Batch, Observation, Subject
 from monitor.database.tables import SendingDomain
+from monitor.judging.run import Judge
+from monitor.rules.conditions.table import RULE
 from tests.monitor.api.running import NOW
+
+LOOPS = RULE.validate_python({"id": "fbl-silence", "condition": "shortfall", "signal": "feedback_reports"})
 
 YAHOO = {"provider": "yahoo", "kind": "domain", "subject": "acme.example.com"}
 
@@ -35,8 +39,25 @@ def test_gaps_and_what_is_silent_can_be_read(vigie):
     assert [each["provider"] for each in gaps["without"]] == ["gmail"]
     put(operator, "active")
     assert reader.get("/v1/fbl/gaps").json()["gaps"] == []
+    Judge(vigie.store, [LOOPS]).judge_all(NOW)
     assert [(each["provider"], each["verdict"], each["reason"]) for each in reader.get("/v1/fbl/silence").json()] == [
         ("yahoo", "unknown", "no_data")]
+
+
+def test_what_the_rules_say_can_be_read_whole_or_by_customer(vigie):
+    rate = RULE.validate_python({"id": "rate", "condition": "ratio", "signal": "complaints", "above": "0.3%", "clear": {"below": "0.1%"}})
+    seen = tuple(Observation("delivered", Subject(name, "news", provider="gmail"), NOW, 100.0) for name in ("acme", "bolt"))
+    vigie.store.intake([Batch("test", "k", NOW, seen)], NOW)
+    Judge(vigie.store, [rate]).judge_all(NOW)
+    everything, own = vigie.client("read"), vigie.client("read", customer="acme")
+    (rule,) = everything.get("/v1/rules").json()
+    assert (rule["id"], rule["condition"], rule["signal"], rule["states"]) == ("rate", "ratio", "complaints", {"ok": 2})
+    assert own.get("/v1/rules").json()[0]["states"] == {"ok": 1}
+    assert [row["subject"]["customer"] for row in everything.get("/v1/verdicts", params={"rule": "rate"}).json()] == ["acme", "bolt"]
+    (row,) = own.get("/v1/verdicts").json()
+    assert (row["state"], row["verdict"], row["evidence"]["denominator"]) == ("ok", "between", 100)
+    assert own.get("/v1/verdicts", params={"customer": "bolt"}).status_code == 403
+    assert everything.get("/v1/verdicts", params={"state": "firing"}).json() == []
 
 
 @pytest.mark.parametrize(

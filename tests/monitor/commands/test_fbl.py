@@ -7,9 +7,12 @@ from click.testing import CliRunner
 from collectors.observation import Batch, Observation, Subject
 from monitor.cli import cli
 from monitor.database.tables import ReportMailbox, SendingDomain
+from monitor.judging.run import Judge
+from monitor.rules.conditions.table import RULE
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
+LOOPS = RULE.validate_python({"id": "fbl-silence", "condition": "shortfall", "signal": "feedback_reports"})
 
 
 @pytest.fixture
@@ -77,8 +80,11 @@ def test_gaps_are_a_finding_until_they_are_closed(vigie, store):
 def test_a_silent_loop_is_a_finding(vigie, store):
     with store.session() as session:
         session.add(ReportMailbox(name="fbl", host="127.0.0.1", username="u", secret="s"))
+    assert "no rule about feedback loops has been judged yet" in vigie("silence", code=3).stderr
+    Judge(store, [LOOPS]).judge_all(NOW - DAY)
     assert vigie("silence").stdout == ""
     count(store, *(("delivered", ago, 10_000) for ago in range(20)), *(("report", ago, 40) for ago in range(5, 20)))
+    Judge(store, [LOOPS]).judge_all(NOW + timedelta(seconds=1))
     assert "no reports in 3 days, expected 40 a day" in vigie("silence", code=1).stdout
     (row,) = rows(vigie("silence", "--json", code=1))
     assert (row["provider"], row["verdict"], row["reports"], row["expected_a_day"]) == ("yahoo", "breach", 0, 40)

@@ -1,0 +1,89 @@
+"""`vigie rules`: are rule files right, and what do the rules say now?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from collectors.dnsbl.collector import DnsblSettings
+from monitor.commands.failing import Failure
+from monitor.commands.printing import json_option, print_json
+from monitor.commands.stored import config_option, paging_options, print_page, stored
+from monitor.config.load import read_rules
+from monitor.config.wire import Mistake
+from monitor.config.yaml_file import ConfigErrors
+from monitor.database.paging import Page
+from monitor.database.tables import VerdictRow
+from monitor.incidents.states import State
+from monitor.judging.verdict_rows import Wanted, find_verdicts, judged_rule, rule_statuses
+from monitor.judging.wire import GroupVerdict, RuleStatus
+from monitor.rules.load import check_rules
+
+
+@click.group()
+def rules() -> None:
+    """Check rule files, and show what the rules say."""
+
+
+@rules.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@json_option
+def check(files: tuple[Path, ...], *, as_json: bool) -> None:
+    """Check rule FILES, taken together; every mistake is named with its file and line."""
+    try:
+        sources = tuple(source for file in files for source in read_rules(file))
+        count = len(check_rules(sources, DnsblSettings().known().lists))
+    except ConfigErrors as error:
+        for each in error.errors:
+            if as_json:
+                print_json(Mistake(file=each.file, line=each.line, message=each.message))
+            else:
+                click.echo(str(each), err=True)
+        sys.exit(2)
+    if not as_json:
+        click.echo(f"ok: {count} rules")
+
+
+@rules.command()
+@click.argument("rule", required=False)
+@click.option("--state", type=click.Choice(list(map(str, State))), help="Only groups in this state.")
+@click.option("--customer", help="Only groups of this customer.")
+@paging_options
+@config_option
+@json_option
+def show(
+    rule: str | None, state: str | None, customer: str | None, config_file: Path, *, as_json: bool, page: Page
+) -> None:
+    """What each rule says, as last judged: how many groups in which state; of one RULE each group."""
+    with stored(config_file) as store, store.reading_session() as session:
+        if rule is None and state is None and customer is None:
+            _show_all(rule_statuses(session), as_json=as_json)
+            return
+        try:
+            if rule is not None:
+                judged_rule(session, rule)
+        except LookupError as error:
+            raise Failure(2, str(error.args[0])) from None
+        verdicts = find_verdicts(session, Wanted(rule, State(state) if state else None, customer), page)
+    print_page(verdicts, GroupVerdict, _line, as_json=as_json, none="no such groups")
+
+
+def _show_all(statuses: list[RuleStatus], *, as_json: bool) -> None:
+    for status in statuses:
+        if as_json:
+            print_json(status)
+            continue
+        shadow = " (in shadow)" if status.mode == "shadow" else ""
+        states = ", ".join(f"{count} {name}" for name, count in sorted(status.states.items())) or "no groups"
+        error = f"; cannot be judged: {status.error}" if status.error else ""
+        click.echo(f"{status.id}{shadow}: {states}{error}")
+    if not statuses:
+        raise Failure(3, "no rule has been judged yet — start vigie run")
+
+
+def _line(row: VerdictRow) -> str:
+    about = ", ".join(f"{name} {value}" for name, value in row.subject.items()) or "everything"
+    reason = f" ({row.reason})" if row.reason else ""
+    return f"{row.rule}  {about}: {row.state} since {row.since:%Y-%m-%d %H:%M UTC}{reason}: {row.summary}"

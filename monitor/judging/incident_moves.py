@@ -1,0 +1,135 @@
+"""What follows for an incident from its state: its words, its suspensions, its messages, its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from collectors.contract import Reason
+from monitor.database.tables import Incident
+from monitor.database.transitions import new_id
+from monitor.facts import Store
+from monitor.incidents.changes import moved
+from monitor.incidents.states import OPEN, Progress, State
+from monitor.judging import enqueue, suspend
+from monitor.judging.case import Case
+from monitor.notify import message
+from monitor.notify.message import Event
+from monitor.notify.outbox import notified_of
+from monitor.notify.routing import Routing
+from monitor.notify.words import NOW, gravity
+from monitor.restrictions.rows import ended_at
+from monitor.restrictions.suspensions import take_off
+from monitor.rules.model import Rule
+from monitor.rules.verdict import Answer, Verdict, key_of
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Whom to notify, and how far automation may go."""
+
+    store: Store
+    routing: Routing
+    limits: suspend.Limits
+    console_url: str
+
+    def move(self, case: Case, after: Progress) -> Progress:
+        """Bring the incident to this state, with all that follows; returns where its group stands then."""
+        incident, verdict = case.incident, case.verdict
+        before = incident.state
+        after = Progress() if fell_quiet(case) or after.state not in OPEN else after
+        state = after.state
+        incident.state, incident.judged_at = state.value, case.now
+        incident.unknown_reason, incident.severity = verdict.reason, case.severity
+        incident.summary, incident.evidence = _kept(case)
+        if state is State.FIRING and incident.fired_at is None:
+            incident.fired_at = case.now
+        case.session.add(incident)
+        if before != state:
+            moved(case.session, incident, (before, state.value), why=verdict.summary, actor=incident.rule, now=case.now)
+        case.session.flush()
+        if state is State.OK:
+            self.end(case, _end_reason(verdict))
+        elif state is State.FIRING:
+            self._fire(case)
+        return after
+
+    def _fire(self, case: Case) -> None:
+        refused = suspend.reconcile(case, self.store, self.limits)
+        case.session.flush()
+        event = enqueue.due_event(case)
+        if event is None:
+            return
+        incident = case.incident
+        now = message.Now(case.verdict.summary, case.verdict.evidence, case.in_force(), refused)
+        text = message.firing(incident, now, case.runbook, self.console_url, worsened=event is Event.WORSENED)
+        enqueue.write(case, event, text, enqueue.deliveries(self.routing, case))
+        incident.notified_at = case.now
+        incident.notified_members = sorted({*incident.notified_members, *enqueue.worth_notifying(case)})
+        case.session.add(incident)
+
+    def end(self, case: Case, why: str) -> None:
+        """End the incident, lift what is in force for it, and notify whoever was notified of it."""
+        incident = case.incident
+        incident.ended_at, incident.open_key = case.now, incident.id
+        incident.evidence = {name: value for name, value in incident.evidence.items() if name != NOW}
+        for row in case.in_force():
+            take_off(case.session, row, actor=incident.rule, reason=why, now=case.now)
+        text = message.resolved(incident, case.suspensions(), why, self.console_url)
+        enqueue.write(case, Event.RESOLVED, text, notified_of(case.session, incident.id))
+        case.session.add(incident)
+
+
+def _kept(case: Case) -> tuple[str, dict[str, Any]]:
+    """Summary and evidence of the worst moment so far; `now` in the evidence: what is so by now, where that is milder."""
+    incident, verdict = case.incident, case.verdict
+    breach = verdict.answer is Answer.BREACH
+    if not incident.summary or (breach and gravity(verdict.evidence) >= gravity(incident.evidence)):
+        return verdict.summary, dict(verdict.evidence)
+    return incident.summary, {**incident.evidence, NOW: verdict.summary}
+
+
+def settled(case: Case, after: Progress) -> bool:
+    """Whether nothing is to be written: its state, words and suspensions are as they should be."""
+    return case.incident.state == after.state and _unchanged(case) and not _unsettled(case)
+
+
+def _unchanged(case: Case) -> bool:
+    incident, verdict = case.incident, case.verdict
+    summary, evidence = _kept(case)
+    stored = (incident.summary, incident.evidence.get(NOW), incident.severity, incident.unknown_reason)
+    return stored == (summary, evidence.get(NOW), case.severity, verdict.reason)
+
+
+def _unsettled(case: Case) -> bool:
+    """Whether an incident whose state stays wants something done: a suspension, a message, its quiet end."""
+    if case.incident.state == State.FIRING and (
+        suspend.gone(case) or suspend.wanting(case) or enqueue.due_event(case)
+    ):
+        return True
+    return fell_quiet(case)
+
+
+def fell_quiet(case: Case) -> bool:
+    """Its suspension has ended by itself, and then nothing was sent for so long that nothing is left to judge."""
+    rule, fired_at = case.rule, case.incident.fired_at
+    if rule is None or rule.quiet_for is None or case.verdict.reason != Reason.NO_DATA or fired_at is None:
+        return False
+    if case.in_force():
+        return False
+    quiet_since = max([fired_at, *(end for row in case.suspensions() if (end := ended_at(row)) is not None)])
+    return case.now - quiet_since >= rule.quiet_for
+
+
+def new_incident(rule: Rule, verdict: Verdict, now: datetime) -> Incident:
+    """One that has not been written yet."""
+    key = key_of(verdict.group)
+    return Incident(
+        id=new_id("inc"), rule=rule.id, subject_key=key, open_key=key, subject=dict(verdict.group),
+        state=State.OK.value, severity=verdict.severity or rule.severity, started_at=now, judged_at=now,
+    )
+
+
+def _end_reason(verdict: Verdict) -> str:
+    return "no mail any more, so nothing to judge" if verdict.answer is Answer.UNKNOWN else verdict.summary

@@ -1,0 +1,202 @@
+"""Verdicts as rows: what each rule says of each group, read by whoever shows it, written by the judge alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, delete, func
+from sqlmodel import Session, col, select
+
+from monitor.config.severity import Severity
+from monitor.config.validation import did_you_mean
+from monitor.database.engine import insert_into, table
+from monitor.database.paging import Order, Page, Paged, paged
+from monitor.database.tables import JudgedRule, VerdictRow
+from monitor.incidents.states import OPEN, Input, Progress, State, input_of
+from monitor.judging.wire import RuleStatus
+from monitor.rules.model import Rule
+from monitor.rules.verdict import Answer, Group, Verdict, key_of
+
+FORGET_AFTER = timedelta(days=14)  # a group of which nothing was known for so long is expected no more
+FEEDBACK_LOOPS = "feedback_reports"  # the signal of the loops' reports
+_GAPS_KEPT = 5
+_HEARD_EVERY = timedelta(hours=1)  # how often it is written that something was known of a group
+_BY_KEY = Order((col(VerdictRow.rule), col(VerdictRow.key)), descending=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is stored of every rule before a pass: its rows by key, and the gaps between its last judgements."""
+
+    rows: Mapping[str, dict[str, VerdictRow]] = field(default_factory=dict)
+    rules: Mapping[str, JudgedRule] = field(default_factory=dict)
+
+    def expected(self, now: datetime) -> dict[str, list[Group]]:
+        """Rule → the groups that are judged though nothing may be known of them now."""
+        return {
+            rule: [tuple(row.subject.items()) for row in rows.values() if _is_expected(row, now)]
+            for rule, rows in self.rows.items()
+        }
+
+
+def _is_expected(row: VerdictRow, now: datetime) -> bool:
+    return row.state in OPEN or (row.heard_at is not None and now - row.heard_at < FORGET_AFTER)
+
+
+def read_known(session: Session) -> Known:
+    """All rows, detached."""
+    rows: dict[str, dict[str, VerdictRow]] = {}
+    for row in session.exec(select(VerdictRow)):
+        rows.setdefault(row.rule, {})[row.key] = row
+    rules = {row.rule: row for row in session.exec(select(JudgedRule))}
+    session.expunge_all()
+    return Known(rows, rules)
+
+
+def progress_of(row: VerdictRow | None) -> Progress:
+    if row is None:
+        return Progress()
+    return Progress(State(row.state), timedelta(seconds=row.elapsed_seconds), row.counted_until)
+
+
+def row_of(rule: Rule, verdict: Verdict, after: Progress, before: VerdictRow | None, now: datetime) -> VerdictRow:
+    """The row as it is after this verdict."""
+    same = before is not None and before.state == after.state
+    heard = input_of(verdict) is not Input.NO_DATA and verdict.answer is not Answer.UNEVALUATED
+    severity = verdict.severity or (rule.severity if rule.severity in tuple(Severity) else Severity.WARNING)
+    return VerdictRow(
+        rule=rule.id, key=key_of(verdict.group), subject=dict(verdict.group), labels={**verdict.labels, **rule.labels},
+        state=after.state.value, answer=verdict.answer.value, reason=verdict.reason, severity=Severity(severity).value,
+        summary=verdict.summary, evidence=dict(verdict.evidence), since=before.since if same and before else now,
+        elapsed_seconds=after.elapsed.total_seconds(), counted_until=after.counted_until,
+        heard_at=now if heard else before.heard_at if before else None, judged_at=now,
+    )
+
+
+def differs(before: VerdictRow | None, after: VerdictRow) -> bool:
+    """Whether a row says anything new."""
+    if before is None or _content(before) != _content(after):
+        return True
+    if after.heard_at is None or before.heard_at is None:
+        return after.heard_at != before.heard_at
+    return after.heard_at - before.heard_at >= _HEARD_EVERY
+
+
+def _content(row: VerdictRow) -> tuple[object, ...]:
+    return (
+        row.state, row.answer, row.reason, row.severity, row.summary, row.labels, row.elapsed_seconds, row.counted_until,
+    )  # fmt: skip
+
+
+def write(session: Session, rows: Sequence[VerdictRow]) -> None:
+    """Put these in the place of those of the same rule and group."""
+    connection = session.connection()
+    names = [column.name for column in table(VerdictRow).columns]
+    insert = insert_into(connection, VerdictRow)
+    values = {name: insert.excluded[name] for name in names if name not in {"rule", "key"}}
+    statement = insert.on_conflict_do_update(index_elements=["rule", "key"], set_=values)
+    if rows:
+        connection.execute(statement, [{name: getattr(row, name) for name in names} for row in rows])
+
+
+def forget(session: Session, rule: str, keys: Iterable[str]) -> None:
+    """Groups that are no longer watched."""
+    for key in keys:
+        session.execute(delete(VerdictRow).where(col(VerdictRow.rule) == rule, col(VerdictRow.key) == key))
+
+
+def forget_rules(session: Session, configured: Collection[str]) -> None:
+    """All of rules that are configured no more."""
+    for model in (VerdictRow, JudgedRule):
+        session.execute(delete(model).where(col(model.rule).not_in(configured)))
+
+
+def judged(session: Session, rule: Rule, before: JudgedRule | None, now: datetime, error: str | None = None) -> None:
+    """Write that a rule was judged now."""
+    gaps = list(before.gaps) if before else []
+    if before is not None and (gap := (now - before.judged_at).total_seconds()) > 0:
+        gaps = [*gaps, gap][-_GAPS_KEPT:]
+    session.merge(JudgedRule(
+        rule=rule.id, condition=rule.condition, signal=rule.signal.name, mode=rule.mode.value, severity=str(rule.severity),
+        judged_at=now, gaps=gaps, error=error,
+    ))  # fmt: skip
+
+
+def timed(session: Session) -> Sequence[VerdictRow]:
+    """Those whose timer runs."""
+    return session.exec(select(VerdictRow).where(col(VerdictRow.state).in_((State.PENDING.value, State.RECOVERING.value)))).all()
+
+
+# ── for whoever shows them ──
+
+
+def judged_rule(session: Session, rule: str) -> JudgedRule:
+    """Raises LookupError for one that is not judged."""
+    row = session.get(JudgedRule, rule)
+    if row is None:
+        known = session.exec(select(JudgedRule.rule)).all()
+        raise LookupError(f"no rule '{rule}' was judged — {did_you_mean(rule, known)}")
+    return row
+
+
+def rule_statuses(session: Session, customer: str | None = None) -> list[RuleStatus]:
+    """Every rule that is judged, by id, with all its groups counted or those of a customer."""
+    states: dict[str, Counter[str]] = {}
+    counted = select(VerdictRow.rule, VerdictRow.state, func.count()).group_by(col(VerdictRow.rule), col(VerdictRow.state))
+    if customer is not None:
+        counted = counted.where(_of(customer))
+    for rule, state, count in session.exec(counted):
+        states.setdefault(rule, Counter())[state] = count
+    rules = session.exec(select(JudgedRule).order_by(col(JudgedRule.rule)))
+    return [RuleStatus.of(row, states.get(row.rule, {})) for row in rules]
+
+
+def recovering_since(session: Session) -> dict[tuple[str, str], datetime]:
+    """Rule and key of what recovers → since when."""
+    chosen = select(VerdictRow.rule, VerdictRow.key, VerdictRow.since).where(VerdictRow.state == State.RECOVERING.value)
+    return {(rule, key): since for rule, key, since in session.exec(chosen)}
+
+
+def errors_of_rules(session: Session) -> dict[str, str]:
+    """Why rules could not be judged."""
+    chosen = select(JudgedRule.rule, JudgedRule.error).where(col(JudgedRule.error).is_not(None))
+    return {rule: str(error) for rule, error in session.exec(chosen)}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which verdicts."""
+
+    rule: str | None = None
+    state: State | None = None
+    customer: str | None = None
+
+
+def find_verdicts(session: Session, wanted: Wanted, page: Page) -> Paged[VerdictRow]:
+    """By rule and group. Raises PlaceError."""
+    chosen = select(VerdictRow)
+    if wanted.rule is not None:
+        chosen = chosen.where(VerdictRow.rule == wanted.rule)
+    if wanted.state is not None:
+        chosen = chosen.where(VerdictRow.state == wanted.state.value)
+    if wanted.customer is not None:
+        chosen = chosen.where(_of(wanted.customer))
+    return paged(session, chosen, _BY_KEY, page)
+
+
+def _of(customer: str) -> ColumnElement[bool]:
+    named: ColumnElement[bool] = col(VerdictRow.subject)["customer"].as_string() == customer
+    return named
+
+
+def verdicts_about(session: Session, signal: str) -> list[Verdict]:
+    """What the first rule about a signal says of each group, as it was last judged."""
+    rule = session.exec(select(JudgedRule.rule).where(JudgedRule.signal == signal).order_by(col(JudgedRule.rule))).first()
+    rows = session.exec(select(VerdictRow).where(VerdictRow.rule == rule).order_by(col(VerdictRow.key)))
+    return [
+        Verdict(tuple(row.subject.items()), Answer(row.answer), row.summary, row.reason, evidence=row.evidence, labels=row.labels)
+        for row in rows
+    ]
