@@ -26,7 +26,7 @@ from monitor.database.recipient_keys import RecipientKeys
 from monitor.database.tables import EPOCH, BatchRow, Cursor, EvidenceRow, Instant, ParkedRow
 from monitor.facts.consequences import Consequences, NewTrace
 from monitor.facts.numbers import bounded, write_numbers
-from monitor.facts.series_ids import SeriesIds, SeriesKey, short
+from monitor.facts.series_ids import SeriesIds, short
 from monitor.facts.series_unused import GENERATION
 from monitor.facts.too_old import set_aside
 from monitor.facts.trace_fields import REF, FieldsOf, TraceFields
@@ -39,14 +39,10 @@ class Taken(NamedTuple):
     """`new` False: this (source, key) was taken before and nothing but its cursor was written.
 
     `batch` is what was stored: where its content is another than was counted under its key, a parked revision.
-
-    `touched`: the series whose stored facts this batch changed (an answer that only says the same again
-    touches nothing).
     """
 
     batch: Batch
     new: bool
-    touched: frozenset[SeriesKey]
 
 
 class Intake:
@@ -73,12 +69,12 @@ class Intake:
             known_at = max(known_at, newest)
             self._series.hold(generation)
             claimed = [_claim(connection, batch, known_at) for batch in batches]
-            ids, batches = [id_ for id_, _ in claimed], [batch for _, batch in claimed]
+            batches = [batch for _, batch in claimed]
             kept: _Kept = [  # no traces of what is parked instead of being counted
                 (id_, batch, prepared.get(id(batch), [])) for id_, batch in claimed if id_ is not None
             ]
             new = [(id_, batch) for id_, batch, _ in kept]
-            touched, looked_up = write_numbers(
+            looked_up = write_numbers(
                 connection, self._series, new, known_at, self._consequences.answers, self._bucket
             )
             _write_traces(connection, kept, known_at)
@@ -89,10 +85,7 @@ class Intake:
                 _keep_bodies(connection, id_, self._without_addresses(batch), (known_at, known_at + evidence_for))
             _move_cursors(connection, batches, known_at)
         self._series.remember(looked_up)
-        return [
-            Taken(batch, id_ is not None, touched.get(id_ or 0, frozenset()))
-            for id_, batch in zip(ids, batches, strict=True)
-        ]
+        return [Taken(batch, id_ is not None) for id_, batch in claimed]
 
     def _without_addresses(self, batch: Batch) -> Batch:
         """Whatever was parked keeps its addresses only in its body."""

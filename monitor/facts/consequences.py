@@ -35,9 +35,8 @@ class NewTrace(NamedTuple):
     recipient_ref: str | None
 
 
-# Takes the new answers of one measure and the ids of those series that had no known answer before; returns the
-# (batch id, series id) that changed something.
-FoldAnswers = Callable[[Connection, Sequence[NewAnswer], frozenset[int]], set[tuple[int, int]]]
+# Takes the new answers of one measure and the ids of those series that had no known answer before.
+FoldAnswers = Callable[[Connection, Sequence[NewAnswer], frozenset[int]], None]
 # Takes the new traces of some kinds and `known_at`.
 WriteTraces = Callable[[Connection, Sequence[NewTrace], datetime], None]
 

@@ -8,7 +8,6 @@ is taken as `known_at`; what is about a time nothing is kept of never comes here
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,8 +25,6 @@ from monitor.facts.states import Answer
 
 _HOUR = timedelta(hours=1)
 _FINE_FOR = timedelta(days=1)
-
-Touched = dict[int, frozenset[SeriesKey]]  # by batch id
 
 
 class _Sums(dict[datetime, dict[int, float]]):
@@ -62,12 +59,12 @@ def bucket_of(at: datetime, known_at: datetime, width: timedelta) -> datetime:
 def write_numbers(
     connection: Connection, series: SeriesIds, new: list[tuple[int, Batch]], known_at: datetime,
     folds: Mapping[str, FoldAnswers], bucket: timedelta,
-) -> tuple[Touched, dict[SeriesKey, int]]:
+) -> dict[SeriesKey, int]:
     """Write the observations of new batches (id, batch) and what follows from them, by measure in `folds`.
 
     Counts are summed in buckets of this width (bucket_of).
 
-    Returns what changed and the series looked up.
+    Returns the series looked up.
     """
     observations = [each for _, batch in new for each in batch.observations]
     ids, looked_up = series.find(connection, observations)
@@ -76,19 +73,10 @@ def write_numbers(
     for batch_id, batch in new:
         start, end = end, end + len(batch.observations)
         _sort_out((batch_id, batch), ids[start:end], known_at, sorted_out)
-    changed = _write_answers(connection, sorted_out.answers, known_at, folds)
+    _write_answers(connection, sorted_out.answers, known_at, folds)
     write_counts(connection, sorted_out.slices, known_at)
     _write_gaps(connection, sorted_out.gaps, known_at)
-    for each in sorted_out.slices:
-        changed[each.batch_id] |= each.values.keys()
-    for series_id, _, batch_id in sorted_out.gaps:
-        changed[batch_id].add(series_id)
-    example = dict(zip(ids, observations, strict=True))
-    touched = {
-        batch_id: frozenset((example[each].measure, example[each].subject) for each in series_ids)
-        for batch_id, series_ids in changed.items()
-    }
-    return touched, looked_up
+    return looked_up
 
 
 @dataclass(slots=True)
@@ -137,11 +125,9 @@ def _write_gaps(connection: Connection, gaps: dict[tuple[int, datetime, int], st
 
 def _write_answers(
     connection: Connection, answers: list[NewAnswer], known_at: datetime, folds: Mapping[str, FoldAnswers]
-) -> defaultdict[int, set[int]]:
-    """Returns the series ids changed, by batch id."""
-    changed: defaultdict[int, set[int]] = defaultdict(set)
+) -> None:
     if not answers:
-        return changed
+        return
     answers = list({(each.series_id, each.batch_id, each.answer.at): each for each in answers}.values())
     answers.sort(key=lambda each: (each.series_id, each.answer.at))
     before = load_latest(connection, {each.series_id for each in answers})
@@ -154,10 +140,6 @@ def _write_answers(
     write_readings(connection, rows)
     known_before = {series_id for series_id, held in before.items() if held.at is not None}
     never_known = frozenset({each.series_id for each in answers} - known_before)
-    moved = {(batch_id, series_id) for series_id, batch_id, _ in changes}
     for measure, fold in folds.items():
         if of_measure := [each for each in answers if each.measure == measure]:
-            moved |= fold(connection, of_measure, never_known)
-    for batch_id, series_id in moved:
-        changed[batch_id].add(series_id)
-    return changed
+            fold(connection, of_measure, never_known)

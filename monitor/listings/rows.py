@@ -47,16 +47,10 @@ class _Closed(NamedTuple):
     interval: Interval
 
 
-def write_listings(
-    connection: Connection, answers: Sequence[NewAnswer], never_known: Collection[int]
-) -> set[tuple[int, int]]:
-    """Fold the answers in; `never_known`: series without a known answer before this intake.
-
-    Returns the (batch id, series id) whose interval opened, closed or changed its phase.
-    """
+def write_listings(connection: Connection, answers: Sequence[NewAnswer], never_known: Collection[int]) -> None:
+    """Fold the answers in; `never_known`: series without a known answer before this intake."""
     pairs = _load(connection, {_pair(each)[0] for each in answers})
     first_known = set(never_known)  # of these the next known answer is the first
-    changed: set[tuple[int, int]] = set()
     done: list[tuple[_Pair, _Open]] = []
     events: list[dict[str, Any]] = []
     for each in sorted(answers, key=lambda each: each.answer.at):
@@ -65,7 +59,6 @@ def write_listings(
             stands = reopened(closed.interval, _answer(each))
             pairs[pair] = _Open(closed.row_id, stands, dirty=True)
             events += [_event(pair, event, stands, each.answer.at) for event in [change(closed.interval, stands)] if event]
-            changed.add((each.batch_id, each.series_id))
             continue
         if not each.answer.value and pair not in pairs:  # by far the most: it was not listed and is not
             if each.answer.value is not None:
@@ -77,15 +70,12 @@ def write_listings(
         if each.answer.value is not None:
             first_known.discard(each.series_id)
         now.dirty = now.dirty or now.interval != before
-        if (before and before.phase) != (now.interval and now.interval.phase):
-            changed.add((each.batch_id, each.series_id))
         if (event := change(before, now.interval)) and now.interval is not None:
             events.append(_event(pair, event, now.interval, each.answer.at))
         if now.interval is not None and now.interval.phase == Phase.CLEARED:
             done.append((pair, pairs.pop(pair)))
     _write(connection, done + [(pair, now) for pair, now in pairs.items() if now.dirty])
     log_transitions(connection, events)
-    return changed
 
 
 def _event(pair: _Pair, event: Change, interval: Interval, at: datetime) -> dict[str, Any]:
