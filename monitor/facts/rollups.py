@@ -26,38 +26,58 @@ _INTO = f"(series_id, start, {', '.join(_COLUMNS)})"
 _COUNTS = tuple(name for name, measure in MEASURES.items() if measure.kind is MeasureKind.COUNT)
 
 
-def _spanning(sql: str) -> TextClause:
-    return text(f"{sql} {_REWRITE}").bindparams(
+_MANY = 2_000  # from so many due series on it is quicker to read all of the hour than to look each up
+
+_SUMS = {
+    "reading": "COUNT(*) AS readings, COUNT(*) - COUNT(r.value) AS unknowns, SUM(r.value) AS total,"
+    " MIN(r.value) AS lowest, MAX(r.value) AS highest, MAX(r.known_at) AS known_at",
+    "reading_hourly": "SUM(r.readings) AS readings, SUM(r.unknowns) AS unknowns, SUM(r.total) AS total,"
+    " MIN(r.lowest) AS lowest, MAX(r.highest) AS highest,"
+    " CASE WHEN COUNT(*) = COUNT(r.known_at) THEN MAX(r.known_at) END AS known_at",
+}
+# CROSS JOIN fixes SQLite's order: from the due rows into the key of the readings.
+_TOGETHER = """\
+(SELECT r.series_id, {sums} FROM {due} due CROSS JOIN {table} r
+  WHERE r.series_id = due.series_id AND {within}
+  GROUP BY r.series_id) period"""
+# The same on PostgreSQL, where no order is fixed but by asking for each due row anew.
+_ONE_BY_ONE = """\
+{due} due CROSS JOIN LATERAL
+  (SELECT due.series_id, {sums} FROM {table} r WHERE r.series_id = due.series_id AND {within} HAVING COUNT(*) > 0) period"""
+_REWRITTEN = """\
+INSERT INTO {into} {columns}
+SELECT period.series_id, :since, period.readings, period.unknowns, period.total, period.lowest, period.highest,
+  CASE WHEN series.measure NOT IN :counts THEN
+    (SELECT {last} FROM {table} r WHERE r.series_id = period.series_id AND {within} AND {last} IS NOT NULL
+      ORDER BY {order} LIMIT 1) END, period.known_at
+FROM {periods} CROSS JOIN series WHERE series.id = period.series_id {rewrite}"""  # the last value of deltas means nothing
+
+
+def _statement(periods: str, into: str) -> TextClause:
+    names = _OF_READINGS if into == "reading_hourly" else _OF_HOURS
+    within = "r.{at} >= :since AND r.{at} < :until".format(**names)
+    filled = periods.format(**names, sums=_SUMS[names["table"]], within=within)
+    sql = _REWRITTEN.format(**names, into=into, columns=_INTO, periods=filled, within=within, rewrite=_REWRITE)
+    return text(sql).bindparams(
         bindparam("counts", _COUNTS, expanding=True),
         *(bindparam(name, type_=Instant) for name in ("since", "until")),
     )
 
 
-# CROSS JOIN fixes SQLite's order: from the due rows into the key of the readings. The last value of deltas means nothing.
-_HOURLY = _spanning(f"""\
-INSERT INTO reading_hourly {_INTO}
-SELECT hour.series_id, :since, hour.readings, hour.unknowns, hour.total, hour.lowest, hour.highest,
-  CASE WHEN series.measure NOT IN :counts THEN
-    (SELECT l.value FROM reading l WHERE l.series_id = hour.series_id AND l.at >= :since AND l.at < :until
-      AND l.value IS NOT NULL ORDER BY l.at DESC, l.batch_id DESC LIMIT 1) END, hour.known_at
-FROM (SELECT r.series_id, COUNT(*) AS readings, COUNT(*) - COUNT(r.value) AS unknowns, SUM(r.value) AS total,
-    MIN(r.value) AS lowest, MAX(r.value) AS highest, MAX(r.known_at) AS known_at
-  FROM rollup_due due CROSS JOIN reading r
-  WHERE due.start = :since AND r.series_id = due.series_id AND r.at >= :since AND r.at < :until
-  GROUP BY r.series_id) hour CROSS JOIN series WHERE series.id = hour.series_id""")  # noqa: S608 - our own column names
-_DAILY = _spanning(f"""\
-INSERT INTO reading_daily {_INTO}
-SELECT day.series_id, :since, day.readings, day.unknowns, day.total, day.lowest, day.highest,
-  CASE WHEN series.measure NOT IN :counts THEN
-    (SELECT l.last FROM reading_hourly l WHERE l.series_id = day.series_id AND l.start >= :since AND l.start < :until
-      AND l.last IS NOT NULL ORDER BY l.start DESC LIMIT 1) END, day.known_at
-FROM (SELECT h.series_id, SUM(h.readings) AS readings, SUM(h.unknowns) AS unknowns, SUM(h.total) AS total,
-    MIN(h.lowest) AS lowest, MAX(h.highest) AS highest,
-    CASE WHEN COUNT(*) = COUNT(h.known_at) THEN MAX(h.known_at) END AS known_at
-  FROM (SELECT DISTINCT series_id FROM rollup_due WHERE start >= :since AND start < :until) due
-    CROSS JOIN reading_hourly h
-  WHERE h.series_id = due.series_id AND h.start >= :since AND h.start < :until
-  GROUP BY h.series_id) day CROSS JOIN series WHERE series.id = day.series_id""")  # noqa: S608 - our own column names
+_OF_READINGS = {
+    "table": "reading", "at": "at", "last": "r.value", "order": "r.at DESC, r.batch_id DESC",
+    "due": "(SELECT series_id FROM rollup_due WHERE start = :since)",
+}  # fmt: skip
+_OF_HOURS = {
+    "table": "reading_hourly", "at": "start", "last": "r.last", "order": "r.start DESC",
+    "due": "(SELECT DISTINCT series_id FROM rollup_due WHERE start >= :since AND start < :until)",
+}  # fmt: skip
+_ROLL_UP = {
+    (into, way): _statement(way, into) for into in ("reading_hourly", "reading_daily") for way in (_TOGETHER, _ONE_BY_ONE)
+}
+_MANY_DUE = text(
+    "SELECT count(*) >= :many FROM (SELECT 1 FROM rollup_due WHERE start >= :since AND start < :until LIMIT :many) due"
+).bindparams(*(bindparam(name, type_=Instant) for name in ("since", "until")))
 
 
 def roll_up(engines: Engines, limit: int) -> int:
@@ -82,9 +102,19 @@ def _settle(connection: Connection, day: datetime, hours: list[datetime]) -> int
         ensure_parts(connection, {"reading_hourly": [day], "reading_daily": [day]})
     for hour in hours:
         if hour >= gone:  # what is left of an older hour would overwrite what it once was
-            connection.execute(_HOURLY, {"since": hour, "until": hour + _HOUR})
-    connection.execute(_DAILY, {"since": day, "until": day + _DAY})
+            _rewrite(connection, "reading_hourly", hour, hour + _HOUR)
+    _rewrite(connection, "reading_daily", day, day + _DAY)
     return connection.execute(due.delete().where(due.c.start.in_(hours))).rowcount
+
+
+def _rewrite(connection: Connection, into: str, since: datetime, until: datetime) -> None:
+    """PostgreSQL is given the way: of rows that came in just now it believes there are none, and would compare each with each."""
+    way, span = _TOGETHER, {"since": since, "until": until}
+    if connection.dialect.name == "postgresql":
+        many = connection.execute(_MANY_DUE, span | {"many": _MANY}).scalar_one()
+        way = _TOGETHER if many else _ONE_BY_ONE
+        connection.exec_driver_sql(f"SET LOCAL enable_nestloop = {'off' if many else 'on'}")
+    connection.execute(_ROLL_UP[into, way], span)
 
 
 def pruned_to(connection: Connection) -> datetime:

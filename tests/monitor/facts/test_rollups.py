@@ -2,11 +2,23 @@
 
 import random
 from collections import defaultdict
+from contextlib import closing
 from datetime import timedelta
 
+import pytest
+from sqlalchemy import event
+
 from monitor.database.tables import Daily, Hourly, Reading, RollupDue
-from monitor.facts import Store
+from monitor.facts import Store, rollups
+from monitor.intake.consequences import open_store
 from tests.monitor.conftest import Rows, T, batch, counted, listing, minutes
+
+
+@pytest.fixture(params=[1, 2_000], ids=["together", "one by one"], autouse=True)
+def together(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Both ways of rolling up on PostgreSQL, whatever is due."""
+    monkeypatch.setattr(rollups, "_MANY", request.param)
+    return request.param == 1
 
 
 def test_an_hour_holds_sum_extremes_last_and_how_often_nothing_was_known(store: Store, rows: Rows):
@@ -66,3 +78,37 @@ def test_an_hour_whose_readings_may_be_pruned_is_left_as_it_was(store: Store, ro
     store.intake([batch("2", counted(minutes(1), 3))], T + timedelta(days=200))
     assert store.roll_up() == 1
     assert [row.total for row in rows(Hourly)] == [2]
+
+
+@pytest.mark.real("postgres")
+def test_no_row_is_compared_with_every_other_though_the_statistics_know_of_none(postgres_cluster, together):
+    """As just after midnight: it is known how much is due, and there was no hour of this day yet when it was counted."""
+    plans = []
+
+    def note(connection, cursor, statement, parameters, _context, _many) -> None:
+        if statement.startswith("INSERT INTO reading_"):
+            cursor.execute("SET LOCAL enable_seqscan = off")  # the tables are so small that it reads all of them
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
+            plans.extend(each["Plan"] for each in cursor.fetchone()[0])
+
+    with closing(open_store(postgres_cluster.fresh_database())) as store:
+        store.intake([batch("old", *(counted(T, ip=f"192.0.2.{each}") for each in range(250)))], T)
+        store.roll_up()
+        store.intake([batch("new", *(counted(minutes(1500), ip=f"192.0.2.{each}") for each in range(250)))], minutes(1500))
+        with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("ANALYZE")
+        event.listen(store.engine, "before_cursor_execute", note)
+        store.roll_up()
+    assert len(plans) == 2
+    loops = [node for node in every_node(plans) if node["Node Type"] == "Nested Loop"]
+    if together:
+        assert loops == []
+    assert not [loop for loop in loops if "Join Filter" in loop]
+
+
+def every_node(plans):
+    waiting = list(plans)
+    while waiting:
+        node = waiting.pop()
+        waiting += node.get("Plans", [])
+        yield node
