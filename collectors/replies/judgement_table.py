@@ -7,6 +7,7 @@ phrases filed under words of the text are tried. A phrase without such a word is
 
 from __future__ import annotations
 
+import enum
 import functools
 import re
 from collections.abc import Mapping
@@ -23,11 +24,33 @@ from collectors.replies.phrases import CJK, compiled, filing_words
 HERE = Path(__file__).parent
 ACTORS = frozenset({"us", "customer", "provider", "recipient"})
 SCOPES = frozenset({"ip", "dkim_domain", "spf_domain", "url", "sender", "dnsbl"})
-CATEGORIES = frozenset({
-    "invalid_recipient", "domain_not_found", "mailbox_full", "disabled", "policy", "reputation_ip",
-    "reputation_domain", "content", "authentication", "rate_limited", "greylisted", "too_big", "protocol",
-    "network", "relaying", "expired", "user_blocked", "vacation", "unknown",
-})
+
+
+class Category(enum.StrEnum):
+    """Why a mail was refused or given up."""
+
+    INVALID_RECIPIENT = "invalid_recipient"
+    DOMAIN_NOT_FOUND = "domain_not_found"
+    MAILBOX_FULL = "mailbox_full"
+    DISABLED = "disabled"
+    POLICY = "policy"
+    REPUTATION_IP = "reputation_ip"
+    REPUTATION_DOMAIN = "reputation_domain"
+    CONTENT = "content"
+    AUTHENTICATION = "authentication"
+    RATE_LIMITED = "rate_limited"
+    GREYLISTED = "greylisted"
+    TOO_BIG = "too_big"
+    PROTOCOL = "protocol"
+    NETWORK = "network"
+    RELAYING = "relaying"
+    EXPIRED = "expired"
+    USER_BLOCKED = "user_blocked"
+    VACATION = "vacation"
+    UNKNOWN = "unknown"
+
+
+CATEGORIES = frozenset(Category)
 
 _LETTERS = re.compile(r"[^\W\d_]{2,}")
 _URL = r"(https?://[^\s<>\"')\]]{4,300})"
@@ -36,13 +59,14 @@ _IP = (
     r"(?!\.?\w)"
 )
 _ABOUT_SENDER = frozenset({
-    "reputation_ip", "rate_limited", "authentication", "policy", "greylisted", "relaying", "content",
+    Category.REPUTATION_IP, Category.RATE_LIMITED, Category.AUTHENTICATION, Category.POLICY, Category.GREYLISTED,
+    Category.RELAYING, Category.CONTENT,
 })
 
 
 NEAR = 60  # characters around a phrase in which a word of its `unless` counts
 _MOST_HITS = 5  # of one phrase in one text that are looked at
-_GONE = frozenset({"invalid_recipient", "domain_not_found", "disabled"})
+_GONE = frozenset({Category.INVALID_RECIPIENT, Category.DOMAIN_NOT_FOUND, Category.DISABLED})
 
 
 class Belief(IntEnum):

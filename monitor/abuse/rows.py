@@ -169,7 +169,7 @@ def _taken(session: Session, trace: TraceRow, now: datetime) -> AbuseCase | None
     )
     session.add(row)
     why = f"{kind} reported{f' by {reporter}' if reporter else ''}{f': {trace.text}' if trace.text else ''}"
-    session.add(_transition(row, "none", actor=ACTOR, why=why, now=now))
+    session.add(_transition(row, transitions.BEFORE, actor=ACTOR, why=why, now=now))
     session.flush()
     return row
 

@@ -12,8 +12,10 @@ from monitor.commands.stored import actor, config_option, stored, utc_now
 from monitor.database.erase import erase as erase_person
 from monitor.database.erase import person, suppressed, without
 from monitor.database.tables import Transition
-from monitor.database.transitions import check_reason, new_id
+from monitor.database.transitions import TransitionKind, check_reason, new_id
 from monitor.database.wire import Erased
+
+KEPT, ERASED = "kept", "erased"  # a person's data, before and after
 
 
 @click.command()
@@ -41,7 +43,7 @@ def erase(recipient: str, reason: str, config_file: Path, *, suppressions: bool,
         kept = suppressed(connection, who)
         why = without(store.recipients.redacted(reason), who)
         session.add(Transition(
-            at=utc_now(), kind="erasure", of=new_id("era"), old="kept", new="erased", why=why, actor=actor(),
+            at=utc_now(), kind=TransitionKind.ERASURE.value, of=new_id("era"), old=KEPT, new=ERASED, why=why, actor=actor(),
             evidence={"rows": rows},
         ))
     if as_json:

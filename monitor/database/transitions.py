@@ -24,6 +24,10 @@ class TransitionKind(enum.StrEnum):
     LISTING = "listing"
     ENROLMENT = "enrolment"
     ABUSE_CASE = "abuse_case"
+    ERASURE = "erasure"
+
+
+BEFORE = "none"  # `old` of what was not there before, `new` of what is there no longer
 
 
 def new_id(prefix: str) -> str:
@@ -55,7 +59,7 @@ def beginnings(session: Session, kind: TransitionKind, ids: Collection[str]) -> 
     if not ids:
         return {}
     chosen = select(Transition.of, Transition.evidence).where(
-        Transition.kind == kind.value, col(Transition.of).in_(ids), Transition.old == "none"
+        Transition.kind == kind.value, col(Transition.of).in_(ids), Transition.old == BEFORE
     )
     return dict(session.exec(chosen).all())
 

@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 
 from monitor.config.validation import did_you_mean
 from monitor.database.tables import FblEnrolment, Transition
-from monitor.database.transitions import TransitionKind, check_reason
+from monitor.database.transitions import BEFORE, TransitionKind, check_reason
 from monitor.facts.store import Store
 from monitor.feedback_loops.enrolments import (
     Coverage,
@@ -88,7 +88,7 @@ def drop_enrolment(
     if row is None:
         raise LookupError(f"no enrolment of {kind} {subject} at {provider}")
     session.delete(row)
-    session.add(_transition(row, row.state, "none", actor=actor, why=reason, now=now))
+    session.add(_transition(row, row.state, BEFORE, actor=actor, why=reason, now=now))
     return row
 
 
@@ -135,7 +135,7 @@ def _move(
         row.requested_at = now
     if new is State.ACTIVE:
         row.active_at = now
-    session.add(_transition(row, old.value if old else "none", new.value, actor=actor, why=reason, now=now))
+    session.add(_transition(row, old.value if old else BEFORE, new.value, actor=actor, why=reason, now=now))
 
 
 def _transition(row: FblEnrolment, old: str, new: str, *, actor: str, why: str, now: datetime) -> Transition:

@@ -7,7 +7,9 @@ from datetime import datetime
 from sqlmodel import Session
 
 from monitor.database.tables import Incident, Transition
-from monitor.database.transitions import TransitionKind, check_reason, history
+from monitor.database.transitions import BEFORE, TransitionKind, check_reason, history
+
+ACKNOWLEDGED = "acknowledged"
 
 
 def acknowledge(session: Session, incident_id: str, *, actor: str, reason: str, now: datetime) -> Incident:
@@ -18,11 +20,11 @@ def acknowledge(session: Session, incident_id: str, *, actor: str, reason: str, 
         raise LookupError(f"no incident {incident_id}")
     if incident.ended_at is not None:
         raise ValueError(f"incident {incident_id} has ended")
-    old = "acknowledged" if incident.acked_at else "none"
+    old = ACKNOWLEDGED if incident.acked_at else BEFORE
     incident.acked_by, incident.acked_at, incident.ack_reason = actor, now, reason
     session.add(incident)
     # the incident goes on firing: that somebody looks after it is another fact than its state
-    _write(session, incident, TransitionKind.ACKNOWLEDGEMENT, (old, "acknowledged"), why=reason, actor=actor, now=now)
+    _write(session, incident, TransitionKind.ACKNOWLEDGEMENT, (old, ACKNOWLEDGED), why=reason, actor=actor, now=now)
     return incident
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,7 @@ from monitor.config.severity import Severity
 from monitor.config.validation import did_you_mean
 from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import Incident, Silence, Transition
-from monitor.database.transitions import TransitionKind, beginnings, check_reason, new_id
+from monitor.database.transitions import BEFORE, TransitionKind, beginnings, check_reason, new_id
 from monitor.incidents.matchers import MOST, Matcher, Operator, all_match, parse
 from monitor.incidents.rows import open_incidents
 from monitor.incidents.schedule import Schedule, read_schedule
@@ -26,6 +27,11 @@ from monitor.inventory.providers import read_providers
 
 MATCHER_DIMENSIONS = (*names(Use.MATCHER), "rule", "severity", "incident")
 _NEWEST = Order((col(Silence.since), col(Silence.id)))
+
+
+class SilenceState(enum.StrEnum):
+    SILENT = "silent"
+    ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,7 @@ def put_silence(
     )  # fmt: skip
     session.add(row)
     session.add(Transition(
-        at=now, kind=TransitionKind.SILENCE.value, of=row.id, old="none", new="silent", why=reason, actor=actor,
+        at=now, kind=TransitionKind.SILENCE.value, of=row.id, old=BEFORE, new=SilenceState.SILENT.value, why=reason, actor=actor,
         evidence={
             "matchers": row.matchers, **({"patterns": row.patterns} if row.patterns else {}),
             **({"by_customer": by_customer} if by_customer else {}),
@@ -133,7 +139,7 @@ def end_silence(session: Session, silence_id: str, *, actor: str, reason: str, n
         row.ended_at = now
         session.add(row)
         session.add(Transition(
-            at=now, kind=TransitionKind.SILENCE.value, of=row.id, old="silent", new="ended", why=reason, actor=actor
+            at=now, kind=TransitionKind.SILENCE.value, of=row.id, old=SilenceState.SILENT.value, new=SilenceState.ENDED.value, why=reason, actor=actor
         ))
     return row
 

@@ -8,9 +8,10 @@ The JSON shape of an item is `item.model_dump(mode="json")`: its fields as below
 from __future__ import annotations
 
 import dataclasses
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -32,7 +33,13 @@ Address = Annotated[str, AfterValidator(address_name)]
 DomainName = Annotated[str, AfterValidator(domain_name)]
 Host = Annotated[str, AfterValidator(host_name)]
 Port = Annotated[int, Field(ge=1, le=65535)]
-Auth = Literal["password", "xoauth2"]
+
+
+class Auth(enum.StrEnum):
+    """How a mailbox is logged in to."""
+
+    PASSWORD = "password"  # noqa: S105 - the name of a way in
+    XOAUTH2 = "xoauth2"
 SecretName = Annotated[str, Field(min_length=1)]
 Argument = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")]
 HeaderName = Annotated[str, AfterValidator(own_header)]
@@ -42,7 +49,7 @@ Pattern = Annotated[str, AfterValidator(str.lower)]
 
 # way to log in → the fields it needs, those it may have besides, and what to do
 _WAYS_IN: dict[str, tuple[frozenset[str], frozenset[str], str]] = {
-    "password": (frozenset({"secret"}), frozenset(), "name the password's entry of `secrets:`, or write auth: xoauth2"),
+    Auth.PASSWORD.value: (frozenset({"secret"}), frozenset(), "name the password's entry of `secrets:`, or write auth: xoauth2"),
     "token_command": (frozenset({"token_command"}), frozenset(), "write token_command, or token_url with what belongs to it"),
     "token_url": (frozenset({"token_url", "client_id", "refresh_token"}), frozenset({"client_secret", "scope"}),
                   "write these, or a token_command that prints an access token"),
@@ -160,7 +167,7 @@ class Mailbox(Item):
     port: Port = 993
     tls: Tls = Tls.IMPLICIT
     username: Annotated[str, AfterValidator(one_line)] = Field(min_length=1)
-    auth: Auth = "password"
+    auth: Auth = Auth.PASSWORD
     secret: SecretName | None = None
     token_command: Annotated[tuple[Argument, ...], Field(max_length=100)] = ()
     token_url: Annotated[str, AfterValidator(token_endpoint)] | None = None
@@ -181,7 +188,7 @@ class Mailbox(Item):
     @model_validator(mode="after")
     def _can_log_in(self) -> Mailbox:
         given = {name for name in _LOGIN_FIELDS if getattr(self, name)}
-        way = self.auth if self.auth == "password" else "token_command" if "token_command" in given else "token_url"
+        way = self.auth.value if self.auth is Auth.PASSWORD else "token_command" if "token_command" in given else "token_url"
         needed, allowed, hint = _WAYS_IN[way]
         missing, odd = sorted(needed - given), sorted(given - needed - allowed)
         if missing:

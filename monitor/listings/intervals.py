@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from collectors.details import ListAnswer
+from monitor.database.transitions import BEFORE
 from monitor.rules.lists import Phase
 
 HITS_TO_CONFIRM = 2
@@ -107,7 +108,7 @@ def change(before: Interval | None, after: Interval | None) -> Change | None:
         return Change(Phase.CLEARED if before.phase == Phase.CLEARED else Phase.LISTED, after.phase, TAKEN_BACK)
     if after.confirmed_at is not None and not known:
         how = "was there when we first looked" if after.baseline else "listed"
-        return Change(before.phase if before else "none", Phase.LISTED, f"{how}: {after.detail.meaning}")
+        return Change(before.phase if before else BEFORE, Phase.LISTED, f"{how}: {after.detail.meaning}")
     if before is not None and known and before.codes != after.codes:
         return Change(", ".join(before.codes), ", ".join(after.codes), f"now: {after.detail.meaning}")
     return None

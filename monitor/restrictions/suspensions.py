@@ -13,12 +13,13 @@ from sqlmodel import Session
 
 from collectors.dimensions import Use, names
 from monitor.database.tables import Suspension, Transition
-from monitor.database.transitions import TransitionKind, check_reason, new_id
+from monitor.database.transitions import BEFORE, TransitionKind, check_reason, new_id
 from monitor.gate import Effect
 from monitor.inventory.known import read_names
 from monitor.restrictions.rows import overdue
 
 SCOPE_DIMENSIONS = names(Use.SCOPE)
+LIFTED = "lifted"
 
 
 def scope_key(scope: Mapping[str, str]) -> str:
@@ -58,7 +59,7 @@ def put_on(session: Session, row: Suspension, *, why: str) -> Suspension:
     """Write a suspension and its transition."""
     session.add(row)
     session.add(Transition(
-        at=row.since, kind=TransitionKind.SUSPENSION.value, of=row.id, old="none", new=row.effect, why=why, actor=row.actor,
+        at=row.since, kind=TransitionKind.SUSPENSION.value, of=row.id, old=BEFORE, new=row.effect, why=why, actor=row.actor,
         rule=row.rule, evidence={"scope": row.scope, **row.evidence},
     ))
     return row
@@ -89,7 +90,7 @@ def take_off(session: Session, row: Suspension, *, actor: str, reason: str, now:
     row.lifted_at, row.lifted_by, row.lift_reason = now, actor, reason
     session.add(row)
     session.add(Transition(
-        at=now, kind=TransitionKind.SUSPENSION.value, of=row.id, old=row.effect, new="lifted", why=reason, actor=actor,
+        at=now, kind=TransitionKind.SUSPENSION.value, of=row.id, old=row.effect, new=LIFTED, why=reason, actor=actor,
         rule=row.rule, evidence={"scope": row.scope},
     ))
 

@@ -91,6 +91,18 @@ def test_traces_that_become_cases_are_those_the_index_is_for():
     assert FOLLOWED_KINDS == ("abuse_letter", "abuse_report")  # the index in the database says so
 
 
+def test_a_change_of_state_is_written_in_words_that_are_defined_once():
+    written = []
+    for path in Path(monitor.__path__[0]).rglob("*.py"):
+        if "migrations" in path.parts:
+            continue
+        for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "Transition":
+                written += [f"{path.name}:{each.value.lineno}" for each in call.keywords
+                            if each.arg in {"kind", "old", "new"} and isinstance(each.value, ast.Constant)]
+    assert written == []
+
+
 def test_there_is_one_scale_of_severities():
     assert [*Severity] == ["info", "warning", "critical"]
     assert [*GRAVEST_FIRST] == ["critical", "warning", "info"]

@@ -17,31 +17,32 @@ from collectors.mail import mime
 from collectors.mail.original import infer, is_redacted
 from collectors.mail.report import Recipient
 from collectors.observation import Observation, Subject, Trace
+from collectors.replies.judgement_table import Category
 from collectors.report_mail.facts.shape import Facts, Mail, Refusal
 from collectors.report_mail.facts.whose import OTHER, identifiers, is_ours, message_id, subject
 from collectors.traces import TraceKind
 
 # Why a recipient was given up → what is counted. One that is dead for good (`hard`) is a hard bounce instead.
-MEASURE_OF: dict[str, str] = {
-    "invalid_recipient": "soft_bounce",  # said with 4xx, so perhaps only for now
-    "domain_not_found": "soft_bounce",
-    "mailbox_full": "soft_bounce",
-    "disabled": "soft_bounce",
-    "policy": "block",
-    "reputation_ip": "block",
-    "reputation_domain": "block",
-    "content": "block",
-    "authentication": "block",
-    "rate_limited": "block",  # given up over it: more than a moment's slowness
-    "greylisted": "soft_bounce",
-    "too_big": "soft_bounce",
-    "protocol": "soft_bounce",
-    "network": "soft_bounce",
-    "relaying": "soft_bounce",
-    "expired": "soft_bounce",
-    "user_blocked": "soft_bounce",  # the recipient's own list, not the provider's judgement
-    "vacation": "autoreply",
-    "unknown": "soft_bounce",
+MEASURE_OF: dict[Category, str] = {
+    Category.INVALID_RECIPIENT: "soft_bounce",  # said with 4xx, so perhaps only for now
+    Category.DOMAIN_NOT_FOUND: "soft_bounce",
+    Category.MAILBOX_FULL: "soft_bounce",
+    Category.DISABLED: "soft_bounce",
+    Category.POLICY: "block",
+    Category.REPUTATION_IP: "block",
+    Category.REPUTATION_DOMAIN: "block",
+    Category.CONTENT: "block",
+    Category.AUTHENTICATION: "block",
+    Category.RATE_LIMITED: "block",  # given up over it: more than a moment's slowness
+    Category.GREYLISTED: "soft_bounce",
+    Category.TOO_BIG: "soft_bounce",
+    Category.PROTOCOL: "soft_bounce",
+    Category.NETWORK: "soft_bounce",
+    Category.RELAYING: "soft_bounce",
+    Category.EXPIRED: "soft_bounce",
+    Category.USER_BLOCKED: "soft_bounce",  # the recipient's own list, not the provider's judgement
+    Category.VACATION: "autoreply",
+    Category.UNKNOWN: "soft_bounce",
 }
 TRACE_OF = {
     "hard_bounce": TraceKind.BOUNCE, "soft_bounce": TraceKind.BOUNCE, "block": TraceKind.BLOCK,
@@ -56,7 +57,7 @@ def measure_of(recipient: Recipient) -> str | None:
         return "deferral"
     if recipient.action != "failed":
         return None
-    return "hard_bounce" if recipient.hard else MEASURE_OF[recipient.judgement.category]
+    return "hard_bounce" if recipient.hard else MEASURE_OF[Category(recipient.judgement.category)]
 
 
 def sent_from(mail: Mail) -> str | None:
