@@ -1,0 +1,118 @@
+"""What was delivered and complained of, by hour and campaign: all that the detectors are given of one stream's mail.
+
+Complaints cluster: those of one campaign have its list and its content in common. A *cluster* is what counts as drawn
+anew: a campaign, or a day of one that runs longer; mail that names no campaign is clustered by UTC day.
+Everything follows from the counts, in whatever order they came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+HOUR = 3600
+DAY_HOURS = 24
+
+Campaign = str | None
+ClusterKey = tuple[Campaign, int]  # the campaign, and which day of it
+
+
+@dataclass(slots=True)
+class Cell:
+    """Counts of one campaign in one hour, or of one cluster. `moment`: the sum of the instants of what was delivered."""
+
+    delivered: float = 0
+    complaints: int = 0
+    moment: float = 0
+
+    @property
+    def at(self) -> float:
+        """When it was sent, on average."""
+        return self.moment / self.delivered
+
+    def add(self, other: Cell) -> None:
+        self.delivered += other.delivered
+        self.complaints += other.complaints
+        self.moment += other.moment
+
+
+@dataclass(slots=True)
+class Cluster(Cell):
+    """`first_hour`: of its day, not of its first mail."""
+
+    first_hour: int = 0
+
+
+class MailCounts:
+    """Counts of one (customer, stream, provider), or of whatever is judged as one; complaints are dated by their mail."""
+
+    __slots__ = ("clusters", "first_hours", "hours")
+
+    def __init__(self) -> None:
+        self.hours: dict[int, dict[Campaign, Cell]] = {}
+        self.first_hours: dict[Campaign, int] = {None: 0}
+        self.clusters: dict[ClusterKey, Cluster] = {}
+
+    def deliver(self, campaign: Campaign, at: float, count: float) -> None:
+        self._add(campaign, int(at // HOUR), Cell(count, 0, count * at))
+
+    def complain(self, campaign: Campaign, at: float, count: int = 1) -> None:
+        self._add(campaign, int(at // HOUR), Cell(0, count))
+
+    def _add(self, campaign: Campaign, hour: int, counted: Cell) -> None:
+        first = self.first_hours.get(campaign)
+        if first is None or hour < first:
+            self.first_hours[campaign] = hour
+            if first is not None and campaign is not None:
+                self._cluster_anew(campaign)
+        row = self.hours.get(hour)
+        if row is None:
+            row = self.hours[hour] = {}
+        cell = row.get(campaign)
+        if cell is None:
+            cell = row[campaign] = Cell()
+        cell.add(counted)
+        self._of_cluster(campaign, hour).add(counted)
+
+    def key(self, campaign: Campaign, hour: int) -> ClusterKey:
+        """The cluster of a cell."""
+        return campaign, (hour - self.first_hours[campaign]) // DAY_HOURS
+
+    def _of_cluster(self, campaign: Campaign, hour: int) -> Cluster:
+        key = self.key(campaign, hour)
+        cluster = self.clusters.get(key)
+        if cluster is None:
+            first = self.first_hours[campaign] + key[1] * DAY_HOURS
+            cluster = self.clusters[key] = Cluster(first_hour=first)
+        return cluster
+
+    def _cluster_anew(self, campaign: Campaign) -> None:
+        """A mail older than all of its campaign came late: its days begin with that one."""
+        for key in [key for key in self.clusters if key[0] == campaign]:
+            del self.clusters[key]
+        for hour, row in self.hours.items():
+            if campaign in row:
+                self._of_cluster(campaign, hour).add(row[campaign])
+
+    def forget(self, before: float) -> None:
+        """Drop what is older than an instant; campaigns that still run keep what they had."""
+        last = int(before // HOUR)
+        for hour in [hour for hour in self.hours if hour < last]:
+            del self.hours[hour]
+        kept = {campaign for row in self.hours.values() for campaign in row}
+        self.clusters = {
+            key: each for key, each in self.clusters.items() if each.first_hour + DAY_HOURS > last and key[0] in kept
+        }
+        self.first_hours = {key: hour for key, hour in self.first_hours.items() if key is None or key in kept}
+
+    def cells(self, since: float, campaign: Campaign) -> Iterator[Cell]:
+        """Those of a campaign from the hour of `since` on."""
+        for hour, row in self.hours.items():
+            if campaign in row and (hour + 1) * HOUR > since:
+                yield row[campaign]
+
+    def delivered_since(self, since: float) -> float:
+        """Deliveries from the hour of `since` on."""
+        first = int(since // HOUR)
+        hours = range(first, max(self.hours, default=first) + 1) if len(self.hours) > 200 else list(self.hours)
+        return sum(cell.delivered for hour in hours if hour >= first for cell in self.hours.get(hour, {}).values())
