@@ -12,7 +12,7 @@ And after a hold began: does the mail let through since then clear it?
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from monitor.rules.detectors.change import Change, Likelihoods, Raised, find_change, worth_looking
@@ -22,8 +22,8 @@ from monitor.rules.detectors.likelihood import mixture
 from monitor.rules.detectors.reporting import ReportingLag
 
 HEALTHY, LINE = 0.001, 0.003
-_ABOVE_HEALTHY = {1: 0.15, 2: 0.55, 4: 0.2, 10: 0.1}  # times the line: how much such a rate weighs
-_ABOVE_LINE = {1.5: 0.25, 2: 0.45, 4: 0.2, 10: 0.1}
+_ABOVE_HEALTHY = ((1, 0.15), (2, 0.55), (4, 0.2), (10, 0.1))  # times the line: how much such a rate weighs
+_ABOVE_LINE = ((1.5, 0.25), (2, 0.45), (4, 0.2), (10, 0.1))
 MONTH_HOURS = 30 * DAY_HOURS
 _CLEAR = math.log(20)  # so much more likely at the healthy rate than at the bad one
 _STILL = math.log(5)
@@ -78,8 +78,8 @@ def judge_line(mail: Mail, lines: Lines, now: float) -> Finding:
     return _changed(mail, lines, _raised(lines.line, lines.line, _ABOVE_LINE), now)
 
 
-def _raised(innocent: float, line: float, weights: Mapping[float, float]) -> Raised:
-    return Raised(innocent, tuple(line * factor for factor in weights), tuple(weights.values()))
+def _raised(innocent: float, line: float, weights: Sequence[tuple[float, float]]) -> Raised:
+    return Raised(innocent, tuple(line * factor for factor, _ in weights), tuple(weight for _, weight in weights))
 
 
 def _changed(mail: Mail, lines: Lines, raised: Raised, now: float) -> Finding:
