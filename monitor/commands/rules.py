@@ -10,6 +10,7 @@ import click
 from collectors.dnsbl.collector import DnsblSettings
 from monitor.commands.failing import Failure
 from monitor.commands.printing import json_option, print_json
+from monitor.commands.rules_simulate import simulate
 from monitor.commands.stored import config_option, paging_options, print_page, stored
 from monitor.config.load import read_rules
 from monitor.config.wire import Mistake
@@ -24,7 +25,10 @@ from monitor.rules.load import check_rules
 
 @click.group()
 def rules() -> None:
-    """Check rule files, and show what the rules say."""
+    """Check rule files, try them on facts, and show what the rules say."""
+
+
+rules.add_command(simulate)
 
 
 @rules.command()

@@ -21,6 +21,7 @@ from monitor.facts.readings import newest_by, value_before
 from monitor.facts.runs import Outcome, Runs, first_runs
 from monitor.inventory.rows import addresses_among, domains_among, mailboxes
 from monitor.judging.feed_evidence import FeedEvidence
+from monitor.judging.mail_evidence import MailEvidence
 from monitor.judging.unasked import Configured
 from monitor.listings.find import lost_allow_listings, open_listings
 from monitor.restrictions.rows import lifted_since
@@ -29,12 +30,14 @@ from monitor.rules.evidence import (
     Counts,
     Feed,
     FeedQuestion,
+    Hold,
     ListingFact,
     Place,
     Seen,
     Span,
     Standing,
     StateFact,
+    StreamMail,
     labels_of,
 )
 from monitor.rules.lists import KnownList, KnownLists, Phase
@@ -47,16 +50,18 @@ NO_LISTS = KnownLists()
 class StoreEvidence:
     """The evidence of one pass at `now`; what several rules need is read once.
 
-    `intervals` says how often each configured collector runs; `feeds` keeps what feeds reported. `expected`: rule →
+    `intervals` says how often each configured collector runs; `feeds` keeps what feeds reported, `mails` what streams sent. `expected`: rule →
     the groups it judged before. Of DNS lists that are not among `watched_lists` (None: not known) nothing is evidence any more.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each named at the call
         self, store: Store, now: datetime, intervals: Mapping[str, timedelta], feeds: FeedEvidence,
         expected: Mapping[str, Sequence[Group]] | None = None, lists: KnownLists = NO_LISTS,
-        watched_lists: Collection[str] | None = None,
+        watched_lists: Collection[str] | None = None, *, mails: MailEvidence | None = None,
+        opened: Mapping[str, Collection[Group]] | None = None,
     ) -> None:
         self.store, self.now, self.lists = store, now, lists
+        self._mails, self._opened = mails or MailEvidence(store), opened or {}
         self._intervals, self._feeds = intervals, feeds
         self._expected, self._configured = expected or {}, Configured(lists=watched_lists)
         self._counted: dict[object, Counts] = {}
@@ -85,6 +90,9 @@ class StoreEvidence:
 
     def expected(self, rule: str) -> Sequence[Group]:
         return self._expected.get(rule, ())
+
+    def opened(self, rule: str) -> Collection[Group]:
+        return self._opened.get(rule, ())
 
     def place(self, target: str) -> Place | None:
         if target not in self._places:
@@ -152,6 +160,12 @@ class StoreEvidence:
 
     def feeds(self, question: FeedQuestion) -> Sequence[Feed]:
         return self._feeds.feeds(question, self.now)
+
+    def mail(self, signal: Signal, opened: Collection[Group]) -> Sequence[StreamMail]:
+        return self._mails.mail(signal, opened, self.now)
+
+    def holds(self, rule: str) -> Mapping[Group, Sequence[Hold]]:
+        return self._mails.holds(rule, self.now)
 
     def _runs(self) -> list[Seen]:
         known = self._last_runs

@@ -25,6 +25,7 @@ from monitor.judging.case import Case
 from monitor.judging.evidence import StoreEvidence
 from monitor.judging.feed_evidence import FeedEvidence
 from monitor.judging.incident_moves import Moves, new_incident, settled
+from monitor.judging.mail_evidence import MailEvidence
 from monitor.judging.unasked import Configured, why_unasked
 from monitor.judging.verdict_rows import Known, progress_of, row_of
 from monitor.notify.routing import Routing
@@ -61,10 +62,12 @@ class Judge:
     lists: KnownLists = field(default_factory=KnownLists)
     watched_lists: Collection[str] | None = None
     feeds: FeedEvidence = field(init=False)
+    mails: MailEvidence = field(init=False)
     _moves: Moves = field(init=False)
 
     def __post_init__(self) -> None:
         self.feeds = FeedEvidence(self.store, self.intervals)
+        self.mails = MailEvidence(self.store)
         self.rules = in_order([rule for rule in self.rules if rule.enabled])
         self._moves = Moves(self.store, self.routing, self.limits, self.console_url)
 
@@ -77,7 +80,10 @@ class Judge:
             with self.store.session() as session:
                 expire(session, now)
         self._end_orphans(known, now)
-        evidence = StoreEvidence(self.store, now, self.intervals, self.feeds, known.expected(now), self.lists, self.watched_lists)
+        evidence = StoreEvidence(
+            self.store, now, self.intervals, self.feeds, known.expected(now), self.lists, self.watched_lists,
+            mails=self.mails, opened=known.opened(),
+        )
         firing: dict[str, list[Group]] = {}
         for rule in self.rules:
             firing[rule.id] = self._judge(rule, evidence, known, firing)

@@ -41,6 +41,10 @@ class Known:
             for rule, rows in self.rows.items()
         }
 
+    def opened(self) -> dict[str, list[Group]]:
+        """Rule → the groups with an open incident."""
+        return {rule: [tuple(row.subject.items()) for row in rows.values() if row.state in OPEN] for rule, rows in self.rows.items()}
+
 
 def _is_expected(row: VerdictRow, now: datetime) -> bool:
     return row.state in OPEN or (row.heard_at is not None and now - row.heard_at < FORGET_AFTER)

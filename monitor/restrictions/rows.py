@@ -106,3 +106,14 @@ def lifted_since(session: Session, rule: str, since: datetime) -> list[tuple[Map
         .where(col(Suspension.rule) == rule, col(Suspension.lifted_at) > since)
     )
     return [(subject, at) for subject, at in session.exec(chosen) if at is not None]
+
+
+def of_rule_since(session: Session, rule: str, since: datetime) -> list[tuple[Mapping[str, str], Suspension]]:
+    """The subject of the incident and the suspension, of all of a rule that were in force after `since`, the oldest first."""
+    chosen = (
+        select(Incident.subject, Suspension)
+        .join(Suspension, col(Suspension.incident_id) == Incident.id)
+        .where(col(Suspension.rule) == rule, col(Suspension.lifted_at).is_(None) | (col(Suspension.lifted_at) > since))
+        .order_by(col(Suspension.since))
+    )
+    return list(session.exec(chosen))

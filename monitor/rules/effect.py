@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from collectors.dimensions import Use, names
-from monitor.config.quantities import Duration
+from monitor.config.quantities import Duration, Share
 from monitor.gate import Effect
 
 if TYPE_CHECKING:  # a type checker takes no list it cannot read here
@@ -33,9 +33,12 @@ class RuleEffect(BaseModel):
     at_most: Duration | None = None
     rate_per_hour: Annotated[int, Field(gt=0)] | None = None
     transactional: bool = False  # also transactional streams
+    probe: Annotated[Share, Field(gt=0, lt=1)] | None = None  # of held mail so much is let through, to be judged by
 
     @model_validator(mode="after")
     def _slow_has_a_rate(self) -> RuleEffect:
         if (self.action is Effect.SLOW) != (self.rate_per_hour is not None):
             raise ValueError("rate_per_hour goes with action: slow, and only with it")
+        if self.probe is not None and self.action is not Effect.HOLD:
+            raise ValueError("probe goes with action: hold: of what is slowed, mail goes on anyway")
         return self

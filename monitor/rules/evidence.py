@@ -7,13 +7,14 @@ simulation are judged by the same code.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from collectors.contract import Reason
 from collectors.details import UNEXPLAINED, Detail, ListAnswer
 from collectors.freshness import is_stale
+from monitor.rules.detectors.assess import Mail
 from monitor.rules.lists import KnownList, Phase
 from monitor.rules.signals import Signal
 from monitor.rules.verdict import Group
@@ -158,6 +159,24 @@ class FeedQuestion:
     history: timedelta
 
 
+@dataclass(frozen=True, slots=True)
+class StreamMail:
+    """What was sent and complained of, of one stream at one provider. `labels`: those of the three that the facts say."""
+
+    labels: Mapping[str, str]
+    mail: Mail
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A suspension a rule put on for a group. `until`: when it ended, None while it is in force; `timed_out`: by itself."""
+
+    since: datetime
+    until: datetime | None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    timed_out: bool = False
+
+
 class Evidence(Protocol):
     """All that is known at one instant."""
 
@@ -174,6 +193,9 @@ class Evidence(Protocol):
 
     def expected(self, rule: str) -> Sequence[Group]:
         """The groups a rule has judged before, so that they are judged though nothing is known of them now."""
+
+    def opened(self, rule: str) -> Collection[Group]:
+        """Those of them that have an open incident."""
 
     def place(self, target: str) -> Place | None:
         """Where the inventory has an IP or a domain."""
@@ -192,3 +214,11 @@ class Evidence(Protocol):
 
     def feeds(self, question: FeedQuestion) -> Sequence[Feed]:
         """Feeds with their history."""
+
+    def mail(self, signal: Signal, opened: Collection[Group]) -> Sequence[StreamMail]:
+        """Streams at providers of which something of the signal became known since it was asked last, and those of these groups;
+        each with all other streams of its customer at its provider.
+        """
+
+    def holds(self, rule: str) -> Mapping[Group, Sequence[Hold]]:
+        """The suspensions a rule put on lately, of each group the oldest first."""

@@ -10,18 +10,22 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from collectors.details import UNEXPLAINED, Detail
+from monitor.rules.detectors.assess import Mail
+from monitor.rules.detectors.book import Book, Stream
 from monitor.rules.evidence import (
     Change,
     Counts,
     Day,
     Feed,
     FeedQuestion,
+    Hold,
     ListingFact,
     Place,
     Seen,
     Span,
     Standing,
     StateFact,
+    StreamMail,
     Values,
     labels_of,
 )
@@ -56,6 +60,7 @@ class MemoryEvidence:
     missing: Mapping[str, str] = field(default_factory=dict)  # measure → why a low number of it cannot be believed
     restarted: Mapping[str, Mapping[Group, datetime]] = field(default_factory=dict)  # by rule
     judged: Mapping[str, Sequence[Group]] = field(default_factory=dict)  # by rule: the groups it judged before
+    held: Mapping[str, Mapping[Group, Sequence[Hold]]] = field(default_factory=dict)  # by rule
     let_go: Sequence[Change] = ()  # by allow lists
     runs: Sequence[Seen] = ()
     lists: KnownLists = field(default_factory=KnownLists)
@@ -77,6 +82,9 @@ class MemoryEvidence:
         return {group: at for group, at in self.restarted.get(rule, {}).items() if at > since}
 
     def expected(self, rule: str) -> Sequence[Group]:
+        return self.judged.get(rule, ())
+
+    def opened(self, rule: str) -> Collection[Group]:
         return self.judged.get(rule, ())
 
     def place(self, target: str) -> Place | None:
@@ -128,6 +136,18 @@ class MemoryEvidence:
             for group, days in sorted(history.items())
         ]
 
+    def mail(self, signal: Signal, opened: Collection[Group]) -> Sequence[StreamMail]:
+        del opened  # every stream is looked at
+        book = Book()
+        for fact in sorted(self._of(signal.measures, None), key=lambda fact: fact.at):
+            book.learn(fact.at.timestamp())
+            add_to(book, signal, fact, fact.at)
+        book.learn(self.now.timestamp())
+        return mail_of(book, book.streams)
+
+    def holds(self, rule: str) -> Mapping[Group, Sequence[Hold]]:
+        return self.held.get(rule, {})
+
     def _by_group(self, question: FeedQuestion, span: Span) -> dict[Group, Mapping[str, float]]:
         sums = self.counts(question.signal.measures, question.by, span)
         return {
@@ -170,3 +190,24 @@ def _state(facts: Sequence[Fact]) -> StateFact:
         if known:
             value, detail = fact.value, fact.detail
     return StateFact(value, reason, since, facts[-1].at, detail)
+
+
+def add_to(book: Book, signal: Signal, fact: Fact, known_at: datetime) -> None:
+    """A count of the signal, learnt at `known_at`, into the book of its streams."""
+    labels, at = fact.labels, fact.at.timestamp()
+    stream = Stream(labels.get("customer"), labels.get("stream"), labels.get("provider"))
+    if fact.value and fact.measure in signal.numerator:
+        book.complain(stream, labels.get("campaign"), (at, known_at.timestamp()), round(fact.value))
+    if fact.value and fact.measure in signal.denominator:
+        book.deliver(stream, labels.get("campaign"), at, fact.value)
+
+
+def mail_of(book: Book, streams: Iterable[Stream]) -> list[StreamMail]:
+    """What the book has of these streams."""
+    return [
+        StreamMail(
+            {name: value for name, value in stream._asdict().items() if value is not None},
+            Mail(book.streams[stream], book.lag(stream.provider), book.usual),
+        )
+        for stream in streams
+    ]

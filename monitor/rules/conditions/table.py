@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, TypeAdapter
 
-from monitor.rules.conditions import absence, change, count, listing, ratio, shortfall, state, value
+from monitor.rules.conditions import absence, change, count, excess, listing, ratio, shortfall, state, value
 from monitor.rules.evidence import Evidence
 from monitor.rules.model import Rule
 from monitor.rules.verdict import Verdict
@@ -23,6 +23,7 @@ class Condition(NamedTuple):
 
 CONDITIONS: dict[str, Condition] = {
     "ratio": Condition(ratio.Ratio, ratio.judge),
+    "excess": Condition(excess.Excess, excess.judge),
     "count": Condition(count.Count, count.judge),
     "value": Condition(value.Value, value.judge),
     "change": Condition(change.Change, change.judge),
@@ -32,7 +33,7 @@ CONDITIONS: dict[str, Condition] = {
     "listing": Condition(listing.Listing, listing.judge),
 }
 AnyRule = (
-    ratio.Ratio | count.Count | value.Value | change.Change | state.State | absence.Absence | shortfall.Shortfall
+    ratio.Ratio | excess.Excess | count.Count | value.Value | change.Change | state.State | absence.Absence | shortfall.Shortfall
     | listing.Listing
 )  # fmt: skip
 RULE: TypeAdapter[AnyRule] = TypeAdapter(Annotated[AnyRule, Field(discriminator="condition")])

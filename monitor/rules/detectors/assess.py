@@ -124,7 +124,8 @@ class Release:
 
 def judge_release(mail: Mail, lines: Lines, bad_rate: float, now: float) -> Release:
     """The mail since `mail.since`: is the healthy rate 20 times likelier than the bad one? Or five times less likely?"""
-    bad = min(max(bad_rate, lines.line), 4 * lines.line)
+    bad = min(max(bad_rate, lines.line), 2 * lines.line)
+    middle = (lines.healthy + lines.line) / 2
     likelihoods, spreads = Likelihoods(Raised(lines.healthy, (bad,), (1.0,))), mail.spreads(now)
     first = math.ceil(max(mail.since / HOUR, min(mail.counts.hours, default=0)))
     total, mails = Cell(), 0.0
@@ -136,7 +137,7 @@ def judge_release(mail: Mail, lines: Lines, bad_rate: float, now: float) -> Rele
             mails += exposure
     log = math.log(likelihoods.ratio(spreads.before(first).weights))
     still = log >= _STILL and total.complaints > 1 and total.complaints > lines.line * mails
-    return Release(log <= -_CLEAR, still, total.complaints, mails, total.delivered)
+    return Release(log <= -_CLEAR and total.complaints < middle * mails, still, total.complaints, mails, total.delivered)
 
 
 def since(mail: Mail, at: float) -> Mail:

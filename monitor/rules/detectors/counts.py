@@ -7,7 +7,7 @@ Everything follows from the counts, in whatever order they came.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 HOUR = 3600
@@ -54,12 +54,12 @@ class MailCounts:
         self.clusters: dict[ClusterKey, Cluster] = {}
 
     def deliver(self, campaign: Campaign, at: float, count: float) -> None:
-        self._add(campaign, int(at // HOUR), Cell(count, 0, count * at))
+        self.add_cell(campaign, int(at // HOUR), Cell(count, 0, count * at))
 
     def complain(self, campaign: Campaign, at: float, count: int = 1) -> None:
-        self._add(campaign, int(at // HOUR), Cell(0, count))
+        self.add_cell(campaign, int(at // HOUR), Cell(0, count))
 
-    def _add(self, campaign: Campaign, hour: int, counted: Cell) -> None:
+    def add_cell(self, campaign: Campaign, hour: int, counted: Cell) -> None:
         first = self.first_hours.get(campaign)
         if first is None or hour < first:
             self.first_hours[campaign] = hour
@@ -114,5 +114,29 @@ class MailCounts:
     def delivered_since(self, since: float) -> float:
         """Deliveries from the hour of `since` on."""
         first = int(since // HOUR)
-        hours = range(first, max(self.hours, default=first) + 1) if len(self.hours) > 200 else list(self.hours)
-        return sum(cell.delivered for hour in hours if hour >= first for cell in self.hours.get(hour, {}).values())
+        return sum(cell.delivered for hour, row in self.hours.items() if hour >= first for cell in row.values())
+
+    def comparable(self) -> MailCounts:
+        """These, or without campaigns, where complaints do not name the campaigns that mail is counted by."""
+        bare = self.clusters_of(None)
+        delivered, complaints = sum(each.delivered for each in bare), sum(each.complaints for each in bare)
+        if complaints <= 1 or len(bare) == len(self.clusters):
+            return self
+        all_delivered = sum(each.delivered for each in self.clusters.values())
+        all_complaints = sum(each.complaints for each in self.clusters.values())
+        if complaints * all_delivered <= 2 * max(delivered, 0.05 * all_delivered) * all_complaints:
+            return self
+        return merged([(None, self)])
+
+    def clusters_of(self, campaign: Campaign) -> list[Cluster]:
+        return [cluster for key, cluster in self.clusters.items() if key[0] == campaign]
+
+
+def merged(parts: Iterable[tuple[str | None, MailCounts]]) -> MailCounts:
+    """Counts of several streams taken together. A campaign stays one of its stream, by the name beside; None: none is kept apart."""
+    whole = MailCounts()
+    for name, counts in parts:
+        for hour, row in counts.hours.items():
+            for campaign, cell in row.items():
+                whole.add_cell(None if name is None else f"{name}/{campaign or ''}", hour, cell)
+    return whole

@@ -41,7 +41,9 @@ def test_shipped_rules_name_lists_of_the_catalogue(shipped):
 
 
 def test_only_heavy_lists_and_complaints_hold(shipped):
-    assert {rule.id for rule in shipped.values() if rule.effect} == {"ip-listed", "complaint-rate"}
+    assert {rule.id for rule in shipped.values() if rule.effect} == {
+        "ip-listed", "complaint-campaign", "complaint-rate", "complaint-line",
+    }
 
 
 def test_no_weight_falls_between_two_shipped_rules(shipped):

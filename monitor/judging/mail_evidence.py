@@ -1,0 +1,134 @@
+"""What the detectors of complaints are given in the service: the counts of streams, read where complaints came.
+
+Each pass asks for the sums of complaints by stream and provider, from roll-ups, and reads the mail of those whose sum changed:
+what is older than four days by the hour, and once a day; the rest as it was counted. Nothing of it is kept in the database, for
+everything follows from the readings.
+
+May be wrong: a complaint of mail older than four days counts from the next day on, or when the process starts anew.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from sqlmodel import Session
+
+from monitor.facts import Store
+from monitor.facts.stream_counts import Counted, Family, counted_by_hour, counted_since, delays
+from monitor.restrictions.rows import ended_at, of_rule_since
+from monitor.rules.detectors.book import Book, Stream
+from monitor.rules.detectors.counts import MailCounts
+from monitor.rules.detectors.reporting import ReportingLag
+from monitor.rules.evidence import Hold, StreamMail
+from monitor.rules.in_memory import mail_of
+from monitor.rules.signals import Signal
+from monitor.rules.verdict import Group
+
+KEPT = timedelta(days=40)
+_AS_COUNTED = timedelta(days=4)
+_DELAYS_OF = timedelta(days=8)
+_MOST_DELAYS = 20_000  # complaints by which a provider's delays are learnt, the newest
+_BY = ("customer", "stream", "provider")
+_EXPIRED = "expiry"
+
+
+class MailEvidence:
+    """The streams of one store, owned by whoever judges; any thread may use it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._kept: dict[str, _Kept] = {}  # by signal
+        self._lock = threading.Lock()
+
+    def mail(self, signal: Signal, opened: Collection[Group], now: datetime) -> Sequence[StreamMail]:
+        """See Evidence.mail; asked again at the same instant it answers for the same streams."""
+        with self._lock:
+            kept = self._kept.setdefault(signal.name, _Kept(self._store, signal))
+            return kept.mail(opened, now)
+
+    def holds(self, rule: str, now: datetime) -> dict[Group, list[Hold]]:
+        holds: dict[Group, list[Hold]] = {}
+        with self._store.reading_session() as session:
+            for subject, row in of_rule_since(session, rule, now - KEPT):
+                end = ended_at(row)
+                until = end if end is not None and end <= now else None
+                hold = Hold(row.since, until, row.evidence, timed_out=row.lifted_by == _EXPIRED)
+                holds.setdefault(tuple(subject.items()), []).append(hold)
+        return holds
+
+
+class _Kept:
+    """What is known of one signal."""
+
+    def __init__(self, store: Store, signal: Signal) -> None:
+        self._store, self._signal = store, signal
+        self._book = Book()
+        self._sums: dict[Stream, float] | None = None
+        self._asked: tuple[datetime, list[Stream]] | None = None
+        self._older: dict[Family, tuple[datetime, dict[Stream, MailCounts]]] = {}
+        self._lag_days: dict[str | None, datetime] = {}
+
+    def mail(self, opened: Collection[Group], now: datetime) -> Sequence[StreamMail]:
+        if self._asked is None or self._asked[0] != now:
+            self._asked = now, self._changed(now)
+        streams = self._asked[1]
+        families = dict.fromkeys(Family(each.customer, each.provider) for each in streams)
+        labels = [dict(group) for group in opened]
+        families |= dict.fromkeys(Family(each.get("customer"), each.get("provider")) for each in labels)
+        for family in families:
+            self._read(family, now)
+        return mail_of(self._book, [stream for family in families for stream in self._book.siblings(*family)])
+
+    def _changed(self, now: datetime) -> list[Stream]:
+        """Streams whose complaints are others than when this was asked last; at first, those with any lately."""
+        until = now + timedelta(microseconds=1)
+        since = now - (KEPT if self._sums is not None else _DELAYS_OF)
+        counts = self._store.window_counts(self._signal.numerator, _BY, since, until)
+        sums = {Stream(*values): sum(each.values()) for values, each in counts.items()}
+        if self._sums is None:
+            changed = list(sums)
+            counts = self._store.window_counts(self._signal.numerator, _BY, now - KEPT, until)
+            sums = {Stream(*values): sum(each.values()) for values, each in counts.items()}
+        else:
+            changed = [stream for stream, total in sums.items() if self._sums.get(stream) != total]
+        self._sums = sums
+        return sorted(changed, key=str)
+
+    def _read(self, family: Family, now: datetime) -> None:
+        today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        boundary = today - _AS_COUNTED
+        with self._store.reading_session() as session:
+            self._learn_delays(session, family.provider, today, now)
+            older = self._older.get(family)
+            if older is None or older[0] != boundary:
+                rows = counted_by_hour(session, self._signal.measures, family, (now - KEPT, boundary))
+                older = self._older[family] = boundary, self._counted(rows)
+            counts = self._counted(counted_since(session, self._signal.measures, family, boundary))
+        for stream, before in older[1].items():
+            whole = counts.setdefault(stream, MailCounts())
+            for hour, row in before.hours.items():
+                for campaign, cell in row.items():
+                    whole.add_cell(campaign, hour, cell)
+        for stream, each in counts.items():
+            self._book.put(stream, each)
+
+    def _learn_delays(self, session: Session, provider: str | None, today: datetime, now: datetime) -> None:
+        if self._lag_days.get(provider) == today:
+            return
+        self._lag_days[provider] = today
+        lag = self._book.lags[provider] = ReportingLag()
+        for at, known_at, value in delays(session, self._signal.numerator, provider, now - _DELAYS_OF, _MOST_DELAYS):
+            lag.add(at.timestamp(), known_at.timestamp(), round(value))
+        lag.learn(now.timestamp())
+
+    def _counted(self, rows: Iterable[Counted]) -> dict[Stream, MailCounts]:
+        counts: dict[Stream, MailCounts] = {}
+        for row in rows:
+            into = counts.setdefault(Stream(row.customer, row.stream, row.provider), MailCounts())
+            if row.measure in self._signal.numerator:
+                into.complain(row.campaign, row.at.timestamp(), round(row.value))
+            if row.measure in self._signal.denominator:
+                into.deliver(row.campaign, row.at.timestamp(), row.value)
+        return counts

@@ -1,0 +1,326 @@
+"""Has a rate of complaints left what is healthy? For rates that are looked at all the time, cluster by campaign and come late. Pure.
+
+`of: campaign` judges each campaign by itself and holds no more than it. `of: stream` finds that a stream has left the healthy rate
+and is above the line since; `of: line` that its mean is above the line itself, which takes longer and is sure enough for a
+hold until a person looks. What the detectors do, and what they promise: `monitor.rules.detectors`.
+
+A stream with less mail than `at_least.a_day` is judged together with the others of its customer at the provider that
+have too little, and so is a customer's mail where complaints do not say of which stream they are. After a hold the evidence begins
+anew; mail that was let through since it began clears the stream, or says that it is as bad as it was.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from monitor.config.quantities import Duration, Share
+from monitor.gate import Effect
+from monitor.rules.bounds import lower_bound
+from monitor.rules.detectors import clustering
+from monitor.rules.detectors.assess import (
+    Finding,
+    Lines,
+    Mail,
+    campaign_evidence,
+    judge_campaign,
+    judge_line,
+    judge_release,
+    judge_stream,
+    since,
+)
+from monitor.rules.detectors.change import Change
+from monitor.rules.detectors.counts import HOUR, merged
+from monitor.rules.detectors.reporting import DAY
+from monitor.rules.evidence import Evidence, Hold, StreamMail
+from monitor.rules.model import Rule, Strict, needs
+from monitor.rules.texts import filled, minute, percent
+from monitor.rules.verdict import Answer, Group, Member, Verdict, key_of
+
+_BY = ("customer", "stream", "provider")
+_BY_CAMPAIGN = ("customer", "stream", "campaign", "provider")
+_RECENT = 14 * DAY  # how much mail a stream has is its mean over so long
+_CAMPAIGN_OVER = 7 * DAY  # a campaign without mail for so long is over
+_CONFIDENCE = 0.975  # of the bound that is shown
+_NOT_ABOVE = "its rate is not above the line beyond doubt"
+
+
+class Of(enum.StrEnum):
+    CAMPAIGN = "campaign"
+    STREAM = "stream"
+    LINE = "line"
+
+
+class Proof(enum.StrEnum):
+    """`measured`: as few false alarms as simulations found; `theorem`: as few as is proved, and later."""
+
+    MEASURED = "measured"
+    THEOREM = "theorem"
+
+
+# days between false alarms that the evidence is asked for
+_DAYS = {(Of.STREAM, Proof.MEASURED): 120.0}
+_DAYS_PROVED = 600.0  # one in 20 months
+
+
+class LeastMail(Strict):
+    """`numerator`: complaints on which a breach is called one; `a_day`: messages a day below which a stream is not judged alone."""
+
+    numerator: Annotated[int, Field(ge=2)] = 4
+    a_day: Annotated[int, Field(ge=0)] = 200
+
+
+class Excess(Rule):
+    """Fires when a rate has left `healthy` and is `above` the line since, beyond doubt however often it is looked at."""
+
+    TEXTS: ClassVar[frozenset[str]] = frozenset({"rate", "lower", "line", "numerator", "denominator", "since"})
+    GONE: ClassVar[str] = "it is over: no mail of it any more"
+
+    condition: Literal["excess"]
+    of: Of = Of.STREAM
+    above: Share = 0.003
+    healthy: Share = 0.001
+    proof: Proof = Proof.MEASURED
+    at_least: LeastMail = LeastMail()
+    false_a_month: Annotated[float, Field(gt=0, le=1)] = 0.02  # of: campaign; of all campaigns of a stream together
+    clear_after: Duration = timedelta(days=7)  # nothing was found for so long after a hold ended
+    quiet_for: Duration | None = timedelta(days=3)
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> Excess:
+        needs(self, counts=True, denominator=True)
+        if self.healthy >= self.above:
+            raise ValueError("healthy must be lower than above")
+        if self.effect is not None:
+            if not self.effect.scope:
+                raise ValueError(f"effect.scope is missing: one or more of {', '.join(self.by)}")
+            if strange := set(self.effect.scope) - set(self.by):
+                raise ValueError(f"effect.scope has {', '.join(sorted(strange))}; {self.of} is judged by {', '.join(self.by)}")
+            if self.effect.action is Effect.HOLD and self.effect.at_most is None and self.of is not Of.LINE:
+                raise ValueError("a hold stops the mail it is judged by: say how long with effect.at_most")
+        return self
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        return _BY_CAMPAIGN if self.of is Of.CAMPAIGN else _BY
+
+    @property
+    def lines(self) -> Lines:
+        days = _DAYS.get((self.of, self.proof), _DAYS_PROVED)
+        return Lines(self.healthy, self.above, days, self.at_least.numerator, self.false_a_month)
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One thing to be judged. `parts`: the streams taken together; `why`: why they are."""
+
+    group: Group
+    mail: Mail
+    parts: Sequence[Group] = ()
+    why: str = ""
+
+
+def judge(rule: Excess, evidence: Evidence, now: datetime) -> list[Verdict]:
+    """One verdict per group of which something new is known, that has an open incident, or (but campaigns) was judged before."""
+    opened = evidence.opened(rule.id)
+    streams = [
+        each for each in evidence.mail(rule.signal, opened)
+        if all(chosen.takes(each.labels.get(name)) for name, chosen in rule.where.items() if name != "campaign")
+    ]  # fmt: skip
+    judging = _Judging(rule, evidence.holds(rule.id), frozenset(opened), now)
+    if rule.of is Of.CAMPAIGN:
+        return [verdict for each in streams for verdict in judging.campaigns(each)]
+    verdicts = judging.streams(streams)
+    known = {*opened, *(verdict.group for verdict in verdicts)}
+    # no complaint came since: no evidence grew
+    return verdicts + [Verdict(group, Answer.CLEAR, _NOT_ABOVE) for group in evidence.expected(rule.id) if group not in known]
+
+
+class _Judging:
+    """One rule at one instant."""
+
+    def __init__(
+        self, rule: Excess, holds: Mapping[Group, Sequence[Hold]], opened: frozenset[Group], now: datetime
+    ) -> None:
+        self.rule, self.holds, self.opened, self.now = rule, holds, opened, now
+        self.at, self.lines = now.timestamp(), rule.lines
+
+    # ── streams ──
+
+    def streams(self, streams: Sequence[StreamMail]) -> list[Verdict]:
+        verdicts: list[Verdict] = []
+        families: dict[Group, list[StreamMail]] = {}
+        for each in streams:
+            if {"customer", "provider"} <= each.labels.keys():
+                families.setdefault(_group(each.labels, ("customer", "provider")), []).append(each)
+        for group, family in families.items():
+            verdicts += self._family(group, family)
+        return verdicts
+
+    def _family(self, group: Group, family: Sequence[StreamMail]) -> Iterator[Verdict]:
+        """The streams of a customer at a provider: each that has mail enough, and the others together."""
+        named = [each for each in family if "stream" in each.labels]
+        alone = [each for each in named if self._is_large(each.mail) or _group(each.labels, _BY) in self.opened]
+        raised: list[StreamMail] = []
+        for each in alone:
+            verdict = self._verdict(_Case(_group(each.labels, _BY), each.mail))
+            raised += [each] if verdict.answer is Answer.BREACH else []
+            yield verdict
+        nameless = [each for each in family if "stream" not in each.labels]
+        small = [each for each in named if each not in alone]
+        if any(cluster.complaints for each in nameless for cluster in each.mail.counts.clusters.values()):
+            parts, why = [each for each in family if each not in raised], "complaints do not all say of which stream they are"
+        else:
+            parts, why = small, f"under {self.rule.at_least.a_day} messages a day each"
+        if parts and (group in self.opened or sum(_complaints(each) for each in parts) >= self.lines.least):
+            yield self._verdict(_together(group, parts, why))
+
+    def _is_large(self, mail: Mail) -> bool:
+        oldest = min(mail.counts.hours, default=0) * HOUR
+        span = min(max(self.at - oldest, DAY), _RECENT)
+        return mail.counts.delivered_since(self.at - span) >= self.rule.at_least.a_day * span / DAY
+
+    def _verdict(self, case: _Case) -> Verdict:
+        holds = self.holds.get(case.group, ())
+        bad = tuple((_began(hold), (hold.until or self.now).timestamp()) for hold in holds)
+        mail = replace(case.mail, counts=case.mail.counts.comparable(), bad=bad)
+        if holds and holds[-1].until is None:
+            return self._held(case, mail, holds[-1])
+        newest = holds[-1] if holds else None
+        after = since(mail, newest.until.timestamp()) if newest and newest.until else mail
+        finding = judge_line(after, self.lines, self.at) if self.rule.of is Of.LINE else judge_stream(after, self.lines, self.at)
+        if finding.raised and finding.change:
+            return self._breach(case, finding, finding.change)
+        return self._no_breach(case, mail, newest)
+
+    def _held(self, case: _Case, mail: Mail, hold: Hold) -> Verdict:
+        """While it is held: what the mail let through says."""
+        release = judge_release(since(mail, hold.since.timestamp()), self.lines, self._bad_rate(hold), self.at)
+        let_through = f"{release.complaints:,} complaints of {release.delivered:,.0f} delivered since"
+        if release.clear:
+            return Verdict(case.group, Answer.CLEAR, f"healthy again: {let_through} the hold began {minute(hold.since)}")
+        text = str(hold.evidence.get("text") or f"held since {minute(hold.since)}")
+        # what was held for stands until it is cleared or its time is over
+        return Verdict(case.group, Answer.BREACH, text, members=self._members(case, text, dict(hold.evidence)), evidence=hold.evidence)
+
+    def _no_breach(self, case: _Case, mail: Mail, newest: Hold | None) -> Verdict:
+        if newest is None or newest.until is None:
+            return Verdict(case.group, Answer.CLEAR, _NOT_ABOVE)
+        release = judge_release(since(mail, newest.since.timestamp()), self.lines, self._bad_rate(newest), self.at)
+        counted = f"{release.complaints:,} complaints of {release.delivered:,.0f} delivered since the hold began"
+        if release.still and newest.until + timedelta(hours=1) > self.now and newest.timed_out:
+            change = Change(0.0, newest.since.timestamp(), release.complaints, release.exposed, release.delivered)
+            return self._breach(case, Finding(raised=True, change=change), change)
+        if release.clear or self.now - newest.until >= self.rule.clear_after:
+            return Verdict(case.group, Answer.CLEAR, f"healthy again: {counted}")
+        return Verdict(case.group, Answer.BETWEEN, f"not held any more and not yet cleared: {counted}")
+
+    def _bad_rate(self, hold: Hold) -> float:
+        return float(hold.evidence.get("rate") or 2 * self.lines.line)
+
+    def _breach(self, case: _Case, finding: Finding, change: Change) -> Verdict:
+        numbers = self._numbers(change)
+        if case.parts:
+            numbers |= {"parts": len(case.parts), "together": case.why}
+        if finding.spread and finding.spread.clusters:
+            clusters = list(case.mail.counts.clusters.values())
+            numbers["clustering"] = clustering.words(finding.spread, sum(each.delivered for each in clusters) / len(clusters))
+        text = self._text(case, numbers)
+        return Verdict(case.group, Answer.BREACH, text, members=self._members(case, text, numbers), evidence=numbers)
+
+    def _members(self, case: _Case, text: str, numbers: dict[str, Any]) -> tuple[Member, ...]:
+        """What may be held: the stream, or each of those taken together for their small size."""
+        groups = [case.group] if not case.parts else [part for part in case.parts if len(part) == len(_BY)]
+        if case.why.startswith("complaints"):
+            groups = []  # nobody can say which stream it is
+        scopes = [(group, scope) for group in groups if (scope := self._scope(group))]
+        return tuple(Member(key_of(group), scope, text, self.now, {**numbers, "text": text}) for group, scope in scopes)
+
+    def _scope(self, group: Group) -> dict[str, str]:
+        wanted: tuple[str, ...] = self.rule.effect.scope if self.rule.effect else ()
+        scope = {name: value for name, value in group if name in wanted}
+        return scope if len(scope) == len(wanted) else {}
+
+    # ── campaigns ──
+
+    def campaigns(self, each: StreamMail) -> Iterator[Verdict]:
+        """Those of a stream with mail lately that are above the line, or were."""
+        if not each.labels.keys() >= set(_BY):
+            return
+        counts = each.mail.counts
+        first_hour = (self.at - _CAMPAIGN_OVER) // HOUR
+        sums: dict[str, list[float]] = {}
+        for key, cluster in counts.clusters.items():
+            if key[0] is not None and cluster.first_hour >= first_hour:
+                total = sums.setdefault(key[0], [0.0, 0.0])
+                total[0] += cluster.complaints
+                total[1] += cluster.delivered
+        for campaign, (complaints, _) in sums.items():
+            group = _group({**each.labels, "campaign": campaign}, _BY_CAMPAIGN)
+            if complaints >= self.lines.least or group in self.opened:
+                yield self._campaign(group, campaign, each.mail)
+
+    def _campaign(self, group: Group, campaign: str, mail: Mail) -> Verdict:
+        holds = self.holds.get(group, ())
+        newest = holds[-1] if holds else None
+        if newest is not None and newest.until is not None:
+            mail = replace(mail, restarts={campaign: newest.until.timestamp()})
+        change = judge_campaign(mail, campaign, self.lines, self.at)
+        if change.evidence >= campaign_evidence(mail, self.lines, self.at) and change.complaints >= self.lines.least:
+            return self._breach(_Case(group, mail), Finding(raised=True, change=change), change)
+        if newest is not None and newest.until is None:
+            return self._breach(_Case(group, mail), Finding(raised=True, change=change), change)
+        return Verdict(group, Answer.BETWEEN if newest else Answer.CLEAR, _NOT_ABOVE)
+
+    # ── words ──
+
+    def _numbers(self, change: Change) -> dict[str, Any]:
+        k, n = change.complaints, max(round(change.delivered), change.complaints, 1)
+        exposed = max(round(change.exposed), k, 1)
+        return {
+            "words": self.rule.signal.words, "numerator": k, "denominator": n, "exposed": exposed,
+            "rate": k / exposed, "lower": lower_bound(k, exposed, _CONFIDENCE), "line": self.lines.line,
+            "since": _instant(change.since).isoformat(), "evidence": float(f"{min(change.evidence, 1e12):.4g}"),
+        }  # fmt: skip
+
+    def _text(self, case: _Case, numbers: Mapping[str, Any]) -> str:
+        k, n, exposed = numbers["numerator"], numbers["denominator"], numbers["exposed"]
+        late = f", of which {exposed / n:.0%} of the complaints are known by now" if exposed < 0.95 * n else ""
+        together = f"; {len(case.parts)} streams taken together, {case.why}" if case.parts else ""
+        began = minute(datetime.fromisoformat(numbers["since"]))
+        text = f"{numbers['words']} {percent(numbers['rate'])} ({k:,} of {n:,}{late}) since {began}, above {percent(self.lines.line)}{together}"
+        if not self.rule.summary:
+            return text
+        shares = {name: percent(numbers[name]) for name in ("rate", "lower", "line")}
+        return filled(self.rule.summary, {**dict(case.group), **numbers, **shares, "since": began, "text": text})
+
+
+def _together(group: Group, parts: Sequence[StreamMail], why: str) -> _Case:
+    # complaints of no stream are of no campaign we know either: then all mail is taken as one
+    apart = all("stream" in each.labels for each in parts)
+    counts = merged((each.labels["stream"] if apart else None, each.mail.counts) for each in parts)
+    groups = [_group(each.labels, _BY) for each in parts]
+    return _Case(group, replace(parts[0].mail, counts=counts), groups, why)
+
+
+def _complaints(each: StreamMail) -> int:
+    return sum(cluster.complaints for cluster in each.mail.counts.clusters.values())
+
+
+def _group(labels: Mapping[str, str], by: Iterable[str]) -> Group:
+    return tuple((name, labels[name]) for name in by if name in labels)
+
+
+def _began(hold: Hold) -> float:
+    """When what it was put on for began."""
+    text = hold.evidence.get("since")
+    return datetime.fromisoformat(text).timestamp() if isinstance(text, str) else hold.since.timestamp()
+
+
+def _instant(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
