@@ -104,8 +104,8 @@ class Simulation:
         firing: dict[str, list[Group]] = {}
         for rule in self.rules:
             incidents = self._incidents[rule.id]
-            asked = everything or not came.isdisjoint(rule.signal.numerator)
-            if asked and (incidents or not self._evidence.seen_measures.isdisjoint(rule.signal.numerator)):
+            wanted = everything or not came.isdisjoint(rule.signal.numerator)
+            if wanted and (incidents or not self._evidence.seen_measures.isdisjoint(rule.signal.numerator)):
                 events += self._rule(rule, now, firing)
             firing[rule.id] = [group for group, each in incidents.items() if each.progress.state in FIRES]
         return events
