@@ -15,7 +15,7 @@ from monitor.rules.detectors.counts import MailCounts
 from monitor.rules.detectors.reporting import DAY, ReportingLag
 
 KEPT = 40 * DAY  # older mail is forgotten
-_TELLING_CLUSTERS = 20  # a stream says something of what is usual once it had so many
+_ENOUGH_CLUSTERS = 20  # a stream says something of what is usual once it had so many
 _MOST_STREAMS = 200
 _STRENGTH = 10  # what is assumed to be usual counts as so many streams
 
@@ -87,9 +87,9 @@ class Book:
         self.usual = self._usual(now)
 
     def _usual(self, now: float) -> Weights:
-        telling = [stream for stream, counts in self.streams.items() if len(counts.clusters) >= _TELLING_CLUSTERS]
+        known = [stream for stream, counts in self.streams.items() if len(counts.clusters) >= _ENOUGH_CLUSTERS]
         sums = [_STRENGTH * weight for weight in USUAL]
-        for stream in telling[:_MOST_STREAMS]:
+        for stream in known[:_MOST_STREAMS]:
             spread = Spreads(self.streams[stream], self.lag(stream.provider), now).before(int(now // 3600))
             sums = [before + weight for before, weight in zip(sums, spread.weights, strict=True)]
         return tuple(each / sum(sums) for each in sums[: len(CORRELATIONS)])
