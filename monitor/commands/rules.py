@@ -1,4 +1,4 @@
-"""`vigie rules`: are rule files right, and what do the rules say now?"""
+"""`vigie rules`: are rule files right, do they do what they should, and what do the rules say now?"""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from monitor.commands.printing import json_option, print_json
 from monitor.commands.rules_simulate import simulate
 from monitor.commands.stored import config_option, paging_options, print_page, stored
 from monitor.config.load import read_rules
+from monitor.config.quantities import duration_text
 from monitor.config.wire import Mistake
 from monitor.config.yaml_file import ConfigErrors
 from monitor.database.paging import Page
 from monitor.database.tables import VerdictRow
 from monitor.incidents.states import State
+from monitor.judging.rule_tests import read_test, run_tests
 from monitor.judging.verdict_rows import Wanted, find_verdicts, judged_rule, rule_statuses
-from monitor.judging.wire import GroupVerdict, RuleStatus
+from monitor.judging.wire import GroupVerdict, RuleStatus, TestResult
+from monitor.listings.catalogue import known_lists
 from monitor.rules.load import check_rules
 
 
 @click.group()
 def rules() -> None:
-    """Check rule files, try them on facts, and show what the rules say."""
+    """Check and test rule files, try them on facts, and show what the rules say."""
 
 
 rules.add_command(simulate)
@@ -40,14 +43,43 @@ def check(files: tuple[Path, ...], *, as_json: bool) -> None:
         sources = tuple(source for file in files for source in read_rules(file))
         count = len(check_rules(sources, DnsblSettings().known().lists))
     except ConfigErrors as error:
-        for each in error.errors:
-            if as_json:
-                print_json(Mistake(file=each.file, line=each.line, message=each.message))
-            else:
-                click.echo(str(each), err=True)
+        _print_mistakes(error, as_json=as_json)
         sys.exit(2)
     if not as_json:
         click.echo(f"ok: {count} rules")
+
+
+def _print_mistakes(error: ConfigErrors, *, as_json: bool) -> None:
+    for each in error.errors:
+        if as_json:
+            print_json(Mistake(file=each.file, line=each.line, message=each.message))
+        else:
+            click.echo(str(each), err=True)
+
+
+@rules.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@json_option
+def test(files: tuple[Path, ...], *, as_json: bool) -> None:
+    """Run unit tests of rules, written as promtool's: FILES name the rules, series and what is expected."""
+    lists = known_lists(DnsblSettings().known().lists.values())
+    failed = False
+    for path in files:
+        try:
+            outcomes = run_tests(*read_test(path), lists)
+        except ConfigErrors as error:
+            _print_mistakes(error, as_json=as_json)
+            sys.exit(2)
+        wrong = [each for each in outcomes if each.instead is not None]
+        failed |= bool(wrong)
+        for each in outcomes if as_json else wrong:
+            if as_json:
+                print_json(TestResult.of(str(path), each))
+            else:
+                click.echo(f"{path}: {each.test}, {duration_text(each.eval_time)}, {each.rule}:\n  exp: {each.expected}\n  got: {each.instead}")
+        if not as_json:
+            click.echo(f"{path}: {'FAILED' if wrong else 'SUCCESS'} ({len(outcomes) - len(wrong)} of {len(outcomes)} as expected)")
+    sys.exit(1 if failed else 0)
 
 
 @rules.command()

@@ -8,9 +8,11 @@ from typing import Any
 
 from pydantic import Field
 
+from monitor.config.quantities import duration_text
 from monitor.config.severity import Severity
 from monitor.database.tables import JudgedRule
 from monitor.incidents.states import State
+from monitor.judging.rule_tests import Outcome
 from monitor.rules.model import Mode
 from monitor.rules.verdict import Answer
 from monitor.wire import Wire
@@ -48,3 +50,25 @@ class GroupVerdict(Wire):
     evidence: dict[str, Any]
     since: datetime
     judged_at: datetime
+
+
+class TestResult(Wire):
+    """One expectation of a rule test. `instead`: what was there, None where it was met."""
+
+    __test__ = False  # for pytest
+
+    file: str
+    test: str
+    eval_time: str
+    rule: str
+    passed: bool
+    expected: str
+    instead: str | None
+
+    @classmethod
+    def of(cls, file: str, outcome: Outcome) -> TestResult:
+        """An expectation of a file."""
+        return cls(
+            file=file, test=outcome.test, eval_time=duration_text(outcome.eval_time), rule=outcome.rule,
+            passed=outcome.instead is None, expected=outcome.expected, instead=outcome.instead,
+        )
