@@ -43,6 +43,7 @@ class Reason(enum.StrEnum):
     TOO_OLD = "too_old"
     UNVERIFIED = "unverified"
     REVISED = "revised"
+    SERIES_LIMIT = "series_limit"
     CONFIG = "config"
     NO_DATA = "no_data"
     STALE = "stale"

@@ -63,6 +63,8 @@ MEASURES: dict[str, Measure] = {
                 max_age=timedelta(hours=26), detail=ListAnswer),
         Measure("canary", MeasureKind.STATE, "1 healthy, 0 failing", "whether a list answers its known test points rightly",
                 max_age=timedelta(hours=26), detail=CanaryFailures),  # asked with the list, so no oftener than the list
+        Measure("refused_readings", MeasureKind.COUNT, "readings", "readings of further new series, which were not counted "
+                "(`engine.new_series`); written by the store itself"),
         Measure("mailbox_read", MeasureKind.STATE, "1 read, 0 not read", "whether a mailbox could be read; why not, in its detail",
                 max_age=timedelta(hours=1), detail=ReadFailure),
     )

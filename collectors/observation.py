@@ -113,6 +113,7 @@ class Batch:
     repeat, with another content it is a revision, and `revision` is parked instead of the facts.
     `cursor` replaces the collector's cursor `cursor_name` in the same transaction.
     `acknowledge` informs the source; it is called after the commit, also when the batch was a repeat.
+    `brought_by` names a key or command whose user hears what was refused; None: nobody does, so it is parked.
     `together`: it may be committed with the batch that follows, which the collector has ready.
     """
 
@@ -129,6 +130,7 @@ class Batch:
     content: str | None = None
     revision: Parked | None = None
     together: bool = False
+    brought_by: str | None = None
 
 
 def in_groups(batches: Iterator[Batch]) -> Iterator[Batch]:

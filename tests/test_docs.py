@@ -168,7 +168,8 @@ def test_every_command_is_named_in_the_first_readme():
 # ── settings ──
 
 SECTIONS: dict[str, type[BaseModel]] = {
-    "engine": config.Engine, "engine.retention": config.Retention, "api": config.Api, "receivers[]": receivers.Receiver, "receivers[].slack": receivers.Slack, "receivers[].mattermost": receivers.Mattermost,
+    "engine": config.Engine, "engine.retention": config.Retention, "engine.new_series": config.NewSeries, "api": config.Api,
+    "receivers[]": receivers.Receiver, "receivers[].slack": receivers.Slack, "receivers[].mattermost": receivers.Mattermost,
     "receivers[].pagerduty": receivers.PagerDuty, "receivers[].webhook": receivers.Webhook,
     "notify": notify.Notify, "notify.flapping": notify.Flapping,
 }

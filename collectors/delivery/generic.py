@@ -18,8 +18,8 @@ A line that cannot be understood is parked with its reason; the others count.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
@@ -69,17 +69,33 @@ class LineError:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What the lines said: one batch, the lines refused, and the messages counted by measure."""
+    """What the lines said: one batch, the lines refused, the messages counted by measure, and who was counted by which lines."""
 
     batch: Batch
     accepted: int
     errors: tuple[LineError, ...]
     messages: Mapping[str, int]
+    lines: Mapping[tuple[str, Subject], Sequence[int]]
+
+    def without(self, refused: Mapping[tuple[str, Subject], str]) -> Decoded:
+        """The same where the store refused to count some of it: (measure, subject) → why."""
+        if not refused:
+            return self
+        errors = [LineError(line, why) for key, why in refused.items() for line in self.lines.get(key, ())]
+        messages = dict(self.messages)
+        for each in self.batch.observations:
+            if (each.measure, each.subject) in refused:
+                messages[each.measure] -= int(each.value or 0)
+        return replace(
+            self, accepted=self.accepted - len(errors),
+            errors=tuple(sorted((*self.errors, *errors), key=lambda error: error.line)),
+            messages={measure: count for measure, count in messages.items() if count},
+        )  # fmt: skip
 
 
 def decode(
     lines: Iterable[Any], *, key: str, now: datetime, providers: ProviderTable | None = None, customer: str | None = None,
-    counted: Callable[[Subject], Subject] | None = None, first_line: int = 1,
+    counted: Callable[[Subject], Subject] | None = None, first_line: int = 1, brought_by: str | None = None,
 ) -> Decoded:
     """Decode lines (bytes, text, or objects already decoded) into one batch under the idempotency key.
 
@@ -92,6 +108,7 @@ def decode(
     traces: list[Trace] = []
     refused: list[tuple[LineError, bytes]] = []
     messages: dict[str, int] = {}
+    counted_by: dict[tuple[str, Subject], list[int]] = {}
     accepted = 0
     for number, line in enumerate(lines, first_line):
         if isinstance(line, bytes | str) and not line.strip():
@@ -107,6 +124,7 @@ def decode(
         before, newest_at = counts.get(minute, (0, event.at))
         counts[minute] = before + event.count, max(newest_at, event.at)
         messages[event.measure] = messages.get(event.measure, 0) + event.count
+        counted_by.setdefault((event.measure, about), []).append(number)
         if event.trace is not None:
             traces.append(event.trace)
     batch = Batch(
@@ -120,8 +138,9 @@ def decode(
         ),
         traces=tuple(traces),
         parked=tuple(_parked(refused)),
+        brought_by=brought_by,
     )
-    return Decoded(batch, accepted, tuple(error for error, _ in refused), messages)
+    return Decoded(batch, accepted, tuple(error for error, _ in refused), messages, counted_by)
 
 
 def fingerprint(body: bytes) -> str:

@@ -23,6 +23,7 @@ from monitor.inventory.providers import read_providers
 
 _LINES_AT_ONCE = 10_000
 _LONGEST_LINE = 64 * 1024
+_COMMAND = "vigie events ingest"
 _LATER = ("kumomta", "powermta", "postfix")
 
 
@@ -61,8 +62,9 @@ def _ingest(store: Store, file: BinaryIO) -> tuple[Counter[str], Counter[str]]:
         providers = read_providers(session)
     for lines in _chunks(file):
         key = hashlib.sha256(b"%d\n" % first + b"".join(lines)).hexdigest()
-        decoded = generic.decode(lines, key=key, now=utc_now(), providers=providers, first_line=first)
+        decoded = generic.decode(lines, key=key, now=utc_now(), providers=providers, first_line=first, brought_by=_COMMAND)
         (taken,) = store.intake([decoded.batch], utc_now())
+        decoded = decoded.without(taken.refused)
         counts["accepted"] += decoded.accepted
         counts["rejected"] += len(decoded.errors)
         messages.update(decoded.messages)

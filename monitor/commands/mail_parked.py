@@ -9,6 +9,7 @@ import click
 from sqlmodel import Session
 
 from collectors.contract import Reason
+from collectors.observation import Batch
 from collectors.report_mail.facts import SOURCE
 from monitor.app import Application
 from monitor.commands.failing import Failure
@@ -17,6 +18,7 @@ from monitor.commands.service import prepared_application
 from monitor.commands.stored import actor, config_option, paging_options, print_page, stored, utc_now
 from monitor.database.paging import Page
 from monitor.facts.parked import ParkedInput, body_of, find_parked, parked_among, settle
+from monitor.facts.series_limit import read_refused
 from monitor.facts.wire import Parked
 from monitor.intake.wire import ReadAgain
 
@@ -119,6 +121,8 @@ def _read_again(application: Application, each: ParkedInput, source: str | None)
         return f"parked: {missing}"
     with application.store.reading_session() as session:
         body = body_of(session, each.id)
+    if each.reason == Reason.SERIES_LIMIT:
+        return _counted_again(application, each, body)
     named, _, where = each.place.partition("/")
     try:
         report, batches = application.mail.read(body, source or named, where, each.received_at)
@@ -132,6 +136,17 @@ def _read_again(application: Application, each: ParkedInput, source: str | None)
     with application.store.session() as session:
         settle(session, [each.id], by=actor(), why=f"read again: {became}", now=application.clock())
     return became
+
+
+def _counted_again(application: Application, each: ParkedInput, body: bytes) -> str:
+    """Readings that were one new series too many on their day. What is still too much is parked anew."""
+    readings = tuple(reading for reading, _ in read_refused(body))
+    (taken,) = application.take([Batch(SOURCE, f"parked:{each.id}", each.received_at, readings)])
+    still = sum((reading.measure, reading.subject) in taken.refused for reading in readings)
+    became = f"{len(readings) - still} of {len(readings)} readings counted" + (", the others are parked anew" if still else "")
+    with application.store.session() as session:
+        settle(session, [each.id], by=actor(), why=f"read again: {became}", now=application.clock())
+    return f"parked: {became}" if still else became
 
 
 def _waiting(session: Session, reason: str | None) -> list[ParkedInput]:

@@ -106,6 +106,16 @@ class Retention(_Part):
         return self
 
 
+class NewSeries(_Part):
+    """The most series of counts that may be new in a day (UTC): of a customer, and of one key (or command) of all.
+
+    A series takes some 310 bytes, and its readings of a day several times that.
+    """
+
+    per_customer: int = Field(default=500_000, gt=0)
+    per_key: int = Field(default=5_000_000, gt=0)
+
+
 class Engine(_Part):
     """Where rows are kept. `hash_key` is the HMAC key of recipients; without one the store makes its own.
 
@@ -118,6 +128,7 @@ class Engine(_Part):
     hash_key: SecretStr | None = Field(default=None, min_length=16)
     max_held_share: Share = 0.25
     bucket: Duration = timedelta(0)
+    new_series: NewSeries = NewSeries()
 
     @field_validator("bucket")
     @classmethod

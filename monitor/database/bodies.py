@@ -12,6 +12,10 @@ def packed(body: bytes) -> bytes:
     return zlib.compress(body)
 
 
+def unpacked(kept: bytes) -> bytes:
+    return zlib.decompress(kept)
+
+
 def beginning(kept: bytes, most: int) -> bytes:
     """The first `most` bytes of a body; whoever knows its size has all of it, and never more."""
     return zlib.decompressobj().decompress(kept, most) if most > 0 else b""

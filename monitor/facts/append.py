@@ -18,6 +18,7 @@ from sqlalchemy import Column, Connection, Executable, String, bindparam, select
 from collectors.cleaning import kept, kept_name, storable
 from collectors.measures import MEASURES
 from collectors.observation import Batch, Evidence, Parked
+from monitor.config.settings import NewSeries
 from monitor.database.bodies import packed
 from monitor.database.bulk import stored, write_traces
 from monitor.database.engine import Engines, insert_into, table
@@ -26,7 +27,8 @@ from monitor.database.recipient_keys import RecipientKeys
 from monitor.database.tables import EPOCH, BatchRow, Cursor, EvidenceRow, Instant, ParkedRow
 from monitor.facts.consequences import Consequences, NewTrace
 from monitor.facts.numbers import bounded, write_numbers
-from monitor.facts.series_ids import SeriesIds, short
+from monitor.facts.series_ids import SeriesIds, SeriesKey, short
+from monitor.facts.series_limit import admit
 from monitor.facts.series_unused import GENERATION
 from monitor.facts.too_old import set_aside
 from monitor.facts.trace_fields import REF, FieldsOf, TraceFields
@@ -39,10 +41,14 @@ class Taken(NamedTuple):
     """`new` False: this (source, key) was taken before and nothing but its cursor was written.
 
     `batch` is what was stored: where its content is another than was counted under its key, a parked revision.
+
+    `refused`: the series that were not counted, as today makes no more of them; each with a sentence
+    (monitor.facts.series_limit).
     """
 
     batch: Batch
     new: bool
+    refused: Mapping[SeriesKey, str] = {}
 
 
 class Intake:
@@ -50,11 +56,12 @@ class Intake:
 
     def __init__(
         self, engines: Engines, consequences: Consequences, recipients: RecipientKeys, bucket: timedelta,
-        oldest: timedelta,
+        oldest: timedelta, new_series: NewSeries,
     ) -> None:
         self._engines = engines
         self._bucket = bucket
         self._oldest = oldest
+        self._new_series = new_series
         self._consequences = consequences
         self._recipients = recipients
         self._series = SeriesIds()
@@ -69,11 +76,11 @@ class Intake:
             known_at = max(known_at, newest)
             self._series.hold(generation)
             claimed = [_claim(connection, batch, known_at) for batch in batches]
-            batches = [batch for _, batch in claimed]
-            kept: _Kept = [  # no traces of what is parked instead of being counted
-                (id_, batch, prepared.get(id(batch), [])) for id_, batch in claimed if id_ is not None
-            ]
-            new = [(id_, batch) for id_, batch, _ in kept]
+            fields = [prepared.get(id(batch), []) for id_, batch in claimed if id_ is not None]
+            new = [(id_, batch) for id_, batch in claimed if id_ is not None]
+            new, refused = admit(connection, self._series, new, known_at, self._new_series)
+            # no traces of what is parked instead of being counted
+            kept: _Kept = [(id_, batch, rows) for (id_, batch), rows in zip(new, fields, strict=True)]
             looked_up = write_numbers(
                 connection, self._series, new, known_at, self._consequences.answers, self._bucket
             )
@@ -83,9 +90,12 @@ class Intake:
                 ensure_parts(connection, {"evidence": [known_at + evidence_for]})
             for id_, batch in new:
                 _keep_bodies(connection, id_, self._without_addresses(batch), (known_at, known_at + evidence_for))
-            _move_cursors(connection, batches, known_at)
+            _move_cursors(connection, [batch for _, batch in claimed], known_at)
         self._series.remember(looked_up)
-        return [Taken(batch, id_ is not None) for id_, batch in claimed]
+        stored_as, why = dict(new), dict(zip((id_ for id_, _ in new), refused, strict=True))
+        return [
+            Taken(batch, False) if id_ is None else Taken(stored_as[id_], True, why[id_]) for id_, batch in claimed
+        ]
 
     def _without_addresses(self, batch: Batch) -> Batch:
         """Whatever was parked keeps its addresses only in its body."""

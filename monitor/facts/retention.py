@@ -23,6 +23,7 @@ from monitor.database.partitions import drop_parts, ensure_parts
 from monitor.database.tables import EvidenceRow, Instant
 from monitor.facts.retention_sqlite import delete_of_series, delete_traces
 from monitor.facts.rollups import pruned_to, roll_up, set_pruned_to
+from monitor.facts.series_limit import forget_days_before
 from monitor.facts.series_unused import prune_series
 
 _ROWS = 5_000  # per transaction
@@ -43,6 +44,8 @@ def prune(engines: Engines, now: datetime, retention: Retention) -> dict[str, in
     for kind in KINDS:
         if not kind.month:
             gone[kind.name] = gone.get(kind.name, 0) + _prune_rows(engines, kind, ends_at(kind, now, retention))
+    with engines.alone() as connection:
+        forget_days_before(connection, now)
     return gone
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection
 
@@ -56,6 +56,13 @@ class SeriesIds:
         """Forget everything when series were pruned since (monitor.facts.series_unused)."""
         if generation != self._generation:
             self._known, self._count, self._generation = defaultdict(dict), 0, generation
+
+    def unknown(self, connection: Connection, observations: Iterable[Observation]) -> set[SeriesKey]:
+        """The series of observations that are not there yet."""
+        keys = {(each.measure, each.subject) for each in observations if each.subject not in self._known[each.measure]}
+        texts = {key: series_key(*key) for key in keys}
+        known = _select(connection, sorted(set(texts.values()))) if texts else {}
+        return {key for key, name in texts.items() if name not in known}
 
     def find(self, connection: Connection, observations: Sequence[Observation]) -> tuple[list[int], dict[SeriesKey, int]]:
         """The id of each observation's series in order, and those that were looked up or created now.

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, select, text
 from sqlmodel import Session
 
 from collectors.observation import Batch
-from monitor.config.settings import Retention
+from monitor.config.settings import NewSeries, Retention
 from monitor.database import backup, leases, schema
 from monitor.database.engine import Engines, table
 from monitor.database.freed import Freed, freed
@@ -28,6 +28,7 @@ from monitor.facts.runs import Outcome, Runs
 from monitor.facts.windows import Counts
 
 DEFAULT_RETENTION = Retention()
+DEFAULT_NEW_SERIES = NewSeries()
 _WRITTEN = text(
     "INSERT INTO setting (name, value) VALUES ('written_at', :now) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
@@ -39,19 +40,20 @@ class Store:
     `consequences` are written with the facts they follow from (monitor.intake.consequences has those of Vigie).
     `hash_key` is the HMAC key of recipients; without one it is made once and kept in the database. Counts are summed in
     buckets of `bucket` (a part of an hour; 0: each instant by itself). `read_url` is of a streaming replica. Facts about a
-    time before what `keep` keeps longest are parked.
+    time before what `keep` keeps longest are parked, and readings of more than `new_series` a day refused.
     Building it opens nothing; `migrate()` comes first on a new database. Raises ValueError for another URL.
     """
 
     def __init__(
         self, url: str, *, consequences: Consequences, hash_key: bytes | None = None, bucket: timedelta = timedelta(0),
-        read_url: str | None = None, keep: Retention = DEFAULT_RETENTION,
+        read_url: str | None = None, keep: Retention = DEFAULT_RETENTION, new_series: NewSeries = DEFAULT_NEW_SERIES,
     ) -> None:
         self._engines = Engines(url)
         self._address = url
         self._reads = Reads(self._engines, read_url)
         self._recipients = RecipientKeys(self._engines, hash_key)
-        self._intake = Intake(self._engines, consequences, self._recipients, bucket, max(keep.daily, keep.traces))
+        oldest = max(keep.daily, keep.traces)
+        self._intake = Intake(self._engines, consequences, self._recipients, bucket, oldest, new_series)
 
     @property
     def engine(self) -> Engine:

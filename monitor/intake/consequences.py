@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from monitor.config.settings import Engine, Retention
+from monitor.config.settings import Engine, NewSeries, Retention
 from monitor.facts import Store
 from monitor.facts.consequences import Consequences, FromTraces
-from monitor.facts.store import DEFAULT_RETENTION
+from monitor.facts.store import DEFAULT_NEW_SERIES, DEFAULT_RETENTION
 from monitor.listings.rows import write_listings
 from monitor.suppressions.rows import SUPPRESSING, suppress_recipients
 
@@ -18,10 +18,12 @@ CONSEQUENCES = Consequences(
 
 def open_store(
     url: str, hash_key: bytes | None = None, bucket: timedelta = timedelta(0), read_url: str | None = None,
-    keep: Retention = DEFAULT_RETENTION,
+    keep: Retention = DEFAULT_RETENTION, new_series: NewSeries = DEFAULT_NEW_SERIES,
 ) -> Store:
     """A store as the service uses it; see Store."""
-    return Store(url, consequences=CONSEQUENCES, hash_key=hash_key, bucket=bucket, read_url=read_url, keep=keep)
+    return Store(
+        url, consequences=CONSEQUENCES, hash_key=hash_key, bucket=bucket, read_url=read_url, keep=keep, new_series=new_series
+    )
 
 
 def configured_store(engine: Engine) -> Store:
@@ -29,5 +31,5 @@ def configured_store(engine: Engine) -> Store:
     key, replica = engine.hash_key, engine.read_url
     return open_store(
         engine.url.get_secret_value(), key.get_secret_value().encode() if key else None, engine.bucket,
-        replica.get_secret_value() if replica else None, engine.retention,
+        replica.get_secret_value() if replica else None, engine.retention, engine.new_series,
     )

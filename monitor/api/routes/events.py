@@ -23,6 +23,8 @@ from monitor.api.problem import Problem
 from monitor.api.route import new_router
 from monitor.api.services import Services
 from monitor.facts.batches import sources_taken
+from monitor.facts.series_ids import SeriesKey
+from monitor.facts.series_limit import refused_before
 from monitor.facts.too_old import too_old
 from monitor.intake.wire import CountedEvents
 from monitor.wire import RefusedLine
@@ -64,12 +66,14 @@ def events(
     left_out: set[str] = set()
     decoded = generic.decode(
         lines, key=key, now=services.now(), providers=services.gate.providers, customer=caller.customer,
-        counted=lambda subject: services.counted(caller, subject, left_out),
+        counted=lambda subject: services.counted(caller, subject, left_out), brought_by=f"key {caller.key_id}",
     )
     taken, *_ = services.take([decoded.batch, *marks])
+    understood = decoded.accepted
+    decoded = decoded.without(taken.refused if taken.new else _refused_before(services, key))
     if decoded.errors and not decoded.accepted:
         refused = [{"at": f"line {row.line}", "error": row.error} for row in decoded.errors[:_MOST_IN_PROBLEM]]
-        raise Problem(422, f"none of the {len(decoded.errors):,} lines could be read", errors=refused)
+        raise Problem(422, f"none of the {len(decoded.errors):,} lines {'was counted' if understood else 'could be read'}", errors=refused)
     return CountedEvents(
         accepted=decoded.accepted,
         rejected=RefusedLine.from_rows(decoded.errors[:_MOST_NAMED]),
@@ -78,6 +82,12 @@ def events(
         duplicate=not taken.new,
         **({"warnings": warnings} if (warnings := too_old(taken.batch) + _warnings(services, caller, decoded.batch, left_out)) else {}),
     )
+
+
+def _refused_before(services: Services, key: str) -> dict[SeriesKey, str]:
+    """What was not counted when these events came first: they are counted neither now nor by a repeat."""
+    with services.store.reading_session() as session:
+        return refused_before(session, generic.SOURCE, key)
 
 
 def _warnings(services: Services, caller: Caller, batch: Batch, left_out: set[str]) -> list[str]:

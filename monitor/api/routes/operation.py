@@ -13,6 +13,7 @@ from monitor.api.problem import Problem
 from monitor.api.route import new_router
 from monitor.database.faults import sentence
 from monitor.facts.runs import count_runs, last_runs
+from monitor.facts.series_limit import made_today, refused_since
 from monitor.gate import STALE_AFTER, Decided
 from monitor.incidents.rows import count_open
 from monitor.notify.outbox import count_by_state, count_waiting, oldest_waiting
@@ -72,6 +73,10 @@ def _stored(session: Session, now: datetime) -> str:
                 [({"receiver": name, "state": state}, count) for name, state, count in count_by_state(session)]),
         _metric("vigie_outbox_oldest_seconds", "gauge", "Since the oldest notification that waits was written, by receiver.",
                 [({"receiver": name}, (now - at).total_seconds()) for name, at in oldest_waiting(session)]),
+        _metric("vigie_new_series_today", "gauge", "Series that were new today (UTC), by what has a limit.",
+                [({"of": name}, count) for name, count in made_today(session, now)]),
+        _metric("vigie_refused_readings_24h", "gauge", "Readings of further new series, not counted in the last 24 hours.",
+                [({"of": name}, count) for name, count in refused_since(session, now - timedelta(hours=24))]),
     ))
 
 

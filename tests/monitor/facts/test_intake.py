@@ -16,7 +16,7 @@ from monitor.database.tables import (
     Series,
     TraceRow,
 )
-from monitor.facts import Store
+from monitor.facts import Store, Taken
 from monitor.intake.consequences import open_store
 from tests.monitor.conftest import Rows, T, batch, counted, listing, minutes
 
@@ -25,9 +25,9 @@ def test_a_batch_is_taken_once_however_often_it_is_delivered(store: Store, rows:
     once = batch("1", counted(T, 3), traces=(Trace("complaint", T, Subject()),))
     assert [store.intake([once], T)[0].new, store.intake([once], minutes(1))[0].new] == [True, False]
     assert store.intake([once, batch("2", counted(T)), batch("2", counted(T))], T) == [
-        (once, False),
-        (batch("2", counted(T)), True),
-        (batch("2", counted(T)), False),
+        Taken(once, False),
+        Taken(batch("2", counted(T)), True),
+        Taken(batch("2", counted(T)), False),
     ]
     assert sum(row.value for row in rows(Reading)) == 4
     assert len(rows(TraceRow)) == 1
@@ -156,7 +156,7 @@ def test_a_cursor_is_committed_with_its_batch_and_moves_with_a_repeat_too(store:
 
 def test_an_empty_intake_and_an_empty_batch_are_no_trouble(store: Store):
     assert store.intake([], T) == []
-    assert store.intake([batch("1")], T) == [(batch("1"), True)]
+    assert store.intake([batch("1")], T) == [Taken(batch("1"), True)]
 
 
 def test_one_series_per_measure_and_subject_also_for_a_second_process(store: Store, database_url: str, rows: Rows):
