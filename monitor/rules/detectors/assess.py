@@ -22,7 +22,7 @@ from monitor.rules.detectors.likelihood import mixture
 from monitor.rules.detectors.reporting import ReportingLag
 
 HEALTHY, LINE = 0.001, 0.003
-_ABOVE_HEALTHY = ((1, 0.15), (2, 0.55), (4, 0.2), (10, 0.1))  # times the line: how much such a rate weighs
+_ABOVE_HEALTHY = ((1, 0.1), (2, 0.65), (4, 0.15), (10, 0.1))  # times the line: how much such a rate weighs
 _ABOVE_LINE = ((1.5, 0.25), (2, 0.45), (4, 0.2), (10, 0.1))
 MONTH_HOURS = 30 * DAY_HOURS
 _CLEAR = math.log(20)  # so much more likely at the healthy rate than at the bad one
@@ -126,8 +126,9 @@ def judge_release(mail: Mail, lines: Lines, bad_rate: float, now: float) -> Rele
     """The mail since `mail.since`: is the healthy rate 20 times likelier than the bad one? Or five times less likely?"""
     bad = min(max(bad_rate, lines.line), 2 * lines.line)
     middle = (lines.healthy + lines.line) / 2
-    likelihoods, spreads = Likelihoods(Raised(lines.healthy, (bad,), (1.0,))), mail.spreads(now)
     first = math.ceil(max(mail.since / HOUR, min(mail.counts.hours, default=0)))
+    weights = mail.spreads(now).before(first).weights
+    likelihoods = Likelihoods(Raised(lines.healthy, (bad,), (1.0,)), (weights,))
     total, mails = Cell(), 0.0
     for hour in range(first, int(now // HOUR) + 1):
         for campaign, cell in mail.counts.hours.get(hour, {}).items():
@@ -135,7 +136,7 @@ def judge_release(mail: Mail, lines: Lines, bad_rate: float, now: float) -> Rele
             likelihoods.add(mail.counts.key(campaign, hour), cell.complaints, exposure)
             total.add(cell)
             mails += exposure
-    log = math.log(likelihoods.ratio(spreads.before(first).weights))
+    log = math.log(likelihoods.ratio(weights))
     still = log >= _STILL and total.complaints > 1 and total.complaints > lines.line * mails
     return Release(log <= -_CLEAR and total.complaints < middle * mails, still, total.complaints, mails, total.delivered)
 

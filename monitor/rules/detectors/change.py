@@ -17,14 +17,17 @@ Computed from the counts as they are by now, not carried along: a complaint that
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from monitor.rules.detectors.clustering import CORRELATIONS, Spreads, exposed
+from monitor.rules.detectors.clustering import CORRELATIONS, Spreads, Weights, exposed
 from monitor.rules.detectors.counts import DAY_HOURS, HOUR, Cell, ClusterKey, MailCounts
 from monitor.rules.detectors.likelihood import Laws, laws
 from monitor.rules.detectors.reporting import ReportingLag
 
 LONGEST_SPAN = 35 * DAY_HOURS  # a change is looked for no further back
+_NOTHING = 1e-5  # of a weight
+_HOPELESS = -25.0  # what is so much less likely adds nothing to the evidence
 _ENOUGH_MAIL, _ENOUGH_CLUSTERS = 30_000, 20  # and no further than these say more than enough
 
 
@@ -57,10 +60,15 @@ class Change:
 
 
 class Likelihoods:
-    """Clusters summed up from their newest hours backwards. `totals`: per rho, log likelihoods of all by rate."""
+    """Clusters summed up from their newest hours backwards. `totals`: per rho, log likelihoods of all by rate.
 
-    def __init__(self, raised: Raised) -> None:
-        self._laws = raised.laws()
+    A rho that weighs next to nothing at both ends of the span is left out.
+    """
+
+    def __init__(self, raised: Raised, ends: Sequence[Weights]) -> None:
+        self._places = [place for place in range(len(CORRELATIONS)) if any(weights[place] > _NOTHING for weights in ends)]
+        every = raised.laws()
+        self._laws = [every[place] for place in self._places]
         self._rates, self._shares = len(raised.rates), raised.shares
         self._sums: dict[ClusterKey, tuple[int, float, list[list[float]]]] = {}
         self.totals = [[0.0] * (self._rates + 1) for _ in self._laws]
@@ -78,15 +86,16 @@ class Likelihoods:
                 total[rate] += new[rate] - old[rate] if old else new[rate]
         self._sums[key] = k, x, logs
 
-    def ratio(self, weights: tuple[float, ...]) -> float:
+    def ratio(self, weights: Weights) -> float:
         """The mean over the raised rates of L, with these weights of the rho."""
         least = max(total[0] for total in self.totals)
-        innocent = sum(weight * math.exp(total[0] - least) for weight, total in zip(weights, self.totals, strict=True))
-        raised = sum(
-            weight * share * math.exp(min(each - least, 600.0))
-            for weight, total in zip(weights, self.totals, strict=True)
-            for share, each in zip(self._shares, total[1:], strict=True)
-        )
+        innocent = raised = 0.0
+        for place, total in zip(self._places, self.totals, strict=True):
+            weight = weights[place] + _NOTHING
+            innocent += weight * math.exp(max(total[0] - least, -600.0))
+            if max(total) - least > _HOPELESS:
+                for share, each in zip(self._shares, total[1:], strict=True):
+                    raised += weight * share * math.exp(min(each - least, 600.0))
         return raised / innocent
 
 
@@ -96,7 +105,7 @@ def find_change(
     """`span`: from where evidence begins to now."""
     last, first = _hours(span)
     everywhere, at_begins = _weights(counts, last)
-    likelihoods = Likelihoods(raised)
+    likelihoods = Likelihoods(raised, (spreads.before(first).weights, spreads.before(last).weights))
     counted, mails, most, evidence = Cell(), 0.0, -1.0, 0.0
     best = Change(0.0, span[1], 0, 0.0, 0.0)
     for hour in range(last, first - 1, -1):
