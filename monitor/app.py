@@ -16,7 +16,7 @@ from monitor.api import Services, build_app
 from monitor.api.serve import check_address, serve
 from monitor.config.load import Config
 from monitor.config.severity import Severity
-from monitor.console import Console, build_pages
+from monitor.console import Console, build_actions, build_pages
 from monitor.facts import Taken
 from monitor.intake.consequences import configured_store
 from monitor.intake.context import RunContext
@@ -33,7 +33,7 @@ from monitor.jobs.collect import Collecting, job_of
 from monitor.jobs.database_watch import DatabaseWatch
 from monitor.jobs.judge_loop import JudgeLoop
 from monitor.jobs.outbox_loop import OutboxLoop
-from monitor.jobs.schedule import Schedule
+from monitor.jobs.schedule import Schedule, Work
 from monitor.jobs.upkeep import Upkeep
 from monitor.jobs.watchers import Watching
 from monitor.judging.configured_rules import (
@@ -45,6 +45,9 @@ from monitor.judging.configured_rules import (
 )
 from monitor.judging.run import Judge
 from monitor.judging.suspend import Limits
+from monitor.notify.follow_up import EVERY as FOLLOW_UP_EVERY
+from monitor.notify.follow_up import FollowUp
+from monitor.notify.links import Links
 from monitor.notify.receivers import configured_receivers, configured_routing
 from monitor.notify.worker import Worker
 from monitor.restrictions.follow import GateIndex
@@ -71,8 +74,11 @@ class Application:
         self._tokens = MailboxTokens(self.store)
         owner = f"{socket.gethostname()}:{os.getpid()}"
         intervals = {name: settings.every for name, settings in config.collectors.items()}
+        self._links = Links(self.store.recipients.derived, config.api.address)
+        self._follow_up = FollowUp(self.store, self._routing, clock, {rule.id: rule for rule in self.rules}, config.api.address)
         self._outbox = OutboxLoop(Worker(
-            self.store, chats, owner, clock, config.notify.digest_above, [each.name for each in receivers if not each.customers]
+            self.store, chats, owner, clock, config.notify.digest_above, [each.name for each in receivers if not each.customers],
+            self._links, [each.name for each in receivers if each.links],
         ))
         judge = Judge(
             self.store, self.rules, self._routing, Limits(config.engine.max_held_share), config.api.address, intervals,
@@ -123,7 +129,7 @@ class Application:
 
     def declare(self) -> None:
         """Name every job and loop to the schedule."""
-        for work in (*self._collecting.jobs(), *self._upkeep.jobs()):
+        for work in (*self._collecting.jobs(), *self._upkeep.jobs(), Work("follow-up", FOLLOW_UP_EVERY, self._follow_up.run)):
             self._schedule.add(work)
         for name, collector in self._collecting.collectors.items():
             if isinstance(collector, Watcher):
@@ -160,8 +166,9 @@ class Application:
         services = Services(self.store, self._gate, self.clock, self.take, api, self.intervals, self.mail.read,
                             lambda: self._database.fault, configured=configured_names(self.config),
                             routing=self._routing, rules=self.rules, lists=lists)
-        pages = build_pages(Console(self.store, self.clock, self.rules, self.intervals, lambda: self._database.fault, lists))
-        serve(build_app(services, pages), api.host, api.port, stop, connections=api.connections, on_ready=on_ready)
+        console = Console(self.store, self.clock, self.rules, self.intervals, lambda: self._database.fault, lists)
+        app = build_app(services, build_pages(console), build_actions(console, self._links))
+        serve(app, api.host, api.port, stop, connections=api.connections, on_ready=on_ready)
 
     def _watch_database(self) -> None:
         """Once per process, whichever part of it runs."""

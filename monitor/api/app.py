@@ -69,8 +69,10 @@ class _Application(FastAPI):
         return self.openapi_schema
 
 
-def build_app(services: Services, pages: APIRouter | None = None) -> ASGIApp:
-    """The ASGI application. `pages` (the console) are open or need a read key, as `settings` say."""
+def build_app(services: Services, pages: APIRouter | None = None, actions: APIRouter | None = None) -> ASGIApp:
+    """The ASGI application. `pages` (the console) are open or need a read key, as `settings` say; `actions` are pages whose
+    address is the permission.
+    """
     app = _Application(
         title="Vigie",
         description="The open reputation lookout for e-mail senders.",
@@ -87,6 +89,8 @@ def build_app(services: Services, pages: APIRouter | None = None) -> ASGIApp:
     if pages is not None:
         guard = [] if services.settings.console_is_open else [Depends(_console_reader)]
         app.include_router(pages, dependencies=guard, include_in_schema=False)
+    if actions is not None:
+        app.include_router(actions, include_in_schema=False)
     settings = services.settings
     hosts = Hosts(settings.host_names, literals=settings.listens_everywhere)
     return Front(DecisionCalls(app, services, access), hosts)

@@ -115,13 +115,14 @@ def silence(
 
 @click.command()
 @click.argument("incident_id", metavar="INCIDENT")
+@_until
 @_reason
 @config_option
 @json_option
-def ack(incident_id: str, reason: str, config_file: Path, *, as_json: bool) -> None:
+def ack(incident_id: str, until: datetime | None, reason: str, config_file: Path, *, as_json: bool) -> None:
     """Say that you look after an incident."""
     with changing(config_file) as session:
-        row = incident_changes.acknowledge(session, incident_id, actor=actor(), reason=reason, now=utc_now())
+        row = incident_changes.acknowledge(session, incident_id, actor=actor(), reason=reason, now=utc_now(), until=until)
     _show(Incident.from_row(row), f"{row.id} is acknowledged by {row.acked_by}", as_json=as_json)
 
 

@@ -7,6 +7,7 @@ instead of quietly naming every recipient anew.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 import secrets
@@ -64,6 +65,10 @@ class RecipientKeys:
         if customer not in self._customer_keys:
             self._customer_keys[customer] = customer_key(self._key(), customer)
         return self._customer_keys[customer]
+
+    def derived(self, purpose: str) -> bytes:
+        """A key for something else than recipients; no customer's key is ever the same (their names hold no NUL)."""
+        return hmac.new(self._key(), b"\0" + purpose.encode(), hashlib.sha256).digest()
 
     def redacted(self, text: str) -> str:
         """The text with every mail address in it as `recipient:` and the first 16 digits of its hash."""

@@ -12,20 +12,34 @@ from monitor.database.transitions import BEFORE, TransitionKind, check_reason, h
 ACKNOWLEDGED = "acknowledged"
 
 
-def acknowledge(session: Session, incident_id: str, *, actor: str, reason: str, now: datetime) -> Incident:
-    """Say that a person looks after an incident. Raises LookupError, or ValueError when it has ended."""
+def acknowledge(
+    session: Session, incident_id: str, *, actor: str, reason: str, now: datetime, until: datetime | None = None
+) -> Incident:
+    """Say that a person looks after an incident, until then at most. Raises LookupError, or ValueError when it has ended.
+
+    Nobody is reminded of it and no further step is taken until it gets worse, or the time is over.
+    """
     check_reason(reason)
-    incident = session.get(Incident, incident_id)
+    if until is not None and until <= now:
+        raise ValueError("until is in the past")
+    incident = session.get(Incident, incident_id, with_for_update=True)
     if incident is None:
         raise LookupError(f"no incident {incident_id}")
     if incident.ended_at is not None:
         raise ValueError(f"incident {incident_id} has ended")
     old = ACKNOWLEDGED if incident.acked_at else BEFORE
-    incident.acked_by, incident.acked_at, incident.ack_reason = actor, now, reason
+    incident.acked_by, incident.acked_at, incident.ack_reason, incident.ack_until = actor, now, reason, until
     session.add(incident)
     # the incident goes on firing: that somebody looks after it is another fact than its state
     _write(session, incident, TransitionKind.ACKNOWLEDGEMENT, (old, ACKNOWLEDGED), why=reason, actor=actor, now=now)
     return incident
+
+
+def break_acknowledgement(session: Session, incident: Incident, *, why: str, now: datetime) -> None:
+    """Nobody looks after it any more: it got worse, or the time of the acknowledgement is over."""
+    incident.acked_by = incident.acked_at = incident.ack_reason = incident.ack_until = None
+    session.add(incident)
+    _write(session, incident, TransitionKind.ACKNOWLEDGEMENT, (ACKNOWLEDGED, BEFORE), why=why, actor=incident.rule, now=now)
 
 
 def moved(

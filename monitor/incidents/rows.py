@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlmodel import Session, case, col, func, select
 
@@ -39,6 +40,12 @@ def firing_incidents(session: Session) -> list[Incident]:
     """Those that fire or recover, the newest first."""
     chosen = select(Incident).where(col(Incident.ended_at).is_(None), col(Incident.fired_at).is_not(None))
     return list(session.exec(chosen.order_by(*_NEWEST.by)))
+
+
+def lately_fired(session: Session, rule: str, subject_key: str, since: datetime) -> int:
+    """How often the rule has fired for a group since then."""
+    fired = select(func.count()).where(Incident.rule == rule, Incident.subject_key == subject_key, col(Incident.fired_at) > since)
+    return session.exec(fired).one()
 
 
 def open_by_gravity(session: Session, limit: int) -> list[Incident]:
@@ -77,6 +84,11 @@ def find_incidents(session: Session, wanted: Wanted, page: Page) -> Paged[Incide
     if wanted.customer is not None:
         chosen = chosen.where(col(Incident.subject)["customer"].as_string() == wanted.customer)
     return paged(session, chosen, _NEWEST, page)
+
+
+def locked_incident(session: Session, incident_id: str) -> Incident | None:
+    """One incident, locked against other writers."""
+    return session.get(Incident, incident_id, with_for_update=True)
 
 
 def incident_named(session: Session, incident_id: str) -> Incident | None:

@@ -30,6 +30,7 @@ class Incident(Wire):
     acked_by: str | None
     acked_at: datetime | None
     ack_reason: str | None
+    ack_until: datetime | None
 
 
 class IncidentHistory(Wire):

@@ -58,13 +58,13 @@ class Moves:
     def _fire(self, case: Case) -> None:
         refused = suspend.reconcile(case, self.store, self.limits)
         case.session.flush()
-        event = enqueue.due_event(case)
+        event = enqueue.due_event(case, self.routing)
         if event is None:
             return
         incident = case.incident
         now = message.Now(case.verdict.summary, case.verdict.evidence, case.in_force(), refused)
         text = message.firing(incident, now, case.runbook, self.console_url, worsened=event is Event.WORSENED)
-        enqueue.write(case, event, text, enqueue.deliveries(self.routing, case))
+        enqueue.write(case, event, text, self.routing)
         incident.notified_at = case.now
         incident.notified_members = sorted({*incident.notified_members, *enqueue.worth_notifying(case)})
         case.session.add(incident)
@@ -77,7 +77,7 @@ class Moves:
         for row in case.in_force():
             take_off(case.session, row, actor=incident.rule, reason=why, now=case.now)
         text = message.resolved(incident, case.suspensions(), why, self.console_url)
-        enqueue.write(case, Event.RESOLVED, text, notified_of(case.session, incident.id))
+        enqueue.write_to(case, Event.RESOLVED, text, notified_of(case.session, incident.id))
         case.session.add(incident)
 
 
@@ -90,9 +90,9 @@ def _kept(case: Case) -> tuple[str, dict[str, Any]]:
     return incident.summary, {**incident.evidence, NOW: verdict.summary}
 
 
-def settled(case: Case, after: Progress) -> bool:
+def settled(case: Case, after: Progress, routing: Routing) -> bool:
     """Whether nothing is to be written: its state, words and suspensions are as they should be."""
-    return case.incident.state == after.state and _unchanged(case) and not _unsettled(case)
+    return case.incident.state == after.state and _unchanged(case) and not _unsettled(case, routing)
 
 
 def _unchanged(case: Case) -> bool:
@@ -102,10 +102,10 @@ def _unchanged(case: Case) -> bool:
     return stored == (summary, evidence.get(NOW), case.severity, verdict.reason)
 
 
-def _unsettled(case: Case) -> bool:
+def _unsettled(case: Case, routing: Routing) -> bool:
     """Whether an incident whose state stays wants something done: a suspension, a message, its quiet end."""
     if case.incident.state == State.FIRING and (
-        suspend.gone(case) or suspend.wanting(case) or enqueue.due_event(case)
+        suspend.gone(case) or suspend.wanting(case) or enqueue.due_event(case, routing)
     ):
         return True
     return fell_quiet(case)

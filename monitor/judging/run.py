@@ -122,7 +122,7 @@ class Judge:
         key = key_of(verdict.group)
         with self.store.reading_session() as session:
             incident = open_of(session, rule.id, key)
-            if incident is not None and settled(Case(session, rule, incident, verdict, now), after):
+            if incident is not None and settled(Case(session, rule, incident, verdict, now), after, self.routing):
                 return row_of(rule, verdict, after, before, now)
         with self.store.session() as session:
             incident = open_of(session, rule.id, key, lock=True) or new_incident(rule, verdict, now)

@@ -40,7 +40,7 @@ class Chat:
             apprise = Apprise()
             apprise.add(self._with_key(message))
             result = apprise.notify(
-                body=for_chat(message.body), title=for_chat(message.title), body_format=NotifyFormat.TEXT,
+                body=for_chat(with_links(message)), title=for_chat(message.title), body_format=NotifyFormat.TEXT,
                 notify_type=_TYPES.get(message.event, NotifyType.WARNING),
             )
         if result.status == AppriseResultStatus.SUCCESS:
@@ -54,6 +54,14 @@ class Chat:
         incidents = ",".join(f"{item['incident']}:{item['event']}" for item in message.items)
         fields = {"key": message.key, "event": message.event, "severity": message.severity, "incidents": incidents}
         return self._url + joint + "&".join(f":{name}={quote(value, safe='')}" for name, value in fields.items())
+
+
+def with_links(message: Outgoing) -> str:
+    """The text, and below it the links of a message about one incident."""
+    if len(message.items) != 1:
+        return message.body
+    lines = [f"{words}: {address}" for words, address in message.items[0].get("links", {}).items()]
+    return "\n".join([message.body, *lines])
 
 
 def _apprise_url(url: str) -> str:

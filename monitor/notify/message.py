@@ -77,8 +77,10 @@ class Now:
     refused: Sequence[str] = ()
 
 
-def firing(incident: Incident, now: Now, runbook: str, console_url: str, *, worsened: bool = False) -> Message:
-    """The message that something is wrong (or, `worsened`, that more is)."""
+def firing(
+    incident: Incident, now: Now, runbook: str, console_url: str, *, worsened: bool = False, word: str = "FIRING"
+) -> Message:
+    """The message that something is wrong (or, `worsened`, that more is). Its title begins with the word."""
     rows = now.suspensions
     lines = [
         f"What: {now.summary}",
@@ -93,8 +95,7 @@ def firing(incident: Incident, now: Now, runbook: str, console_url: str, *, wors
         lines.append("Done: nothing was held; this rule only notifies")
     lines += [f"Next: {line}" for line in next_steps(now.evidence, runbook, [row.id for row in rows])]
     lines.append(f"More: {console_url}/incidents/{incident.id}")
-    word = "MORE" if worsened else "FIRING"
-    return Message(_title(word, incident, now.evidence), "\n".join(lines), details_of(incident, now.summary, now.evidence, console_url))
+    return Message(_title("MORE" if worsened else word, incident, now.evidence), "\n".join(lines), details_of(incident, now.summary, now.evidence, console_url))
 
 
 def resolved(incident: Incident, suspensions: Sequence[Suspension], why: str, console_url: str) -> Message:

@@ -62,6 +62,11 @@ def notified_of(session: Session, incident_id: str) -> list[Delivery]:
     ]
 
 
+def of_incident(session: Session, incident_id: str) -> list[Outbox]:
+    """All notifications of it, the oldest first."""
+    return list(session.exec(select(Outbox).where(Outbox.incident_id == incident_id).order_by(col(Outbox.id))))
+
+
 def receivers_due(session: Session, now: datetime) -> set[str]:
     """The receivers that have something to be sent now."""
     due = select(Outbox.receiver).where(Outbox.state == OutboxState.WAITING, col(Outbox.next_attempt_at) <= now)

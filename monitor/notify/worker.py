@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
@@ -22,7 +23,8 @@ from monitor.database.tables import Outbox
 from monitor.facts import Store
 from monitor.notify import outbox, unreached
 from monitor.notify.digest import event_of, items_of, merged
-from monitor.notify.message import Message
+from monitor.notify.links import Links
+from monitor.notify.message import Event, Message
 from monitor.notify.outbox import OutboxState
 from monitor.notify.sender import Outgoing, Sends, Sent
 
@@ -40,7 +42,7 @@ GIVE_UP_AFTER = timedelta(hours=24)
 class Worker:
     """`owner` names this process in its leases; `clock` gives aware UTC. `per_minute`: messages to one receiver.
 
-    `watching`: the receivers that are notified when another cannot be reached.
+    `watching`: the receivers that are notified when another cannot be reached. `linked`: those whose messages bring `links`.
     """
 
     store: Store
@@ -49,6 +51,8 @@ class Worker:
     clock: Callable[[], datetime]
     per_minute: int = 10
     watching: Sequence[str] = ()
+    links: Links | None = None
+    linked: Collection[str] = ()
 
     def send_due(self, receiver: str) -> int:
         """Send what is due for one receiver now; returns how many messages were delivered."""
@@ -102,10 +106,17 @@ class Worker:
             thread = outbox.thread_of(session, rows)
         text = Message(rows[0].title, rows[0].body) if len(rows) == 1 else merged(rows)
         key = rows[0].message_key or rows[0].key
+        items = [self._with_links(row, item) for row, item in zip(rows, items_of(rows), strict=True)]
         return chat.send(Outgoing(
             key, event_of(rows), worst(row.severity for row in rows), text.title, text.body,
-            self.clock(), items_of(rows), thread,
+            self.clock(), items, thread,
         ))
+
+    def _with_links(self, row: Outbox, item: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The same at every attempt: what counts is when the notification was written."""
+        if self.links is None or row.receiver not in self.linked or row.event == Event.RESOLVED or not row.details.get("url"):
+            return item
+        return {**item, "links": self.links.of(row.incident_id, row.receiver, row.created_at)}
 
     def _settle(self, rows: Sequence[Outbox], result: Sent) -> None:
         now = self.clock()

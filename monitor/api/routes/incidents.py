@@ -7,6 +7,7 @@ from sqlmodel import Session
 from monitor.api.given import Given, Listed, Look, MaybeNamed, Operates, Reads, Reasoned
 from monitor.api.problem import refusals
 from monitor.api.route import new_router
+from monitor.config.quantities import When
 from monitor.incidents import changes as incident_changes
 from monitor.incidents import rows as incident_rows
 from monitor.incidents.rows import States, Wanted
@@ -16,7 +17,9 @@ router = new_router("incidents")
 
 
 class Acknowledgement(Reasoned):
-    """Who looks after it is the key's name."""
+    """Who looks after it is the key's name. `until`: for so long at most."""
+
+    until: When | None = None
 
 
 @router.get("/v1/incidents")
@@ -50,6 +53,6 @@ def acknowledge(services: Given, caller: Operates, incident_id: str, why: Acknow
     with refusals(), services.store.session() as session:
         incident_rows.incident(session, incident_id, caller.customer)
         row = incident_changes.acknowledge(
-            session, incident_id, actor=caller.name, reason=why.reason, now=services.now()
+            session, incident_id, actor=caller.name, reason=why.reason, now=services.now(), until=why.until
         )
     return Incident.from_row(row)

@@ -56,12 +56,12 @@ class Vigie:
 
 
 @contextmanager
-def running(store: Store, *, pages=None, settings: Api | None = None, fault: str | None = None, **more) -> Iterator[Vigie]:
+def running(store: Store, *, pages=None, actions=None, settings: Api | None = None, fault: str | None = None, **more) -> Iterator[Vigie]:
     clock, gate, port = Clock(), GateIndex(), free_port()
     services = Services(store, gate, clock, lambda batches: store.intake(batches, clock()), settings or Api(console="open"),
                         read_mail=HandedMail(store, {}, {}, clock).read, database_fault=lambda: fault, **more)
     stop, ready = threading.Event(), threading.Event()
-    app = build_app(services, pages)
+    app = build_app(services, pages, actions)
     thread = threading.Thread(target=serve, args=(app, "127.0.0.1", port, stop), kwargs={"on_ready": ready.set})
     thread.start()
     vigie = Vigie(store, f"http://127.0.0.1:{port}", clock, gate)

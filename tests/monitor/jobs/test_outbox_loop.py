@@ -7,6 +7,7 @@ from sqlmodel import select
 
 from monitor.database.tables import Outbox
 from monitor.jobs.outbox_loop import OutboxLoop
+from monitor.notify.sender import Sent
 from monitor.notify.worker import Worker
 from tests.waiting import eventually
 
@@ -19,9 +20,9 @@ class Chat:
     def __init__(self, answer=lambda: None):
         self.answer, self.keys = answer, []
 
-    def send(self, key, *_):
-        self.keys.append(key)
-        return self.answer()
+    def send(self, message):
+        self.keys.append(message.key)
+        return Sent(self.answer())
 
 
 def write(store, receiver, number=1):

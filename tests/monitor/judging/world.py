@@ -1,5 +1,6 @@
 """A store, a judge and a clock that a test moves."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from sqlmodel import select
@@ -30,6 +31,10 @@ class World:
             session.add_all([Stream(customer="bolt", name="newsletter"),
                              Stream(customer="bolt", name="receipts", kind="transactional")])
             session.add_all([SendingIp(address=f"192.0.2.{i}", pool="shared") for i in range(1, 5)])
+
+    def restarted(self, **changes):
+        """The service comes up again with another configuration: `routing`, `rules`."""
+        self.judge = replace(self.judge, **changes)
 
     def wait(self, **span):
         self.now += timedelta(**span)

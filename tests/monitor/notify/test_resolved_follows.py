@@ -51,7 +51,7 @@ class Story:
     def __init__(self, store, seed):
         self.dice = random.Random(seed)
         self.world = World(store, [RATE, LISTED])
-        self.world.judge.routing = ROUTINGS[0]
+        self.world.restarted(routing=ROUTINGS[0])
         self.receivers = {name: Recorder(self.dice) for name in "abc"}
         self.serial, self.silences = 0, []
 
@@ -71,7 +71,7 @@ class Story:
             with world.store.session() as session:
                 end_silence(session, self.silences.pop(), actor="x", reason="x", now=world.now)
         elif action == "route":
-            world.judge.routing = dice.choice(ROUTINGS)
+            world.restarted(routing=dice.choice(ROUTINGS))
         elif action == "trouble":
             dice.choice(list(self.receivers.values())).trouble = dice.choice([0, 0.5, 1])
         else:

@@ -1,0 +1,122 @@
+"""What a firing incident owes people while nothing about it changes: reminders, the next step where nobody looks after it, the end of
+an acknowledgement whose time is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
+
+from monitor.database.tables import Incident, Outbox
+from monitor.database.transitions import BEFORE
+from monitor.facts import Store
+from monitor.incidents.changes import ACKNOWLEDGED, break_acknowledgement, changes_of
+from monitor.incidents.rows import firing_incidents, locked_incident
+from monitor.incidents.silences import labels_of
+from monitor.incidents.states import State
+from monitor.notify import outbox
+from monitor.notify.message import Event, Now, firing
+from monitor.notify.queue import Notice, queue
+from monitor.notify.quiet import deliveries_now, is_quiet
+from monitor.notify.routing import Delivery, Routing
+from monitor.restrictions.rows import is_in_force, of_incident
+from monitor.rules.model import Rule
+
+EVERY = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A notification to one receiver, and the word its title begins with."""
+
+    event: Event
+    serial: str
+    word: str
+    delivery: Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """One pass over what fires; what it writes it writes once, whoever passes."""
+
+    store: Store
+    routing: Routing
+    clock: Callable[[], datetime]
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    console_url: str = ""
+
+    def run(self) -> None:
+        now = self.clock()
+        with self.store.reading_session() as session:
+            wanting = [row.id for row in firing_incidents(session) if self._wants(session, row, now)]
+        for incident_id in wanting:
+            with self.store.session() as session:
+                self._follow(session, incident_id, now)
+
+    def _wants(self, session: Session, incident: Incident, now: datetime) -> bool:
+        return _ack_is_over(incident, now) or any(True for _ in self._owed(session, incident, now))
+
+    def _follow(self, session: Session, incident_id: str, now: datetime) -> None:
+        incident = locked_incident(session, incident_id)
+        if incident is None or incident.ended_at is not None:
+            return
+        if _ack_is_over(incident, now):
+            break_acknowledgement(session, incident, why="the time of the acknowledgement is over", now=now)
+            session.flush()
+        for owed in list(self._owed(session, incident, now)):
+            self._write(session, incident, owed, now)
+
+    def _owed(self, session: Session, incident: Incident, now: datetime) -> Iterator[Owed]:
+        """What is due now and not written yet; nothing while somebody looks after it, or nobody is to be notified."""
+        if incident.state != State.FIRING or incident.notified_at is None or incident.acked_at is not None:
+            return
+        rule = self.rules.get(incident.rule)
+        labels = labels_of(incident, rule.labels if rule else None)
+        if is_quiet(session, self.routing, labels, now):
+            return
+        sent = outbox.of_incident(session, incident.id)
+        keys = {row.key for row in sent}
+        alone_since = _alone_since(session, incident)
+        for delivery in deliveries_now(session, self.routing, labels, now):
+            for owed in (*_reminders(sent, delivery, now), *_steps(delivery, alone_since, now)):
+                if f"{incident.id}:{owed.event}{owed.serial}:{owed.delivery.receiver}" not in keys:
+                    yield owed
+
+    def _write(self, session: Session, incident: Incident, owed: Owed, now: datetime) -> None:
+        rule = self.rules.get(incident.rule)
+        rows = [row for row in of_incident(session, incident.id) if is_in_force(row, now)]
+        text = firing(
+            incident, Now(incident.summary, incident.evidence, rows), rule.runbook if rule else "", self.console_url, word=owed.word
+        )
+        notice = Notice(owed.event, owed.serial, text, rule.labels if rule else {})
+        queue(session, incident, notice, [owed.delivery], now)
+
+
+def _reminders(sent: list[Outbox], delivery: Delivery, now: datetime) -> Iterator[Owed]:
+    mine = [row for row in sent if row.receiver == delivery.receiver]
+    if delivery.repeat and mine and now - max(row.created_at for row in mine) >= delivery.repeat:
+        number = sum(row.event == Event.REMINDER for row in mine) + 1
+        yield Owed(Event.REMINDER, str(number), "STILL FIRING", delivery)
+
+
+def _steps(delivery: Delivery, alone_since: datetime, now: datetime) -> Iterator[Owed]:
+    """The steps whose time has come since nobody looks after it."""
+    for number, step in enumerate(delivery.escalate, 1):
+        if now - alone_since >= step.after:
+            serial = f"-step{number}-{int(alone_since.timestamp())}"
+            yield Owed(Event.FIRING, serial, "ESCALATED", Delivery(step.receiver, f"escalated:{delivery.group_key}"))
+
+
+def _alone_since(session: Session, incident: Incident) -> datetime:
+    """Since when nobody looks after it: since it was notified of, or an acknowledgement ended."""
+    broken = [row.at for row in changes_of(session, incident.id) if (row.old, row.new) == (ACKNOWLEDGED, BEFORE)]
+    assert incident.notified_at is not None
+    fired_at = incident.fired_at or incident.notified_at
+    return max([fired_at, *broken])
+
+
+def _ack_is_over(incident: Incident, now: datetime) -> bool:
+    return incident.ack_until is not None and incident.ack_until <= now
