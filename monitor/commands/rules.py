@@ -14,6 +14,7 @@ from monitor.commands.rules_simulate import simulate
 from monitor.commands.stored import config_option, paging_options, print_page, stored
 from monitor.config.load import read_rules
 from monitor.config.quantities import duration_text
+from monitor.config.validation import did_you_mean
 from monitor.config.wire import Mistake
 from monitor.config.yaml_file import ConfigErrors
 from monitor.database.paging import Page
@@ -23,7 +24,7 @@ from monitor.judging.rule_tests import read_test, run_tests
 from monitor.judging.verdict_rows import Wanted, find_verdicts, judged_rule, rule_statuses
 from monitor.judging.wire import GroupVerdict, RuleStatus, TestResult
 from monitor.listings.catalogue import known_lists
-from monitor.rules.load import check_rules
+from monitor.rules.load import RUNBOOKS, check_rules
 
 
 @click.group()
@@ -80,6 +81,16 @@ def test(files: tuple[Path, ...], *, as_json: bool) -> None:
         if not as_json:
             click.echo(f"{path}: {'FAILED' if wrong else 'SUCCESS'} ({len(outcomes) - len(wrong)} of {len(outcomes)} as expected)")
     sys.exit(1 if failed else 0)
+
+
+@rules.command()
+@click.argument("rule")
+def runbook(rule: str) -> None:
+    """Print the page of a shipped RULE: what it means, who acts, the first steps, whom to ask."""
+    pages = {page.stem: page for page in RUNBOOKS.glob("*.md")}
+    if rule not in pages:
+        raise Failure(2, f"no runbook of '{rule}' — {did_you_mean(rule, pages)}")
+    click.echo(pages[rule].read_text("utf-8"), nl=False)
 
 
 @rules.command()

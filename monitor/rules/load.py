@@ -14,6 +14,7 @@ from monitor.rules.model import Rule
 from monitor.rules.unless import in_order
 
 SHIPPED = Path(__file__).with_name("shipped.yaml")
+RUNBOOKS = Path(__file__).with_name("runbooks")  # a page ID.md for each shipped rule
 
 
 class KnownList(Protocol):

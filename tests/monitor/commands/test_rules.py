@@ -56,6 +56,16 @@ def test_a_file_that_holds_no_rules_is_refused_without_a_trace(tmp_path, text):
     assert "a.yaml" in result.stderr
 
 
+# ── runbook ──
+
+
+def test_the_runbook_of_a_shipped_rule_is_printed():
+    result = CliRunner().invoke(cli, ["rules", "runbook", "blocks"])
+    assert (result.exit_code, result.stdout.startswith("# blocks: ")) == (0, True)
+    wrong = CliRunner().invoke(cli, ["rules", "runbook", "block"])
+    assert (wrong.exit_code, "no runbook of 'block' — did you mean 'blocks'?" in wrong.stderr) == (2, True)
+
+
 # ── show ──
 
 

@@ -1,5 +1,7 @@
 """The rules Vigie comes with, and the ones a person writes, fit the catalogue and say what people do next."""
 
+import re
+
 import pytest
 
 from collectors.dnsbl.catalogue import load_catalogue
@@ -7,6 +9,7 @@ from monitor.config.load import load_config
 from monitor.config.yaml_file import ConfigErrors
 from monitor.judging.configured_rules import configured_rules
 from monitor.rules.conditions.table import CONDITIONS
+from monitor.rules.load import RUNBOOKS
 
 
 def rules(tmp_path, text):
@@ -26,6 +29,26 @@ def test_every_shipped_rule_says_what_to_do(shipped):
 
 def test_every_shipped_rule_says_where_its_thresholds_come_from(shipped):
     assert [rule.id for rule in shipped.values() if not rule.source.strip()] == []
+
+
+@pytest.mark.parametrize("page", sorted(RUNBOOKS.glob("*.md")), ids=lambda page: page.stem)
+def test_every_runbook_says_what_it_means_who_acts_three_steps_and_whom_to_ask(page):
+    text = page.read_text("utf-8")
+    parts = dict(re.findall(r"^## (.+)\n\n((?:(?!^## ).*\n?)+)", text, re.MULTILINE))
+    assert list(parts) == ["What it means", "Who acts", "First three steps", "Asking for delisting or mitigation"]
+    assert text.startswith(f"# {page.stem}: ")
+    assert [line[:3] for line in parts["First three steps"].splitlines() if line] == ["1. ", "2. ", "3. "]
+    assert all(part.strip() for part in parts.values())
+
+
+def test_every_shipped_rule_has_its_runbook_and_every_runbook_its_rule(shipped):
+    assert {page.stem for page in RUNBOOKS.glob("*.md")} == shipped.keys()
+
+
+def test_every_rate_is_shipped(shipped):
+    assert {rule.signal.name for rule in shipped.values()} >= {
+        "complaints", "blocks", "deferrals", "invalid_addresses", "dmarc_failures", "tls_failures", "unsubscribes",
+    }
 
 
 def test_every_condition_is_shipped_once_at_least(shipped):
