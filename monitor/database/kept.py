@@ -167,5 +167,5 @@ FOR_EVER: Mapping[type[SQLModel], str] = {
     VerdictRow: "one row a rule and group: gone two weeks after the last was known of the group",
     JudgedRule: "one row a configured rule",
     FblEnrolment: "one row a feedback loop: what is agreed with its provider",
-    Setting: "a few values Vigie made for itself",
+    Setting: "a few values Vigie made for itself; how many series a day has made, until the next prune",
 }  # fmt: skip

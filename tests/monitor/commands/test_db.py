@@ -1,6 +1,8 @@
 """`vigie db`, as it is typed."""
 
 import json
+import shutil
+import sqlite3
 import threading
 from collections import Counter
 from contextlib import closing
@@ -183,3 +185,27 @@ def test_a_file_that_is_no_database_or_cannot_be_made_is_named_with_what_to_do(c
     refused = vigie("db", "info", "--config", config)
     assert (refused.exit_code, refused.stderr) == (
         3, f"Error: {file}/below.sqlite cannot be opened; check the folder and its owner\n")
+
+
+def test_a_backup_of_before_the_upgrade_is_the_way_back(config: Path, tmp_path: Path):
+    before = printed("db", "migrate", "--config", config)["revision"]
+    printed("db", "backup", tmp_path / "before-upgrade", "--config", config)
+    with closing(open_store(f"sqlite:///{tmp_path / 'vigie.sqlite'}")) as store, store.session() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    assert printed("db", "restore", tmp_path / "before-upgrade", "--force", "--config", config)["revision"] == before
+    assert vigie("db", "migrate", "--config", config).exit_code == 0
+
+
+def test_a_plain_copy_of_a_running_file_lacks_what_is_in_the_log_and_a_backup_does_not(config: Path, tmp_path: Path):
+    vigie("db", "migrate", "--config", config)
+    with closing(open_store(f"sqlite:///{tmp_path / 'vigie.sqlite'}")) as store:
+        store.intake([Batch("mta", "1", NOW)], NOW)
+        shutil.copy(tmp_path / "vigie.sqlite", tmp_path / "copy.sqlite")
+        store.backup(tmp_path / "backup.sqlite")
+    shutil.copy(tmp_path / "vigie.sqlite", tmp_path / "stopped.sqlite")  # whoever stops folds the log into the file
+
+    def taken(name: str) -> int:
+        with closing(sqlite3.connect(tmp_path / name)) as copy:
+            return int(copy.execute("SELECT count(*) FROM batch").fetchone()[0])
+
+    assert [taken(name) for name in ("copy.sqlite", "backup.sqlite", "stopped.sqlite")] == [0, 1, 1]

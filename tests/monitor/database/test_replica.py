@@ -227,3 +227,15 @@ def test_a_page_that_is_far_behind_says_so_at_its_top(store: Store, pair):
         page = vigie.client().get("/incidents").text
     assert "Not the newest" in page
     assert "2 min" in page
+
+
+def test_of_several_hosts_the_one_that_can_be_written_is_found_also_for_a_backup(pair, tmp_path):
+    hosts = f"127.0.0.1:{pair.standby.port},127.0.0.1:{pair.primary.port}"
+    address = f"postgresql://vigie@{hosts}/{pair.name}?target_session_attrs=read-write"
+    with closing(open_store(address, read_url=pair.read_url)) as store:
+        take(store, 1)
+        store.backup(tmp_path / "backup")
+        take(store, 2)
+        store.restore(tmp_path / "backup", force=True)
+        with store.reading_session() as session:
+            assert batches(session) == 1
