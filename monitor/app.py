@@ -47,8 +47,9 @@ from monitor.judging.run import Judge
 from monitor.judging.suspend import Limits
 from monitor.notify.follow_up import EVERY as FOLLOW_UP_EVERY
 from monitor.notify.follow_up import FollowUp
+from monitor.notify.heartbeat import LOOK_EVERY, Heartbeats
 from monitor.notify.links import Links
-from monitor.notify.receivers import configured_receivers, configured_routing
+from monitor.notify.receivers import configured_heartbeats, configured_receivers, configured_routing
 from monitor.notify.worker import Worker
 from monitor.restrictions.follow import GateIndex
 
@@ -74,10 +75,12 @@ class Application:
         self._tokens = MailboxTokens(self.store)
         owner = f"{socket.gethostname()}:{os.getpid()}"
         intervals = {name: settings.every for name, settings in config.collectors.items()}
+        beats, watchers = configured_heartbeats(config, labels_of_rules(self.rules))
+        self._heartbeats = Heartbeats(self.store, beats, clock)
         self._links = Links(self.store.recipients.derived, config.api.address)
         self._follow_up = FollowUp(self.store, self._routing, clock, {rule.id: rule for rule in self.rules}, config.api.address)
         self._outbox = OutboxLoop(Worker(
-            self.store, chats, owner, clock, config.notify.digest_above, [each.name for each in receivers if not each.customers],
+            self.store, {**chats, **watchers}, owner, clock, config.notify.digest_above, [each.name for each in receivers if not each.customers],
             self._links, [each.name for each in receivers if each.links],
         ))
         judge = Judge(
@@ -129,7 +132,8 @@ class Application:
 
     def declare(self) -> None:
         """Name every job and loop to the schedule."""
-        for work in (*self._collecting.jobs(), *self._upkeep.jobs(), Work("follow-up", FOLLOW_UP_EVERY, self._follow_up.run)):
+        people = Work("follow-up", FOLLOW_UP_EVERY, self._follow_up.run), Work("heartbeat", LOOK_EVERY, self._heartbeats.run)
+        for work in (*self._collecting.jobs(), *self._upkeep.jobs(), *people):
             self._schedule.add(work)
         for name, collector in self._collecting.collectors.items():
             if isinstance(collector, Watcher):

@@ -21,7 +21,7 @@ from monitor.inventory.file import configured_inventory
 from monitor.inventory.known import names_of
 from monitor.inventory.named_in_config import unknown_names
 from monitor.judging.configured_rules import configured_rules, labels_of_rules
-from monitor.notify.receivers import configured_receivers, configured_routing
+from monitor.notify.receivers import configured_heartbeats, configured_receivers, configured_routing
 from monitor.rules.model import Rule
 
 
@@ -59,6 +59,10 @@ def _checked(file: Path) -> Checked:
         errors += error.errors
     try:
         configured_routing(config, (), labels_of_rules(rules))
+    except ConfigError as error:
+        errors += error.errors
+    try:
+        configured_heartbeats(config, labels_of_rules(rules))
     except ConfigError as error:
         errors += error.errors
     known = collectors.discover()

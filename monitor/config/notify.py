@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from monitor.config.quantities import Duration
+from monitor.config.receivers import SecretWebUrl
 from monitor.config.settings import Names, _Part
 
 LONGEST = timedelta(days=366)
@@ -64,6 +65,32 @@ class Flapping(_Part):
     within: Duration = timedelta(hours=6)
 
 
+class Heartbeat(_Part):
+    """A watcher outside that hears `every` so often that we live, at a Healthchecks ping address or an Uptime Kuma push address.
+
+    `matchers`: while an incident that matches fires, it hears that this is down; one address for each class of incidents.
+    """
+
+    name: str = Field(min_length=1)
+    healthchecks: SecretWebUrl | None = None
+    uptime_kuma: SecretWebUrl | None = None
+    every: Duration = timedelta(minutes=1)
+    matchers: Names = ()
+
+    @field_validator("every")
+    @classmethod
+    def _not_too_often(cls, every: timedelta) -> timedelta:
+        if not timedelta(seconds=10) <= every <= timedelta(days=1):
+            raise ValueError("is from 10s to 1d")
+        return every
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Heartbeat:
+        if (self.healthchecks is None) == (self.uptime_kuma is None):
+            raise ValueError("has one way — write healthchecks or uptime_kuma")
+        return self
+
+
 class Notify(_Part):
     """Who is notified. Without `routes` every receiver hears of what its own severities, rules and customers let through.
 
@@ -79,6 +106,7 @@ class Notify(_Part):
     routes: tuple[Route, ...] = ()
     inhibit: tuple[Inhibition, ...] = ()
     flapping: Flapping = Flapping()
+    heartbeats: tuple[Heartbeat, ...] = ()
     digest_above: int = Field(default=10, ge=1, le=1000)
 
     _within_a_year = field_validator("group_wait", "group_interval", "repeat_interval")(_bounded)

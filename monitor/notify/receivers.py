@@ -13,6 +13,7 @@ from monitor.config.validation import did_you_mean
 from monitor.incidents.matchers import Matcher, parse
 from monitor.incidents.silences import MATCHER_DIMENSIONS
 from monitor.notify.chat import Chat
+from monitor.notify.heartbeat import Healthchecks, Heartbeat, UptimeKuma
 from monitor.notify.message import Receiver
 from monitor.notify.routing import Flapping, Inhibition, Route, Routing, Step
 from monitor.notify.sender import Sends
@@ -92,6 +93,25 @@ def configured_routing(config: Config, receivers: Sequence[Receiver], labels: It
     if reader.problems:
         raise ConfigErrors(reader.problems)
     return Routing(receivers, root, inhibitions, Flapping(settings.flapping.times, settings.flapping.within))
+
+
+def configured_heartbeats(config: Config, labels: Iterable[str] = ()) -> tuple[list[Heartbeat], dict[str, Sends]]:
+    """The watchers outside, and how each is spoken to, by the name of its receiver. Raises ConfigErrors."""
+    reader = _Reader(config, {*MATCHER_DIMENSIONS, *labels})
+    beats: list[Heartbeat] = []
+    senders: dict[str, Sends] = {}
+    for place, each in enumerate(config.notify.heartbeats):
+        beat = Heartbeat(each.name, each.every, reader.matchers(each.matchers, ("notify", "heartbeats", place, "matchers")))
+        if beat.receiver in senders:
+            reader.fault(("notify", "heartbeats", place, "name"), f"'{each.name}' is there twice — give each its own")
+        beats.append(beat)
+        if each.healthchecks is not None:
+            senders[beat.receiver] = Healthchecks(each.healthchecks.get_secret_value())
+        elif each.uptime_kuma is not None:
+            senders[beat.receiver] = UptimeKuma(each.uptime_kuma.get_secret_value())
+    if reader.problems:
+        raise ConfigErrors(reader.problems)
+    return beats, senders
 
 
 class _Reader:

@@ -46,7 +46,7 @@ class Receiver:
             self._over.wait()
             return
         if step in (OK, TAKE_AND_HANG):
-            body = json.loads(raw) if raw else {}
+            body = json.loads(raw) if raw.startswith(b"{") else {"text": raw.decode()}
             self.taken.append((request.path, body))
             self.headers.append(dict(request.headers))
             self.raw.append(raw)
