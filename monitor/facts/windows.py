@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, column, select, text
+from sqlalchemy import ARRAY, BigInteger, Connection, bindparam, column, select, text
 from sqlmodel import Session, col
 
 from collectors.observation import Subject
@@ -34,6 +34,8 @@ SELECT start FROM due WHERE start IS NOT NULL""")
     .bindparams(bindparam("since", type_=Instant), bindparam("until", type_=Instant))
     .columns(column("start", Instant))
 )
+_FEW, _FEW_OF_ALL = 100, 0.05  # series looked up one by one on PostgreSQL; as a share of all
+_ALL_SERIES = text("SELECT reltuples FROM pg_class WHERE oid = to_regclass('series')")  # as of the last ANALYZE; -1 before
 # how long after its `start` a roll-up ends
 _LENGTH = {
     "sqlite": {"reading_hourly": "3600000000", "reading_daily": "86400000000"},
@@ -66,7 +68,7 @@ def window_counts(
     # PostgreSQL hashes a number, not texts. CROSS JOIN keeps SQLite from starting at the series.
     query = text(
         f"SELECT {columns}series.measure, SUM(per.total) FROM ({summing.parts(span, chosen)}) per"  # noqa: S608 - names are checked
-        " CROSS JOIN series WHERE series.id = per.series_id AND per.total IS NOT NULL"
+        f" CROSS JOIN series WHERE series.id = per.series_id AND per.total IS NOT NULL{_named(chosen)}"
         f" GROUP BY {columns}series.measure"
     )
     values = summing.values
@@ -81,7 +83,9 @@ def _series(
 ) -> str | None:
     """The condition on series_id; None where there is no such series.
 
-    PostgreSQL is given the ids: it cannot guess how many a subquery has, and then looks up reading by reading.
+    PostgreSQL is given the ids: it cannot guess how many a subquery has, and then looks up reading by reading. Where they are more
+    than a few of all series, it is kept from looking up each (`+ 0` is no key) and reads the time of the window instead:
+    it takes the pages of its key for nearer together than they are.
     """
     ids = f"SELECT series.id FROM series WHERE series.measure IN :measures{conditions}"  # noqa: S608 - names are checked
     if connection.dialect.name == "sqlite":
@@ -89,8 +93,17 @@ def _series(
         return f"series_id IN ({ids})"
     query = text(ids).bindparams(bindparam("measures", expanding=True))
     series_ids = connection.execute(query, wanted).scalars().all()
-    values["series"] = f"{{{','.join(map(str, series_ids))}}}"
-    return "series_id = ANY(CAST(:series AS bigint[]))" if series_ids else None
+    if not series_ids:
+        return None
+    values["series"] = series_ids
+    connection.exec_driver_sql("SET LOCAL jit = off")  # compiling takes longer than the sum
+    looked_up = len(series_ids) < max(_FEW, _FEW_OF_ALL * connection.execute(_ALL_SERIES).scalar_one())
+    return f"series_id{'' if looked_up else ' + 0'} = ANY(:series)"
+
+
+def _named(chosen: str) -> str:
+    """PostgreSQL reads all series to find these few, unless they are named again."""
+    return f" AND {chosen.replace('series_id', 'series.id')}" if chosen.startswith("series_id = ANY") else ""
 
 
 class _Summing:
@@ -167,6 +180,8 @@ def _bound(named: tuple[str, Any]) -> Any:
     name, value = named
     if isinstance(value, datetime):
         return bindparam(name, value, Instant)
+    if name == "series":  # an array by its type, so that PostgreSQL has it when it plans and hashes it
+        return bindparam(name, value, ARRAY(BigInteger))
     return bindparam(name, value, expanding=True) if isinstance(value, list) else bindparam(name, value)
 
 

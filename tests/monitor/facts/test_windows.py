@@ -58,6 +58,17 @@ def test_a_dimension_that_is_none_is_refused(filled: Store):
         filled.window_counts(["delivered"], [], T, minutes(1), where={"1=1--": "x"})
 
 
+def test_the_sums_are_the_same_whether_series_are_looked_up_or_the_time_is_read(filled: Store, monkeypatch: pytest.MonkeyPatch):
+    def sums():
+        return [filled.window_counts(["delivered"], ["provider"], T, minutes(9), where=where) for where in ({}, {"customer": "acme"})]
+
+    looked_up = sums()
+    monkeypatch.setattr(windows, "_FEW", 0)
+    monkeypatch.setattr(windows, "_FEW_OF_ALL", 0.0)
+    assert sums() == looked_up
+    assert all(looked_up)
+
+
 def steps(store: Store, by: list[str], since: datetime, until: datetime) -> list[str]:
     """How SQLite goes about the last query of a window."""
     queries = []
