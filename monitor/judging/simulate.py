@@ -65,6 +65,7 @@ class Simulation:
                 self._evidence.watch(rule.signal)
         self._now: datetime | None = None
         self._came: set[str] = set()  # measures since the last look
+        self._raising = {name for rule in self.rules for name in rule.signal.numerator}
         self._suspended = 0
 
     def take(self, line: Line) -> list[Event]:
@@ -82,7 +83,7 @@ class Simulation:
             self._now = now
         events: list[Event] = []
         while self._now < now:
-            if self._came:
+            if not self._came.isdisjoint(self._raising):  # what only lowers a rate waits for the next step
                 events += self._judge(self._now)
             following = _next_step(self._now, self._every)
             if following >= now:

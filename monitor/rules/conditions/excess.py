@@ -71,7 +71,7 @@ _DAYS_PROVED = 600.0  # one in 20 months
 class LeastMail(Strict):
     """`numerator`: complaints on which a breach is called one; `a_day`: messages a day below which a stream is not judged alone."""
 
-    numerator: Annotated[int, Field(ge=2)] = 4
+    numerator: Annotated[int, Field(ge=2)] = 6
     a_day: Annotated[int, Field(ge=0)] = 200
 
 
@@ -181,7 +181,7 @@ class _Judging:
             yield self._verdict(_together(group, parts, why))
 
     def _is_large(self, mail: Mail) -> bool:
-        oldest = min(mail.counts.hours, default=0) * HOUR
+        oldest = (mail.counts.oldest or 0) * HOUR
         span = min(max(self.at - oldest, DAY), _RECENT)
         return mail.counts.delivered_since(self.at - span) >= self.rule.at_least.a_day * span / DAY
 

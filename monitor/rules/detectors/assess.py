@@ -27,7 +27,7 @@ _ABOVE_LINE = ((1.5, 0.25), (2, 0.45), (4, 0.2), (10, 0.1))
 MONTH_HOURS = 30 * DAY_HOURS
 _CLEAR = math.log(20)  # so much more likely at the healthy rate than at the bad one
 _STILL = math.log(5)
-_CERTAIN_COMPLAINTS = 4
+_CERTAIN_COMPLAINTS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def judge_campaign(mail: Mail, campaign: Campaign, lines: Lines, now: float) -> 
 
 def campaign_evidence(mail: Mail, lines: Lines, now: float) -> float:
     """The e-value at which a campaign is held: as many false holds a month as `false_campaigns` at most."""
-    oldest = min(mail.counts.hours, default=int(now // HOUR))
+    oldest = int(now // HOUR) if mail.counts.oldest is None else mail.counts.oldest
     months = max((now // HOUR - oldest) / MONTH_HOURS, 0.25)
     return max(len(mail.counts.first_hours) - 1, 1) / months / lines.false_campaigns
 
@@ -126,7 +126,7 @@ def judge_release(mail: Mail, lines: Lines, bad_rate: float, now: float) -> Rele
     """The mail since `mail.since`: is the healthy rate 20 times likelier than the bad one? Or five times less likely?"""
     bad = min(max(bad_rate, lines.line), 2 * lines.line)
     middle = (lines.healthy + lines.line) / 2
-    first = math.ceil(max(mail.since / HOUR, min(mail.counts.hours, default=0)))
+    first = math.ceil(max(mail.since / HOUR, mail.counts.oldest or 0))
     weights = mail.spreads(now).before(first).weights
     likelihoods = Likelihoods(Raised(lines.healthy, (bad,), (1.0,)), (weights,))
     total, mails = Cell(), 0.0

@@ -103,7 +103,7 @@ def find_change(
     counts: MailCounts, lag: ReportingLag, raised: Raised, span: tuple[float, float], spreads: Spreads
 ) -> Change:
     """`span`: from where evidence begins to now."""
-    last, first = _hours(span)
+    last, first = _hours(counts, span)
     everywhere, at_begins = _weights(counts, last)
     likelihoods = Likelihoods(raised, (spreads.before(first).weights, spreads.before(last).weights))
     counted, mails, most, evidence = Cell(), 0.0, -1.0, 0.0
@@ -130,7 +130,7 @@ def worth_looking(
     counts: MailCounts, lag: ReportingLag, span: tuple[float, float], line: float, least: int
 ) -> bool:
     """Whether there is an hour since which the rate is above the line, on so many complaints; without one there is no alarm."""
-    last, first = _hours(span)
+    last, first = _hours(counts, span)
     complaints, mails = 0, 0.0
     for hour in range(last, first - 1, -1):
         for cell in counts.hours.get(hour, {}).values():
@@ -143,14 +143,15 @@ def worth_looking(
     return False
 
 
-def _hours(span: tuple[float, float]) -> tuple[int, int]:
+def _hours(counts: MailCounts, span: tuple[float, float]) -> tuple[int, int]:
     """The newest hour and the oldest; one that began before the evidence does is left out."""
     last = int(span[1] // HOUR)
-    return last, math.ceil(max(span[0] / HOUR, last - LONGEST_SPAN))
+    oldest = last if counts.oldest is None else counts.oldest
+    return last, math.ceil(max(span[0] / HOUR, last - LONGEST_SPAN, min(oldest, last)))
 
 
 def _weights(counts: MailCounts, last: int) -> tuple[float, float]:
     """What a start in any hour weighs, and what it weighs besides where a cluster begins."""
-    days = max(1.0, (last - min(counts.hours, default=last)) / DAY_HOURS)
+    days = max(1.0, (last - (last if counts.oldest is None else counts.oldest)) / DAY_HOURS)
     begins = max(1.0, len(counts.clusters) / days)
     return 0.5 / DAY_HOURS, 0.5 / begins

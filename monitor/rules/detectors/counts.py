@@ -46,10 +46,11 @@ class Cluster(Cell):
 class MailCounts:
     """Counts of one (customer, stream, provider), or of whatever is judged as one; complaints are dated by their mail."""
 
-    __slots__ = ("clusters", "first_hours", "hours")
+    __slots__ = ("clusters", "first_hours", "hours", "oldest")
 
     def __init__(self) -> None:
         self.hours: dict[int, dict[Campaign, Cell]] = {}
+        self.oldest: int | None = None  # of the hours
         self.first_hours: dict[Campaign, int] = {None: 0}
         self.clusters: dict[ClusterKey, Cluster] = {}
 
@@ -68,6 +69,7 @@ class MailCounts:
         row = self.hours.get(hour)
         if row is None:
             row = self.hours[hour] = {}
+            self.oldest = hour if self.oldest is None else min(hour, self.oldest)
         cell = row.get(campaign)
         if cell is None:
             cell = row[campaign] = Cell()
@@ -99,6 +101,7 @@ class MailCounts:
         last = int(before // HOUR)
         for hour in [hour for hour in self.hours if hour < last]:
             del self.hours[hour]
+        self.oldest = min(self.hours, default=None)
         kept = {campaign for row in self.hours.values() for campaign in row}
         self.clusters = {
             key: each for key, each in self.clusters.items() if each.first_hour + DAY_HOURS > last and key[0] in kept

@@ -58,7 +58,7 @@ def test_a_stream_that_turns_bad_is_found_within_hours_and_held_with_a_probe(sim
     assert first["state"] == "firing"
     assert at(9 * DAY) < first["at"] < at(9.4 * DAY)
     assert first["scope"] == {"customer": "acme", "stream": "news", "provider": "gmail"}
-    assert first["evidence"]["numerator"] >= 4
+    assert first["evidence"]["numerator"] >= 6
     hold = of(events, "complaint-rate", "suspension")[0]
     assert {name: hold[name] for name in ("effect", "scope", "severity", "rate_per_hour", "probe", "lifted")} == {
         "effect": "hold", "scope": first["scope"], "severity": "critical", "rate_per_hour": None, "probe": 0.05, "lifted": False,
