@@ -35,6 +35,7 @@ from monitor.api.route import ForeignRoute, new_router
 from monitor.api.services import Services
 from monitor.config.quantities import duration_text
 from monitor.database.paging import MOST, Page
+from monitor.database.tables import Silence
 from monitor.incidents import silences
 from monitor.incidents.matchers import Matcher, Operator, all_match, parse
 from monitor.incidents.patterns import Pattern
@@ -160,7 +161,7 @@ def end_silence(services: Given, caller: Operates, silence_id: str) -> Response:
 
 def _alerts(services: Services, caller: Caller, session: Session) -> list[tuple[Alert, list[Delivery]]]:
     now, routing = services.now(), services.routing
-    in_force = silences_at(session, now)
+    in_force = _quiet_for(caller, session, silences_at(session, now))
     incidents = firing_incidents(session)
     given = {rule.id: rule.labels for rule in services.rules}
     every = [labels_of(row, given.get(row.rule)) for row in incidents]
@@ -175,6 +176,12 @@ def _alerts(services: Services, caller: Caller, session: Session) -> list[tuple[
             quiet = quiet[0], []
         listed.append((alert_of(row, labels, deliveries, quiet, services.settings.address), deliveries))
     return listed
+
+
+def _quiet_for(caller: Caller, session: Session, in_force: list[Silence]) -> list[Silence]:
+    """Those that keep quiet whom the caller speaks for: a customer's own touch nobody but that customer."""
+    made = silences.made_by_customers(session, [row.id for row in in_force])
+    return [row for row in in_force if made.get(row.id) in {None, caller.customer}]
 
 
 def _names(services: Services, caller: Caller) -> list[str]:

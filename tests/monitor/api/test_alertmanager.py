@@ -137,6 +137,8 @@ def test_a_customers_key_sees_and_silences_its_own(amtool, fired):
     assert "403" in own(*add, "customer=~acme|bolt", fails=True)
     made = own(*add, "customer=acme", "provider=~g.*", plain=True).strip()
     assert [each["id"] for each in own("silence", "query")] == [made]
+    assert names(own("alert", "query")) == []
+    assert names(amtool("alert", "query")) == ["inc-acme", "inc-slow"]  # we go on hearing of it; what is bolt's we silenced
     (bolts,) = amtool("silence", "query", "customer=bolt")
     assert "404" in own("silence", "expire", bolts["id"], fails=True)
     assert "403" in own(*add, "customer=acme", scopes=("read",), fails=True)
