@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 from monitor.inventory.rows import addresses_among, domains_among, mailboxes
 from monitor.listings.find import why_ended
+from monitor.listings.rows import LIST_GONE, TARGET_GONE, UNASKED
 from monitor.rules.verdict import Group
 
 
@@ -35,12 +36,12 @@ def why_unasked(session: Session, group: Group, configured: Configured) -> str |
     if configured.collectors and about.get("collector", "") not in {"", *configured.collectors}:
         return f"collector {about['collector']} is no longer configured"
     if "dnsbl" in about and not configured.asks(about["dnsbl"]):
-        return "the list is no longer asked"
+        return LIST_GONE if configured.lists else UNASKED
     if (mailbox := about.get("mailbox")) and mailbox not in {box.name for box in mailboxes(session)}:
         return "the mailbox is no longer in the inventory"
     target = about.get("target") or about.get("ip") or about.get("domain")
     if target and not (addresses_among(session, {target}) or domains_among(session, {target})):
-        return "the target is no longer in the inventory"
+        return TARGET_GONE
     if target or "dnsbl" in about or "operator" in about:
         return why_ended(session, target=target, dnsbl=about.get("dnsbl"), operator=about.get("operator"))
     return None

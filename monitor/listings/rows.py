@@ -147,15 +147,15 @@ def end_unasked(session: Session, lists: Collection[str], now: datetime) -> int:
 def _why_unasked(pair: _Pair, lists: Collection[str], targets: Collection[str]) -> str | None:
     target, dnsbl = pair
     if not lists:
-        return _UNASKED
+        return UNASKED
     if dnsbl not in lists:
-        return _LIST_GONE
-    return None if target in targets else _TARGET_GONE
+        return LIST_GONE
+    return None if target in targets else TARGET_GONE
 
 
-_UNASKED = "DNS lists are no longer asked: no collector for them is configured"
-_LIST_GONE = "the list is no longer asked"
-_TARGET_GONE = "the target is no longer in the inventory"
+UNASKED = "DNS lists are no longer asked: no collector for them is configured"
+LIST_GONE = "the list is no longer asked"
+TARGET_GONE = "the target is no longer in the inventory"
 
 
 def _load(connection: Connection, targets: set[str] | None) -> dict[_Pair, _Open]:

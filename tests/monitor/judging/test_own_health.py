@@ -178,7 +178,8 @@ def test_a_list_taken_out_of_the_configuration_ends_its_incident_at_once_with_th
     lookout.judge.watched_lists = checked
     lookout.judged()
     (ended,) = (row for row in lookout.rows(Transition) if row.new == "ok" and row.rule == "list-unusable")
-    assert (ended.why, ended.actor) == ("the list is no longer asked", "configuration")
+    assert ended.why == ("the list is no longer asked" if checked else "DNS lists are no longer asked: no collector for them is configured")
+    assert ended.actor == "configuration"
     assert lookout.notified()[-1] == "resolved"
 
 
