@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from functools import cache
 
 
 class Use(enum.Flag):
@@ -72,6 +73,7 @@ DIMENSIONS: tuple[Dimension, ...] = (
 BY_NAME = {row.name: row for row in DIMENSIONS}
 
 
+@cache
 def names(use: Use) -> tuple[str, ...]:
     """The dimensions of all these uses, in the order of the table."""
     return tuple(row.name for row in DIMENSIONS if use in row.use)

@@ -202,6 +202,11 @@ class Headers(Mapping[str, str]):
         self._part = part
         self._stated = stated or {}
 
+    @property
+    def part(self) -> Part:
+        """Whose header it is, for a field that stands there more than once."""
+        return self._part
+
     def __getitem__(self, name: str) -> str:
         return self._part.get(name)[: self.MOST] if name in self._part.fields else self._stated[name]
 

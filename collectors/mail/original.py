@@ -12,12 +12,14 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 
 from collectors.mail import fields, ip, times
 from collectors.mail.mime import Headers, Part
 from collectors.mail.report import Inferred
 
 _MOST_VALUE, _MOST_HOPS = 2_000, 50
+_LONGEST_ADDRESS = 64
 _CLIENT_IP = re.compile(
     r"(?:client-ip=|remote-ip=|(?i:sender ip is) |designates |CIP:)\[?(?i:IPv[46]:)?([0-9a-fA-F.:]{2,45})"
 )
@@ -69,10 +71,10 @@ def infer(part: Part | None, stated_ip: str | None = None) -> Inferred:
     if part is None:
         return Inferred()
     return Inferred(
-        source_ip=None if stated_ip else _source_ip(part),
+        source_ip=None if stated_ip else source_ip(part),
         original_mail_from=fields.address(part.get("return-path")) or None,
         original_rcpt_to=_recipients(part),
-        arrival_at=_arrival(part),
+        arrival_at=arrival(part),
     )
 
 
@@ -88,6 +90,11 @@ def is_hashed(address: str) -> bool:
 
 def public(text: str) -> str | None:
     """The address a text names, in its usual spelling, if it may be one on the internet."""
+    return _public(text) if len(text) <= _LONGEST_ADDRESS else _public.__wrapped__(text)
+
+
+@lru_cache(maxsize=4096)  # the addresses of one sender's mails are few
+def _public(text: str) -> str | None:
     address = ip.read(text)
     if address is None:
         return None
@@ -95,7 +102,8 @@ def public(text: str) -> str | None:
     return None if any(parsed in net for net in _INSIDE[parsed.version]) else address
 
 
-def _source_ip(part: Part) -> str | None:
+def source_ip(part: Part) -> str | None:
+    """The address it was received from, as far as its header shows it."""
     if address := public(part.get("x-originating-ip")):
         return address
     for name in ("received-spf", "authentication-results", "x-forefront-antispam-report"):
@@ -120,6 +128,7 @@ def _recipients(part: Part) -> tuple[str, ...]:
     return tuple(addresses) if len(addresses) == 1 and not is_redacted(addresses[0]) else ()
 
 
-def _arrival(part: Part) -> datetime | None:
+def arrival(part: Part) -> datetime | None:
+    """When the topmost Received says that it came."""
     hops = part.all("received")
     return times.moment(hops[0].rpartition(";")[2].strip()) if hops else None

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Connection, Executable, String, bindparam, select, text
+from sqlalchemy import Column, Connection, Executable, String, select, text
 
 from collectors.cleaning import kept, kept_name, storable
 from collectors.measures import MEASURES
@@ -75,7 +75,7 @@ class Intake:
             newest, generation = _begin(connection)
             known_at = max(known_at, newest)
             self._series.hold(generation)
-            claimed = [_claim(connection, batch, known_at) for batch in batches]
+            claimed = _claimed(connection, batches, known_at)
             fields = [prepared.get(id(batch), []) for id_, batch in claimed if id_ is not None]
             new = [(id_, batch) for id_, batch in claimed if id_ is not None]
             new, refused = admit(connection, self._series, new, known_at, self._new_series)
@@ -131,14 +131,24 @@ def _begin(connection: Connection) -> tuple[datetime, str | None]:
     return newest or EPOCH, generation
 
 
+def _claimed(connection: Connection, batches: Sequence[Batch], known_at: datetime) -> list[tuple[int | None, Batch]]:
+    """`_claim` of each, in order; those that cannot be revised, by far the most, in one statement."""
+    plain = [batch for batch in batches if batch.content is None or batch.revision is None]
+    ids = _take_keys(connection, plain, known_at)
+    return [
+        (ids.pop(_key(batch), None), batch) if batch.content is None or batch.revision is None
+        else _claim(connection, batch, known_at)
+        for batch in batches
+    ]  # fmt: skip
+
+
 def _claim(connection: Connection, batch: Batch, known_at: datetime) -> tuple[int | None, Batch]:
     """The id under which to store, None for a repeat, and what to store: a revision is parked, never counted.
 
     The content counted under a key is remembered as a batch of its own that holds nothing.
     """
+    assert batch.revision is not None
     id_ = _take_key(connection, batch, known_at)
-    if batch.content is None or batch.revision is None:
-        return id_, batch
     known = Batch(batch.source, f"{batch.key}#{batch.content}", batch.at)
     if id_ is not None:
         _take_key(connection, known, known_at)
@@ -158,21 +168,35 @@ def _is_taken(connection: Connection, batch: Batch) -> bool:
 
 def _take_key(connection: Connection, batch: Batch, known_at: datetime) -> int | None:
     """The id of the new batch; None when it was taken before."""
-    row = {
-        "source": batch.source,
-        "key": short(storable(batch.key)),
-        "at": bounded(batch.at, known_at),
-        "known_at": known_at,
-        "observations": len(batch.observations),
-        "traces": len(batch.traces),
-        "parked": len(batch.parked),
-    }
+    return _take_keys(connection, [batch], known_at).get(_key(batch))
+
+
+def _take_keys(connection: Connection, batches: Sequence[Batch], known_at: datetime) -> dict[tuple[str, str], int]:
+    """(source, key) → id of the new batches; of several with the same key one is new."""
+    rows = [
+        {
+            "source": batch.source,
+            "key": short(storable(batch.key)),
+            "at": bounded(batch.at, known_at),
+            "known_at": known_at,
+            "observations": len(batch.observations),
+            "traces": len(batch.traces),
+            "parked": len(batch.parked),
+        }
+        for batch in batches
+    ]
+    if not rows:
+        return {}
     statement = _taking.get(connection.dialect.name)
     if statement is None:  # one for every batch: building it costs more than running it
-        insert = insert_into(connection, BatchRow).values({name: bindparam(name) for name in row})
-        statement = insert.on_conflict_do_nothing(index_elements=["source", "key"]).returning(table(BatchRow).c.id)
-        _taking[connection.dialect.name] = statement
-    return connection.execute(statement, row).scalar_one_or_none()
+        columns = table(BatchRow).c
+        insert = insert_into(connection, BatchRow).on_conflict_do_nothing(index_elements=["source", "key"])
+        statement = _taking[connection.dialect.name] = insert.returning(columns.source, columns.key, columns.id)
+    return {(source, key): id_ for source, key, id_ in connection.execute(statement, rows)}
+
+
+def _key(batch: Batch) -> tuple[str, str]:
+    return batch.source, short(storable(batch.key))
 
 
 def _write_traces(connection: Connection, kept: _Kept, known_at: datetime) -> None:

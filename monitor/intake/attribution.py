@@ -134,7 +134,10 @@ def _by_feedback_id(known: Directory, identifiers: Identifiers) -> Attribution |
 
 
 def _by_header(known: Directory, identifiers: Identifiers) -> Attribution | None:
-    headers = ((name, value.strip()) for name, value in (identifiers.headers or {}).items())
+    stated = identifiers.headers
+    if not stated or not known.headers:
+        return None
+    headers = ((name, stated[name].strip()) for name in dict.fromkeys(name for name, _ in known.headers) if name in stated)
     customer = next((known.headers[header] for header in headers if header in known.headers), None)
     return Attribution(customer=customer) if customer else None
 

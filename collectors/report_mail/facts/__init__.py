@@ -20,9 +20,8 @@ from datetime import datetime
 from typing import Protocol
 
 from collectors.contract import Attribution, Identifiers, Purpose, Reason
-from collectors.mail import Kind, Report, parse
+from collectors.mail import Kind, Report, original, parse
 from collectors.mail.mime import head
-from collectors.mail.original import infer
 from collectors.mail.times import moment
 from collectors.observation import Batch, Evidence, Parked
 from collectors.providers import ProviderTable
@@ -220,5 +219,5 @@ def _refusal(mail: Mail) -> Refusal | None:
 def arrived_at(raw: bytes, now: datetime) -> datetime:
     """When a mail that lay in a file arrived: by its topmost Received, else its Date, never after `now`."""
     header = head(raw[:_HEAD])
-    stated = infer(header).arrival_at or moment(header.get("date"))
+    stated = original.arrival(header) or moment(header.get("date"))
     return min(stated, now) if stated else now

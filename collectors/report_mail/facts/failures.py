@@ -11,10 +11,12 @@ one. A bounce of a mail that was not ours (backscatter) is counted apart and nam
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from collectors.contract import Reason
-from collectors.mail import mime
-from collectors.mail.original import infer, is_redacted
+from collectors.mail import original
+from collectors.mail.mime import Headers
+from collectors.mail.original import is_redacted
 from collectors.mail.report import Recipient
 from collectors.observation import Observation, Subject, Trace
 from collectors.replies.judgement_table import Category
@@ -62,7 +64,8 @@ def measure_of(recipient: Recipient) -> str | None:
 
 def sent_from(mail: Mail) -> str | None:
     """The IP the returned mail was received from, where its header came back; perhaps not one of ours."""
-    return infer(mime.read(mail.arrival.raw).attached).source_ip
+    headers = mail.report.original_headers
+    return original.source_ip(headers.part) if isinstance(headers, Headers) else None
 
 
 def provider_at(mail: Mail, recipient: Recipient) -> str:
@@ -77,6 +80,7 @@ def bounce(mail: Mail) -> Facts | Refusal:
     if not mail.report.recipients:
         return Refusal(Reason.NO_DATA, f"{mail.report.kind}: it names no recipient")
     ip = sent_from(mail)
+    of_mail = identifiers(mail.report)  # the same for each recipient, of whom there may be thousands
     counts: Counter[tuple[str, Subject]] = Counter()
     traces: list[Trace] = []
     for recipient in mail.report.recipients:
@@ -85,8 +89,8 @@ def bounce(mail: Mail) -> Facts | Refusal:
             continue
         provider = provider_at(mail, recipient)
         address = None if is_redacted(recipient.address) else recipient.address
-        whose = mail.attribute(identifiers(
-            mail.report, recipient=address, ip=ip or recipient.judgement.scope.get("ip"), provider=provider))
+        source_ip = of_mail.source_ip or ip or recipient.judgement.scope.get("ip")
+        whose = mail.attribute(replace(of_mail, recipient=address, source_ip=source_ip, provider=provider))
         about = subject(whose, provider)
         counts[measure if is_ours(whose) else "unattributed_bounce", about] += 1
         if measure in TRACE_OF:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import chain
 
 from collectors.contract import Attribution, Identifiers
 from collectors.dimensions import Use, names
@@ -21,6 +22,7 @@ ANSWERS = frozenset({Kind.DSN, Kind.BOUNCE, Kind.AUTOREPLY, Kind.UNSUBSCRIBE})
 OTHER = "other"  # all providers without a name together, as in what senders report
 MOST_TOKENS = 32
 TOKEN_LENGTH = range(3, 201)
+_BETWEEN = (re.compile(r"[+=:]"), re.compile(r"[+=:-]"))
 _NOTHING = Feedback(type="")
 
 
@@ -56,12 +58,9 @@ def tokens(report: Report) -> tuple[str, ...]:
         texts += report.report_headers.get("subject", "").split()
     texts += [stated.feedback_id or ""]
     texts += ["".join(report.original_headers.get(name, "").split()) for name in ID_FIELDS]
-    candidates: dict[str, None] = {}
-    for pattern in (None, r"[+=:]", r"[+=:-]"):
-        for text in texts:
-            pieces = re.split(pattern, text) if pattern else [text]
-            candidates.update(dict.fromkeys(piece for piece in pieces if len(piece) in TOKEN_LENGTH))
-    return tuple(candidates)[:MOST_TOKENS]
+    texts = [text for text in texts if text]
+    pieces = chain(texts, *(pattern.split(text) for pattern in _BETWEEN for text in texts))
+    return tuple(dict.fromkeys(piece for piece in pieces if len(piece) in TOKEN_LENGTH))[:MOST_TOKENS]
 
 
 def _envelopes(report: Report, stated: Feedback) -> Iterable[str]:
