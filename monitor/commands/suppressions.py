@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,7 +20,7 @@ from monitor.suppressions import rows as suppression_rows
 from monitor.suppressions.export import exported
 from monitor.suppressions.lines import (
     MOST_AT_ONCE,
-    MOST_IMPORTED,
+    MOST_NAMED,
     Given,
     LinesError,
     read_lines,
@@ -28,8 +29,10 @@ from monitor.suppressions.lines import (
 )
 from monitor.suppressions.reasons import SuppressionReason
 from monitor.suppressions.rows import Wanted
+from monitor.suppressions.stream import Piece, read_stream
 from monitor.suppressions.wire import AddedCounts, CheckedAddress, Suppression
 
+PROGRESS_EVERY = 100_000
 _REASONS = list(map(str, SuppressionReason))
 _customer = click.option("--customer", required=True)
 _any_customer = click.option("--customer")
@@ -76,7 +79,8 @@ def add(
     stated = {name: value for name, value in options.items() if value}
     objects = [stated | {"address": each} for each in addresses]
     with stored(config_file) as store:
-        _add(store, objects, (customer, reason), MOST_AT_ONCE, as_json=as_json)
+        given = _given(store, customer, reason)
+        _add(store, given, (read_lines(part, given, MOST_AT_ONCE) for part in [objects]), as_json=as_json)
 
 
 @group.command("import")
@@ -86,9 +90,13 @@ def add(
 @config_option
 @json_option
 def import_(file: BinaryIO, customer: str, reason: str, config_file: Path, *, as_json: bool) -> None:
-    """Take over a list: CSV, NDJSON or one address per line, up to 200,000 of them; `-` is standard input."""
+    """Take over a list: CSV, NDJSON or one address per line, however long; `-` is standard input.
+
+    What was written stays when it is interrupted; the same list again adds the rest.
+    """
     with stored(config_file) as store:
-        _add(store, file.read(), (customer, reason), MOST_IMPORTED, as_json=as_json)
+        given = _given(store, customer, reason)
+        _add(store, given, read_stream(file, given), as_json=as_json)
 
 
 @group.command()
@@ -150,21 +158,27 @@ def check(
     sys.exit(1 if forbidden else 0)
 
 
-def _add(
-    store: Store, written: bytes | list[Any], stated: tuple[str, str], most: int, *, as_json: bool
-) -> None:
-    customer, reason = stated
+def _given(store: Store, customer: str, reason: str) -> Given:
     with store.reading_session() as session:
         streams = streams_of_customers(session)
-    given = Given(f"command: {actor()}", utc_now(), streams, store.recipient_ref, customer, SuppressionReason(reason))
+    return Given(f"command: {actor()}", utc_now(), streams, store.recipient_ref, customer, SuppressionReason(reason))
+
+
+def _add(store: Store, given: Given, pieces: Iterator[Piece], *, as_json: bool) -> None:
+    added = taken = rejected = 0
     try:
-        taken, refused = read_lines(written, given, most)
+        for suppressed, refused in pieces:
+            for each in refused[: max(0, MOST_NAMED - rejected)]:
+                click.echo(f"line {each.line}: {each.error}", err=True)
+            added += write(store, suppressed, given.now)
+            before = taken + rejected
+            taken, rejected = taken + len(suppressed), rejected + len(refused)
+            if (taken + rejected) // PROGRESS_EVERY > before // PROGRESS_EVERY:
+                click.echo(f"{taken + rejected:,} lines", err=True)
     except LinesError as error:
-        raise Failure(2, str(error)) from None
-    for each in refused:
-        click.echo(f"line {each.line}: {each.error}", err=True)
-    added = write(store, taken, given.now)
-    counts = AddedCounts(added=added, already=len(taken) - added, rejected=len(refused))
+        known = f"; {taken:,} lines before it are written" if taken else ""
+        raise Failure(2, f"{error}{known}") from None
+    counts = AddedCounts(added=added, already=taken - added, rejected=rejected)
     if as_json:
         print_json(counts)
     else:

@@ -13,9 +13,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from typing import Annotated, Any
 
 import orjson
@@ -40,7 +41,7 @@ COLUMNS = ("customer", "ref", "reason", "stream", "since")  # of an export
 _ADDRESS = re.compile(r"[^\s<>\x00-\x1f\x7f]{1,64}@[^\s@<>\x00-\x1f\x7f]{1,255}")
 _REF = re.compile(r"[0-9a-f]{20}")
 _NAMES = frozenset({*COLUMNS, "address", "email", "text"})
-_LONGEST_LINE = 100_000
+LONGEST_LINE = 100_000
 _PIECE = 5_000  # rows a transaction
 MOST_AT_ONCE = 10_000
 MOST_IMPORTED = 200_000
@@ -121,33 +122,52 @@ def read_lines(body: bytes | list[Any], given: Given, most: int) -> tuple[list[S
 
     Raises LinesError for what is no list of suppressions, or one of more than `most` lines.
     """
+    pairs = list(islice(_written(body) if isinstance(body, bytes) else enumerate(body, 1), most + 1))
+    if len(pairs) > most:
+        raise LinesError(f"more than {most:,} lines; send them in parts")
+    if not pairs:
+        raise LinesError("no suppressions in the body")
+    return read_pairs(pairs, given)
+
+
+def read_pairs(pairs: Iterable[tuple[int, Any]], given: Given) -> tuple[list[Suppressed], list[LineError]]:
+    """What stands in lines, each with its number."""
     suppressed: list[Suppressed] = []
     refused: list[LineError] = []
-    lines = _written(body) if isinstance(body, bytes) else enumerate(body, 1)
-    for number, (line, fields) in enumerate(lines, 1):
-        if number > most:
-            raise LinesError(f"more than {most:,} lines; send them in parts")
+    for line, fields in pairs:
         try:
-            suppressed.append(_suppressed(Line.model_validate(fields), given))
+            suppressed.append(_address_alone(fields, given) or _suppressed(Line.model_validate(fields), given))
         except ValidationError as error:
             first = error.errors()[0]
             place, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
             refused.append(LineError(line, f"{place}: {what}" if place else what))
         except ValueError as error:
             refused.append(LineError(line, str(error)))
-    if not suppressed and not refused:
-        raise LinesError("no suppressions in the body")
     return suppressed, refused
 
 
 def write(store: Store, suppressed: Sequence[Suppressed], now: datetime) -> int:
     """Write them in pieces, so that other writers get their turn; returns how many are new. May be repeated."""
-    suppressed = [replace(each, text=each.text and store.recipients.redacted(each.text)) for each in suppressed]
+    redacted = store.recipients.redacted
+    suppressed = [replace(each, text=redacted(each.text)) if each.text else each for each in suppressed]
     added = 0
     for start in range(0, len(suppressed), _PIECE):
         with store.session() as session:
             added += suppress(session.connection(), suppressed[start : start + _PIECE], now)
     return added
+
+
+def _address_alone(fields: Any, given: Given) -> Suppressed | None:
+    """A line that is nothing but a good address, as most are; None for any other, to be read with all its checks."""
+    customer = given.customer or given.only
+    if customer is None or customer not in given.streams or not isinstance(fields, dict) or fields.keys() != {"address"}:
+        return None
+    if given.only not in {None, customer} or not isinstance(fields["address"], str):
+        return None
+    plain = plain_address(fields["address"])
+    if not _ADDRESS.fullmatch(plain):
+        return None
+    return Suppressed(customer, given.ref_of(customer, plain), given.reason, "", given.now, given.source)
 
 
 def _suppressed(line: Line, given: Given) -> Suppressed:
@@ -182,16 +202,17 @@ def _written(body: bytes) -> Iterator[tuple[int, Any]]:
             yield 1, orjson.loads(body)  # one object, which may be spread over lines
         except orjson.JSONDecodeError:
             lines = enumerate(body.split(b"\n"), 1)
-            yield from ((number, _json(line)) for number, line in lines if line.strip())
+            yield from ((number, json_line(line) or line.decode(errors="replace")) for number, line in lines if line.strip())
     else:
         yield from _csv(body)
 
 
-def _json(line: bytes) -> Any:
+def json_line(line: bytes) -> Any:
+    """What a line says; None where it is no JSON: then it is refused with its number."""
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError:
-        return line.decode(errors="replace")  # no mapping: refused with its number
+        return None
 
 
 def _csv(body: bytes) -> Iterator[tuple[int, Any]]:
@@ -200,16 +221,16 @@ def _csv(body: bytes) -> Iterator[tuple[int, Any]]:
     except UnicodeDecodeError:
         raise LinesError("the body is not UTF-8") from None
     text = text.replace("\r\n", "\n").replace("\r", "\n")  # also of programs that end lines with CR alone
-    if any(len(line) > _LONGEST_LINE for line in text.split("\n")):
-        raise LinesError(f"a line is longer than {_LONGEST_LINE:,} characters")
+    if any(len(line) > LONGEST_LINE for line in text.split("\n")):
+        raise LinesError(f"a line is longer than {LONGEST_LINE:,} characters")
     rows = csv.reader(io.StringIO(text, newline=""))
     try:
-        yield from _rows(rows)
+        yield from csv_rows(rows)
     except csv.Error as error:
         raise LinesError(f"line {rows.line_num}: no CSV: {error}") from None
 
 
-def _rows(rows: Any) -> Iterator[tuple[int, Any]]:
+def csv_rows(rows: Any) -> Iterator[tuple[int, Any]]:
     """Of a csv.reader, which counts its lines."""
     header: list[str] | None = None
     for row in rows:

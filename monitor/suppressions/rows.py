@@ -97,16 +97,22 @@ def suppress(connection: Connection, wanted: Iterable[Suppressed], known_at: dat
     """Write those not in force yet; returns how many that were."""
     rows: dict[tuple[str, ...], dict[str, Any]] = {}
     for each in wanted:
-        row = {name: getattr(each, name) for name in Suppressed.__slots__}
-        row |= {"reason": SuppressionReason(each.reason).value, "since": min(each.since, known_at), "known_at": known_at}
-        rows.setdefault(tuple(row[name] for name in _KEY), row)  # the first of several
+        reason = SuppressionReason(each.reason).value
+        key = (each.customer, each.recipient_ref, reason, each.stream)
+        if key not in rows:  # the first of several
+            rows[key] = {
+                **dict(zip(_KEY, key, strict=True)), "since": min(each.since, known_at), "known_at": known_at,
+                "source": each.source, "how": each.how, "text": each.text, "batch_id": each.batch_id,
+            }
     if not rows:
         return 0
     insert = insert_into(connection, Suppression)
     new = insert.on_conflict_do_nothing(index_elements=list(_KEY), index_where=text("lifted_at IS NULL"))
     # in one order everywhere, or two writers would wait for each other
-    written = connection.execute(new.returning(table(Suppression).c.id), [rows[key] for key in sorted(rows)])
-    return len(written.all())
+    ordered = [rows[key] for key in sorted(rows)]
+    if connection.dialect.name == "sqlite":  # counts what it wrote, of many rows too
+        return connection.execute(new, ordered).rowcount
+    return len(connection.execute(new.returning(table(Suppression).c.id), ordered).all())
 
 
 def lift(

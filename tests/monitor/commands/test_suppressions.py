@@ -88,3 +88,13 @@ def test_what_is_no_token_is_a_finding_and_an_unknown_name_a_mistake(vigie):
     assert "no token of ours" in vigie("token", "read", "b+redacted@example.com", code=1).stderr
     assert "no customer" in vigie("token", "make", "--customer", "nobody", code=2).stderr
     assert "no stream" in vigie("token", "make", "--customer", "bolt", "--stream", "newsletter", code=2).stderr
+
+
+def test_a_long_list_is_written_in_pieces_with_its_progress_and_again_adds_nothing(vigie, tmp_path, monkeypatch):
+    monkeypatch.setattr("monitor.commands.suppressions.PROGRESS_EVERY", 5_000)
+    path = tmp_path / "list.txt"
+    path.write_text("".join(f"user{number}@example.org\n" for number in range(12_000)) + "nobody\n")
+    taken = vigie("suppressions", "import", path, "--customer", "acme")
+    assert taken.stdout == "12000 added, 0 already, 1 rejected\n"
+    assert taken.stderr.splitlines() == ["5,000 lines", "10,000 lines", "line 12001: address: no mail address"]
+    assert vigie("suppressions", "import", path, "--customer", "acme").stdout == "0 added, 12000 already, 1 rejected\n"
