@@ -18,7 +18,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, func
+from sqlalchemy import Connection, delete, func, text
 from sqlmodel import Session, col, select
 
 from collectors.cleaning import kept_name
@@ -27,13 +27,17 @@ from collectors.measures import MEASURES, MeasureKind
 from collectors.observation import Batch, Evidence, Observation, Parked, Subject
 from monitor.config.settings import NewSeries
 from monitor.database.bodies import unpacked
-from monitor.database.engine import insert_into, table
+from monitor.database.engine import table
 from monitor.database.tables import BatchRow, EvidenceRow, Reading, Series, Setting
 from monitor.facts.series_ids import SeriesIds, SeriesKey, short
 
 REFUSED = "refused_readings"
 _MADE = "new_series:"  # settings: the day and how many it has made
 KIND = "refused"  # of evidence
+_GET = text("SELECT value FROM setting WHERE name = :name")
+_PUT = text(
+    "INSERT INTO setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
 _LIMITED = frozenset(name for name, measure in MEASURES.items() if measure.kind is MeasureKind.COUNT)
 
 
@@ -113,10 +117,10 @@ class _Made:
         self._refused[self._full[reason]] += readings
 
     def write(self) -> None:
-        insert = insert_into(self._connection, Setting)
-        for scope in sorted(self._changed, key=str):
-            row = insert.values(name=scope.name, value=f"{_day(self._now)} {self._made[scope]}")
-            self._connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"value": row.excluded.value}))
+        day = _day(self._now)
+        rows = [{"name": scope.name, "value": f"{day} {self._made[scope]}"} for scope in self._changed]
+        if rows:
+            self._connection.execute(_PUT, rows)
 
     def observations(self) -> Iterable[Observation]:
         for scope, count in self._refused.items():
@@ -128,7 +132,7 @@ class _Made:
         return self._made[scope]
 
     def _read(self, scope: _Scope) -> int:
-        written = self._connection.execute(select(Setting.value).where(Setting.name == scope.name)).scalar_one_or_none()
+        written = self._connection.execute(_GET, {"name": scope.name}).scalar_one_or_none()
         day, _, count = (written or "").partition(" ")
         return int(count) if day == _day(self._now) else 0
 
@@ -148,8 +152,7 @@ def _without(batch: Batch, refused: Mapping[SeriesKey, str], made: _Made) -> Bat
     body = "\n".join(json.dumps(_line(each, refused[each.measure, each.subject])) for each in out).encode()
     if batch.brought_by is not None:
         return replace(batch, observations=kept, evidence=(*batch.evidence, Evidence(KIND, batch.at, body)))
-    text = next(iter(refused.values()))
-    parked = Parked(f"{batch.source}/{batch.key}", Reason.SERIES_LIMIT, text, body)
+    parked = Parked(f"{batch.source}/{batch.key}", Reason.SERIES_LIMIT, next(iter(refused.values())), body)
     return replace(batch, observations=kept, parked=(*batch.parked, parked))
 
 
