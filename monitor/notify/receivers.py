@@ -15,7 +15,7 @@ from monitor.incidents.silences import MATCHER_DIMENSIONS
 from monitor.notify.chat import Chat
 from monitor.notify.heartbeat import Healthchecks, Heartbeat, UptimeKuma
 from monitor.notify.message import Receiver
-from monitor.notify.routing import Flapping, Inhibition, Route, Routing, Step
+from monitor.notify.routing import NETWORK, Flapping, Inhibition, Route, Routing, Step
 from monitor.notify.sender import Sends
 from monitor.notify.senders.mattermost import Mattermost, MattermostHook
 from monitor.notify.senders.pagerduty import PagerDuty
@@ -87,7 +87,7 @@ def configured_routing(config: Config, receivers: Sequence[Receiver], labels: It
     reader.check_receiver(settings.receiver, ("notify", "receiver"))
     if settings.routes and settings.receiver is None:
         reader.fault(("notify",), "receiver is missing — name who hears of what no route matches")
-    reader.check_labels(settings.group_by or (), ("notify", "group_by"))
+    reader.check_labels(set(settings.group_by or ()) - {NETWORK}, ("notify", "group_by"))
     root = replace(top, routes=reader.routes(settings.routes, top, ("notify", "routes")))
     inhibitions = [reader.inhibition(each, ("notify", "inhibit", i)) for i, each in enumerate(settings.inhibit)]
     if reader.problems:
@@ -131,7 +131,7 @@ class _Reader:
         for i, each in enumerate(settings):
             here = (*place, i)
             self.check_receiver(each.receiver, (*here, "receiver"))
-            self.check_labels(each.group_by or (), (*here, "group_by"))
+            self.check_labels(set(each.group_by or ()) - {NETWORK}, (*here, "group_by"))
             steps = above.escalate if each.escalate is None else self.steps(each.escalate, (*here, "escalate"))
             route = Route(
                 self.matchers(each.matchers, (*here, "matchers")), each.receiver or above.receiver,

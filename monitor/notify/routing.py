@@ -6,6 +6,7 @@ Without routes every receiver is asked. A receiver's own severities, rules and c
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -13,7 +14,17 @@ from datetime import timedelta
 from monitor.incidents.matchers import Matcher, all_match
 from monitor.notify.message import Receiver, receivers_of
 
+NETWORK = "network"  # in group_by: what is listed for its neighbours is one message
 _NOW = timedelta(0)
+
+
+def network_of(labels: Mapping[str, str]) -> str:
+    """The /24 (IPv6: /64) of the address an incident is about; empty where it is about none, or about several."""
+    try:
+        address = ipaddress.ip_address(labels.get("ip") or labels.get("target") or "")
+    except ValueError:
+        return ""
+    return str(ipaddress.ip_network((address, 24 if address.version == 4 else 64), strict=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +65,8 @@ class Route:
     def grouped(self, labels: Mapping[str, str]) -> dict[str, str]:
         """The labels that its group has in common."""
         names = ("incident",) if self.group_by is None else self.group_by
-        return {name: labels[name] for name in names if labels.get(name)}
+        known = {**labels, NETWORK: network_of(labels)} if NETWORK in names else labels
+        return {name: known[name] for name in names if known.get(name)}
 
 
 @dataclass(frozen=True, slots=True)

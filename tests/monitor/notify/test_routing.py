@@ -54,6 +54,17 @@ def test_a_group_is_what_its_labels_have_alike():
     assert {each.group_key for rule in "ab" for each in grouped.deliveries({**LABELS, "rule": rule})} == {"{rule=a}", "{rule=b}"}
 
 
+def test_a_listed_network_is_a_group():
+    grouped = Routing([CELL], route("", "cell", group_by=("rule", "network")))
+
+    def keys(*labels):
+        return [each.group_key for given in labels for each in grouped.deliveries({**LABELS, **given})]
+
+    assert keys({"ip": "192.0.2.7"}, {"target": "192.0.2.200"}) == ["{rule=complaint-rate,network=192.0.2.0/24}"] * 2
+    assert keys({"ip": "2001:db8::1"}, {"target": "news.example.com"}) == [
+        "{rule=complaint-rate,network=2001:db8::/64}", "{rule=complaint-rate}"]
+
+
 def test_what_is_inhibited_is_what_the_source_explains():
     down = {"rule": "provider-down", "severity": "critical", "provider": "gmail", "incident": "inc-9"}
     routing = Routing(inhibitions=[Inhibition((parse("rule=provider-down"),), (parse("severity=~.+"),), ("provider",))])
