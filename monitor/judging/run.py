@@ -27,7 +27,7 @@ from monitor.judging.feed_evidence import FeedEvidence
 from monitor.judging.incident_moves import Moves, new_incident, settled
 from monitor.judging.mail_evidence import MailEvidence
 from monitor.judging.unasked import Configured, why_unasked
-from monitor.judging.verdict_rows import Known, progress_of, row_of
+from monitor.judging.verdict_rows import Changes, Known, progress_of, row_of
 from monitor.notify.routing import Routing
 from monitor.restrictions.rows import in_force, overdue
 from monitor.restrictions.suspensions import expire
@@ -85,14 +85,17 @@ class Judge:
             mails=self.mails, opened=known.opened(),
         )
         firing: dict[str, list[Group]] = {}
+        changes = Changes()
         for rule in self.rules:
-            firing[rule.id] = self._judge(rule, evidence, known, firing)
+            firing[rule.id] = self._judge(rule, evidence, known, firing, changes)
+        with self.store.session() as session:
+            changes.write(session)
         return self._wait(now)
 
     def _judge(
-        self, rule: Rule, evidence: StoreEvidence, known: Known, firing: Mapping[str, Sequence[Group]]
+        self, rule: Rule, evidence: StoreEvidence, known: Known, firing: Mapping[str, Sequence[Group]], changes: Changes
     ) -> list[Group]:
-        """Judge one rule and write what its groups are in; returns those it fires for."""
+        """Judge one rule and note what its groups are in; returns those it fires for."""
         now, before, last = evidence.now, known.rows.get(rule.id, {}), known.rules.get(rule.id)
         verdicts, error = _verdicts(rule, evidence, before.values())
         if error is None:
@@ -107,10 +110,9 @@ class Judge:
                 written.append(row)
         gone = before.keys() - {key_of(verdict.group) for verdict in verdicts}
         gone |= {row.key for row in written if row.summary == rule.GONE and row.state not in OPEN}
-        with self.store.session() as session:
-            verdict_rows.write(session, written)
-            verdict_rows.forget(session, rule.id, gone)
-            verdict_rows.judged(session, rule, last, now, error)
+        changes.rows += written
+        changes.gone += [(rule.id, key) for key in sorted(gone)]
+        changes.rules.append(verdict_rows.judged(rule, last, now, error))
         return fires
 
     def _apply(self, rule: Rule, verdict: Verdict, before: VerdictRow | None, timing: Timing, now: datetime) -> VerdictRow:

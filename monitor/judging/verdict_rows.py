@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, delete, func
-from sqlmodel import Session, col, select
+from sqlmodel import Session, SQLModel, col, select
 
 from monitor.config.severity import Severity
 from monitor.config.validation import did_you_mean
@@ -95,21 +95,35 @@ def _content(row: VerdictRow) -> tuple[object, ...]:
     )  # fmt: skip
 
 
+@dataclass(slots=True)
+class Changes:
+    """What a pass has to write at its end, in one transaction."""
+
+    rows: list[VerdictRow] = field(default_factory=list)
+    gone: list[tuple[str, str]] = field(default_factory=list)  # rule and key of groups that are no longer watched
+    rules: list[JudgedRule] = field(default_factory=list)
+
+    def write(self, session: Session) -> None:
+        """Put these in the place of those that are there."""
+        write(session, self.rows)
+        for rule, key in self.gone:
+            session.execute(delete(VerdictRow).where(col(VerdictRow.rule) == rule, col(VerdictRow.key) == key))
+        _put(session, JudgedRule, self.rules)
+
+
 def write(session: Session, rows: Sequence[VerdictRow]) -> None:
     """Put these in the place of those of the same rule and group."""
-    connection = session.connection()
-    names = [column.name for column in table(VerdictRow).columns]
-    insert = insert_into(connection, VerdictRow)
-    values = {name: insert.excluded[name] for name in names if name not in {"rule", "key"}}
-    statement = insert.on_conflict_do_update(index_elements=["rule", "key"], set_=values)
+    _put(session, VerdictRow, rows)
+
+
+def _put(session: Session, model: type[SQLModel], rows: Sequence[SQLModel]) -> None:
     if rows:
-        connection.execute(statement, [{name: getattr(row, name) for name in names} for row in rows])
-
-
-def forget(session: Session, rule: str, keys: Iterable[str]) -> None:
-    """Groups that are no longer watched."""
-    for key in keys:
-        session.execute(delete(VerdictRow).where(col(VerdictRow.rule) == rule, col(VerdictRow.key) == key))
+        connection, columns = session.connection(), table(model).columns
+        insert = insert_into(connection, model)
+        values = {column.name: insert.excluded[column.name] for column in columns if not column.primary_key}
+        keys = [column.name for column in columns if column.primary_key]
+        statement = insert.on_conflict_do_update(index_elements=keys, set_=values)
+        connection.execute(statement, [{column.name: getattr(row, column.name) for column in columns} for row in rows])
 
 
 def forget_rules(session: Session, configured: Collection[str]) -> None:
@@ -118,15 +132,15 @@ def forget_rules(session: Session, configured: Collection[str]) -> None:
         session.execute(delete(model).where(col(model.rule).not_in(configured)))
 
 
-def judged(session: Session, rule: Rule, before: JudgedRule | None, now: datetime, error: str | None = None) -> None:
-    """Write that a rule was judged now."""
+def judged(rule: Rule, before: JudgedRule | None, now: datetime, error: str | None = None) -> JudgedRule:
+    """That a rule was judged now, as a row."""
     gaps = list(before.gaps) if before else []
     if before is not None and (gap := (now - before.judged_at).total_seconds()) > 0:
         gaps = [*gaps, gap][-_GAPS_KEPT:]
-    session.merge(JudgedRule(
+    return JudgedRule(
         rule=rule.id, condition=rule.condition, signal=rule.signal.name, mode=rule.mode.value, severity=str(rule.severity),
         judged_at=now, gaps=gaps, error=error,
-    ))  # fmt: skip
+    )  # fmt: skip
 
 
 def timed(session: Session) -> Sequence[VerdictRow]:
