@@ -87,7 +87,8 @@ class Application:
             self.store, self.rules, self._routing, Limits(config.engine.max_held_share), config.api.address, intervals,
             lists=lists_known(config), watched_lists=lists_asked(config),
         )
-        self._judging = JudgeLoop(self.store, judge.judge_all, clock, owner, afterwards=self._outbox.wake)
+        self._judging = JudgeLoop(self.store, judge.judge_all, clock, owner, news=judge.judge_news, afterwards=self._outbox.wake)
+        judge.check = self._judging.check
         heard = [lambda _: self._judging.wake(), *([on_new] if on_new else [])]
         self.take = Ingest(self.store, clock, config.engine.retention.evidence, heard)
         self.mail = HandedMail(self.store, config.collectors, config.secrets, clock)

@@ -46,6 +46,13 @@ def renew(connection: Connection, held: tuple[str, str, int], now: datetime, ttl
     return _set(connection, held, {"lease_until": _clock(connection, now, ttl)})
 
 
+def held(connection: Connection, held_by: tuple[str, str, int]) -> bool:
+    """Whether this claim is still the newest; until the transaction ends nobody makes a newer one."""
+    job, owner, fence = held_by
+    ours = select(_JOB.c.fence).where(_JOB.c.name == job, _JOB.c.lease_owner == owner, _JOB.c.fence == fence)
+    return connection.execute(ours.with_for_update(read=True)).first() is not None
+
+
 def done(connection: Connection, held: tuple[str, str, int], now: datetime, next_run: datetime) -> bool:
     return _set(
         connection, held, {"last_run": now, "next_run": next_run, "lease_owner": None, "lease_until": None}

@@ -18,6 +18,7 @@ from collectors.measures import MEASURES, MeasureKind
 from collectors.observation import Batch
 from monitor.database.bulk import Slice, stored, write_counts, write_readings
 from monitor.database.tables import EPOCH
+from monitor.facts import count_log
 from monitor.facts.consequences import FoldAnswers, NewAnswer
 from monitor.facts.latest import load_latest, write_held
 from monitor.facts.series_ids import SeriesIds, SeriesKey
@@ -75,6 +76,7 @@ def write_numbers(
         _sort_out((batch_id, batch), ids[start:end], known_at, sorted_out)
     _write_answers(connection, sorted_out.answers, known_at, folds)
     write_counts(connection, sorted_out.slices, known_at)
+    count_log.write(connection, sorted_out.slices)
     _write_gaps(connection, sorted_out.gaps, known_at)
     return looked_up
 

@@ -20,7 +20,7 @@ from monitor.database.recipient_keys import RecipientKeys
 from monitor.database.replica import Answer, Looked, Question, Reads
 from monitor.database.sizes import TableSize, table_sizes
 from monitor.database.tables import Cursor, Latest, Series
-from monitor.facts import retention, rollups, runs, windows
+from monitor.facts import count_log, retention, rollups, runs, windows
 from monitor.facts.append import Intake, Taken, write_cursor
 from monitor.facts.consequences import Consequences
 from monitor.facts.following import Cut, take_cut
@@ -232,6 +232,10 @@ class Store:
         with self._engines.writing() as connection:
             return leases.renew(connection, (job, owner, fence), now, ttl)
 
+    def held(self, session: Session, job: str, owner: str, fence: int) -> bool:
+        """Whether this claim is the newest: asked in a transaction that writes, no other is made until it ends."""
+        return leases.held(session.connection(), (job, owner, fence))
+
     def done(self, job: str, owner: str, fence: int, now: datetime, next_run: datetime) -> bool:
         """Give the lease back; False, and nothing changed, when it is no longer ours."""
         with self._engines.writing() as connection:
@@ -245,6 +249,10 @@ class Store:
         Stops after the day that reaches `limit`. Safe to repeat, to break off and to run in parallel.
         """
         return rollups.roll_up(self._engines, limit)
+
+    def forget_count_log(self, before: datetime) -> int:
+        """Throw away what batches added (count_log) that were known before; returns the rows."""
+        return count_log.prune(self._engines, before)
 
     def prune(self, now: datetime, keep: Retention = DEFAULT_RETENTION) -> dict[str, int]:
         """Throw away what is older than `keep`; returns rows gone by table (PostgreSQL readings: months)."""

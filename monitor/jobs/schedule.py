@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -126,19 +127,32 @@ class Schedule:
         fence = self._store.claim(work.name, self._owner, now, LEASE, due_only=due_only)
         if fence is None:
             return
-        done = threading.Event()
-        renewing = threading.Thread(target=self._renew, args=(work.name, fence, done), daemon=True)
-        renewing.start()
         try:
-            work.do()
+            with renewed(self._store, (work.name, self._owner, fence), self._clock):
+                work.do()
         finally:
-            done.set()
             due = now + work.every - min(work.every / 4, MOST_EARLY)
             self._store.done(work.name, self._owner, fence, self._clock(), due)
 
-    def _renew(self, name: str, fence: int, done: threading.Event) -> None:
+
+@contextmanager
+def renewed(store: Store, held: tuple[str, str, int], clock: Callable[[], datetime]) -> Iterator[None]:
+    """Keep a lease (job, owner, fence) from running out meanwhile."""
+    done = threading.Event()
+
+    def renew() -> None:
         while not done.wait(RENEW_SECONDS):
-            self._store.renew(name, self._owner, fence, self._clock(), LEASE)
+            try:
+                if not store.renew(*held, clock(), LEASE):
+                    return  # somebody else has it
+            except Exception:
+                log.exception("renewing the lease of %s", held[0])
+
+    threading.Thread(target=renew, name=f"renew:{held[0]}", daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
 
 
 def _report(event: JobEvent) -> None:

@@ -13,6 +13,7 @@ from monitor.jobs.schedule import Work
 from monitor.listings.rows import end_unasked
 
 ROLL_UP_EVERY = timedelta(minutes=5)
+COUNT_LOG_KEPT = timedelta(minutes=15)  # who fell behind further counts anew
 PRUNE_EVERY = timedelta(days=1)
 CASES_EVERY = timedelta(minutes=1)
 ENROLMENTS_EVERY = timedelta(minutes=1)
@@ -39,6 +40,7 @@ class Upkeep:
 
     def roll_up(self) -> None:
         self.store.roll_up()
+        self.store.forget_count_log(self.clock() - COUNT_LOG_KEPT)
 
     def prune(self) -> None:
         self.store.prune(self.clock(), self.retention)

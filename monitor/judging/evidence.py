@@ -20,6 +20,7 @@ from monitor.facts.coverage import incomplete
 from monitor.facts.readings import newest_by, value_before
 from monitor.facts.runs import Outcome, Runs, first_runs
 from monitor.inventory.rows import addresses_among, domains_among, mailboxes
+from monitor.judging.counters import Counters, Near
 from monitor.judging.feed_evidence import FeedEvidence
 from monitor.judging.mail_evidence import MailEvidence
 from monitor.judging.unasked import Configured
@@ -45,12 +46,14 @@ from monitor.rules.signals import Signal
 from monitor.rules.verdict import Group
 
 NO_LISTS = KnownLists()
+_LONGEST = timedelta(days=60)  # no rule looks for a suspension that ended before
 
 
 class StoreEvidence:
     """The evidence of one pass at `now`; what several rules need is read once.
 
-    `intervals` says how often each configured collector runs; `feeds` keeps what feeds reported, `mails` what streams sent. `expected`: rule →
+    `counters` answer for the store where they can. `intervals` says how often each configured collector runs; `feeds` keeps what feeds
+    reported, `mails` what streams sent. `expected`: rule →
     the groups it judged before. Of DNS lists that are not among `watched_lists` (None: not known) nothing is evidence any more.
     """
 
@@ -58,22 +61,24 @@ class StoreEvidence:
         self, store: Store, now: datetime, intervals: Mapping[str, timedelta], feeds: FeedEvidence,
         expected: Mapping[str, Sequence[Group]] | None = None, lists: KnownLists = NO_LISTS,
         watched_lists: Collection[str] | None = None, *, mails: MailEvidence | None = None,
-        opened: Mapping[str, Collection[Group]] | None = None,
+        opened: Mapping[str, Collection[Group]] | None = None, counters: Counters | Near | None = None,
     ) -> None:
         self.store, self.now, self.lists = store, now, lists
         self._mails, self._opened = mails or MailEvidence(store), opened or {}
         self._intervals, self._feeds = intervals, feeds
         self._expected, self._configured = expected or {}, Configured(lists=watched_lists)
         self._counted: dict[object, Counts] = {}
+        self._counters = counters
 
     def counts(
         self, measures: Collection[str], by: Sequence[str], span: Span, where: Mapping[str, str] | None = None
     ) -> Counts:
         question = (frozenset(measures), tuple(by), span, tuple((where or {}).items()))
         if question not in self._counted:
-            self._counted[question] = self.store.window_counts(
-                measures, by, *span, where=where, or_unknown=where is not None
-            )
+            counted = self._counters.counts(measures, by, span, where) if self._counters else None
+            if counted is None:
+                counted = self.store.window_counts(measures, by, *span, where=where, or_unknown=where is not None)
+            self._counted[question] = counted
         return self._counted[question]
 
     def incomplete(self, measures: Collection[str]) -> str | None:
@@ -82,11 +87,17 @@ class StoreEvidence:
 
     def restarts(self, rule: str, since: datetime) -> Mapping[Group, datetime]:
         restarts: dict[Group, datetime] = {}
-        with self.store.reading_session() as session:
-            for subject, lifted_at in lifted_since(session, rule, since):
+        for lifted, subject, lifted_at in self._lifted:
+            if lifted == rule and lifted_at > since:
                 group = tuple(subject.items())
                 restarts[group] = max(lifted_at, restarts.get(group, since))
         return restarts
+
+    @cached_property
+    def _lifted(self) -> list[tuple[str, Mapping[str, str], datetime]]:
+        """Of every rule, as far back as any is judged by."""
+        with self.store.reading_session() as session:
+            return lifted_since(session, self.now - _LONGEST)
 
     def expected(self, rule: str) -> Sequence[Group]:
         return self._expected.get(rule, ())

@@ -1,14 +1,16 @@
 """One pass: what do the rules say of the facts now, and what changes?
 
-Facts are read in a snapshot and judged purely; every verdict is stored, and every change of an incident is written in a
-transaction of its own with its verdict, transition, suspensions and outbox rows. A pass that dies half-way is finished
-by the next one. One process passes at a time (the caller holds the lease).
+A whole pass judges everything; one over news only the groups that what was counted since is about. Facts are judged purely;
+every verdict is stored, all of a pass at its end, and every change of an incident is written in a transaction of its own
+with its verdict, transition, suspensions and outbox rows. A pass that dies half-way is finished by the next one. One process
+passes at a time: each of its transactions asks whether it still holds the lease.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -22,12 +24,13 @@ from monitor.incidents.rows import incident_named, open_incidents, open_of
 from monitor.incidents.states import OPEN, State, Timing, input_of, longest_gap, step
 from monitor.judging import suspend, verdict_rows
 from monitor.judging.case import Case
+from monitor.judging.counters import Counters, Near, Touched, counters_of, touched_groups
 from monitor.judging.evidence import StoreEvidence
 from monitor.judging.feed_evidence import FeedEvidence
 from monitor.judging.incident_moves import Moves, new_incident, settled
 from monitor.judging.mail_evidence import MailEvidence
 from monitor.judging.unasked import Configured, why_unasked
-from monitor.judging.verdict_rows import Changes, Known, progress_of, row_of
+from monitor.judging.verdict_rows import Known, Pass, progress_of, row_of
 from monitor.notify.routing import Routing
 from monitor.restrictions.rows import in_force, overdue
 from monitor.restrictions.suspensions import expire
@@ -41,8 +44,13 @@ log = logging.getLogger(__name__)
 
 LONGEST_WAIT = timedelta(seconds=60)
 SHORTEST_WAIT = timedelta(milliseconds=200)
+MOST_TOUCHED = 300  # subjects; of more a whole pass is quicker
 _FIRES = frozenset({State.FIRING, State.RECOVERING})  # people were notified, and not yet of its end
 _FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)  # of a rule, not of the database
+
+
+def _nothing(_: Session) -> None:
+    pass
 
 
 @dataclass(slots=True)
@@ -50,7 +58,8 @@ class Judge:
     """The rules, whom to notify, and how far automation may go.
 
     `intervals`: how often each configured collector runs; `feeds`: what is known of feeds, kept between passes; `lists`:
-    what the catalogue says of DNS lists; `watched_lists`: those that are asked (None: not known).
+    what the catalogue says of DNS lists; `watched_lists`: those that are asked (None: not known). `check` is asked in every
+    transaction that writes, and raises where another process judges by now.
     """
 
     store: Store
@@ -63,57 +72,98 @@ class Judge:
     watched_lists: Collection[str] | None = None
     feeds: FeedEvidence = field(init=False)
     mails: MailEvidence = field(init=False)
+    counters: Counters = field(init=False)
+    check: Callable[[Session], None] = field(default=_nothing, init=False)
+    _known: Known | None = field(default=None, init=False)
     _moves: Moves = field(init=False)
 
     def __post_init__(self) -> None:
         self.feeds = FeedEvidence(self.store, self.intervals)
         self.mails = MailEvidence(self.store)
+        self.counters = counters_of(self.store, self.rules)
         self.rules = in_order([rule for rule in self.rules if rule.enabled])
         self._moves = Moves(self.store, self.routing, self.limits, self.console_url)
 
     def judge_all(self, now: datetime) -> timedelta:
         """Judge every rule; returns how long the next pass may wait."""
+        self._known = None
         with self.store.reading_session() as session:
             due = overdue(session, now)
             known = verdict_rows.read_known(session)
         if due:
-            with self.store.session() as session:
+            with self._writing() as session:
                 expire(session, now)
         self._end_orphans(known, now)
-        evidence = StoreEvidence(
-            self.store, now, self.intervals, self.feeds, known.expected(now), self.lists, self.watched_lists,
-            mails=self.mails, opened=known.opened(),
-        )
-        firing: dict[str, list[Group]] = {}
-        changes = Changes()
+        self.counters.follow(now)
+        work = Pass(self._evidence(now, known, known.expected(now)), known)
         for rule in self.rules:
-            firing[rule.id] = self._judge(rule, evidence, known, firing, changes)
-        with self.store.session() as session:
-            changes.write(session)
+            self._judge(rule, work)
+        with self._writing() as session:
+            work.write(session, self.rules)
+        self._known = known
         return self._wait(now)
 
-    def _judge(
-        self, rule: Rule, evidence: StoreEvidence, known: Known, firing: Mapping[str, Sequence[Group]], changes: Changes
-    ) -> list[Group]:
-        """Judge one rule and note what its groups are in; returns those it fires for."""
-        now, before, last = evidence.now, known.rows.get(rule.id, {}), known.rules.get(rule.id)
-        verdicts, error = _verdicts(rule, evidence, before.values())
-        if error is None:
+    def judge_news(self, now: datetime) -> timedelta | None:
+        """Judge what was counted since the last pass, where a rule counts it, and every rule that does not count.
+
+        For a judge that made the last pass itself. None, and nothing judged, where that wants a whole pass.
+        """
+        known, touched = self._known, self.counters.follow(now)
+        if known is None or touched is None or sum(map(len, touched.values())) > MOST_TOUCHED:
+            return None
+        self._known = None  # until all is written
+        only = {rule.id: touched_groups(rule, touched) for rule in self.rules if rule.longest_window}
+        expected = {rule: [group for group in groups if rule not in only or group in only[rule]]
+                    for rule, groups in known.expected(now).items()}  # fmt: skip
+        work = Pass(self._evidence(now, known, expected, touched), known)
+        work.firing = known.in_states(_FIRES)
+        for rule in self.rules:
+            if rule.id not in only or only[rule.id]:
+                self._judge(rule, work, only.get(rule.id))
+        if work.changed:
+            with self._writing() as session:
+                work.write(session)
+        self._known = known
+        return self._wait(now)
+
+    def _evidence(
+        self, now: datetime, known: Known, expected: Mapping[str, Sequence[Group]], touched: Touched | None = None
+    ) -> StoreEvidence:
+        counters = self.counters if touched is None else Near(self.counters, touched)
+        return StoreEvidence(
+            self.store, now, self.intervals, self.feeds, expected, self.lists, self.watched_lists,
+            mails=self.mails, opened=known.opened(), counters=counters,
+        )
+
+    @contextmanager
+    def _writing(self) -> Iterator[Session]:
+        """A transaction that writes, if nobody else judges by now."""
+        with self.store.session() as session:
+            self.check(session)
+            yield session
+
+    def _judge(self, rule: Rule, work: Pass, only: Collection[Group] | None = None) -> None:
+        """Judge one rule, or only these of its groups, and note what they are in."""
+        now, before, last = work.evidence.now, work.known.rows.setdefault(rule.id, {}), work.known.rules.get(rule.id)
+        verdicts, error = _verdicts(rule, work.evidence, before.values())
+        if only is not None:
+            verdicts = [verdict for verdict in verdicts if verdict.group in only]
+        elif error is None:
             verdicts += self._gone(rule, before.values(), verdicts, now)
         timing = Timing(rule.for_, rule.keep_firing_for, longest_gap(last.gaps if last else ()))
-        fires, written = [], []
-        for verdict in unevaluated(rule, verdicts, firing):
-            row = self._apply(rule, verdict, before.get(key_of(verdict.group)), timing, now)
+        fires = [group for group in work.firing.get(rule.id, ()) if group not in only] if only is not None else []
+        judged = set()
+        for verdict in unevaluated(rule, verdicts, work.firing):
+            key = key_of(verdict.group)
+            judged.add(key)
+            row = self._apply(rule, verdict, before.get(key), timing, now)
             if row.state in _FIRES:
                 fires.append(verdict.group)
-            if verdict_rows.differs(before.get(row.key), row):
-                written.append(row)
-        gone = before.keys() - {key_of(verdict.group) for verdict in verdicts}
-        gone |= {row.key for row in written if row.summary == rule.GONE and row.state not in OPEN}
-        changes.rows += written
-        changes.gone += [(rule.id, key) for key in sorted(gone)]
-        changes.rules.append(verdict_rows.judged(rule, last, now, error))
-        return fires
+            if verdict_rows.differs(before.get(key), row):
+                work.note(row, gone=row.summary == rule.GONE and row.state not in OPEN)
+        work.firing[rule.id], work.errors[rule.id] = fires, error
+        for key in before.keys() - judged if only is None else ():
+            work.forget(rule.id, key)
 
     def _apply(self, rule: Rule, verdict: Verdict, before: VerdictRow | None, timing: Timing, now: datetime) -> VerdictRow:
         """The row of the group from now on, with all that follows for its incident written."""
@@ -126,7 +176,7 @@ class Judge:
             incident = open_of(session, rule.id, key)
             if incident is not None and settled(Case(session, rule, incident, verdict, now), after, self.routing):
                 return row_of(rule, verdict, after, before, now)
-        with self.store.session() as session:
+        with self._writing() as session:
             incident = open_of(session, rule.id, key, lock=True) or new_incident(rule, verdict, now)
             end = self._moves.move(Case(session, rule, incident, verdict, now), after)
             if end.state is State.OK:  # what is not open says why: no data, or well
@@ -149,13 +199,13 @@ class Judge:
         with self.store.reading_session() as session:
             orphans = [row.id for row in open_incidents(session) if row.rule not in live]
         for incident_id in orphans:
-            with self.store.session() as session:
+            with self._writing() as session:
                 incident = incident_named(session, incident_id)
                 if incident is not None and incident.ended_at is None:
                     self._end_at_once(session, incident, f"rule {incident.rule} is no longer configured", now)
         configured = {rule.id for rule in self.rules}
         if (known.rows.keys() | known.rules.keys()) - configured:
-            with self.store.session() as session:
+            with self._writing() as session:
                 verdict_rows.forget_rules(session, configured)
 
     def _ended_unasked(self, rule: Rule, group: Group, now: datetime) -> bool:
@@ -164,7 +214,7 @@ class Judge:
             why = why_unasked(session, group, Configured(self.intervals, self.watched_lists))
         if why is None:
             return False
-        with self.store.session() as session:
+        with self._writing() as session:
             incident = open_of(session, rule.id, key_of(group), lock=True)
             if incident is not None:
                 self._end_at_once(session, incident, why, now)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, delete, func
+from sqlalchemy import ColumnElement, bindparam, delete, func
 from sqlmodel import Session, SQLModel, col, select
 
 from monitor.config.severity import Severity
@@ -16,6 +16,7 @@ from monitor.database.engine import insert_into, table
 from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import JudgedRule, VerdictRow
 from monitor.incidents.states import OPEN, Input, Progress, State, input_of
+from monitor.judging.evidence import StoreEvidence
 from monitor.judging.wire import RuleStatus
 from monitor.rules.model import Rule
 from monitor.rules.verdict import Answer, Group, Verdict, key_of
@@ -31,8 +32,15 @@ _BY_KEY = Order((col(VerdictRow.rule), col(VerdictRow.key)), descending=False)
 class Known:
     """What is stored of every rule before a pass: its rows by key, and the gaps between its last judgements."""
 
-    rows: Mapping[str, dict[str, VerdictRow]] = field(default_factory=dict)
-    rules: Mapping[str, JudgedRule] = field(default_factory=dict)
+    rows: dict[str, dict[str, VerdictRow]] = field(default_factory=dict)
+    rules: dict[str, JudgedRule] = field(default_factory=dict)
+
+    def in_states(self, states: Collection[State]) -> dict[str, list[Group]]:
+        """Rule → its groups that are in one of these states."""
+        return {
+            rule: [tuple(row.subject.items()) for row in rows.values() if row.state in states]
+            for rule, rows in self.rows.items()
+        }
 
     def expected(self, now: datetime) -> dict[str, list[Group]]:
         """Rule → the groups that are judged though nothing may be known of them now."""
@@ -44,6 +52,42 @@ class Known:
     def opened(self) -> dict[str, list[Group]]:
         """Rule → the groups with an open incident."""
         return {rule: [tuple(row.subject.items()) for row in rows.values() if row.state in OPEN] for rule, rows in self.rows.items()}
+
+
+@dataclass(slots=True)
+class Pass:
+    """What a pass is judged by, and what it found: written at its end. `firing`: rule → the groups it fires for."""
+
+    evidence: StoreEvidence
+    known: Known
+    firing: dict[str, list[Group]] = field(default_factory=dict)
+    errors: dict[str, str | None] = field(default_factory=dict)
+    rows: list[VerdictRow] = field(default_factory=list)
+    gone: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.rows or self.gone)
+
+    def note(self, row: VerdictRow, *, gone: bool) -> None:
+        """What a group is in from now on; `gone`: it is forgotten besides."""
+        if gone:
+            self.forget(row.rule, row.key)
+        else:
+            self.rows.append(row)
+            self.known.rows[row.rule][row.key] = row
+
+    def forget(self, rule: str, key: str) -> None:
+        self.known.rows[rule].pop(key, None)
+        self.gone.append((rule, key))
+
+    def write(self, session: Session, judged: Sequence[Rule] = ()) -> None:
+        """`judged`: the rules of which all was judged."""
+        write(session, self.rows)
+        forget(session, self.gone)
+        for rule in judged:
+            self.known.rules[rule.id] = _judged(self.known.rules.get(rule.id), rule, self.evidence.now, self.errors[rule.id])
+        _put(session, JudgedRule, [self.known.rules[rule.id] for rule in judged])
 
 
 def _is_expected(row: VerdictRow, now: datetime) -> bool:
@@ -95,22 +139,6 @@ def _content(row: VerdictRow) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-@dataclass(slots=True)
-class Changes:
-    """What a pass has to write at its end, in one transaction."""
-
-    rows: list[VerdictRow] = field(default_factory=list)
-    gone: list[tuple[str, str]] = field(default_factory=list)  # rule and key of groups that are no longer watched
-    rules: list[JudgedRule] = field(default_factory=list)
-
-    def write(self, session: Session) -> None:
-        """Put these in the place of those that are there."""
-        write(session, self.rows)
-        for rule, key in self.gone:
-            session.execute(delete(VerdictRow).where(col(VerdictRow.rule) == rule, col(VerdictRow.key) == key))
-        _put(session, JudgedRule, self.rules)
-
-
 def write(session: Session, rows: Sequence[VerdictRow]) -> None:
     """Put these in the place of those of the same rule and group."""
     _put(session, VerdictRow, rows)
@@ -126,14 +154,22 @@ def _put(session: Session, model: type[SQLModel], rows: Sequence[SQLModel]) -> N
         connection.execute(statement, [{column.name: getattr(row, column.name) for column in columns} for row in rows])
 
 
+def forget(session: Session, groups: Sequence[tuple[str, str]]) -> None:
+    """Rule and key of groups that are no longer watched."""
+    if groups:
+        columns = table(VerdictRow).c
+        these = delete(VerdictRow).where(columns.rule == bindparam("of_rule"), columns.key == bindparam("of_key"))
+        session.connection().execute(these, [{"of_rule": rule, "of_key": key} for rule, key in groups])
+
+
 def forget_rules(session: Session, configured: Collection[str]) -> None:
     """All of rules that are configured no more."""
     for model in (VerdictRow, JudgedRule):
         session.execute(delete(model).where(col(model.rule).not_in(configured)))
 
 
-def judged(rule: Rule, before: JudgedRule | None, now: datetime, error: str | None = None) -> JudgedRule:
-    """That a rule was judged now, as a row."""
+def _judged(before: JudgedRule | None, rule: Rule, now: datetime, error: str | None) -> JudgedRule:
+    """The row of a rule that was judged now."""
     gaps = list(before.gaps) if before else []
     if before is not None and (gap := (now - before.judged_at).total_seconds()) > 0:
         gaps = [*gaps, gap][-_GAPS_KEPT:]

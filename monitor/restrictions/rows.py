@@ -98,14 +98,14 @@ def of_incidents(session: Session, incidents: Collection[str], now: datetime, li
     return sorted(session.exec(chosen.limit(limit)), key=lambda row: not is_in_force(row, now))
 
 
-def lifted_since(session: Session, rule: str, since: datetime) -> list[tuple[Mapping[str, str], datetime]]:
-    """The subject of the incident and the end, of every suspension of a rule that was lifted after `since`."""
+def lifted_since(session: Session, since: datetime) -> list[tuple[str, Mapping[str, str], datetime]]:
+    """The rule, the subject of the incident and the end, of every suspension of a rule that was lifted after `since`."""
     chosen = (
-        select(Incident.subject, Suspension.lifted_at)
+        select(Suspension.rule, Incident.subject, Suspension.lifted_at)
         .join(Suspension, col(Suspension.incident_id) == Incident.id)
-        .where(col(Suspension.rule) == rule, col(Suspension.lifted_at) > since)
+        .where(col(Suspension.lifted_at) > since)
     )
-    return [(subject, at) for subject, at in session.exec(chosen) if at is not None]
+    return [(rule, subject, at) for rule, subject, at in session.exec(chosen) if at is not None and rule is not None]
 
 
 def of_rule_since(session: Session, rule: str, since: datetime) -> list[tuple[Mapping[str, str], Suspension]]:

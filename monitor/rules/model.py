@@ -127,6 +127,11 @@ class Rule(Strict):
     source: Annotated[str, Field(max_length=1000)] = ""  # where its thresholds come from
     effect: RuleEffect | None = None
 
+    @property
+    def longest_window(self) -> timedelta:
+        """Of the counts it is judged by now; 0 for a rule about anything else."""
+        return timedelta(0)
+
     @model_validator(mode="after")
     def _summary_is_known(self) -> Rule:
         known = {*self.TEXTS, *BY_NAME, "text"}

@@ -16,6 +16,7 @@ HOMES = {
     "AbuseCase": {"abuse"},
     "ApiKey": {"access"},
     "BatchRow": _FACTS,
+    "CountedRow": _FACTS,
     "Cursor": {"facts", "abuse"},  # what was read already is moved in the transaction of what came of it
     "Customer": _INVENTORY,
     "Daily": _FACTS,

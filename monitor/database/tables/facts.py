@@ -46,6 +46,14 @@ class BatchRow(SQLModel, table=True):
     parked: int = 0
 
 
+class CountedRow(SQLModel, table=True):
+    """What one batch added to the counts, packed (monitor.facts.count_log); kept for minutes."""
+
+    __tablename__: ClassVar[str] = "counted"
+    batch_id: int = Field(sa_column=Column(Id, primary_key=True, autoincrement=False))
+    counts: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
 class Series(SQLModel, table=True):
     """One measure of one subject, a column for each of its fields. `key` is its canonical text (facts.series_ids)."""
 

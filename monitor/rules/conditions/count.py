@@ -31,6 +31,10 @@ class Count(Rule, Lined):
     window: Duration = timedelta(hours=24)
     quiet_for: Annotated[Duration | None, Field()] = timedelta(days=3)
 
+    @property
+    def longest_window(self) -> timedelta:
+        return self.window
+
     @model_validator(mode="after")
     def _is_counted(self) -> Count:
         needs(self, counts=True)

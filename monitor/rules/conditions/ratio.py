@@ -92,6 +92,10 @@ class Ratio(Rule):
         return self
 
     @property
+    def longest_window(self) -> timedelta:
+        return max(self.window)
+
+    @property
     def line(self) -> float:
         return self.above if self.above is not None else self.below or 0.0
 

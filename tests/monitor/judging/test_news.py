@@ -1,0 +1,112 @@
+"""What comes in is judged at once, and comes to what a whole pass says."""
+
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from collectors.observation import Subject
+from monitor.database.tables import Suspension, VerdictRow
+from monitor.judging import run
+from monitor.judging.run import Judge
+from monitor.notify.routing import Routing
+from monitor.rules.conditions.table import RULE
+from tests.monitor.judging.world import CHAT, World
+
+ACME = Subject(customer="acme", stream="news", provider="gmail")
+BOLT = Subject(customer="bolt", stream="newsletter", provider="yahoo")
+EFFECT = {"action": "hold", "scope": ["customer", "stream"], "at_most": "12h"}
+
+
+def ratio(name, **changes):
+    return RULE.validate_python({
+        "id": name, "condition": "ratio", "signal": "complaints", "window": ["1h", "24h"], "above": "0.3%",
+        "clear": {"below": "0.1%"}, **changes,
+    })  # fmt: skip
+
+
+RULES = (
+    ratio("streams", effect=EFFECT), ratio("customers", by=["customer"]), ratio("ips", by=["ip", "provider"]),
+    ratio("blocks", signal="blocks", by=["provider"]),
+    ratio("waits", unless="customers"),
+    RULE.validate_python({"id": "many", "condition": "count", "signal": "complaints", "by": ["customer"], "above": 100}),
+)  # fmt: skip
+
+
+@pytest.fixture
+def world(store):
+    world = World(store, list(RULES))
+    world.sent(50_000, 10, BOLT)
+    world.sent(50_000, 10, ACME)
+    world.judged()
+    return world
+
+
+def states(world):
+    return {(row.rule, row.key): row.state for row in world.rows(VerdictRow)}
+
+
+def test_complaints_that_came_are_judged_and_held_without_a_whole_pass(world):
+    world.wait(seconds=5)
+    world.count("complaint", 400, BOLT)
+    assert world.judge.judge_news(world.now) is not None
+    assert [row.scope for row in world.in_force()] == [{"customer": "bolt", "stream": "newsletter"}]
+    key = "customer=bolt|stream=newsletter|provider=yahoo"
+    assert states(world)["streams", key] == "firing"
+    assert states(world)["waits", key] == "unevaluated"
+    assert states(world)["streams", "customer=acme|stream=news|provider=gmail"] == "ok"
+
+
+def test_what_was_not_touched_is_not_judged(world, monkeypatch):
+    judged = []
+    monkeypatch.setattr(run, "judge", lambda rule, *_: judged.append(rule.id) or [])
+    world.wait(minutes=1)
+    world.count("block", 1, BOLT)
+    world.judge.judge_news(world.now)
+    assert judged == ["blocks"]
+
+
+def test_the_first_pass_and_one_after_very_much_came_are_whole(world, monkeypatch):
+    assert Judge(world.store, RULES, Routing([CHAT])).judge_news(world.now) is None
+    monkeypatch.setattr(run, "MOST_TOUCHED", 1)
+    world.sent(10, 1, ACME)
+    assert world.judge.judge_news(world.now) is None
+
+
+def test_after_a_pass_that_failed_the_next_is_whole(world, monkeypatch):
+    world.count("complaint", 400, BOLT)
+    monkeypatch.setattr(world.judge, "check", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        world.judge.judge_news(world.now)
+    assert world.rows(Suspension) == []
+    monkeypatch.undo()
+    assert world.judge.judge_news(world.now) is None
+    world.judged()
+    assert len(world.in_force()) == 1
+
+
+facts = st.lists(
+    st.tuples(st.sampled_from(["delivered", "complaint", "block"]), st.sampled_from([ACME, BOLT, ACME._replace(ip="192.0.2.1")]),
+              st.integers(0, 3000), st.integers(0, 90)), max_size=4
+)  # fmt: skip
+
+
+@given(story=st.lists(facts, min_size=1, max_size=6))
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_news_by_news_comes_to_what_one_whole_pass_says(store, story):
+    with store.engine.begin() as connection:
+        for name in ("reading", "reading_hourly", "reading_daily", "rollup_due", "counted", "batch", "verdict", "judged_rule",
+                     "suspension", "outbox", "incident", "stream", "sending_ip", "pool", "customer"):  # fmt: skip
+            connection.execute(text(f"DELETE FROM {name}"))
+    world = World(store, [ratio("customers", by=["customer"]), ratio("ips", by=["ip", "provider"], where={"provider": "gmail"})])
+    world.sent(10, 0)
+    world.judged()
+    for counted in story:
+        world.wait(seconds=1)
+        for measure, subject, value, _ in counted:
+            world.count(measure, value, subject)
+        assert world.judge.judge_news(world.now) is not None
+    news = states(world)
+    Judge(world.store, world.judge.rules, Routing([CHAT])).judge_all(world.now)
+    assert states(world) == news
