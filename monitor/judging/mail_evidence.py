@@ -54,7 +54,7 @@ class MailEvidence:
             for subject, row in of_rule_since(session, rule, now - KEPT):
                 end = ended_at(row)
                 until = end if end is not None and end <= now else None
-                hold = Hold(row.since, until, row.evidence, timed_out=row.lifted_by == _EXPIRED)
+                hold = Hold(row.since, until, row.evidence, timed_out=row.lifted_by == _EXPIRED, scope=row.scope)
                 holds.setdefault(tuple(subject.items()), []).append(hold)
         return holds
 

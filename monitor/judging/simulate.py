@@ -64,6 +64,7 @@ class Simulation:
             if isinstance(rule, Excess):
                 self._evidence.watch(rule.signal)
         self._now: datetime | None = None
+        self._due: datetime | None = None  # the next step
         self._came: set[str] = set()  # measures since the last look
         self._raising = {name for rule in self.rules for name in rule.signal.numerator}
         self._suspended = 0
@@ -79,17 +80,18 @@ class Simulation:
 
     def until(self, now: datetime) -> list[Event]:
         """Judge what came, and every step, up to an instant (not included)."""
-        if self._now is None:
-            self._now = now
+        if self._now is None or self._due is None:
+            self._now, self._due = now, _next_step(now, self._every)
         events: list[Event] = []
         while self._now < now:
-            if not self._came.isdisjoint(self._raising):  # what only lowers a rate waits for the next step
+            # what only lowers a rate waits for the next step
+            if self._now < self._due and not self._came.isdisjoint(self._raising):
                 events += self._judge(self._now)
-            following = _next_step(self._now, self._every)
-            if following >= now:
+            if self._due >= now:
                 break
-            self._now = following
-            events += self._judge(following, everything=True)
+            self._now = self._due
+            self._due = _next_step(self._now, self._every)
+            events += self._judge(self._now, everything=True)
         self._now = max(self._now, now)
         return events
 
@@ -181,7 +183,8 @@ class Simulation:
         rows = [*self._ended[rule.id], *(row for each in self._incidents[rule.id].values() for row in each.suspensions)]
         holds: dict[Group, list[Hold]] = {}
         for row in sorted(rows, key=lambda row: row.since):
-            holds.setdefault(row.group, []).append(Hold(row.since, row.ended_at, row.member.evidence, row.timed_out))
+            hold = Hold(row.since, row.ended_at, row.member.evidence, row.timed_out, row.member.scope)
+            holds.setdefault(row.group, []).append(hold)
         return holds
 
     def _fell_quiet(self, rule: Rule, incident: _Incident, verdict: Verdict, now: datetime) -> bool:

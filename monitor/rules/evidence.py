@@ -175,6 +175,7 @@ class Hold:
     until: datetime | None
     evidence: Mapping[str, Any] = field(default_factory=dict)
     timed_out: bool = False
+    scope: Mapping[str, str] = field(default_factory=dict)
 
 
 class Evidence(Protocol):

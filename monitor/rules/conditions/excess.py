@@ -168,7 +168,7 @@ class _Judging:
         alone = [each for each in named if self._is_large(each.mail) or _group(each.labels, _BY) in self.opened]
         raised: list[StreamMail] = []
         for each in alone:
-            verdict = self._verdict(_Case(_group(each.labels, _BY), each.mail))
+            verdict = self._verdict(_Case(_group(each.labels, _BY), each.mail), self._covering(each.labels))
             raised += [each] if verdict.answer is Answer.BREACH else []
             yield verdict
         nameless = [each for each in family if "stream" not in each.labels]
@@ -177,16 +177,35 @@ class _Judging:
             parts, why = [each for each in family if each not in raised], "complaints do not all say of which stream they are"
         else:
             parts, why = small, f"under {self.rule.at_least.a_day} messages a day each"
+        holds = self.holds.get(group, ())
+        # held under another group it is judged there; what was judged for one is not judged again
+        parts = [each for each in parts if all(hold in holds or hold.until is not None for hold in self._covering(each.labels))]
         if parts and (group in self.opened or sum(_complaints(each) for each in parts) >= self.lines.least):
-            yield self._verdict(_together(group, parts, why))
+            yield self._verdict(self._together(group, parts, why), holds)
+
+    def _covering(self, labels: Mapping[str, str]) -> list[Hold]:
+        """The rule's holds of this mail, whatever group they were put on for, the oldest first."""
+        every = (hold for holds in self.holds.values() for hold in holds)
+        return sorted((hold for hold in every if hold.scope and hold.scope.items() <= labels.items()), key=lambda hold: hold.since)
+
+    def _together(self, group: Group, parts: Sequence[StreamMail], why: str) -> _Case:
+        # complaints of no stream are of no campaign we know either: then all mail is taken as one
+        apart = all("stream" in each.labels for each in parts)
+        counts = merged(
+            (each.labels["stream"] if apart else None, each.mail.counts, self._restart(each.labels)) for each in parts
+        )
+        groups = [_group(each.labels, _BY) for each in parts]
+        return _Case(group, replace(parts[0].mail, counts=counts), groups, why)
+
+    def _restart(self, labels: Mapping[str, str]) -> float:
+        return max((hold.until.timestamp() for hold in self._covering(labels) if hold.until is not None), default=0.0)
 
     def _is_large(self, mail: Mail) -> bool:
         oldest = (mail.counts.oldest or 0) * HOUR
         span = min(max(self.at - oldest, DAY), _RECENT)
         return mail.counts.delivered_since(self.at - span) >= self.rule.at_least.a_day * span / DAY
 
-    def _verdict(self, case: _Case) -> Verdict:
-        holds = self.holds.get(case.group, ())
+    def _verdict(self, case: _Case, holds: Sequence[Hold]) -> Verdict:
         bad = tuple((_began(hold), (hold.until or self.now).timestamp()) for hold in holds)
         mail = replace(case.mail, counts=case.mail.counts.comparable(), bad=bad)
         if holds and holds[-1].until is None:
@@ -298,14 +317,6 @@ class _Judging:
             return text
         shares = {name: percent(numbers[name]) for name in ("rate", "lower", "line")}
         return filled(self.rule.summary, {**dict(case.group), **numbers, **shares, "since": began, "text": text})
-
-
-def _together(group: Group, parts: Sequence[StreamMail], why: str) -> _Case:
-    # complaints of no stream are of no campaign we know either: then all mail is taken as one
-    apart = all("stream" in each.labels for each in parts)
-    counts = merged((each.labels["stream"] if apart else None, each.mail.counts) for each in parts)
-    groups = [_group(each.labels, _BY) for each in parts]
-    return _Case(group, replace(parts[0].mail, counts=counts), groups, why)
 
 
 def _complaints(each: StreamMail) -> int:

@@ -129,17 +129,22 @@ class MailCounts:
         all_complaints = sum(each.complaints for each in self.clusters.values())
         if complaints * all_delivered <= 2 * max(delivered, 0.05 * all_delivered) * all_complaints:
             return self
-        return merged([(None, self)])
+        return merged([(None, self, 0.0)])
 
     def clusters_of(self, campaign: Campaign) -> list[Cluster]:
         return [cluster for key, cluster in self.clusters.items() if key[0] == campaign]
 
 
-def merged(parts: Iterable[tuple[str | None, MailCounts]]) -> MailCounts:
-    """Counts of several streams taken together. A campaign stays one of its stream, by the name beside; None: none is kept apart."""
+def merged(parts: Iterable[tuple[str | None, MailCounts, float]]) -> MailCounts:
+    """Counts of several streams taken together, each from an instant on (hours that began before it are left out).
+
+    A campaign stays one of its stream, by the name beside; None: none is kept apart.
+    """
     whole = MailCounts()
-    for name, counts in parts:
+    for name, counts, since in parts:
         for hour, row in counts.hours.items():
+            if hour * HOUR < since:
+                continue
             for campaign, cell in row.items():
                 whole.add_cell(None if name is None else f"{name}/{campaign or ''}", hour, cell)
     return whole

@@ -147,3 +147,12 @@ def test_facts_that_know_no_campaign_or_stream_hold_no_wrong_stream(simulate):
     events, _ = simulate(lines)
     assert of(events, "complaint-rate")[0]["scope"] == {"customer": "acme", "provider": "gmail"}
     assert not [each for each in events if each["event"] == "suspension"]
+
+
+def test_a_hold_ends_in_time_though_all_facts_come_on_the_step(simulate):
+    lines = list(facts(bad_from=9 * DAY))
+    held = of(simulate(lines)[0], "complaint-rate", "suspension")[0]
+    quiet = [line for line in lines if line.get("known_at", line["at"]) <= held["at"]]
+    quiet += [{"at": at(DAY * 9 + 600 * number), "outcome": "delivered", "count": 5, **LABELS} for number in range(144, 300)]
+    ended = next(each for each in simulate(quiet)[0] if each.get("id") == held["id"] and each["lifted"])
+    assert ended["at"] == held["until"]
