@@ -84,6 +84,8 @@ def decode(answer: Answer, entry: DnsList, role: str = "mta") -> Verdict:
         return not_listed(answer.ttl_seconds)
     addresses = sorted(set(answer.addresses))
     refusal = _refusal(addresses, entry, answer.ttl_seconds)
+    if not refusal and answer.rcode == NXDOMAIN:
+        return unknown(Reason.SERVFAIL, "the answer contradicts itself: no such name, yet it has an address", answer.ttl_seconds)
     return refusal or _listing(addresses, entry, role, answer.ttl_seconds)
 
 

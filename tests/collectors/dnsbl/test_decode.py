@@ -109,6 +109,12 @@ def test_refusal_by_rcode_is_refused_and_failure_is_servfail():
     assert decode(Answer(3, malformed="x"), LISTS["spamcop"]).reason == "servfail"
 
 
+def test_an_address_of_a_name_that_does_not_exist_is_no_listing():
+    decoded = decode(Answer(3, (b"\x7f\0\0\2",)), LISTS["spamcop"])
+    assert (decoded.listed, decoded.reason) == (None, "servfail")
+    assert "contradicts itself" in str(decoded.why)
+
+
 def test_a_test_point_counts_by_any_code():
     assert is_listing(answer("127.0.0.2"), LISTS["spamrats-auth"])
     assert not is_listing(answer("127.0.0.1"), LISTS["spamrats-auth"])
