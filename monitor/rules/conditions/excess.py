@@ -2,7 +2,7 @@
 
 `of: campaign` judges each campaign by itself and holds no more than it. `of: stream` finds that a stream has left the healthy rate
 and is above the line since; `of: line` that its mean is above the line itself, which takes longer and is sure enough for a
-hold until a person looks. What the detectors do, and what they promise: `monitor.rules.detectors`.
+hold of days, in which a person looks. What the detectors do, and what they promise: `monitor.rules.detectors`.
 
 A stream with less mail than `at_least.a_day` is judged together with the others of its customer at the provider that
 have too little, and so is a customer's mail where complaints do not say of which stream they are. After a hold the evidence begins
