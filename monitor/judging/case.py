@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,6 +23,7 @@ class Case:
     incident: Incident
     verdict: Verdict
     now: datetime
+    read: Sequence[Suspension] | None = None  # the incident's suspensions, where they were read with those of others
 
     @property
     def runbook(self) -> str:
@@ -50,7 +52,7 @@ class Case:
 
     def suspensions(self) -> list[Suspension]:
         """The incident's, lifted ones too, the oldest first."""
-        return of_incident(self.session, self.incident.id)
+        return of_incident(self.session, self.incident.id) if self.read is None else list(self.read)
 
     def in_force(self) -> list[Suspension]:
         """The incident's that are in force, the oldest first."""

@@ -42,12 +42,15 @@ def due_event(case: Case, routing: Routing) -> Event | None:
     Worsened: there are members or suspensions, or graver members, that the last notification did not have.
     """
     incident = case.incident
+    if incident.notified_at is not None:
+        is_new = set(worth_notifying(case)) - set(incident.notified_members)
+        if not is_new or case.now - incident.notified_at < WORSENED_AT_MOST_EVERY:
+            return None
     if is_quiet(case.session, routing, labels_of(incident, case.labels), case.now):
         return None
     if incident.notified_at is None:
         return None if _flapping(case, routing).is_quiet else Event.FIRING
-    is_new = set(worth_notifying(case)) - set(incident.notified_members)
-    return Event.WORSENED if is_new and case.now - incident.notified_at >= WORSENED_AT_MOST_EVERY else None
+    return Event.WORSENED
 
 
 def worth_notifying(case: Case) -> list[str]:

@@ -9,7 +9,6 @@ from typing import Any
 from collectors.contract import Reason
 from monitor.database.tables import Incident
 from monitor.database.transitions import new_id
-from monitor.facts import Store
 from monitor.incidents.changes import moved
 from monitor.incidents.states import OPEN, Progress, State
 from monitor.judging import enqueue, suspend
@@ -29,7 +28,7 @@ from monitor.rules.verdict import Answer, Verdict, key_of
 class Moves:
     """Whom to notify, and how far automation may go."""
 
-    store: Store
+    traffic: suspend.Traffic
     routing: Routing
     limits: suspend.Limits
     console_url: str
@@ -56,7 +55,7 @@ class Moves:
         return after
 
     def _fire(self, case: Case) -> None:
-        refused = suspend.reconcile(case, self.store, self.limits)
+        refused = suspend.reconcile(case, self.traffic, self.limits)
         case.session.flush()
         event = enqueue.due_event(case, self.routing)
         if event is None:
@@ -74,7 +73,10 @@ class Moves:
         incident = case.incident
         incident.ended_at, incident.open_key = case.now, incident.id
         incident.evidence = {name: value for name, value in incident.evidence.items() if name != NOW}
-        for row in case.in_force():
+        held = case.in_force()
+        if held:
+            self.traffic.forget()
+        for row in held:
             take_off(case.session, row, actor=incident.rule, reason=why, now=case.now)
         text = message.resolved(incident, case.suspensions(), why, self.console_url)
         enqueue.write_to(case, Event.RESOLVED, text, notified_of(case.session, incident.id))

@@ -1,8 +1,8 @@
 """One pass: what do the rules say of the facts now, and what changes?
 
 A whole pass judges everything; one over news only the groups that what was counted since is about. Facts are judged purely;
-every verdict is stored, all of a pass at its end, and every change of an incident is written in a transaction of its own
-with its verdict, transition, suspensions and outbox rows. A pass that dies half-way is finished by the next one. One process
+every verdict is stored, all of a pass at its end, and every change of an incident is written with its verdict, transition,
+suspensions and outbox rows in one transaction, some incidents at a time. A pass that dies half-way is finished by the next one. One process
 passes at a time: each of its transactions asks whether it still holds the lease.
 """
 
@@ -21,7 +21,7 @@ from monitor.database.tables import Incident, VerdictRow
 from monitor.facts import Store
 from monitor.incidents.changes import moved
 from monitor.incidents.rows import incident_named, open_incidents, open_of
-from monitor.incidents.states import OPEN, State, Timing, input_of, longest_gap, step
+from monitor.incidents.states import OPEN, Progress, State, Timing, input_of, longest_gap, step
 from monitor.judging import suspend, verdict_rows
 from monitor.judging.case import Case
 from monitor.judging.counters import Counters, Near, Touched, counters_of, touched_groups
@@ -32,7 +32,7 @@ from monitor.judging.mail_evidence import MailEvidence
 from monitor.judging.unasked import Configured, why_unasked
 from monitor.judging.verdict_rows import Known, Pass, progress_of, row_of
 from monitor.notify.routing import Routing
-from monitor.restrictions.rows import in_force, overdue
+from monitor.restrictions.rows import in_force, of_open_incidents, overdue
 from monitor.restrictions.suspensions import expire
 from monitor.rules.conditions.table import judge
 from monitor.rules.lists import KnownLists
@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_WAIT = timedelta(seconds=60)
 SHORTEST_WAIT = timedelta(milliseconds=200)
+WRITTEN_AT_ONCE = 100  # incidents in one transaction: others write between
 MOST_TOUCHED = 300  # subjects; of more a whole pass is quicker
 _FIRES = frozenset({State.FIRING, State.RECOVERING})  # people were notified, and not yet of its end
 _FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)  # of a rule, not of the database
@@ -82,7 +83,7 @@ class Judge:
         self.mails = MailEvidence(self.store)
         self.counters = counters_of(self.store, self.rules)
         self.rules = in_order([rule for rule in self.rules if rule.enabled])
-        self._moves = Moves(self.store, self.routing, self.limits, self.console_url)
+        self._moves = Moves(suspend.Traffic(self.counters.sums), self.routing, self.limits, self.console_url)
 
     def judge_all(self, now: datetime) -> timedelta:
         """Judge every rule; returns how long the next pass may wait."""
@@ -94,6 +95,7 @@ class Judge:
             with self._writing() as session:
                 expire(session, now)
         self._end_orphans(known, now)
+        self._moves.traffic.forget()
         self.counters.follow(now)
         work = Pass(self._evidence(now, known, known.expected(now)), known)
         for rule in self.rules:
@@ -108,6 +110,7 @@ class Judge:
 
         For a judge that made the last pass itself. None, and nothing judged, where that wants a whole pass.
         """
+        self._moves.traffic.forget()
         known, touched = self._known, self.counters.follow(now)
         if known is None or touched is None or sum(map(len, touched.values())) > MOST_TOUCHED:
             return None
@@ -153,37 +156,52 @@ class Judge:
         timing = Timing(rule.for_, rule.keep_firing_for, longest_gap(last.gaps if last else ()))
         fires = [group for group in work.firing.get(rule.id, ()) if group not in only] if only is not None else []
         judged = set()
-        for verdict in unevaluated(rule, verdicts, work.firing):
-            key = key_of(verdict.group)
-            judged.add(key)
-            row = self._apply(rule, verdict, before.get(key), timing, now)
+        verdicts = unevaluated(rule, verdicts, work.firing)
+        for verdict, row in zip(verdicts, self._applied(rule, verdicts, before, timing, now), strict=True):
+            judged.add(row.key)
             if row.state in _FIRES:
                 fires.append(verdict.group)
-            if verdict_rows.differs(before.get(key), row):
+            if verdict_rows.differs(before.get(row.key), row):
                 work.note(row, gone=row.summary == rule.GONE and row.state not in OPEN)
         work.firing[rule.id], work.errors[rule.id] = fires, error
         for key in before.keys() - judged if only is None else ():
             work.forget(rule.id, key)
 
-    def _apply(self, rule: Rule, verdict: Verdict, before: VerdictRow | None, timing: Timing, now: datetime) -> VerdictRow:
-        """The row of the group from now on, with all that follows for its incident written."""
-        was = progress_of(before)
-        after = step(was, input_of(verdict), now, timing)
-        if rule.mode is Mode.SHADOW or not {was.state, after.state} & OPEN:
-            return row_of(rule, verdict, after, before, now)
-        key = key_of(verdict.group)
+    def _applied(
+        self, rule: Rule, verdicts: Sequence[Verdict], before: Mapping[str, VerdictRow], timing: Timing, now: datetime
+    ) -> list[VerdictRow]:
+        """The rows of the groups from now on, with all that follows for their incidents written: some at a time."""
+        was = [before.get(key_of(verdict.group)) for verdict in verdicts]
+        after = [step(progress_of(row), input_of(verdict), now, timing) for row, verdict in zip(was, verdicts, strict=True)]
+        rows = [row_of(rule, *each, now) for each in zip(verdicts, after, was, strict=True)]
+        if rule.mode is Mode.SHADOW:
+            return rows
+        moving = [place for place, row in enumerate(was) if {progress_of(row).state, after[place].state} & OPEN]
+        moving = self._unsettled(rule, [(place, verdicts[place], after[place]) for place in moving], now)
+        for begin in range(0, len(moving), WRITTEN_AT_ONCE):
+            with self._writing() as session:
+                for place in moving[begin : begin + WRITTEN_AT_ONCE]:
+                    verdict = verdicts[place]
+                    incident = open_of(session, rule.id, rows[place].key, lock=True) or new_incident(rule, verdict, now)
+                    end = self._moves.move(Case(session, rule, incident, verdict, now), after[place])
+                    if end.state is State.OK:  # what is not open says why: no data, or well
+                        end = step(end, input_of(verdict), now, timing)
+                    rows[place] = row_of(rule, verdict, end, was[place], now)
+                verdict_rows.write(session, [rows[place] for place in moving[begin : begin + WRITTEN_AT_ONCE]])
+        return rows
+
+    def _unsettled(self, rule: Rule, moving: Sequence[tuple[int, Verdict, Progress]], now: datetime) -> list[int]:
+        """The places of those whose incident wants something written."""
+        if not moving:
+            return []
         with self.store.reading_session() as session:
-            incident = open_of(session, rule.id, key)
-            if incident is not None and settled(Case(session, rule, incident, verdict, now), after, self.routing):
-                return row_of(rule, verdict, after, before, now)
-        with self._writing() as session:
-            incident = open_of(session, rule.id, key, lock=True) or new_incident(rule, verdict, now)
-            end = self._moves.move(Case(session, rule, incident, verdict, now), after)
-            if end.state is State.OK:  # what is not open says why: no data, or well
-                end = step(end, input_of(verdict), now, timing)
-            row = row_of(rule, verdict, end, before, now)
-            verdict_rows.write(session, [row])
-        return row
+            known = {incident.open_key: incident for incident in open_incidents(session, rule.id)}
+            rows = of_open_incidents(session, rule.id)
+            return [
+                place for place, verdict, after in moving
+                if (incident := known.get(key_of(verdict.group))) is None
+                or not settled(Case(session, rule, incident, verdict, now, rows.get(incident.id, ())), after, self.routing)
+            ]  # fmt: skip
 
     def _gone(
         self, rule: Rule, before: Iterable[VerdictRow], verdicts: Sequence[Verdict], now: datetime

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from collectors.dimensions import Use, names
 from monitor.database.tables import Suspension
 from monitor.database.transitions import new_id
-from monitor.facts import Store
 from monitor.gate import Effect, StreamKind
 from monitor.inventory.rows import pools_of_addresses, stream_kind
 from monitor.judging.case import Case
 from monitor.notify.message import where
 from monitor.restrictions.rows import in_force
 from monitor.restrictions.suspensions import put_on, scope_key, take_off
+from monitor.rules.evidence import Counts, Span
 from monitor.rules.verdict import Answer, Member
 
 TRAFFIC_WINDOW = timedelta(hours=24)
@@ -52,18 +52,21 @@ def gone(case: Case) -> list[Suspension]:
     return [row for row in case.in_force() if row.member not in case.members]
 
 
-def reconcile(case: Case, store: Store, limits: Limits) -> list[str]:
+def reconcile(case: Case, traffic: Traffic, limits: Limits) -> list[str]:
     """Put on the suspensions that are missing and take off those whose member is gone.
 
     Returns what was *not* done and why, in words for people.
     """
-    for row in gone(case):
+    no_longer = gone(case)
+    if no_longer:
+        traffic.forget()
+    for row in no_longer:
         take_off(case.session, row, actor=case.incident.rule, reason=f"{row.member} is clear", now=case.now)
     refused = _left_to_people(case)
     missing = wanting(case)
     if not missing:
         return refused
-    held = _Held(case, store)
+    held = traffic.held(case)
     for member in missing:
         row = _suspension(case, member)
         why_not = _why_not(case, held, row, limits)
@@ -103,7 +106,7 @@ def _suspension(case: Case, member: Member) -> Suspension:
     )
 
 
-def _why_not(case: Case, held: _Held, row: Suspension, limits: Limits) -> str | None:
+def _why_not(case: Case, held: Held, row: Suspension, limits: Limits) -> str | None:
     scope = row.scope
     effect = case.effect
     spares = effect is not None and not effect.transactional and {"customer", "stream"} <= set(scope)
@@ -119,38 +122,76 @@ def _why_not(case: Case, held: _Held, row: Suspension, limits: Limits) -> str | 
     return None
 
 
-class _Held:
-    """What automation's holds stop of the mail delivered lately; traffic and pools are read once."""
+@dataclass(slots=True)
+class Traffic:
+    """The mail delivered lately, counted once per pass. `counts` answers as Evidence.counts."""
 
-    def __init__(self, case: Case, store: Store) -> None:
-        until = case.now + timedelta(microseconds=1)
-        counted = store.window_counts(("delivered",), _TRAFFIC_BY, case.now - TRAFFIC_WINDOW, until)
-        self._traffic = [
-            (dict(zip(_TRAFFIC_BY, values, strict=True)), counts["delivered"]) for values, counts in counted.items()
-        ]
-        self._pools = pools_of_addresses(case.session)
-        self._scopes: list[Mapping[str, str]] = [
-            row.scope for row in in_force(case.session, case.now) if row.effect == Effect.HOLD and row.rule is not None
-        ]
+    counts: Callable[[Collection[str], Sequence[str], Span], Counts]
+    _held: Held | None = None
+
+    def forget(self) -> None:
+        """A new pass begins, or a hold ended."""
+        self._held = None
+
+    def held(self, case: Case) -> Held:
+        """What automation holds of it now."""
+        if self._held is None:
+            span = (case.now - TRAFFIC_WINDOW, case.now + timedelta(microseconds=1))
+            counted = self.counts(("delivered",), _TRAFFIC_BY, span)
+            rows = [row for row in in_force(case.session, case.now) if row.rule is not None]
+            self._held = Held(counted, pools_of_addresses(case.session), rows)
+        return self._held
+
+
+class Held:
+    """What automation's holds stop of the mail delivered lately.
+
+    A held IP stops its mail only once its whole pool is held: until then the others of the pool take it over.
+    """
+
+    def __init__(self, counted: Counts, pools: Mapping[str, str | None], rows: Iterable[Suspension]) -> None:
+        self._cells = [dict(zip(_TRAFFIC_BY, values, strict=True)) for values in counted]
+        self._counts = [counts["delivered"] for counts in counted.values()]
+        self._total, self._pools = sum(self._counts), pools
+        self._places: dict[tuple[str, ...], dict[tuple[str | None, ...], list[int]]] = {}
+        self._stopped: set[int] = set()
+        self._ips: set[str] = set()
+        for row in rows:
+            self.add(row)
 
     def add(self, row: Suspension) -> None:
         if row.effect == Effect.HOLD:
-            self._scopes.append(row.scope)
+            self._stopped |= self._stops(row.scope)
+            self._ips |= _ip_alone(row.scope)
 
     def share_with(self, row: Suspension) -> float | None:
-        """The share of the traffic that would be stopped with this suspension too; None: not measured.
+        """The share of the traffic that would be stopped with this suspension too; None: not measured."""
+        if not self._total:
+            return None
+        stopped = self._stopped | self._stops(row.scope)
+        ips = self._ips | _ip_alone(row.scope)
+        if ips:
+            free = {pool for address, pool in self._pools.items() if pool is not None and address not in ips}
+            for address in ips:
+                if self._pools.get(address) not in free:
+                    stopped = stopped | self._of({"ip": address})
+        return float(sum(self._counts[place] for place in stopped) / self._total)
 
-        A held IP stops its mail only once its whole pool is held: until then the others of the pool take it over.
-        """
-        scopes = [*self._scopes, row.scope]
-        held = {scope["ip"] for scope in scopes if set(scope) == {"ip"}}
-        free = {pool for address, pool in self._pools.items() if pool is not None and address not in held}
-        stopped_ips = {ip for ip in held if self._pools.get(ip) not in free}
-        others = [scope.items() for scope in scopes if set(scope) != {"ip"}]
-        total = sum(count for _, count in self._traffic)
-        stopped = sum(
-            count
-            for subject, count in self._traffic
-            if subject["ip"] in stopped_ips or any(scope <= subject.items() for scope in others)
-        )
-        return float(stopped / total) if total else None
+    def _stops(self, scope: Mapping[str, str]) -> set[int]:
+        """The cells that a hold of this scope stops by itself."""
+        return set() if _ip_alone(scope) else self._of(scope)
+
+    def _of(self, scope: Mapping[str, str]) -> set[int]:
+        names = tuple(sorted(scope))
+        if not set(names) <= set(_TRAFFIC_BY):
+            return set()
+        if names not in self._places:
+            places: dict[tuple[str | None, ...], list[int]] = {}
+            for place, cell in enumerate(self._cells):
+                places.setdefault(tuple(cell[name] for name in names), []).append(place)
+            self._places[names] = places
+        return set(self._places[names].get(tuple(scope[name] for name in names), ()))
+
+
+def _ip_alone(scope: Mapping[str, str]) -> set[str]:
+    return {scope["ip"]} if set(scope) == {"ip"} else set()

@@ -92,6 +92,18 @@ def of_incident(session: Session, incident_id: str) -> list[Suspension]:
     return list(session.exec(chosen.order_by(col(Suspension.since))))
 
 
+def of_open_incidents(session: Session, rule: str) -> dict[str, list[Suspension]]:
+    """By incident: those of each incident of a rule that has not ended, lifted ones too, the oldest first."""
+    chosen = (
+        select(Suspension).join(Incident, col(Suspension.incident_id) == Incident.id)
+        .where(Incident.rule == rule, col(Incident.ended_at).is_(None)).order_by(col(Suspension.since))
+    )
+    rows: dict[str, list[Suspension]] = {}
+    for row in session.exec(chosen):
+        rows.setdefault(row.incident_id or "", []).append(row)
+    return rows
+
+
 def of_incidents(session: Session, incidents: Collection[str], now: datetime, limit: int) -> list[Suspension]:
     """Those of these incidents: those in force first, then the newest."""
     chosen = select(Suspension).where(col(Suspension.incident_id).in_(incidents)).order_by(col(Suspension.since).desc())

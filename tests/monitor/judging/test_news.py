@@ -1,13 +1,15 @@
 """What comes in is judged at once, and comes to what a whole pass says."""
 
 
+from collections import Counter
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from collectors.observation import Subject
-from monitor.database.tables import Suspension, VerdictRow
+from monitor.database.tables import Incident, Suspension, VerdictRow
 from monitor.judging import run
 from monitor.judging.run import Judge
 from monitor.notify.routing import Routing
@@ -84,6 +86,26 @@ def test_after_a_pass_that_failed_the_next_is_whole(world, monkeypatch):
     assert world.judge.judge_news(world.now) is None
     world.judged()
     assert len(world.in_force()) == 1
+
+
+def test_the_statements_of_a_pass_grow_with_rules_that_fire_and_not_with_groups_and_incidents(store):
+    rules = [
+        *(ratio(f"quiet-{number}", by=["customer"], window=["1h", "24h", "3h"], above=f"{20 + number}%") for number in range(40)),
+        ratio("fires", by=["customer"]), ratio("holds", effect=EFFECT | {"scope": ["customer"]}, by=["customer"]),
+    ]
+    world = World(store, rules)
+    for number in range(20):
+        world.sent(50_000, 400, Subject(customer=f"customer-{number}"))
+    world.judged()
+    world.wait(minutes=1)
+    world.judged()
+    statements = []
+    for engine in (store.engine, store._engines.read):  # noqa: SLF001 - reads are counted too
+        event.listen(engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    world.wait(seconds=1)
+    world.judged()
+    assert len(world.rows(Incident)) == 40
+    assert len(statements) <= 40, Counter(each[:60] for each in statements)
 
 
 facts = st.lists(
