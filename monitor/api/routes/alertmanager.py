@@ -78,12 +78,14 @@ Asked = Annotated[Chosen, Depends(Chosen)]
 
 @router.get("/api/v2/status")
 def status(services: Given, caller: Reads) -> Status:
-    """Version, and the routes as Alertmanager would write them (`amtool config routes` reads them)."""
-    del caller
+    """Version, and the routes as Alertmanager would write them (`amtool config routes` reads them).
+
+    A customer's key is given its own receivers and no routes: these name other customers.
+    """
     version = dict.fromkeys(("branch", "buildDate", "buildUser", "goVersion", "revision"), "")
     return Status(
         cluster={"status": "disabled", "peers": []}, version_info=version | {"version": metadata.version("vigie")},
-        config={"original": yaml.safe_dump(_written(services), sort_keys=False)}, uptime=_STARTED,
+        config={"original": yaml.safe_dump(_written(services, caller), sort_keys=False)}, uptime=_STARTED,
     )  # fmt: skip
 
 
@@ -211,11 +213,11 @@ def _requests() -> Iterator[None]:
         raise Problem(400, problem.detail) from None
 
 
-def _written(services: Services) -> dict[str, Any]:
-    names = [{"name": each.name} for each in services.routing.receivers]
+def _written(services: Services, caller: Caller) -> dict[str, Any]:
+    names = [{"name": name} for name in _names(services, caller)]
     root = services.routing.root
     route = _route(root)
-    if root.receiver is None:  # every receiver is asked: as many branches that go on
+    if root.receiver is None or caller.customer is not None:  # every receiver is asked: as many branches that go on
         route = {"receiver": "nobody", "routes": [{"receiver": each["name"], "continue": True} for each in names]}
         names = [{"name": "nobody"}, *names]
     return {"route": route, "receivers": names}

@@ -154,6 +154,9 @@ def test_groups_and_receivers(fired):
     reader, own = fired.client("read"), fired.client("read", customer="acme")
     assert [each["name"] for each in reader.get("/api/v2/receivers").json()] == ["cell", "pager", "acme-contact"]
     assert [each["name"] for each in own.get("/api/v2/receivers").json()] == ["acme-contact"]
+    routes = own.get("/api/v2/status").json()["config"]["original"]
+    assert "acme-contact" in routes
+    assert not any(strange in routes for strange in ("cell", "pager", "severity"))
     groups = reader.get("/api/v2/alerts/groups").json()
     assert [(each["receiver"]["name"], each["labels"], names(each["alerts"])) for each in groups] == [
         ("acme-contact", {"incident": "inc-acme"}, ["inc-acme"]), ("acme-contact", {"incident": "inc-slow"}, ["inc-slow"]),
