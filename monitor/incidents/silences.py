@@ -104,7 +104,7 @@ def check_matchers(matchers: Sequence[Matcher], providers: ProviderTable | None 
         raise ValueError(f"more than {MOST} matchers — write one regular expression, such as ip=~192.0.2.*")
     if strange := {each.name for each in matchers} - set(MATCHER_DIMENSIONS):
         raise ValueError(f"cannot match on {', '.join(sorted(strange))}; known: {', '.join(MATCHER_DIMENSIONS)}")
-    checked = [_canonical(each, providers) for each in matchers]
+    checked = [canonical_matcher(each, providers) for each in matchers]
     equal = [each.name for each in checked if each.operator is Operator.EQUAL]
     if len(set(equal)) < len(equal):
         raise ValueError("a matcher is there twice: nothing has two values of one name")
@@ -208,7 +208,8 @@ def silenced(silences: Iterable[Silence], incident: Incident, labels: Mapping[st
     return bool(silenced_by(silences, labels_of(incident, labels)))
 
 
-def _canonical(matcher: Matcher, providers: ProviderTable | None) -> Matcher:
+def canonical_matcher(matcher: Matcher, providers: ProviderTable | None = None) -> Matcher:
+    """With its value in the form incidents have it in. Raises ValueError."""
     if matcher.operator.is_regex or not matcher.value:
         return matcher
     return Matcher(matcher.name, matcher.operator, canonical(matcher.name, matcher.value, providers))

@@ -11,7 +11,7 @@ from monitor.config import receivers as written_receivers
 from monitor.config.load import Config, ConfigError, ConfigErrors
 from monitor.config.validation import did_you_mean
 from monitor.incidents.matchers import Matcher, parse
-from monitor.incidents.silences import MATCHER_DIMENSIONS
+from monitor.incidents.silences import MATCHER_DIMENSIONS, canonical_matcher
 from monitor.notify.chat import Chat
 from monitor.notify.heartbeat import Healthchecks, Heartbeat, UptimeKuma
 from monitor.notify.message import Receiver
@@ -160,7 +160,7 @@ class _Reader:
         made = []
         for text in texts:
             try:
-                matcher = parse(text)
+                matcher = canonical_matcher(parse(text))
             except ValueError as error:
                 self.fault(place, str(error))
                 continue

@@ -18,6 +18,7 @@ from collectors.dimensions import BY_NAME
 from monitor.config.quantities import Duration
 from monitor.config.severity import Severity
 from monitor.config.validation import did_you_mean
+from monitor.inventory.names import canonical
 from monitor.rules.effect import RuleEffect
 from monitor.rules.signals import SignalName
 from monitor.rules.texts import placeholders
@@ -51,6 +52,8 @@ class Chosen(Strict):
 def _chosen(value: Any) -> Any:
     if isinstance(value, Mapping) and set(value) == {"not"}:
         return {"values": _listed(value["not"]), "but": True}
+    if isinstance(value, Mapping):
+        raise ValueError("write a value, a list of values, or {not: …}")  # noqa: TRY004 - bad input, not a bug: one error to catch
     return {"values": _listed(value)} if isinstance(value, str | list | tuple) else value
 
 
@@ -59,10 +62,13 @@ def _listed(value: Any) -> Any:
 
 
 def _dimensions(where: Mapping[str, Chosen]) -> Mapping[str, Chosen]:
-    for name in where:
+    """The values in the form facts have them in: in another none would ever be met."""
+    made = {}
+    for name, chosen in where.items():
         if name not in BY_NAME:
             raise ValueError(f"no dimension '{name}' — {did_you_mean(name, BY_NAME)}")
-    return where
+        made[name] = chosen.model_copy(update={"values": tuple(canonical(name, value) for value in chosen.values)})
+    return made
 
 
 Where = Annotated[

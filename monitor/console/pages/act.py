@@ -84,8 +84,8 @@ class _Page:
     def _do(self, link: Link, fields: Mapping[str, str]) -> str:
         """Raises ValueError, LookupError."""
         action, who, reason = (fields.get(name, "") for name in ("action", "who", "reason"))
-        hours = int(fields["hours"]) if fields.get("hours", "").isdecimal() else 0
-        if action not in _ACTIONS or hours not in HOURS:
+        hours = next((each for each in HOURS if str(each) == fields.get("hours")), None)
+        if action not in _ACTIONS or hours is None:
             raise ValueError("the form is not as it was sent; open the link again")
         if not who or not is_clean_name(who) or len(who) > _LONGEST_NAME:
             raise ValueError("who are you? Write a name, in one line")

@@ -81,6 +81,16 @@ def test_each_mistake_is_reported_in_exactly_these_words(path):
     assert found_in(path) == path.with_suffix(".txt").read_text(encoding="utf-8")
 
 
+def test_a_route_takes_every_spelling_of_an_address_and_a_provider(tmp_path):
+    file = tmp_path / "vigie.yaml"
+    file.write_text("""
+receivers: [{name: cell, url: json://127.0.0.1}]
+notify: {receiver: cell, routes: [{matchers: ['ip="2001:DB8::25"', provider=Gmail], receiver: cell}]}
+""", encoding="utf-8")
+    (route,) = configured_routing(load_config(file, ENVIRON), ()).root.routes
+    assert [each.value for each in route.matchers] == ["2001:db8::25", "gmail"]
+
+
 def test_no_message_about_a_mistake_shows_a_secret():
     assert INVALID
     for path in INVALID:

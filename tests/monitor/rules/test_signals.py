@@ -136,6 +136,13 @@ def test_a_count_is_bad_beyond_its_line_and_low_only_where_all_was_collected(val
     assert [str(verdict.answer) for verdict in judge(count, evidence, NOW)] == [answer]
 
 
+@pytest.mark.parametrize("where", [{"ip": "2001:DB8::25"}, {"provider": "Gmail"}, {"provider": ["gmail.com"]}, {"domain": "News.Example."}])
+def test_where_takes_every_spelling_of_what_facts_have_in_one(where):
+    fact = counted("unattributed_bounce", 9.0, ip="2001:db8::25", provider="gmail", domain="news.example")
+    count = RULE.validate_python({"id": "n", "condition": "count", "signal": "backscatter", "above": 5, "where": where})
+    assert [str(verdict.answer) for verdict in judge(count, MemoryEvidence(NOW, [fact]), NOW)] == ["breach"]
+
+
 def test_a_group_counted_before_and_not_now_is_unknown_and_not_zero():
     low = RULE.validate_python({"id": "n", "condition": "count", "signal": "mta_records", "by": ["customer"], "below": 10})
     (verdict,) = judge(low, MemoryEvidence(NOW, judged={"n": [(("customer", "acme"),)]}), NOW)

@@ -52,6 +52,7 @@ def test_what_is_no_form_of_ours_changes_nothing(act):
     vigie, client, link = act
     wrong = [{}, {**FORM, "who": ""}, {**FORM, "reason": " "}, {**FORM, "hours": "9000"}, {**FORM, "action": "lift"}, {**FORM, "who": "a\nb"}]
     assert [client.post(link, data=form).status_code for form in wrong] == [422] * len(wrong)
+    assert "open the link again" in client.post(link, data={**FORM, "hours": "9" * 5_000}).text
     assert client.post(link, content=b"\xff\xfe").status_code == 422
     assert stored(vigie)[0].acked_at is None
 
