@@ -285,6 +285,7 @@ def test_the_change_log_says_nothing_twice_and_its_releases_have_dates():
     heads = re.findall(r"^## (.*)$", log, re.MULTILINE)
     assert heads[0] == "[Unreleased]"
     assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", head) for head in heads[1:])
+    assert re.findall(r"^## .*\n(?!\n### )", log, re.MULTILINE) == []  # a line that a merge put under the wrong heading
 
 
 if __name__ == "__main__":
