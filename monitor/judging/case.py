@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,7 +22,7 @@ class Case:
     incident: Incident
     verdict: Verdict
     now: datetime
-    read: Sequence[Suspension] | None = None  # the incident's suspensions, where they were read with those of others
+    read: list[Suspension] | None = None  # the incident's suspensions, where they were read with those of others
 
     @property
     def runbook(self) -> str:
@@ -53,6 +52,11 @@ class Case:
     def suspensions(self) -> list[Suspension]:
         """The incident's, lifted ones too, the oldest first."""
         return of_incident(self.session, self.incident.id) if self.read is None else list(self.read)
+
+    def note(self, row: Suspension) -> None:
+        """One more was put on."""
+        if self.read is not None:
+            self.read.append(row)
 
     def in_force(self) -> list[Suspension]:
         """The incident's that are in force, the oldest first."""

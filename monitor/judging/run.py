@@ -180,10 +180,12 @@ class Judge:
         moving = self._unsettled(rule, [(place, verdicts[place], after[place]) for place in moving], now)
         for begin in range(0, len(moving), WRITTEN_AT_ONCE):
             with self._writing() as session:
+                held = of_open_incidents(session, rule.id)
                 for place in moving[begin : begin + WRITTEN_AT_ONCE]:
                     verdict = verdicts[place]
                     incident = open_of(session, rule.id, rows[place].key, lock=True) or new_incident(rule, verdict, now)
-                    end = self._moves.move(Case(session, rule, incident, verdict, now), after[place])
+                    case = Case(session, rule, incident, verdict, now, held.get(incident.id, []))
+                    end = self._moves.move(case, after[place])
                     if end.state is State.OK:  # what is not open says why: no data, or well
                         end = step(end, input_of(verdict), now, timing)
                     rows[place] = row_of(rule, verdict, end, was[place], now)
@@ -200,7 +202,7 @@ class Judge:
             return [
                 place for place, verdict, after in moving
                 if (incident := known.get(key_of(verdict.group))) is None
-                or not settled(Case(session, rule, incident, verdict, now, rows.get(incident.id, ())), after, self.routing)
+                or not settled(Case(session, rule, incident, verdict, now, rows.get(incident.id, [])), after, self.routing)
             ]  # fmt: skip
 
     def _gone(

@@ -74,6 +74,7 @@ def reconcile(case: Case, traffic: Traffic, limits: Limits) -> list[str]:
             refused.append(why_not)
         else:
             put_on(case.session, row, why=member.text)
+            case.note(row)
             held.add(row)
     return refused
 

@@ -24,6 +24,7 @@ from monitor.rules.verdict import Answer, Group, Verdict, key_of
 FORGET_AFTER = timedelta(days=14)  # a group of which nothing was known for so long is expected no more
 FEEDBACK_LOOPS = "feedback_reports"  # the signal of the loops' reports
 _GAPS_KEPT = 5
+_WORDS_EVERY = timedelta(minutes=10)  # how often the words are written anew of what is well: its window moves every minute
 _HEARD_EVERY = timedelta(hours=1)  # how often it is written that something was known of a group
 _BY_KEY = Order((col(VerdictRow.rule), col(VerdictRow.key)), descending=False)
 
@@ -128,6 +129,8 @@ def differs(before: VerdictRow | None, after: VerdictRow) -> bool:
     """Whether a row says anything new."""
     if before is None or _content(before) != _content(after):
         return True
+    if before.summary != after.summary and (after.state in OPEN or after.judged_at - before.judged_at >= _WORDS_EVERY):
+        return True
     if after.heard_at is None or before.heard_at is None:
         return after.heard_at != before.heard_at
     return after.heard_at - before.heard_at >= _HEARD_EVERY
@@ -135,7 +138,7 @@ def differs(before: VerdictRow | None, after: VerdictRow) -> bool:
 
 def _content(row: VerdictRow) -> tuple[object, ...]:
     return (
-        row.state, row.answer, row.reason, row.severity, row.summary, row.labels, row.elapsed_seconds, row.counted_until,
+        row.state, row.answer, row.reason, row.severity, row.labels, row.elapsed_seconds, row.counted_until,
     )  # fmt: skip
 
 

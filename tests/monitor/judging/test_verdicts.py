@@ -133,3 +133,16 @@ def test_a_pass_over_unchanged_facts_writes_no_verdict_anew(world):
         world.judged()
     assert world.rows(VerdictRow)[0].judged_at == START
     assert world.rows(JudgedRule)[0].judged_at == START + timedelta(seconds=5)
+
+
+def test_the_words_of_what_is_well_are_written_anew_every_ten_minutes_and_of_what_fires_every_pass(world):
+    world.sent(20_000, 2)
+    world.sent(20_000, 90, ACME)
+    world.judged()
+    written = []
+    for _ in range(12):
+        world.wait(minutes=1)
+        world.judged()
+        written.append({row.key: row.judged_at == world.now for row in world.rows(VerdictRow)})
+    assert [number for number, each in enumerate(written, 1) if each[BOLT_KEY]] == [10]
+    assert all(each[ACME_KEY] for each in written)
