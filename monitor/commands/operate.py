@@ -99,6 +99,8 @@ def silence(
     if preview:
         with changing(config_file) as session:
             matching = silences.would_silence(session, matchers)
+        if not matching:
+            click.echo("no open incident matches", err=True)
         for incident in matching:
             _show(Incident.from_row(incident), f"{incident.id} {incident.state}: {incident.summary}", as_json=as_json)
         return

@@ -37,8 +37,8 @@ def backup(engines: Engines, address: str, file: Path) -> int:
     if file.exists():
         raise BackupError(f"{file} exists")
     part = file.with_name(f"{file.name}.part")
-    part.unlink(missing_ok=True)
     try:
+        part.unlink(missing_ok=True)
         if engines.dialect == "sqlite":
             os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             with closing(sqlite3.connect(str(make_url(address).database), isolation_level=None)) as source:
@@ -47,8 +47,11 @@ def backup(engines: Engines, address: str, file: Path) -> int:
             os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             _run(address, "pg_dump", "--format=custom", "--no-owner", f"--file={part}")
         part.replace(file)  # a backup is whole or not there
+    except (OSError, sqlite3.Error) as error:
+        raise BackupError(f"{file} cannot be written: {error}") from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
     return file.stat().st_size
 
 

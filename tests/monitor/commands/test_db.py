@@ -151,6 +151,15 @@ def test_what_is_no_backup_is_refused_and_changes_nothing(configured: Path, data
     assert batches(database_url) == 3
 
 
+@pytest.mark.parametrize("place", ["missing/copy", "file/copy"])
+def test_a_backup_that_cannot_be_written_is_one_sentence(configured: Path, database_url: str, tmp_path: Path, place: str):
+    filled(database_url)
+    (tmp_path / "file").write_text("no folder")
+    refused = vigie("db", "backup", tmp_path / place, "--config", configured)
+    assert (refused.exit_code, len(refused.output.splitlines())) == (2, 1)
+    assert f"{tmp_path / place} cannot be written" in refused.output
+
+
 def test_a_schema_newer_than_the_program_ends_with_2_and_one_sentence(configured: Path, database_url: str):
     filled(database_url)
     with closing(open_store(database_url)) as store, store.session() as session:

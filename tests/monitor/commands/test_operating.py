@@ -72,7 +72,8 @@ def test_a_silence_is_made_and_ended(vigie):
     assert row["matchers"] == {"rule": "ip-listed", "customer": "acme"}
     assert datetime.fromisoformat(row["until"]) - NOW > timedelta(minutes=55)
     assert "has ended" in vigie("silence", "--end", row["id"], "--reason", "done").stdout
-    assert vigie("silence", "--match", "rule=~x|y", "--preview", "--reason", "x").stdout == ""
+    nothing = vigie("silence", "--match", "rule=~x|y", "--preview", "--reason", "x")
+    assert (nothing.stdout, nothing.stderr) == ("", "no open incident matches\n")
     assert "look-around" in vigie("silence", "--match", "rule=~(?=x)", "--until", "1h", "--reason", "x", code=2).stderr
     vigie("silence", "--match", "rule", "--until", "1h", "--reason", "x", code=2)
     vigie("silence", "--until", "1h", "--reason", "x", code=2)
