@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, func
 from sqlmodel import Session, col, select
 
 from collectors.dimensions import Use, names
@@ -26,6 +26,7 @@ from monitor.inventory.names import canonical
 from monitor.inventory.providers import read_providers
 
 MATCHER_DIMENSIONS = (*names(Use.MATCHER), "rule", "severity", "incident")
+MOST_OF_A_CUSTOMER = 100  # in force: every pass asks all of them about each incident, and patterns cost time
 _NEWEST = Order((col(Silence.since), col(Silence.id)))
 
 
@@ -70,6 +71,8 @@ def put_silence(
     read_names(session).as_seen_by(by_customer).check(equal)
     for name in equal.keys() & known.keys():
         _check_known(session, name, equal[name], known[name], suggest=by_customer is None)
+    if by_customer is not None:
+        _check_number(session, now, by_customer)
     row = Silence(
         id=new_id("sil"), matchers=equal, patterns=[str(each) for each in checked if each.operator is not Operator.EQUAL],
         schedule=wanted.schedule.stored if wanted.schedule else None, actor=actor, reason=reason, since=since,
@@ -84,6 +87,13 @@ def put_silence(
         },
     ))
     return row
+
+
+def _check_number(session: Session, now: datetime, customer: str) -> None:
+    """Raises ValueError where a customer has as many silences as it may."""
+    about = select(func.count()).select_from(Silence).where(*_not_over(now), col(Silence.matchers)["customer"].as_string() == customer)
+    if session.exec(about).one() >= MOST_OF_A_CUSTOMER:
+        raise ValueError(f"{MOST_OF_A_CUSTOMER} silences of {customer} are in force — end some, or write one with a regular expression")
 
 
 def _check_known(session: Session, name: str, value: str, known: Collection[str], *, suggest: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from fastapi import Response
@@ -73,10 +74,10 @@ def _stored(session: Session, now: datetime) -> str:
                 [({"receiver": name, "state": state}, count) for name, state, count in count_by_state(session)]),
         _metric("vigie_outbox_oldest_seconds", "gauge", "Since the oldest notification that waits was written, by receiver.",
                 [({"receiver": name}, (now - at).total_seconds()) for name, at in oldest_waiting(session)]),
-        _metric("vigie_new_series_today", "gauge", "Series that were new today (UTC), by what has a limit.",
-                [({"of": name}, count) for name, count in made_today(session, now)]),
+        _metric("vigie_new_series_today", "gauge", "Series that were new today (UTC): the most of one customer, of one key.",
+                _of_kinds(made_today(session, now), max)),
         _metric("vigie_refused_readings_24h", "gauge", "Readings of further new series, not counted in the last 24 hours.",
-                [({"of": name}, count) for name, count in refused_since(session, now - timedelta(hours=24))]),
+                _of_kinds(refused_since(session, now - timedelta(hours=24)), sum)),
     ))
 
 
@@ -95,6 +96,14 @@ def _ages(session: Session, now: datetime) -> list[_Sample]:
 
 def _open_incidents(session: Session) -> list[_Sample]:
     return [({"severity": severity, "state": state}, count) for severity, state, count in count_open(session)]
+
+
+def _of_kinds(counts: Iterable[tuple[str, float]], together: Callable[[list[float]], float]) -> list[_Sample]:
+    """By kind (customer, key) and not by name: whoever asks needs no key, and learns no customer by it."""
+    kinds: dict[str, list[float]] = {}
+    for name, count in counts:
+        kinds.setdefault(name.partition(" ")[0], []).append(count)
+    return [({"of": kind}, together(each)) for kind, each in sorted(kinds.items())]
 
 
 def _metric(name: str, kind: str, meaning: str, samples: list[_Sample]) -> str:

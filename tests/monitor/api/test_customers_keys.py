@@ -22,6 +22,7 @@ from monitor.database.tables import (
     Stream,
     Suspension,
 )
+from monitor.incidents.silences import MOST_OF_A_CUSTOMER
 from tests.monitor.api.running import NOW, running
 
 BOLTS = ("203.0.113.8", "203.0.113.9", "bolt-pool", "mail.bolt.example", "bolt-stream", "bolts-secret")
@@ -182,6 +183,20 @@ def test_what_a_customer_says_of_a_shared_ip_or_domain_counts_against_nobody_els
         (None, None): 1000, ("192.0.2.1", None): 500}
     platform = world.client("events").post("/v1/events/generic", json=events[0] | {"customer": "acme"}).json()
     assert "warnings" not in platform
+
+
+def test_a_customer_has_so_many_silences_in_force_and_no_more(world):
+    """Each is asked about at every pass, and may hold patterns."""
+    provider, own = (world.client("read", "operate", customer=customer) for customer in (None, "acme"))
+    silence = {"actor": "x", "reason": "x", "matchers": {"customer": "acme"}, "patterns": [], "since": NOW, "until": NOW + timedelta(hours=1)}
+    with world.store.session() as session:
+        session.add_all([Silence(id=f"sil-{number}", **silence) for number in range(MOST_OF_A_CUSTOMER - 1)])
+        session.add(Silence(id="sil-over", **{**silence, "until": NOW}))
+    wanted = {"matchers": {"customer": "acme"}, "until": LATER, "reason": "x"}
+    assert own.post("/v1/silences", json=wanted).status_code == 201
+    refused = own.post("/v1/silences", json=wanted)
+    assert (refused.status_code, refused.json()["detail"][:33]) == (422, "100 silences of acme are in force")
+    assert provider.post("/v1/silences", json=wanted).status_code == 201
 
 
 @pytest.mark.parametrize("path", ["/v1/silences/{}", "/api/v2/silence/{}"])
