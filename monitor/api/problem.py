@@ -69,7 +69,7 @@ def refusals() -> Iterator[None]:
 
 def places(errors: Iterable[Any]) -> list[dict[str, str]]:
     """Where and why, of pydantic's errors. What was sent is not repeated: it may hold what should not get into logs."""
-    return [{"at": ".".join(map(str, error["loc"])), "error": error["msg"]} for error in islice(errors, 50)]
+    return [{"at": ".".join(map(str, error["loc"])), "error": error["msg"].removeprefix("Value error, ")} for error in islice(errors, 50)]
 
 
 def answer_with_problems(app: FastAPI) -> None:

@@ -197,6 +197,8 @@ def test_a_customer_has_so_many_silences_in_force_and_no_more(world):
     refused = own.post("/v1/silences", json=wanted)
     assert (refused.status_code, refused.json()["detail"][:33]) == (422, "100 silences of acme are in force")
     assert provider.post("/v1/silences", json=wanted).status_code == 201
+    never = provider.post("/v1/silences", json={**wanted, "until": "9999-01-01T00:00:00Z"})
+    assert never.json()["errors"] == [{"at": "body.until", "error": "a time between 1970 and 2100 is wanted"}]
 
 
 @pytest.mark.parametrize("path", ["/v1/silences/{}", "/api/v2/silence/{}"])
