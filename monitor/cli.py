@@ -30,7 +30,7 @@ COMMANDS: Table = {
     "silence": ("monitor.commands.operate", "silence", "Notify nobody of matching incidents for a time."),
     "ack": ("monitor.commands.operate", "ack", "Say that you look after an incident."),
     "keys": ("monitor.commands.keys", "keys", "Make, list and revoke keys of the API."),
-    "rules": ("monitor.commands.rules", "rules", "Check and test rule files, try them on facts, and show what the rules say."),
+    "rules": ("monitor.commands.rules", "rules", "Check and test rule files, try them on facts and on stored history, and show what the rules say."),
     "suppressions": ("monitor.commands.suppressions", "group", "Who must not be mailed again, by customer."),
     "token": ("monitor.commands.token", "token", "Make and read tokens that say whose mail a report is about."),
     "notify": ("monitor.commands.notify", "notify", "Send a test message to a receiver."),

@@ -1,4 +1,4 @@
-"""`vigie rules`: are rule files right, do they do what they should, and what do the rules say now?"""
+"""`vigie rules`: are rule files right, do they do what they should, what would they have done, and what do they say now?"""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 from collectors.dnsbl.collector import DnsblSettings
 from monitor.commands.failing import Failure
 from monitor.commands.printing import json_option, print_json
+from monitor.commands.rules_backtest import backtest
 from monitor.commands.rules_simulate import simulate
 from monitor.commands.stored import config_option, paging_options, print_page, stored
 from monitor.config.load import read_rules
@@ -29,9 +30,10 @@ from monitor.rules.load import RUNBOOKS, check_rules
 
 @click.group()
 def rules() -> None:
-    """Check and test rule files, try them on facts, and show what the rules say."""
+    """Check and test rule files, try them on facts and on stored history, and show what the rules say."""
 
 
+rules.add_command(backtest)
 rules.add_command(simulate)
 
 

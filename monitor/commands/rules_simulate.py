@@ -32,7 +32,9 @@ _SHOWN_ERRORS = 10
 _PROGRESS_EVERY = 100_000
 
 
-class _Duration(click.ParamType[timedelta]):
+class Duration(click.ParamType[timedelta]):
+    """A span of a second or longer, such as 10m."""
+
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
@@ -49,7 +51,7 @@ class _Duration(click.ParamType[timedelta]):
 @click.argument("file", type=click.File("rb"))
 @click.option("--rules", "rule_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Rules to try (default: those shipped).")
 @click.option("--inventory", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Says which streams are transactional, and your own providers.")
-@click.option("--step", type=_Duration(), default="10m", show_default=True, help="Longest time between two looks.")
+@click.option("--step", type=Duration(), default="10m", show_default=True, help="Longest time between two looks.")
 @json_option
 def simulate(file: BinaryIO, rule_file: Path | None, inventory: Path | None, step: timedelta, *, as_json: bool) -> None:
     """What the rules would have made of the facts in FILE (- is standard input), in the order they became known."""

@@ -16,6 +16,7 @@ from sqlmodel import Session
 from collectors.instants import checked
 from monitor.commands.failing import Failure, configured
 from monitor.commands.printing import print_json
+from monitor.config.load import Config
 from monitor.config.quantities import parse_duration
 from monitor.database.paging import USUAL, Page, Paged, PlaceError
 from monitor.facts import Store
@@ -33,9 +34,16 @@ config_option = click.option(
 @contextmanager
 def stored(config_file: Path) -> Iterator[Store]:
     """The store the configuration names, its schema up to date."""
+    with configured_and_stored(config_file) as (_, store):
+        yield store
+
+
+@contextmanager
+def configured_and_stored(config_file: Path) -> Iterator[tuple[Config, Store]]:
+    """The configuration, and the store it names, its schema up to date."""
     with configured(config_file) as config, closing(configured_store(config.engine)) as store:
         store.migrate()
-        yield store
+        yield config, store
 
 
 @contextmanager

@@ -180,6 +180,12 @@ def silences_at(session: Session, now: datetime) -> list[Silence]:
     return [row for row in rows if row.schedule is None or read_schedule(row.schedule).holds(now)]
 
 
+def silences_between(session: Session, since: datetime, until: datetime) -> list[Silence]:
+    """The silences in force at some time of a span."""
+    end = func.coalesce(Silence.ended_at, Silence.until)
+    return list(session.exec(select(Silence).where(col(Silence.since) < until, end > since).order_by(col(Silence.since), col(Silence.id))))
+
+
 def would_silence(session: Session, matchers: Sequence[Matcher], customer: str | None = None) -> list[Incident]:
     """The open incidents a silence with these matchers is about, the newest first. Raises ValueError as putting it on does.
 

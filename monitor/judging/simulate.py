@@ -6,7 +6,7 @@ much of the traffic is held, and inhibit. The same facts and rules give the same
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -49,14 +49,18 @@ class _Incident:
 
 
 class Simulation:
-    """`transactional`: the (customer, stream) of which nothing is held by itself. `every`: the longest time between two looks."""
+    """`transactional`: the (customer, stream) of which nothing is held by itself. `every`: the longest time between two looks.
+
+    `judged` is called with each verdict of an incident, before what follows from it.
+    """
 
     def __init__(
         self, rules: Sequence[Rule], every: timedelta = timedelta(minutes=10),
-        transactional: Collection[tuple[str, str]] = (),
+        transactional: Collection[tuple[str, str]] = (), judged: Callable[[Rule, Verdict], None] | None = None,
     ) -> None:
         self.rules = [rule for rule in in_order(rules) if rule.enabled and rule.mode is Mode.LIVE]
         self._every, self._transactional = every, frozenset(transactional)
+        self._judged = judged
         self._incidents: dict[str, dict[Group, _Incident]] = {rule.id: {} for rule in self.rules}
         self._ended: dict[str, list[_Suspension]] = {rule.id: [] for rule in self.rules}
         self._evidence = SimulatedEvidence(datetime.fromtimestamp(0, UTC))
@@ -74,9 +78,26 @@ class Simulation:
         events = self.until(line.known_at)
         if line.measure is None:
             return [*events, *self._judge(line.known_at), {"event": "judged", "at": _text(line.known_at)}]
-        self._evidence.add(Fact(line.measure, line.labels, line.at, line.value), line.known_at)
-        self._came.add(line.measure)
+        self._add(line.measure, line)
         return events
+
+    def learn(self, line: Line) -> None:
+        """What was known before the first look: evidence, at which nothing is judged."""
+        if line.measure is not None:
+            self._add(line.measure, line)
+
+    @property
+    def size(self) -> int:
+        """Sums kept in memory."""
+        return self._evidence.size
+
+    def forget(self, before: datetime) -> None:
+        """Counts about times before this, at which no rule looks any more."""
+        self._evidence.forget(before)
+
+    def _add(self, measure: str, line: Line) -> None:
+        self._evidence.add(Fact(measure, line.labels, line.at, line.value), line.known_at)
+        self._came.add(measure)
 
     def until(self, now: datetime) -> list[Event]:
         """Judge what came, and every step, up to an instant (not included)."""
@@ -124,6 +145,8 @@ class Simulation:
                 verdicts[group] = Verdict(group, Answer.CLEAR, rule.GONE)
         for group, verdict in verdicts.items():
             if group in incidents or verdict.answer is Answer.BREACH:
+                if self._judged is not None:
+                    self._judged(rule, verdict)
                 yield from self._apply(rule, verdict, now)
 
     def _apply(self, rule: Rule, verdict: Verdict, now: datetime) -> Iterator[Event]:

@@ -41,6 +41,15 @@ class _Series:
         self.minutes[minute] += value
         self.sums = None
 
+    def forget(self, before: int) -> None:
+        """Minutes before this one."""
+        gone = bisect_left(self.order, before)
+        for minute in self.order[:gone]:
+            del self.minutes[minute]
+        if gone:
+            del self.order[:gone]
+            self.sums = None
+
     def total(self, since: int, until: int) -> float:
         if self.sums is None:
             self.sums = list(accumulate((self.minutes[minute] for minute in self.order), initial=0.0))
@@ -76,6 +85,19 @@ class SimulatedEvidence(MemoryEvidence):
         if key not in series:
             series[key] = _Series(fact.labels)
         series[key].add(fact.at, fact.value or 0.0)
+
+    @property
+    def size(self) -> int:
+        """Sums kept: minutes of all series."""
+        return sum(len(series.order) for each in self._series.values() for series in each.values())
+
+    def forget(self, before: datetime) -> None:
+        """Counts about times before this: for whoever asks for no longer windows, nor when a count was last seen."""
+        minute = int(before.timestamp() // _MINUTE)
+        for measure, each in self._series.items():
+            for series in each.values():
+                series.forget(minute)
+            self._series[measure] = {key: series for key, series in each.items() if series.order}
 
     def counts(
         self, measures: Collection[str], by: Sequence[str], span: Span, where: Mapping[str, str] | None = None

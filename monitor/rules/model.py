@@ -138,6 +138,11 @@ class Rule(Strict):
         """Of the counts it is judged by now; 0 for a rule about anything else."""
         return timedelta(0)
 
+    @property
+    def most_false_a_month(self) -> float | None:
+        """How often in a month it raises a healthy stream at most, where that is known beforehand."""
+        return None
+
     @model_validator(mode="after")
     def _summary_is_known(self) -> Rule:
         known = {*self.TEXTS, *BY_NAME, "text"}

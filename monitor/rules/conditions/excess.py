@@ -66,6 +66,7 @@ class Proof(enum.StrEnum):
 # days between false alarms that the evidence is asked for
 _DAYS = {(Of.STREAM, Proof.MEASURED): 120.0}
 _DAYS_PROVED = 600.0  # one in 20 months
+_MONTH_DAYS = 30.0
 
 
 class LeastMail(Strict):
@@ -108,6 +109,13 @@ class Excess(Rule):
     @property
     def by(self) -> tuple[str, ...]:
         return _BY_CAMPAIGN if self.of is Of.CAMPAIGN else _BY
+
+    @property
+    def most_false_a_month(self) -> float | None:
+        """Of a campaign's as it is set; of a stream's what is proved, and None where it was only measured."""
+        if self.of is Of.CAMPAIGN:
+            return self.false_a_month
+        return _MONTH_DAYS / _DAYS_PROVED if (self.of, self.proof) not in _DAYS else None
 
     @property
     def lines(self) -> Lines:
