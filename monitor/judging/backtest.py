@@ -24,7 +24,7 @@ from monitor.rules.model import Mode, Rule
 from monitor.rules.verdict import Answer, Verdict
 
 JUDGED = frozenset({"ratio", "count", "excess"})
-_FORGET_EVERY = timedelta(days=1)
+_FORGET_EVERY = timedelta(hours=1)
 _SLACK = timedelta(hours=1)  # windows are cut at whole minutes
 Key = tuple[str, tuple[tuple[str, str], ...]]  # rule, scope
 
@@ -73,18 +73,20 @@ class Backtest:
         self.episodes: list[Episode] = []
         self.held = Held()
         self.streams: set[tuple[str | None, ...]] = set()
-        self._since, self._forgotten_at = since, since
+        self._since = since
+        self._forgotten_at: datetime | None = None
         self._open: dict[Key, Episode] = {}
         self._holds: dict[str, _Hold] = {}
         judged = [rule for rule in rules if rule.condition in JUDGED]
         self._rules = {rule.id: rule for rule in judged}
-        self._kept = looks_back(judged) + _SLACK
+        # the books of excess keep, and forget, what they are judged by themselves
+        self._kept = max((rule.longest_window for rule in judged), default=timedelta(0)) + _SLACK
         self._player = Simulation(judged, every, transactional, self._judged)
         self._begun = False
 
     @property
     def size(self) -> int:
-        """Sums kept in memory: no more than the longest window has, and a day."""
+        """Sums kept in memory: no more than the longest window has, and some hours."""
         return self._player.size
 
     def take(self, fact: Known) -> None:
@@ -92,16 +94,13 @@ class Backtest:
         line = Line(fact.known_at, fact.at, fact.measure, fact.labels, fact.value)
         if fact.known_at < self._since:
             self._player.learn(line)
-            return
-        self._begin()
-        for event in self._player.take(line):
-            self._note(event)
-        if fact.measure == "delivered":
-            self._delivered(fact)
-        if fact.known_at - self._forgotten_at >= _FORGET_EVERY:
-            self._forgotten_at = fact.known_at
-            self._player.forget(fact.known_at - self._kept)
-            self._holds = {name: each for name, each in self._holds.items() if each.until is None or fact.known_at - each.until < KEPT}
+        else:
+            self._begin()
+            for event in self._player.take(line):
+                self._note(event)
+            if fact.measure == "delivered":
+                self._delivered(fact)
+        self._forget(fact.known_at)
 
     def end(self, until: datetime) -> None:
         """Judge up to the end."""
@@ -114,6 +113,14 @@ class Backtest:
             self._begun = True
             for event in self._player.until(self._since):
                 self._note(event)
+
+    def _forget(self, now: datetime) -> None:
+        """What no later look asks for."""
+        if self._forgotten_at is not None and now - self._forgotten_at < _FORGET_EVERY:
+            return
+        self._forgotten_at = now
+        self._player.forget(now - self._kept)
+        self._holds = {name: each for name, each in self._holds.items() if each.until is None or now - each.until < KEPT}
 
     def _judged(self, rule: Rule, verdict: Verdict) -> None:
         """A verdict, before what follows from it: the worst number of an episode is seen nowhere else."""

@@ -133,16 +133,17 @@ def test_the_peak_is_the_worst_of_the_whole_episode(store):
     assert episode.peak == pytest.approx(460 / 20_000)
 
 
-def test_memory_holds_no_more_minutes_than_windows_are_long(store):
+@pytest.mark.parametrize("days", [0, 6], ids=["judged", "learnt"])
+def test_memory_holds_no_more_minutes_than_windows_are_long(store, days):
     world = World(store, [RATE])
     for _ in range(24 * 6):
         world.sent(10, 0)
         world.wait(hours=1)
-    test = Backtest([RATE], START, STEP)
+    test = Backtest([RATE, *COMPLAINTS], START + timedelta(days=days), STEP)
     with store.reading_session() as session:
         for fact in known_counts(session, ["delivered"], START, world.now):
             test.take(fact)
-    assert 0 < test.size <= 24 + 6 + 2
+    assert 0 < test.size <= 6 + 3
 
 
 def test_differences_are_what_only_one_file_has_and_what_lasts_otherwise():
