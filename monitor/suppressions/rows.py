@@ -19,6 +19,7 @@ from sqlmodel import Session, col, func, select
 from collectors.cleaning import kept_name
 from collectors.observation import Trace
 from collectors.traces import TraceKind
+from monitor.database.bulk import stored
 from monitor.database.engine import chunks, insert_into, table
 from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import Suppression
@@ -27,6 +28,11 @@ from monitor.facts.consequences import NewTrace
 from monitor.suppressions.reasons import SuppressionReason
 
 _KEY = ("customer", "recipient_ref", "reason", "stream")
+_COLUMNS = (*_KEY, "since", "known_at", "source", "how", "text", "batch_id")
+_IN_FORCE = "lifted_at IS NULL"
+_INSERT = f"""\
+INSERT INTO suppression ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})
+ON CONFLICT ({', '.join(_KEY)}) WHERE {_IN_FORCE} DO NOTHING"""  # noqa: S608 - our own column names
 _NEWEST = Order((col(Suppression.id),))
 
 
@@ -95,24 +101,24 @@ def _is_authentic(trace: Trace) -> bool:
 
 def suppress(connection: Connection, wanted: Iterable[Suppressed], known_at: datetime) -> int:
     """Write those not in force yet; returns how many that were."""
-    rows: dict[tuple[str, ...], dict[str, Any]] = {}
+    rows: dict[tuple[str, ...], tuple[Any, ...]] = {}
     for each in wanted:
-        reason = SuppressionReason(each.reason).value
-        key = (each.customer, each.recipient_ref, reason, each.stream)
+        key = (each.customer, each.recipient_ref, SuppressionReason(each.reason).value, each.stream)
         if key not in rows:  # the first of several
-            rows[key] = {
-                **dict(zip(_KEY, key, strict=True)), "since": min(each.since, known_at), "known_at": known_at,
-                "source": each.source, "how": each.how, "text": each.text, "batch_id": each.batch_id,
-            }
+            since = known_at if each.since > known_at else each.since
+            rows[key] = (*key, since, known_at, each.source, each.how, each.text, each.batch_id)
     if not rows:
         return 0
-    insert = insert_into(connection, Suppression)
-    new = insert.on_conflict_do_nothing(index_elements=list(_KEY), index_where=text("lifted_at IS NULL"))
     # in one order everywhere, or two writers would wait for each other
     ordered = [rows[key] for key in sorted(rows)]
-    if connection.dialect.name == "sqlite":  # counts what it wrote, of many rows too
-        return connection.execute(new, ordered).rowcount
-    return len(connection.execute(new.returning(table(Suppression).c.id), ordered).all())
+    if connection.dialect.name == "sqlite":  # by the driver alone, which also counts what it wrote of many rows
+        instants = {at: stored(connection, at) for at in {row[4] for row in ordered} | {known_at}}
+        plain = [(*row[:4], instants[row[4]], instants[known_at], *row[6:]) for row in ordered]
+        return connection.exec_driver_sql(_INSERT, plain).rowcount
+    insert = insert_into(connection, Suppression)
+    new = insert.on_conflict_do_nothing(index_elements=list(_KEY), index_where=text(_IN_FORCE))
+    named = [dict(zip(_COLUMNS, row, strict=True)) for row in ordered]
+    return len(connection.execute(new.returning(table(Suppression).c.id), named).all())
 
 
 def lift(
