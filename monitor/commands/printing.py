@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 import orjson
 
 from monitor.wire import Wire
 
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON lines on standard output.")
+
+
+def json_line(record: Mapping[str, Any]) -> bytes:
+    """One line of what is no wire model: an event of a simulation or a backtest, whose names the contract fixes."""
+    return orjson.dumps(record) + b"\n"
 
 
 def print_json(shown: Wire) -> None:

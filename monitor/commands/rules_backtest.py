@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 from sqlmodel import Session
 
 from collectors.dnsbl.collector import DnsblSettings
 from monitor.commands.failing import Failure
-from monitor.commands.printing import json_option
+from monitor.commands.printing import json_line, json_option
 from monitor.commands.rules_simulate import Duration
 from monitor.commands.stored import AGO, config_option, configured_and_stored, utc_now
 from monitor.config.load import Config, read_rules
@@ -83,7 +82,7 @@ def backtest(
         chosen = [[each for each in test.episodes if only in {None, each.rule}] for test in tests]
         records += [_difference(each) for each in differences(chosen[0], chosen[1], end)]
     for record in records:
-        sys.stdout.buffer.write((orjson.dumps(record) if as_json else _words(record).encode()) + b"\n")
+        sys.stdout.buffer.write(json_line(record) if as_json else _words(record).encode() + b"\n")
     sys.stdout.buffer.flush()
 
 

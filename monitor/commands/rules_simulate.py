@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
-import orjson
 
 from collectors.providers import ProviderTable, shipped
 from monitor.commands.failing import Failure
-from monitor.commands.printing import json_option
+from monitor.commands.printing import json_line, json_option
 from monitor.config.load import read_rules
 from monitor.config.quantities import parse_duration
 from monitor.config.yaml_file import ConfigError
@@ -103,7 +102,7 @@ def _print(events: Iterable[dict[str, Any]], changes: Counter[str], *, as_json: 
     for event in events:
         if event["event"] != "judged":
             changes[f"{event['event']}s {event.get('state') or ('ended' if event['lifted'] else 'put on')}"] += 1
-        output.write((orjson.dumps(event) if as_json else _words(event).encode()) + b"\n")
+        output.write(json_line(event) if as_json else _words(event).encode() + b"\n")
         output.flush()
 
 

@@ -105,7 +105,7 @@ def suppress(connection: Connection, wanted: Iterable[Suppressed], known_at: dat
     for each in wanted:
         key = (each.customer, each.recipient_ref, SuppressionReason(each.reason).value, each.stream)
         if key not in rows:  # the first of several
-            since = known_at if each.since > known_at else each.since
+            since = min(each.since, known_at)
             rows[key] = (*key, since, known_at, each.source, each.how, each.text, each.batch_id)
     if not rows:
         return 0

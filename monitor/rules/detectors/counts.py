@@ -8,7 +8,7 @@ Everything follows from the counts, in whatever order they came.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 HOUR = 3600
 DAY_HOURS = 24
@@ -109,10 +109,15 @@ class MailCounts:
         self.first_hours = {key: hour for key, hour in self.first_hours.items() if key is None or key in kept}
 
     def cells(self, since: float, campaign: Campaign) -> Iterator[Cell]:
-        """Those of a campaign from the hour of `since` on."""
+        """Those of a campaign from the hour of `since` on; mail that names none, from its first hour on, may be of it too."""
+        first = self.first_hours.get(campaign, 0)
         for hour, row in self.hours.items():
-            if campaign in row and (hour + 1) * HOUR > since:
+            if hour < first or (hour + 1) * HOUR <= since:
+                continue
+            if campaign in row:
                 yield row[campaign]
+            if campaign is not None and None in row:
+                yield replace(row[None], complaints=0)
 
     def delivered_since(self, since: float) -> float:
         """Deliveries from the hour of `since` on."""
@@ -120,16 +125,18 @@ class MailCounts:
         return sum(cell.delivered for hour, row in self.hours.items() if hour >= first for cell in row.values())
 
     def comparable(self) -> MailCounts:
-        """These, or without campaigns, where complaints do not name the campaigns that mail is counted by."""
+        """These, or without campaigns, where complaints and mail do not name the same ones."""
         bare = self.clusters_of(None)
         delivered, complaints = sum(each.delivered for each in bare), sum(each.complaints for each in bare)
-        if complaints <= 1 or len(bare) == len(self.clusters):
+        if len(bare) == len(self.clusters):
             return self
         all_delivered = sum(each.delivered for each in self.clusters.values())
         all_complaints = sum(each.complaints for each in self.clusters.values())
-        if complaints * all_delivered <= 2 * max(delivered, 0.05 * all_delivered) * all_complaints:
-            return self
-        return merged([(None, self, 0.0)])
+        of_nothing = sum(each.complaints for key, each in self.clusters.items() if key[0] is not None and not each.delivered)
+        mail_unnamed = delivered > 0 and of_nothing > max(1.0, 0.05 * all_complaints)
+        fair = 2 * max(delivered, 0.05 * all_delivered) * all_complaints
+        complaints_unnamed = complaints > 1 and complaints * all_delivered > fair
+        return merged([(None, self, 0.0)]) if mail_unnamed or complaints_unnamed else self
 
     def clusters_of(self, campaign: Campaign) -> list[Cluster]:
         return [cluster for key, cluster in self.clusters.items() if key[0] == campaign]

@@ -80,8 +80,18 @@ def test_what_is_ours_alone_is_not_in_any_wire_model():
     assert "recipient_ref" in Trace.model_fields
 
 
-@pytest.mark.parametrize(
-    "route", [route for route in ROUTES if typing.get_origin(route.response_model) is list], ids=lambda route: route.path
-)
+# Alertmanager's clients know no pages; a preview is the answer to a question, and bounded
+NOT_PAGED = {"/api/v2/alerts", "/api/v2/alerts/groups", "/api/v2/receivers", "/api/v2/silences", "/v1/silences/preview"}
+
+
+def lists():
+    return [route for route in ROUTES if typing.get_origin(route.response_model) is list]
+
+
+def test_lists_that_are_not_paged_are_still_there():
+    assert {route.path for route in lists()} >= NOT_PAGED
+
+
+@pytest.mark.parametrize("route", [route for route in lists() if route.path not in NOT_PAGED], ids=lambda route: route.path)
 def test_every_list_is_paged_the_same_way(route):
     assert any(each.call is Paging for each in route.dependant.dependencies)

@@ -113,6 +113,8 @@ def test_what_is_no_address_or_has_no_reason_is_refused(filled, vigie):
 def about(column, store):
     """A value that leads to Ann, wherever the column could hold one."""
     kind = column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
+    if column.table.name == "counted":
+        return b""  # numbers of series and what was added to them, packed: no words
     words = f"x {form_of(store.recipient_hash(ANN))} y"
     if column.name == "recipient_ref":
         return store.recipient_ref("acme", ANN)

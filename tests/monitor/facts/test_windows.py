@@ -145,7 +145,7 @@ def test_any_window_is_the_sum_of_its_readings_whatever_was_rolled_up(store: Sto
 def empty(store: Store) -> None:
     """As it was at first: quicker than a new database for each example."""
     with store.session() as session:
-        for name in ("reading", "reading_hourly", "reading_daily", "rollup_due", "batch"):
+        for name in ("reading", "reading_hourly", "reading_daily", "rollup_due", "counted", "batch"):
             session.execute(text(f"DELETE FROM {name}"))
 
 

@@ -12,7 +12,9 @@ from monitor.console import Console, build_pages
 from monitor.database.tables import AbuseCase, Customer, Pool, ReportMailbox, SendingDomain, SendingIp
 from monitor.feedback_loops.enrolments import State
 from monitor.feedback_loops.rows import Wish, set_enrolment
+from monitor.judging.run import Judge
 from tests.monitor.api.running import NOW, running
+from tests.monitor.api.test_fbl import LOOPS
 from tests.waiting import PATIENCE_SECONDS
 
 NASTY = """<script>alert(1)</script>"'&<img src=x onerror=alert(1)>"""
@@ -76,6 +78,7 @@ def letters_arrive(store):
 
 def test_the_page_of_feedback_loops_says_who_is_silent_where_gaps_are_and_what_is_enrolled(vigie):
     mail_goes_out(vigie.store)
+    Judge(vigie.store, [LOOPS]).judge_all(NOW)
     text = words(vigie, "/fbl")
     for piece in (
         "Yahoo, AOL silent no reports in 3 days", "Outlook.com and Hotmail reports",
