@@ -109,7 +109,8 @@ def test_the_statements_of_a_pass_grow_with_rules_that_fire_and_not_with_groups_
 
 
 facts = st.lists(
-    st.tuples(st.sampled_from(["delivered", "complaint", "block"]), st.sampled_from([ACME, BOLT, ACME._replace(ip="192.0.2.1")]),
+    st.tuples(st.sampled_from(["delivered", "complaint", "block"]),
+              st.sampled_from([ACME._replace(ip="192.0.2.2"), BOLT._replace(ip="192.0.2.3"), ACME._replace(ip="192.0.2.1")]),
               st.integers(0, 3000), st.integers(0, 90)), max_size=4
 )  # fmt: skip
 
@@ -117,6 +118,7 @@ facts = st.lists(
 @given(story=st.lists(facts, min_size=1, max_size=6))
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_news_by_news_comes_to_what_one_whole_pass_says(store, story):
+    """Of facts that say all a rule groups by; see below for the others."""
     with store.engine.begin() as connection:
         for name in ("reading", "reading_hourly", "reading_daily", "rollup_due", "counted", "batch", "verdict", "judged_rule",
                      "suspension", "outbox", "incident", "stream", "sending_ip", "pool", "customer"):  # fmt: skip
@@ -132,3 +134,16 @@ def test_news_by_news_comes_to_what_one_whole_pass_says(store, story):
     news = states(world)
     Judge(world.store, world.judge.rules, Routing([CHAT])).judge_all(world.now)
     assert states(world) == news
+
+
+def test_groups_that_a_fact_known_in_part_may_be_of_wait_for_the_next_whole_pass(store):
+    world = World(store, [ratio("ips", by=["ip", "provider"], where={"provider": "gmail"})])
+    world.count("delivered", 0, ACME._replace(ip="192.0.2.1"))
+    world.judged()
+    world.wait(seconds=1)
+    world.count("delivered", 1, ACME)
+    assert world.judge.judge_news(world.now) is not None
+    assert states(world) == {("ips", "ip=192.0.2.1|provider=gmail"): "nodata", ("ips", "provider=gmail"): "insufficient"}
+    world.wait(minutes=1)
+    world.judged()
+    assert set(states(world).values()) == {"insufficient"}
