@@ -46,6 +46,7 @@ class Schedule:
         self._clock = clock
         self._owner = owner
         self._stop = threading.Event()
+        self._closed = False
         self._threads: list[threading.Thread] = []
         self._busy: Mapping[str, threading.Lock] = {}
         self._scheduler = BackgroundScheduler(
@@ -101,7 +102,10 @@ class Schedule:
         self._scheduler.start()
 
     def close(self, patience_seconds: float = 10) -> None:
-        """Ask everything to end, wait for what is under way, then stop."""
+        """Ask everything to end, wait for what is under way, then stop. Once; again it does nothing."""
+        if self._closed:
+            return  # the locks it took are not given back
+        self._closed = True
         self._stop.set()
         if self._scheduler.running:
             self._scheduler.pause()

@@ -25,7 +25,7 @@ from monitor.suppressions.lines import (
 )
 from monitor.suppressions.rows import Suppressed
 
-_PIECE = 5_000
+_PIECE = 20_000
 _PEEK = 65_536
 _BOM = b"\xef\xbb\xbf"
 

@@ -91,10 +91,10 @@ def test_what_is_no_token_is_a_finding_and_an_unknown_name_a_mistake(vigie):
 
 
 def test_a_long_list_is_written_in_pieces_with_its_progress_and_again_adds_nothing(vigie, tmp_path, monkeypatch):
-    monkeypatch.setattr("monitor.commands.suppressions.PROGRESS_EVERY", 5_000)
+    monkeypatch.setattr("monitor.commands.suppressions.PROGRESS_EVERY", 20_000)
     path = tmp_path / "list.txt"
-    path.write_text("".join(f"user{number}@example.org\n" for number in range(12_000)) + "nobody\n")
+    path.write_text("".join(f"user{number}@example.org\n" for number in range(21_000)) + "nobody\n")
     taken = vigie("suppressions", "import", path, "--customer", "acme")
-    assert taken.stdout == "12000 added, 0 already, 1 rejected\n"
-    assert taken.stderr.splitlines() == ["5,000 lines", "10,000 lines", "line 12001: address: no mail address"]
-    assert vigie("suppressions", "import", path, "--customer", "acme").stdout == "0 added, 12000 already, 1 rejected\n"
+    assert taken.stdout == "21000 added, 0 already, 1 rejected\n"
+    assert taken.stderr.splitlines() == ["20,000 lines", "line 21001: address: no mail address"]
+    assert vigie("suppressions", "import", path, "--customer", "acme").stdout == "0 added, 21000 already, 1 rejected\n"
