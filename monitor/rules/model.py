@@ -9,7 +9,7 @@ import enum
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -203,11 +203,6 @@ def needs(rule: Rule, *, counts: bool, denominator: bool = False) -> None:
         raise ValueError(f"signal: condition {rule.condition} is about {kind}, and '{rule.signal.name}' is none")
     if denominator and not rule.signal.denominator:
         raise ValueError(f"signal: condition {rule.condition} needs a signal with a denominator, and '{rule.signal.name}' has none")
-
-
-def words_of(literal: Any) -> tuple[str, ...]:
-    """The words of a Literal."""
-    return get_args(literal)
 
 
 __all__ = [

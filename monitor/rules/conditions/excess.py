@@ -19,6 +19,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from collectors.contract import Reason
 from monitor.config.quantities import Duration, Share
 from monitor.gate import Effect
 from monitor.rules.bounds import lower_bound
@@ -40,7 +41,7 @@ from monitor.rules.detectors.reporting import DAY
 from monitor.rules.evidence import Evidence, Hold, StreamMail
 from monitor.rules.model import Rule, Strict, needs
 from monitor.rules.texts import filled, minute, percent
-from monitor.rules.verdict import Answer, Group, Member, Verdict, key_of
+from monitor.rules.verdict import Answer, Group, Member, Verdict, key_of, unknown
 
 _BY = ("customer", "stream", "provider")
 _BY_CAMPAIGN = ("customer", "stream", "campaign", "provider")
@@ -70,9 +71,10 @@ _MONTH_DAYS = 30.0
 
 
 class LeastMail(Strict):
-    """`numerator`: complaints on which a breach is called one; `a_day`: messages a day below which a stream is not judged alone."""
+    """What a breach needs; `a_day`: messages a day below which a stream is not judged alone."""
 
     numerator: Annotated[int, Field(ge=2)] = 6
+    denominator: Annotated[int, Field(ge=1)] = 100  # where less is known to be delivered, complaints alone prove nothing
     a_day: Annotated[int, Field(ge=0)] = 200
 
 
@@ -222,7 +224,7 @@ class _Judging:
         after = since(mail, newest.until.timestamp()) if newest and newest.until else mail
         finding = judge_line(after, self.lines, self.at) if self.rule.of is Of.LINE else judge_stream(after, self.lines, self.at)
         if finding.raised and finding.change:
-            return self._breach(case, finding, finding.change)
+            return self._unproved(case.group, finding.change) or self._breach(case, finding, finding.change)
         return self._no_breach(case, mail, newest)
 
     def _held(self, case: _Case, mail: Mail, hold: Hold) -> Verdict:
@@ -299,10 +301,18 @@ class _Judging:
             mail = replace(mail, restarts={campaign: newest.until.timestamp()})
         change = judge_campaign(mail, campaign, self.lines, self.at)
         if change.evidence >= campaign_evidence(mail, self.lines, self.at) and change.complaints >= self.lines.least:
-            return self._breach(_Case(group, mail), Finding(raised=True, change=change), change)
+            return self._unproved(group, change) or self._breach(_Case(group, mail), Finding(raised=True, change=change), change)
         if newest is not None and newest.until is None:
             return self._breach(_Case(group, mail), Finding(raised=True, change=change), change)
         return Verdict(group, Answer.BETWEEN if newest else Answer.CLEAR, _NOT_ABOVE)
+
+    def _unproved(self, group: Group, change: Change) -> Verdict | None:
+        """Unknown where the deliveries are: who sends us no records of them has no rate. None where enough are known."""
+        if change.delivered >= max(self.rule.at_least.denominator, change.complaints):
+            return None
+        reason = Reason.INSUFFICIENT if change.delivered else Reason.NO_DATA
+        counted = f"{change.complaints:,} complaints, but only {change.delivered:,.0f} messages known to be delivered"
+        return unknown(group, reason, f"{counted}: that gives no rate; are all deliveries reported?")
 
     # ── words ──
 

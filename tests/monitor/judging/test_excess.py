@@ -4,7 +4,7 @@ import pytest
 
 from collectors.observation import Subject
 from monitor.config.load import read_rules
-from monitor.database.tables import Incident, Outbox
+from monitor.database.tables import Incident, Outbox, VerdictRow
 from monitor.restrictions.suspensions import lift
 from monitor.rules.load import SHIPPED, check_rules
 from tests.monitor.judging.world import BOLT, World
@@ -145,3 +145,17 @@ def test_complaints_that_name_no_campaign_are_set_against_all_mail_of_the_stream
         world.wait(hours=1)
         world.judged()
     assert world.rows(Incident) == []
+
+
+def test_complaints_alone_hold_nobody_where_deliveries_are_not_known(world):
+    for _ in range(4):
+        world.count("complaint", 30, MORNING)
+        world.wait(hours=1)
+        world.judged()
+    assert (world.rows(Incident), world.in_force()) == ([], [])
+    states = {row.rule: (row.state, row.summary) for row in world.rows(VerdictRow) if row.rule == "complaint-campaign"}
+    assert states["complaint-campaign"][0] == "nodata"
+    assert "are all deliveries reported?" in states["complaint-campaign"][1]
+    world.sent(60, 0, MORNING)
+    world.judged()
+    assert world.in_force() == []
