@@ -10,6 +10,6 @@ FILES = sorted(Path(versions.__path__[0]).glob("[0-9]*.py"))
 
 def test_each_revision_has_its_own_number_and_follows_the_one_before():
     revisions = [re.findall(r'^(?:down_)?revision = (?:"(\d+)"|None)$', path.read_text("utf-8"), re.MULTILINE) for path in FILES]
-    numbers = [f"{number:04}" for number in range(1, len(FILES) + 1)]
-    assert [path.name[:4] for path in FILES] == numbers
+    numbers = [path.name[:4] for path in FILES]  # a number may be left out: who adds one puts it into the line
+    assert len(set(numbers)) == len(numbers)
     assert revisions == [list(pair) for pair in zip(numbers, ["", *numbers], strict=False)]
