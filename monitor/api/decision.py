@@ -23,7 +23,7 @@ from monitor.api.access import Access
 from monitor.api.body import bounded, read_json_aside
 from monitor.api.problem import Problem
 from monitor.api.services import Services
-from monitor.gate import Decision, decide, read_request
+from monitor.gate import decide, read_request
 from monitor.restrictions.wire import with_warnings
 
 MOST_REQUESTS = 10_000
@@ -103,7 +103,7 @@ class DecisionCalls:
             raise Problem(422, f"{len(errors)} of {len(requests)} requests are not as they should be", errors=errors[:50])
         return orjson.dumps({"decisions": decisions}, option=_AS_JSON)
 
-    def _decide(self, content: Any, caller: Caller) -> Decision | dict[str, Any]:
+    def _decide(self, content: Any, caller: Caller) -> dict[str, Any]:
         request = read_request(content)
         if caller.customer is not None:
             self._services.own(caller, {name: getattr(request, name) for name in _OWNED})
@@ -111,7 +111,7 @@ class DecisionCalls:
         self._services.gate.decided[decision.decision] += 1
         about = {name: getattr(request, name) for name in _NAMED}
         unknown = self._services.gate.names.unknown(about, suggest=caller.customer is None)
-        return with_warnings(decision, unknown) if unknown else decision
+        return with_warnings(decision, unknown)
 
 
 async def _body(receive: Receive, most: int) -> bytes:

@@ -62,8 +62,7 @@ def ask(url: str | None, key: str | None, config_file: Path, *, as_json: bool, *
             gate = GateIndex()
             decision = decide(request, gate.refresh(store, now, everything=True), now)
             unknown = gate.names.unknown({name: getattr(request, name) for name in NAMES})
-        shown = with_warnings(decision, unknown) if unknown else decision
-        answer = orjson.dumps(shown, option=orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS)
+        answer = orjson.dumps(with_warnings(decision, unknown), option=orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS)
     content = orjson.loads(answer)
     click.echo(answer if as_json else _in_words(content))
     for warning in content.get("warnings", ()):
@@ -98,6 +97,8 @@ def _in_words(answer: dict[str, Any]) -> str:
     lines = [answer["decision"]]
     if answer["rate_per_hour"] is not None:
         lines[0] += f", at most {answer['rate_per_hour']:,} an hour"
+    if answer.get("connections") is not None:
+        lines[0] += f", at most {answer['connections']} connections"
     if answer["retry_after_seconds"] is not None:
         lines[0] += f"; ask again in {answer['retry_after_seconds']} s"
     for reason in answer["reasons"]:

@@ -1,9 +1,11 @@
 """The gate: what a sender asks before it sends. Pure and in memory, standard library only; see README.md."""
 
-from monitor.gate.decide import STALE_AFTER, Decision, decide
-from monitor.gate.index import DIMENSIONS, Index, Reason, Restriction, build_index
+from monitor.gate.decide import Decision, answer, decide
+from monitor.gate.index import DIMENSIONS, STALE_AFTER, Index, Reason, Restriction, build_index
+from monitor.gate.matching import Match, matching
 from monitor.gate.names import Providers
 from monitor.gate.request import NAMES, Request, canonical, read_request
+from monitor.gate.wire import as_wire
 from monitor.gate.words import Decided, Effect, ReasonKind, StreamKind
 
 __all__ = [
@@ -14,14 +16,18 @@ __all__ = [
     "Decision",
     "Effect",
     "Index",
+    "Match",
     "Providers",
     "Reason",
     "ReasonKind",
     "Request",
     "Restriction",
     "StreamKind",
+    "answer",
+    "as_wire",
     "build_index",
     "canonical",
     "decide",
+    "matching",
     "read_request",
 ]

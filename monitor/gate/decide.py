@@ -1,7 +1,7 @@
 """May I send? Request + restrictions in force + now → send, slow or hold, with every reason. Pure.
 
-hold beats slow; of several slows the lowest rate counts. A restriction past its `until` no longer counts,
-also in an index that was not rebuilt since.
+hold beats slow; of several slows the lowest rate counts, and the fewest connections. Every restriction that meets the request
+is a reason, however many there are. One past its `until` no longer counts, also in an index that was not rebuilt since.
 
 A request that names neither provider nor recipient domain asks about all of a customer's mail. A restriction on
 one provider must not stop the rest, and must not be passed over in silence either: it does not decide, but
@@ -13,25 +13,22 @@ facts about small domains are counted under that name, so a restriction drawn fr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from monitor.gate.index import DIMENSIONS, Index, Key, Prepared, Reason, Table, Values
-from monitor.gate.names import OTHER
+from monitor.gate.index import Index, Reason
+from monitor.gate.matching import Match, matching
 from monitor.gate.request import Request
-from monitor.gate.words import Decided, ReasonKind, StreamKind
+from monitor.gate.words import Decided, ReasonKind
 
 HOLDS_FOR = timedelta(minutes=15)  # an answer is good for this long at most
-STALE_AFTER = timedelta(minutes=2)  # the index is confirmed every second or so; this old, the database is away
 SOONEST_RETRY_SECONDS, LATEST_RETRY_SECONDS, RETRY_SECONDS = 30, 900, 600
-MOST_REASONS = 20
-_SEND, _SLOW, _HOLD, _MARKETING = Decided.SEND, Decided.SLOW, Decided.HOLD, StreamKind.MARKETING
-_PROVIDER = DIMENSIONS.index("provider")
+_SEND, _SLOW, _HOLD = Decided.SEND, Decided.SLOW, Decided.HOLD
 
 
-@dataclass(slots=True)  # not frozen: setting eight fields of a frozen one takes a sixth of the decision
+@dataclass(slots=True)  # not frozen: setting nine fields of a frozen one takes a third of the decision
 class Decision:
-    """The answer; the wire form is these fields."""
+    """The answer; the wire form is these fields, `connections` (at once, at most) only where it is not None."""
 
     decision: Decided
     reasons: tuple[Reason, ...]
@@ -41,84 +38,37 @@ class Decision:
     pool: str | None
     version: int
     valid_until: datetime
+    connections: int | None = None
 
 
 def decide(request: Request, index: Index, now: datetime) -> Decision:
-    """One decision. Touches nothing but its arguments."""
-    customer, stream = request.customer, request.stream
-    ip = request.ip
-    pool = request.pool or (index.pools.get(ip) if ip else None)
-    provider, of_others = _provider(request, index)
-    # a stream the inventory does not know is taken for marketing: the careful side
-    kind = index.kinds.get((customer, stream), _MARKETING) if stream else _MARKETING
-    values = (customer, stream, request.campaign, ip, pool, request.domain, provider, kind)
+    """One decision. Asks nothing but its arguments."""
+    return answer(matching(request, index, now), index, now)
 
-    restrictions = _matching(values, index.tables)
-    if of_others:
-        restrictions += _matching((*values[:_PROVIDER], OTHER, *values[_PROVIDER + 1 :]), index.provider_tables)
-    aside = _on_some_provider(values, index, now) if provider is None and index.partial else ()
-    if now - index.built_at > STALE_AFTER:
+
+def answer(match: Match, index: Index, now: datetime) -> Decision:
+    """The decision that follows from what meets the request."""
+    aside: tuple[Reason, ...] = ()
+    if match.aside:
+        aside = tuple(reason for _, reason in match.aside)
+    if now > index.stale_at:
         aside = (_stale(index), *aside)
-    applying = [row for row in restrictions if row.ends > now] if restrictions else restrictions
-    if not applying:
-        return Decision(_SEND, aside, None, None, None, pool, index.version, now + HOLDS_FOR)
-    return _restricted(applying, aside, Decision(_SEND, (), None, None, None, pool, index.version, now), now)
-
-
-def _provider(request: Request, index: Index) -> tuple[str | None, bool]:
-    """The provider that is meant, and whether it is a domain of the many others."""
-    name = request.provider
-    if name is not None:
-        known = index.providers.named(name)
-    elif request.recipient_domain is not None:
-        name = request.recipient_domain
-        known = index.providers.of_domain(name)
-    else:
-        return None, False
-    return (name, True) if known is None else (known, False)
-
-
-def _matching(values: Values, tables: tuple[tuple[Key, Table], ...]) -> list[Prepared]:
-    matching: list[Prepared] = []
-    for key_of, table in tables:
-        rows = table.get(key_of(values))
-        if rows is not None:
-            matching += rows
-    return matching
-
-
-def _restricted(rows: list[Prepared], aside: tuple[Reason, ...], answer: Decision, now: datetime) -> Decision:
-    rows.sort(key=lambda row: not row.hold)
-    held = rows[0].hold
-    ends = min(row.ends for row in rows)
-    reasons = tuple(row.reason for row in rows[:MOST_REASONS])
-    rates = [row.rate_per_hour for row in rows if row.rate_per_hour is not None]
-    return replace(
-        answer,
-        decision=_HOLD if held else _SLOW,
-        reasons=reasons + aside,
-        retry_after_seconds=_retry_after(rows, now) if held else None,
-        rate_per_hour=min(rates, default=None) if not held else None,
-        valid_until=min(now + HOLDS_FOR, ends),
+    if not match.rows:
+        return Decision(_SEND, aside, None, None, None, match.pool, index.version, now + HOLDS_FOR)
+    ends = min(now + HOLDS_FOR, match.rows_end)
+    reasons = match.reasons + aside if aside else match.reasons
+    if match.held:
+        return Decision(_HOLD, reasons, _retry_after(match, now), None, None, match.pool, index.version, ends)
+    return Decision(
+        _SLOW, reasons, None, match.rate_per_hour, None, match.pool, index.version, ends, match.connections
     )
 
 
-def _retry_after(rows: list[Prepared], now: datetime) -> int:
-    ends = [row.reason.until for row in rows if row.hold and row.reason.until]
-    if not ends:
+def _retry_after(match: Match, now: datetime) -> int:
+    if match.hold_end is None:
         return RETRY_SECONDS
-    seconds = int((min(ends) - now).total_seconds()) + 1
+    seconds = int((match.hold_end - now).total_seconds()) + 1
     return max(SOONEST_RETRY_SECONDS, min(LATEST_RETRY_SECONDS, seconds))
-
-
-def _on_some_provider(values: Values, index: Index, now: datetime) -> tuple[Reason, ...]:
-    """Restrictions on part of the mail meant: they would decide if the request named their provider."""
-    partial = [row for key_of, table in index.partial for row in table.get(key_of(values), ())]
-    return tuple(
-        replace(row.reason, text=f"only to {row.reason.scope['provider']}: {row.reason.text}")
-        for row in partial[:MOST_REASONS]
-        if row.ends > now
-    )
 
 
 def _stale(index: Index) -> Reason:

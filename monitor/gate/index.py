@@ -9,24 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monitor.gate.names import Providers
 from monitor.gate.words import Effect, ReasonKind
 
+if TYPE_CHECKING:
+    from monitor.gate.matching import Match
+
+STALE_AFTER = timedelta(minutes=2)  # the index is confirmed every second or so; this old, the database is away
 # The dimensions a scope may name. `kind` (of the stream: transactional or marketing) is never named in a request;
 # it is looked up, so that a restriction can spare transactional mail and say so.
 DIMENSIONS = ("customer", "stream", "campaign", "ip", "pool", "domain", "provider", "kind")
 
 Values = tuple[str | None, ...]  # one per dimension, in their order
-_NEVER = datetime.max.replace(tzinfo=UTC)
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Restriction:
-    """A restriction in force, its scope in canonical form. Raises ValueError for a scope or effect nobody knows."""
+    """A restriction in force, its scope in canonical form. Raises ValueError for a scope, kind or effect nobody knows.
+
+    `connections`: how many at once a slow one allows. `lifts_when`: in words for people; without them, that of its kind.
+    """
 
     id: str
     scope: Mapping[str, str]
@@ -38,6 +45,7 @@ class Restriction:
     until: datetime | None = None
     lifts_when: str | None = None
     kind: ReasonKind = ReasonKind.SUSPENSION
+    connections: int | None = None
 
     def __post_init__(self) -> None:
         if not self.scope.keys() <= set(DIMENSIONS):
@@ -46,6 +54,10 @@ class Restriction:
             object.__setattr__(self, "effect", Effect(self.effect))
         except ValueError:
             raise ValueError(f"{self.kind} {self.id}: unknown effect {self.effect!r}") from None
+        try:
+            object.__setattr__(self, "kind", ReasonKind(self.kind))
+        except ValueError:
+            raise ValueError(f"{self.id}: unknown kind {self.kind!r}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,7 @@ class Prepared:
 
     hold: bool
     rate_per_hour: int | None
+    connections: int | None
     ends: datetime
     reason: Reason
 
@@ -78,10 +91,11 @@ Table = dict[Any, list[Prepared]]
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Immutable. `version` is the newest change of a restriction it knows of; `built_at` when it was last known to hold.
+    """Unchanged once built, but for what it remembers. `version` is the newest change of a restriction it knows of; `built_at` when it was last known to hold.
 
     `tables` has one look-up per shape, `provider_tables` those of them whose shape has a provider. `partial`
-    has the same scopes keyed without their provider, for requests that name none.
+    has the same scopes keyed without their provider, for requests that name none. `remembered` and `unmet` are of
+    `monitor.gate.matching`. From `stale_at` on the database has not answered for too long.
     """
 
     version: int
@@ -93,7 +107,13 @@ class Index:
     tables: tuple[tuple[Key, Table], ...] = ()
     provider_tables: tuple[tuple[Key, Table], ...] = ()
     partial: tuple[tuple[Key, Table], ...] = ()
-    next_end: datetime = _NEVER
+    next_end: datetime = NEVER
+    remembered: dict[Any, Match] = field(default_factory=dict, repr=False, compare=False)
+    unmet: dict[str | None, Match] = field(default_factory=dict, repr=False, compare=False)
+    stale_at: datetime = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stale_at", self.built_at + STALE_AFTER)
 
 
 def build_index(
@@ -120,7 +140,7 @@ def build_index(
         tables=_tables(others) + provider_tables,
         provider_tables=provider_tables,
         partial=_tables(of_provider, without="provider"),
-        next_end=min((row.until for row in kept if row.until), default=_NEVER),
+        next_end=min((row.until for row in kept if row.until), default=NEVER),
     )
 
 
@@ -142,6 +162,17 @@ def _everything(values: Values) -> tuple[()]:
     return ()
 
 
+# what ends a restriction that does not say it
+_LIFTS_WHEN = {
+    ReasonKind.SUSPENSION: "an operator lifts it",
+    ReasonKind.STANDING: "the standing changes",
+    ReasonKind.ALLOWANCE: "the next period begins",
+    ReasonKind.COMPLIANCE: "the requirement is met",
+    ReasonKind.SUPPRESSION: "the suppression is lifted",
+    ReasonKind.STALE: "the database answers again",
+}
+
+
 def _prepared(row: Restriction) -> Prepared:
     reason = Reason(
         kind=row.kind,
@@ -151,6 +182,6 @@ def _prepared(row: Restriction) -> Prepared:
         incident=row.incident,
         text=row.text,
         until=row.until,
-        lifts_when=row.lifts_when,
+        lifts_when=row.lifts_when or ("its time is over" if row.until else _LIFTS_WHEN[row.kind]),
     )
-    return Prepared(row.effect is Effect.HOLD, row.rate_per_hour, row.until or _NEVER, reason)
+    return Prepared(row.effect is Effect.HOLD, row.rate_per_hour, row.connections, row.until or NEVER, reason)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from monitor.gate import Decision, Effect
+from monitor.gate import Decision, Effect, as_wire
 from monitor.wire import Wire
 
 
@@ -32,5 +31,5 @@ class Suspension(Wire):
 
 
 def with_warnings(decision: Decision, warnings: Sequence[str]) -> dict[str, Any]:
-    """A decision as it is printed, and the names in the request that nobody knows."""
-    return {field.name: getattr(decision, field.name) for field in fields(decision)} | {"warnings": list(warnings)}
+    """A decision as it is printed, and the names in the request that nobody knows, where there are any."""
+    return as_wire(decision) | ({"warnings": list(warnings)} if warnings else {})

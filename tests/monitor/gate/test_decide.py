@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.gate import DIMENSIONS, Providers, Request, Restriction, build_index, decide
+from monitor.gate import (
+    DIMENSIONS,
+    Providers,
+    ReasonKind,
+    Request,
+    Restriction,
+    as_wire,
+    build_index,
+    decide,
+)
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 PROVIDERS = Providers({"gmail.com": "gmail", "orange.fr": "orange"}, {"google": "gmail"})
@@ -85,6 +94,39 @@ def test_of_several_slows_the_lowest_rate_counts():
     assert (decision.decision, decision.rate_per_hour, decision.retry_after_seconds) == ("slow", 100, None)
 
 
+def test_of_several_slows_the_fewest_connections_count_and_a_hold_names_none():
+    slow = restriction("slow", rate=500, customer="acme")
+    few = [replace(slow, id=f"few-{number}", connections=number) for number in (5, 2)]
+    assert answer(ACME, slow, *few).connections == 2
+    assert "connections" not in as_wire(answer(ACME, slow))
+    assert as_wire(answer(ACME, *few))["connections"] == 2
+    assert answer(ACME, *few, restriction(ip="192.0.2.7")).connections is None
+
+
+def test_every_restriction_that_meets_the_request_is_a_reason_and_says_what_ends_it():
+    held = [replace(restriction(customer="acme"), id=str(number), text=f"hold {number}") for number in range(300)]
+    slow = replace(restriction("slow", rate=5, customer="acme"), until=NOW + timedelta(hours=1))
+    reasons = answer(ACME, slow, *held).reasons
+    assert len(reasons) == 301
+    assert {reason.text for reason in reasons} == {*(f"hold {number}" for number in range(300)), slow.text}
+    assert [reasons[0].lifts_when, reasons[-1].lifts_when] == ["an operator lifts it", "its time is over"]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ReasonKind if kind is not ReasonKind.STALE])
+def test_a_restriction_of_any_kind_says_its_kind_and_what_lifts_it(kind):
+    (reason,) = answer(ACME, replace(restriction(customer="acme"), kind=kind.value)).reasons
+    assert reason.kind is kind
+    assert reason.lifts_when
+
+
+def test_what_is_remembered_of_a_request_changes_no_later_answer():
+    soon, later = NOW + timedelta(minutes=1), NOW + timedelta(hours=1)
+    rows = (restriction("slow", rate=7, customer="acme", until=later), restriction(customer="acme", ip="192.0.2.7", until=soon))
+    held = index(*rows)
+    for now in (NOW, NOW, soon, NOW, later, NOW):  # clocks are set back, too
+        assert decide(ACME, held, now) == decide(ACME, index(*rows), now)
+
+
 def test_an_expired_restriction_no_longer_counts_though_the_index_is_old():
     held = index(restriction(customer="acme", until=NOW + timedelta(seconds=60)))
     assert decide(ACME, held, NOW + timedelta(seconds=59)).decision == "hold"
@@ -158,6 +200,8 @@ def test_a_scope_or_effect_nobody_knows_is_refused():
         restriction(planet="mars")
     with pytest.raises(ValueError, match="unknown effect"):
         restriction("stop", customer="acme")
+    with pytest.raises(ValueError, match="unknown kind"):
+        replace(restriction(customer="acme"), kind="mood")
 
 
 _values = st.sampled_from(["a", "b"])

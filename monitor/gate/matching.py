@@ -1,0 +1,126 @@
+"""Which restrictions in force meet a request? Found once for each set of names asked about, and remembered with the index.
+
+A sender asks about the same names again and again: the same stream from the same addresses to the same domains. What
+was found is a property of the index and the names alone, so remembering it changes no answer. A new index begins anew.
+Ends are looked at when the answer is given (`Match.first_end`): what is remembered has the restrictions that ended since, too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from monitor.gate.index import DIMENSIONS, NEVER, Index, Key, Prepared, Reason, Table, Values
+from monitor.gate.names import OTHER
+from monitor.gate.words import StreamKind
+
+if TYPE_CHECKING:
+    from monitor.gate.request import Request
+
+_MOST_REMEMBERED = 32_768
+_MARKETING = StreamKind.MARKETING
+_PROVIDER = DIMENSIONS.index("provider")
+
+
+@dataclass(slots=True)
+class Match:
+    """What meets a request: `rows` decide, holds first; `aside` would decide if the request named their provider.
+
+    `reasons` are those of `rows`. `first_end` is when the first of them all ends, `hold_end` when the first hold that has an
+    end does. `encoded` is for a server to keep the reasons in as it sends them.
+    """
+
+    pool: str | None
+    rows: tuple[Prepared, ...] = ()
+    aside: tuple[tuple[datetime, Reason], ...] = ()
+    held: bool = False
+    rate_per_hour: int | None = None
+    connections: int | None = None
+    reasons: tuple[Reason, ...] = ()
+    first_end: datetime = NEVER
+    rows_end: datetime = NEVER
+    hold_end: datetime | None = None
+    encoded: bytes | None = field(default=None, compare=False)
+
+    def at(self, now: datetime) -> Match:
+        """Without what has ended."""
+        rows = tuple(row for row in self.rows if row.ends > now)
+        return _made(self.pool, rows, tuple(each for each in self.aside if each[0] > now))
+
+
+def matching(request: Request, index: Index, now: datetime) -> Match:
+    """What of the index meets the request now."""
+    key = (
+        request.customer, request.stream, request.campaign, request.ip, request.pool, request.domain, request.provider,
+        request.recipient_domain,
+    )  # fmt: skip
+    match = index.remembered.get(key)
+    if match is None:
+        match = _find(request, index)
+        if len(index.remembered) >= _MOST_REMEMBERED:
+            index.remembered.clear()
+        index.remembered[key] = match
+    return match if match.first_end > now else match.at(now)
+
+
+def values_of(request: Request, index: Index) -> tuple[Values, bool]:
+    """The values of the dimensions that are meant, and whether the provider is a domain of the many others."""
+    customer, stream, ip = request.customer, request.stream, request.ip
+    pool = request.pool or (index.pools.get(ip) if ip else None)
+    provider, of_others = _provider(request, index)
+    # a stream the inventory does not know is taken for marketing: the careful side
+    kind = index.kinds.get((customer, stream), _MARKETING) if stream else _MARKETING
+    return (customer, stream, request.campaign, ip, pool, request.domain, provider, kind), of_others
+
+
+def _find(request: Request, index: Index) -> Match:
+    values, of_others = values_of(request, index)
+    rows = _meeting(values, index.tables)
+    if of_others:
+        rows += _meeting((*values[:_PROVIDER], OTHER, *values[_PROVIDER + 1 :]), index.provider_tables)
+    partial = _meeting(values, index.partial) if values[_PROVIDER] is None and index.partial else ()
+    pool = values[4]
+    if not rows and not partial:
+        return index.unmet.setdefault(pool, Match(pool))  # one for most of what is asked
+    aside = tuple((row.ends, _only_to_its_provider(row.reason)) for row in partial)
+    return _made(pool, tuple(sorted(rows, key=lambda row: not row.hold)), aside)
+
+
+def _made(pool: str | None, rows: tuple[Prepared, ...], aside: tuple[tuple[datetime, Reason], ...]) -> Match:
+    held = bool(rows) and rows[0].hold
+    slows = () if held else rows
+    rows_end = min((row.ends for row in rows), default=NEVER)
+    return Match(
+        pool=pool, rows=rows, aside=aside, held=held, reasons=tuple(row.reason for row in rows),
+        rate_per_hour=min((row.rate_per_hour for row in slows if row.rate_per_hour is not None), default=None),
+        connections=min((row.connections for row in slows if row.connections is not None), default=None),
+        first_end=min((rows_end, *(ends for ends, _ in aside))), rows_end=rows_end,
+        hold_end=min((row.ends for row in rows if row.hold and row.ends is not NEVER), default=None),
+    )  # fmt: skip
+
+
+def _provider(request: Request, index: Index) -> tuple[str | None, bool]:
+    """The provider that is meant, and whether it is a domain of the many others."""
+    name = request.provider
+    if name is not None:
+        known = index.providers.named(name)
+    elif request.recipient_domain is not None:
+        name = request.recipient_domain
+        known = index.providers.of_domain(name)
+    else:
+        return None, False
+    return (name, True) if known is None else (known, False)
+
+
+def _meeting(values: Values, tables: tuple[tuple[Key, Table], ...]) -> list[Prepared]:
+    rows: list[Prepared] = []
+    for key_of, table in tables:
+        meeting = table.get(key_of(values))
+        if meeting is not None:
+            rows += meeting
+    return rows
+
+
+def _only_to_its_provider(reason: Reason) -> Reason:
+    return replace(reason, text=f"only to {reason.scope['provider']}: {reason.text}")
