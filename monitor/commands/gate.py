@@ -22,7 +22,8 @@ from monitor.restrictions.follow import GateIndex
 from monitor.restrictions.wire import with_warnings
 
 _TIMEOUT_SECONDS = 10.0
-_HELP = {"provider": "Id of a mailbox provider, such as gmail.", "recipient_domain": "Instead of --provider."}
+_HELP = {"provider": "Id of a mailbox provider, such as gmail.", "recipient_domain": "Instead of --provider.",
+         "message": "What tells it from other messages, for holds that let a share through."}
 
 
 def _about(command: Callable[..., None]) -> Callable[..., None]:

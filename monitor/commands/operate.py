@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
 from monitor.commands.failing import configured
 from monitor.commands.printing import json_option, print_json
-from monitor.commands.stored import AHEAD, actor, changing, config_option, utc_now
+from monitor.commands.stored import AHEAD, SHARE, actor, changing, config_option, utc_now
 from monitor.incidents import changes as incident_changes
 from monitor.incidents import silences
 from monitor.incidents.matchers import Matcher, parse
@@ -27,6 +28,15 @@ _reason = click.option("--reason", required=True, help="Why; whoever reads this 
 _until = click.option("--until", type=AHEAD, help="When it ends: a time, or a span such as 2h.")
 
 
+class Wanted(NamedTuple):
+    """What is asked of a suspension."""
+
+    reason: str
+    until: datetime | None
+    rate_per_hour: int | None = None
+    probe: float | None = None
+
+
 def _scope_options(command: Callable[..., None]) -> Callable[..., None]:
     for name in reversed(suspensions.SCOPE_DIMENSIONS):
         command = click.option(f"--{name}")(command)
@@ -35,13 +45,16 @@ def _scope_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.command()
 @_scope_options
+@click.option("--probe", type=SHARE, help="Let so much of it through, to be judged by, such as 5%.")
 @_until
 @_reason
 @config_option
 @json_option
-def hold(until: datetime | None, reason: str, config_file: Path, *, as_json: bool, **scope: str | None) -> None:
+def hold(
+    probe: float | None, until: datetime | None, reason: str, config_file: Path, *, as_json: bool, **scope: str | None
+) -> None:
     """Stop mail of a scope: whoever asks the gate gets the answer hold."""
-    _suspend(config_file, "hold", scope, reason, until, None, as_json=as_json)
+    _suspend(config_file, "hold", scope, Wanted(reason, until, probe=probe), as_json=as_json)
 
 
 @click.command()
@@ -55,7 +68,7 @@ def slow(
     rate_per_hour: int, until: datetime | None, reason: str, config_file: Path, *, as_json: bool, **scope: str | None
 ) -> None:
     """Slow mail of a scope."""
-    _suspend(config_file, "slow", scope, reason, until, rate_per_hour, as_json=as_json)
+    _suspend(config_file, "slow", scope, Wanted(reason, until, rate_per_hour), as_json=as_json)
 
 
 @click.command()
@@ -129,15 +142,14 @@ def ack(incident_id: str, until: datetime | None, reason: str, config_file: Path
 
 
 def _suspend(
-    config_file: Path, effect: str, named: dict[str, str | None], reason: str, until: datetime | None,
-    rate_per_hour: int | None, *, as_json: bool,
+    config_file: Path, effect: str, named: dict[str, str | None], wanted: Wanted, *, as_json: bool
 ) -> None:
     with changing(config_file) as session:
         providers = read_providers(session)
         scope = {name: canonical(name, value, providers) for name, value in named.items() if value is not None}
         row = suspensions.hold(
-            session, scope=scope, effect=effect, actor=actor(), reason=reason, now=utc_now(), until=until,
-            rate_per_hour=rate_per_hour,
+            session, scope=scope, effect=effect, actor=actor(), reason=wanted.reason, now=utc_now(), until=wanted.until,
+            rate_per_hour=wanted.rate_per_hour, probe=wanted.probe,
         )
     _show(Suspension.from_row(row), f"{row.id}: {suspension_text(row)}", as_json=as_json)
 

@@ -17,7 +17,7 @@ from collectors.instants import checked
 from monitor.commands.failing import Failure, configured
 from monitor.commands.printing import print_json
 from monitor.config.load import Config
-from monitor.config.quantities import parse_duration
+from monitor.config.quantities import parse_duration, parse_share
 from monitor.database.paging import USUAL, Page, Paged, PlaceError
 from monitor.facts import Store
 from monitor.intake.consequences import configured_store
@@ -95,6 +95,21 @@ class Moment(click.ParamType[datetime]):
 
 
 AHEAD, AGO = Moment(1), Moment(-1)
+
+
+class SharePercent(click.ParamType[float]):
+    """`5%` or 0.05."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return parse_share(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+SHARE = SharePercent()
 
 
 def paging_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -7,6 +7,10 @@ A request that names neither provider nor recipient domain asks about all of a c
 one provider must not stop the rest, and must not be passed over in silence either: it does not decide, but
 stands among the reasons with its scope, so that the sender sees that it has to ask for each provider.
 
+Of mail that is held a hold may let a share through (`probe`), for what nobody receives nobody can judge. Which messages these
+are follows from the request's `message` alone, so a held one stays held however often it is tried, every process lets
+the same ones through, and of several holds the smallest share counts. A request without `message` is held.
+
 A recipient domain of no provider we know is its own provider, and also one of the many called `other`:
 facts about small domains are counted under that name, so a restriction drawn from them must find them again.
 """

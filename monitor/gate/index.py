@@ -32,7 +32,8 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 class Restriction:
     """A restriction in force, its scope in canonical form. Raises ValueError for a scope, kind or effect nobody knows.
 
-    `connections`: how many at once a slow one allows. `lifts_when`: in words for people; without them, that of its kind.
+    `connections`: how many at once a slow one allows. `probe`: of a hold, the share (0-1) of its messages that is let through, to
+    be judged by. `lifts_when`: in words for people; without them, that of its kind.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Restriction:
     effect: Effect
     text: str
     rate_per_hour: int | None = None
+    probe: float | None = None
     rule: str | None = None
     incident: str | None = None
     until: datetime | None = None
@@ -58,6 +60,8 @@ class Restriction:
             object.__setattr__(self, "kind", ReasonKind(self.kind))
         except ValueError:
             raise ValueError(f"{self.id}: unknown kind {self.kind!r}") from None
+        if self.probe is not None and not (self.effect is Effect.HOLD and 0 < self.probe < 1):
+            raise ValueError(f"{self.kind} {self.id}: probe is a share between 0 and 1, and goes with hold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +80,10 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A restriction made ready to be looked up: its reason built, its end comparable."""
+    """A restriction made ready to be looked up: its reason built, its end comparable. `probe`: 0 where none is let through."""
 
     hold: bool
+    probe: float
     rate_per_hour: int | None
     connections: int | None
     ends: datetime
@@ -174,14 +179,17 @@ _LIFTS_WHEN = {
 
 
 def _prepared(row: Restriction) -> Prepared:
+    through = "" if row.probe is None else f"; {100 * row.probe:.3g} % of its messages are let through, to be judged by"
     reason = Reason(
         kind=row.kind,
         scope=dict(row.scope),
         effect=row.effect,
         rule=row.rule,
         incident=row.incident,
-        text=row.text,
+        text=row.text + through,
         until=row.until,
         lifts_when=row.lifts_when or ("its time is over" if row.until else _LIFTS_WHEN[row.kind]),
     )
-    return Prepared(row.effect is Effect.HOLD, row.rate_per_hour, row.connections, row.until or NEVER, reason)
+    return Prepared(
+        row.effect is Effect.HOLD, row.probe or 0.0, row.rate_per_hour, row.connections, row.until or NEVER, reason
+    )

@@ -14,8 +14,8 @@ from typing import Any
 from monitor.gate.names import address_name, domain_name
 
 MOST_MESSAGES = 10_000_000
-LONGEST_VALUE = 255
-NAMES = ("customer", "stream", "campaign", "ip", "pool", "domain", "provider", "recipient_domain")
+LONGEST_VALUE, LONGEST_MESSAGE = 255, 1000
+NAMES = ("customer", "stream", "campaign", "ip", "pool", "domain", "provider", "recipient_domain", "message")
 KNOWN_FIELDS = frozenset((*NAMES, "count"))
 # what is kept as it is written is not among them; which provider a name means is looked up in the index
 _CANONICAL: Mapping[str, Callable[[str], str]] = {
@@ -25,7 +25,11 @@ _CANONICAL: Mapping[str, Callable[[str], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question. Only what is known is named; `count` messages share the answer."""
+    """One question. Only what is known is named; `count` messages share the answer.
+
+    `message` tells one message from all others and stays the same however often it is tried: its recipient and Message-ID, or
+    a hash of them. By it is chosen what a hold lets through (`decide`); it is kept nowhere.
+    """
 
     customer: str
     stream: str | None = None
@@ -35,6 +39,7 @@ class Request:
     domain: str | None = None
     provider: str | None = None
     recipient_domain: str | None = None
+    message: str | None = None
     count: int = 1
 
 
@@ -46,7 +51,7 @@ def read_request(fields: Any) -> Request:
         unknown = ", ".join(sorted(str(name) for name in fields.keys() - KNOWN_FIELDS))
         raise ValueError(f"unknown field: {unknown}")
     values = {
-        name: canonical(name, _text(name, value))
+        name: _text(name, value) if name == "message" else canonical(name, _text(name, value))
         for name, value in fields.items() if name != "count" and value is not None
     }  # fmt: skip
     if "customer" not in values:
@@ -67,8 +72,9 @@ def canonical(name: str, value: str) -> str:
 
 
 def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_VALUE:
-        raise ValueError(f"{name}: a text of 1 to {LONGEST_VALUE} characters is wanted")
+    longest = LONGEST_MESSAGE if name == "message" else LONGEST_VALUE
+    if not isinstance(value, str) or not 0 < len(value) <= longest:
+        raise ValueError(f"{name}: a text of 1 to {longest} characters is wanted")
     return value
 
 

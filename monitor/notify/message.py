@@ -174,6 +174,7 @@ def next_steps(evidence: Mapping[str, Any], runbook: str, suspensions: Sequence[
 def suspension_text(row: Suspension) -> str:
     """`hold on customer bolt, stream newsletter until 2026-01-02 03:04 UTC`."""
     speed = f" to {row.rate_per_hour:,} an hour" if row.rate_per_hour else ""
+    speed += f" but for {100 * row.probe:.3g} %" if row.probe else ""
     end = f"until {when(row.until)}" if row.until else f"until {row.lifts_when}"
     return f"{row.effect}{speed} on {where(row.scope)} {end}"
 

@@ -37,19 +37,21 @@ def hold(  # noqa: PLR0913 - a row has so many parts, each named at the call
     now: datetime,
     until: datetime | None = None,
     rate_per_hour: int | None = None,
+    probe: float | None = None,
     by_customer: str | None = None,
 ) -> Suspension:
     """An operator's suspension. Raises ValueError for an empty or unknown scope, a name the inventory
     does not know, a bad effect, or no reason.
     """
     _check(scope, effect, rate_per_hour)
+    _check_probe(effect, probe)
     check_reason(reason)
     read_names(session).as_seen_by(by_customer).check(scope)
     if until is not None and until <= now:
         raise ValueError("until is in the past")
     row = Suspension(
         id=new_id("sus"), scope=dict(scope), scope_key=scope_key(scope), effect=effect, actor=actor,
-        rate_per_hour=rate_per_hour, text=reason, since=now, until=until, lifts_when="an operator lifts it",
+        rate_per_hour=rate_per_hour, probe=probe, text=reason, since=now, until=until, lifts_when="an operator lifts it",
         by_customer=by_customer,
     )
     return put_on(session, row, why=reason)
@@ -119,6 +121,11 @@ def _check(scope: Mapping[str, str], effect: str, rate_per_hour: int | None) -> 
         raise ValueError("slow needs rate_per_hour, and hold takes none")
     if rate_per_hour is not None and rate_per_hour <= 0:
         raise ValueError("rate_per_hour must be above 0")
+
+
+def _check_probe(effect: str, probe: float | None) -> None:
+    if probe is not None and not (effect == Effect.HOLD and 0 < probe < 1):
+        raise ValueError("probe is a share between 0 and 1, and goes with hold")
 
 
 def _list(names: Iterable[str]) -> str:

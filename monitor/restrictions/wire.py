@@ -17,6 +17,7 @@ class Suspension(Wire):
     scope: dict[str, str]
     effect: Effect
     rate_per_hour: int | None
+    probe: float | None
     rule: str | None
     incident_id: str | None
     actor: str

@@ -40,11 +40,12 @@ router = new_router("operate")
 
 
 class NewSuspension(Reasoned):
-    """Whom to hold back, how, and until when."""
+    """Whom to hold back, how, and until when. `probe`: with hold, the share of messages that is let through, to be judged by."""
 
     scope: dict[Name, Name] = Field(min_length=1, max_length=8, examples=[{"customer": "acme", "provider": "gmail"}])
     effect: Effect = Effect.HOLD
     rate_per_hour: Annotated[int, Field(ge=1, le=LARGEST_RATE)] | None = None
+    probe: Annotated[float, Field(gt=0, lt=1)] | None = None
     until: When | None = None
 
 
@@ -90,7 +91,7 @@ def suspend(services: Given, caller: Operates, wanted: NewSuspension) -> Suspens
         only_own(services, caller, scope)
         row = suspensions.hold(
             session, scope=scope, effect=wanted.effect, actor=caller.name, reason=wanted.reason, now=now,
-            until=wanted.until, rate_per_hour=wanted.rate_per_hour, by_customer=caller.customer,
+            until=wanted.until, rate_per_hour=wanted.rate_per_hour, probe=wanted.probe, by_customer=caller.customer,
         )
     services.gate.refresh(services.store, now)
     return Suspension.from_row(row)

@@ -123,6 +123,7 @@ class Suspension(SQLModel, table=True):
     scope_key: str = Field(index=True)
     effect: str  # hold | slow
     rate_per_hour: int | None = None
+    probe: float | None = None  # of a hold: the share of its messages that is let through, to be judged by
     rule: str | None = None
     incident_id: str | None = Field(default=None, index=True)
     member: str | None = None

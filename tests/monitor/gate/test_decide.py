@@ -219,3 +219,47 @@ def test_the_index_finds_exactly_what_comparing_every_scope_would_find(scopes, v
         map(repr, map(sorted, (s.items() for s in expected)))
     )
     assert decision.decision == ("hold" if expected else "send")
+
+
+def probing(share, /, **scope):
+    return replace(restriction(**scope), probe=share)
+
+
+def let_through(request, *restrictions, of=4000):
+    known = index(*restrictions)
+    return [n for n in range(of) if decide(replace(request, message=f"{n}"), known, NOW).decision == "send"]
+
+
+def test_a_hold_lets_its_probe_through_and_every_process_the_same_messages():
+    through = let_through(ACME, probing(0.05, customer="acme"))
+    assert 120 < len(through) < 280
+    assert through == let_through(ACME, probing(0.05, customer="acme"))
+    assert through == let_through(ACME, probing(0.05, customer="acme", provider="gmail"))
+    assert through != let_through(replace(ACME, campaign="spring"), probing(0.05, customer="acme"))
+    decision = decide(replace(ACME, message=str(through[0])), index(probing(0.05, customer="acme")), NOW)
+    assert [reason.effect for reason in decision.reasons] == ["send"]
+    assert decision.reasons[0].text == "let through: because of acme; 5 % of its messages are let through, to be judged by"
+
+
+def test_without_a_message_named_a_hold_holds():
+    decision = answer(ACME, probing(0.99, customer="acme"))
+    assert (decision.decision, decision.reasons[0].effect) == ("hold", "hold")
+
+
+def test_of_several_holds_the_smallest_probe_counts_and_a_hold_without_one_holds_all():
+    wide, narrow = probing(0.2, customer="acme"), probing(0.05, provider="gmail")
+    assert let_through(ACME, wide, narrow) == let_through(ACME, narrow)
+    assert let_through(ACME, wide, restriction(stream="news", customer="acme")) == []
+
+
+def test_what_is_let_through_is_slowed_all_the_same():
+    rows = [probing(0.5, customer="acme"), restriction("slow", rate=100, ip="192.0.2.7")]
+    known = index(*rows)
+    answers = {decide(replace(ACME, message=str(n)), known, NOW).decision for n in range(100)}
+    assert answers == {"slow", "hold"}
+
+
+@pytest.mark.parametrize(("effect", "probe"), [("slow", 0.1), ("hold", 0.0), ("hold", 1.0), ("hold", -1)])
+def test_a_probe_that_makes_no_sense_is_refused(effect, probe):
+    with pytest.raises(ValueError, match="probe is a share"):
+        Restriction("sus-1", {"customer": "acme"}, effect, "why", 100 if effect == "slow" else None, probe)

@@ -16,7 +16,7 @@ from monitor.inventory import names as inventory_names
 
 def test_the_gate_distinguishes_and_is_asked_what_the_table_of_dimensions_says():
     assert names(Use.GATE) == DIMENSIONS
-    assert (*names(Use.REQUEST), "recipient_domain") == NAMES
+    assert (*names(Use.REQUEST), "recipient_domain", "message") == NAMES
 
 
 @pytest.mark.parametrize(

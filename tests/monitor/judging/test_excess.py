@@ -4,7 +4,9 @@ import pytest
 
 from collectors.observation import Subject
 from monitor.config.load import read_rules
-from monitor.database.tables import Incident, Outbox, VerdictRow
+from monitor.database.tables import Incident, Outbox, Suspension, VerdictRow
+from monitor.gate import Request, decide
+from monitor.restrictions.follow import GateIndex
 from monitor.restrictions.suspensions import lift
 from monitor.rules.load import SHIPPED, check_rules
 from tests.monitor.judging.world import BOLT, World
@@ -93,6 +95,31 @@ def test_mail_let_through_that_is_healthy_ends_the_hold(store):
     assert world.in_force() == []
     assert firing(world) == {}
     assert world.notified() == ["firing", "resolved"]
+
+
+def test_the_gate_lets_the_probe_through_and_what_comes_of_it_ends_the_hold(store):
+    """The loop closed: only what the gate lets through is delivered, and one in twenty is enough."""
+    world = World(store, [RULES["complaint-rate"]])
+    healthy_for(world, 6)
+    bad(world, 2)
+    (held,) = world.in_force()
+    assert held.probe == 0.05
+    gate, hours = GateIndex(), 0
+    while world.in_force() and hours < 23:
+        index = gate.refresh(store, world.now, everything=True)
+        sent = sum(let_through(index, world.now, f"{hours}-{number}") for number in range(1500))
+        assert 40 <= sent <= 120
+        world.sent(sent, 0, BOLT._replace(campaign=f"repaired{hours}"))
+        bad(world, 1, a_hour=0, complaints=0)
+        hours += 1
+    assert firing(world) == {}
+    assert world.rows(Suspension)[0].lift_reason != "its time is over"
+    assert let_through(gate.refresh(store, world.now, everything=True), world.now, "any") == 1
+
+
+def let_through(index, now, message):
+    request = Request(customer="bolt", stream="newsletter", provider="yahoo", message=message)
+    return int(decide(request, index, now).decision == "send")
 
 
 def test_after_its_time_a_hold_ends_and_what_is_still_bad_is_held_anew(store):
