@@ -23,7 +23,7 @@ from monitor.restrictions.wire import with_warnings
 
 _TIMEOUT_SECONDS = 10.0
 _HELP = {"provider": "Id of a mailbox provider, such as gmail.", "recipient_domain": "Instead of --provider.",
-         "message": "What tells it from other messages, for holds that let a share through."}
+         "message": "Its recipient and Message-ID, or a hash: by it holds choose what they let through."}
 
 
 def _about(command: Callable[..., None]) -> Callable[..., None]:

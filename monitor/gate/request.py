@@ -27,7 +27,7 @@ _CANONICAL: Mapping[str, Callable[[str], str]] = {
 class Request:
     """One question. Only what is known is named; `count` messages share the answer.
 
-    `message` tells one message from all others and stays the same however often it is tried: its recipient and Message-ID, or
+    `message` is of one message alone and stays the same however often it is tried: its recipient and Message-ID, or
     a hash of them. By it is chosen what a hold lets through (`decide`); it is kept nowhere.
     """
 
