@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -42,10 +42,10 @@ def firing_incidents(session: Session) -> list[Incident]:
     return list(session.exec(chosen.order_by(*_NEWEST.by)))
 
 
-def lately_fired(session: Session, rule: str, subject_key: str, since: datetime) -> int:
-    """How often the rule has fired for a group since then."""
-    fired = select(func.count()).where(Incident.rule == rule, Incident.subject_key == subject_key, col(Incident.fired_at) > since)
-    return session.exec(fired).one()
+def lately_fired(session: Session, rules: Collection[str], since: datetime) -> dict[tuple[str, str], int]:
+    """(rule, group) → how often these rules have fired for it since then."""
+    fired = select(Incident.rule, Incident.subject_key, func.count()).where(col(Incident.rule).in_(rules), col(Incident.fired_at) > since)
+    return {(rule, key): count for rule, key, count in session.exec(fired.group_by(col(Incident.rule), col(Incident.subject_key)))}
 
 
 def open_by_gravity(session: Session, limit: int) -> list[Incident]:

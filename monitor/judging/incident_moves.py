@@ -1,4 +1,4 @@
-"""What follows for an incident from its state: its words, its suspensions, its messages, its end."""
+"""What follows for an incident from its state: its words, its suspensions, its end. That it fires is notified of after the pass."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from monitor.judging.case import Case
 from monitor.notify import message
 from monitor.notify.message import Event
 from monitor.notify.outbox import notified_of
-from monitor.notify.routing import Routing
 from monitor.notify.words import NOW, gravity
 from monitor.restrictions.rows import ended_at
 from monitor.restrictions.suspensions import take_off
@@ -26,10 +25,9 @@ from monitor.rules.verdict import Answer, Verdict, key_of
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """Whom to notify, and how far automation may go."""
+    """How far automation may go, and where the console is."""
 
     traffic: suspend.Traffic
-    routing: Routing
     limits: suspend.Limits
     console_url: str
 
@@ -51,22 +49,13 @@ class Moves:
         if state is State.OK:
             self.end(case, _end_reason(verdict))
         elif state is State.FIRING:
-            self._fire(case)
+            self.reconcile(case)
+            case.session.flush()
         return after
 
-    def _fire(self, case: Case) -> None:
-        refused = suspend.reconcile(case, self.traffic, self.limits)
-        case.session.flush()
-        event = enqueue.due_event(case, self.routing)
-        if event is None:
-            return
-        incident = case.incident
-        now = message.Now(case.verdict.summary, case.verdict.evidence, case.in_force(), refused)
-        text = message.firing(incident, now, case.runbook, self.console_url, worsened=event is Event.WORSENED)
-        enqueue.write(case, event, text, self.routing)
-        incident.notified_at = case.now
-        incident.notified_members = sorted({*incident.notified_members, *enqueue.worth_notifying(case)})
-        case.session.add(incident)
+    def reconcile(self, case: Case) -> list[str]:
+        """Put on and take off what it wants; returns what was not done and why, in words for people."""
+        return suspend.reconcile(case, self.traffic, self.limits)
 
     def end(self, case: Case, why: str) -> None:
         """End the incident, lift what is in force for it, and notify whoever was notified of it."""
@@ -92,9 +81,9 @@ def _kept(case: Case) -> tuple[str, dict[str, Any]]:
     return incident.summary, {**incident.evidence, NOW: verdict.summary}
 
 
-def settled(case: Case, after: Progress, routing: Routing) -> bool:
+def settled(case: Case, after: Progress) -> bool:
     """Whether nothing is to be written: its state, words and suspensions are as they should be."""
-    return case.incident.state == after.state and _unchanged(case) and not _unsettled(case, routing)
+    return case.incident.state == after.state and _unchanged(case) and not _unsettled(case)
 
 
 def _unchanged(case: Case) -> bool:
@@ -104,11 +93,9 @@ def _unchanged(case: Case) -> bool:
     return stored == (summary, evidence.get(NOW), case.severity, verdict.reason)
 
 
-def _unsettled(case: Case, routing: Routing) -> bool:
-    """Whether an incident whose state stays wants something done: a suspension, a message, its quiet end."""
-    if case.incident.state == State.FIRING and (
-        suspend.gone(case) or suspend.wanting(case) or enqueue.due_event(case, routing)
-    ):
+def _unsettled(case: Case) -> bool:
+    """Whether an incident whose state stays wants something done: a suspension, its quiet end."""
+    if case.incident.state == State.FIRING and (suspend.gone(case) or suspend.wanting(case)):
         return True
     return fell_quiet(case)
 

@@ -1,9 +1,9 @@
 """One pass: what do the rules say of the facts now, and what changes?
 
 A whole pass judges everything; one over news only the groups that what was counted since is about. Facts are judged purely;
-every verdict is stored, all of a pass at its end, and every change of an incident is written with its verdict, transition,
-suspensions and outbox rows in one transaction, some incidents at a time. A pass that dies half-way is finished by the next one. One process
-passes at a time: each of its transactions asks whether it still holds the lease.
+every verdict is stored, all of a pass at its end, and every change of an incident is written with its verdict, transition and
+suspensions in one transaction, some incidents at a time. Then people are notified (monitor.judging.stages). A pass that dies
+half-way is finished by the next one. One process passes at a time: each of its transactions asks whether it still holds the lease.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from monitor.incidents.states import OPEN, Progress, State, Timing, input_of, lo
 from monitor.judging import suspend, verdict_rows
 from monitor.judging.case import Case
 from monitor.judging.counters import Counters, Near, Touched, counters_of, touched_groups
+from monitor.judging.enqueue import Telling
 from monitor.judging.evidence import StoreEvidence
 from monitor.judging.feed_evidence import FeedEvidence
 from monitor.judging.incident_moves import Moves, new_incident, settled
@@ -77,13 +78,15 @@ class Judge:
     check: Callable[[Session], None] = field(default=_nothing, init=False)
     _known: Known | None = field(default=None, init=False)
     _moves: Moves = field(init=False)
+    _telling: Telling = field(init=False)
 
     def __post_init__(self) -> None:
         self.feeds = FeedEvidence(self.store, self.intervals)
         self.mails = MailEvidence(self.store)
         self.counters = counters_of(self.store, self.rules)
         self.rules = in_order([rule for rule in self.rules if rule.enabled])
-        self._moves = Moves(suspend.Traffic(self.counters.sums), self.routing, self.limits, self.console_url)
+        self._moves = Moves(suspend.Traffic(self.counters.sums), self.limits, self.console_url)
+        self._telling = Telling(self.store, self.routing, self._writing, self._moves.reconcile, self.console_url)
 
     def judge_all(self, now: datetime) -> timedelta:
         """Judge every rule; returns how long the next pass may wait."""
@@ -102,6 +105,7 @@ class Judge:
             self._judge(rule, work)
         with self._writing() as session:
             work.write(session, self.rules)
+        self._telling.notify(work.fires, now)
         self._known = known
         return self._wait(now)
 
@@ -126,6 +130,8 @@ class Judge:
         if work.changed:
             with self._writing() as session:
                 work.write(session)
+        if work.moved:  # what fires on without a word is looked at by the next whole pass
+            self._telling.notify(work.fires, now)
         self._known = known
         return self._wait(now)
 
@@ -157,8 +163,10 @@ class Judge:
         fires = [group for group in work.firing.get(rule.id, ()) if group not in only] if only is not None else []
         judged = set()
         verdicts = unevaluated(rule, verdicts, work.firing)
-        for verdict, row in zip(verdicts, self._applied(rule, verdicts, before, timing, now), strict=True):
+        for verdict, row in zip(verdicts, self._applied(rule, verdicts, work, timing), strict=True):
             judged.add(row.key)
+            if row.state == State.FIRING and rule.mode is Mode.LIVE:
+                work.fires.append((rule, verdict))
             if row.state in _FIRES:
                 fires.append(verdict.group)
             if verdict_rows.differs(before.get(row.key), row):
@@ -167,10 +175,9 @@ class Judge:
         for key in before.keys() - judged if only is None else ():
             work.forget(rule.id, key)
 
-    def _applied(
-        self, rule: Rule, verdicts: Sequence[Verdict], before: Mapping[str, VerdictRow], timing: Timing, now: datetime
-    ) -> list[VerdictRow]:
+    def _applied(self, rule: Rule, verdicts: Sequence[Verdict], work: Pass, timing: Timing) -> list[VerdictRow]:
         """The rows of the groups from now on, with all that follows for their incidents written: some at a time."""
+        now, before = work.evidence.now, work.known.rows[rule.id]
         was = [before.get(key_of(verdict.group)) for verdict in verdicts]
         after = [step(progress_of(row), input_of(verdict), now, timing) for row, verdict in zip(was, verdicts, strict=True)]
         rows = [row_of(rule, *each, now) for each in zip(verdicts, after, was, strict=True)]
@@ -178,6 +185,7 @@ class Judge:
             return rows
         moving = [place for place, row in enumerate(was) if {progress_of(row).state, after[place].state} & OPEN]
         moving = self._unsettled(rule, [(place, verdicts[place], after[place]) for place in moving], now)
+        work.moved = work.moved or bool(moving)
         for begin in range(0, len(moving), WRITTEN_AT_ONCE):
             with self._writing() as session:
                 held = of_open_incidents(session, rule.id)
@@ -202,7 +210,7 @@ class Judge:
             return [
                 place for place, verdict, after in moving
                 if (incident := known.get(key_of(verdict.group))) is None
-                or not settled(Case(session, rule, incident, verdict, now, rows.get(incident.id, [])), after, self.routing)
+                or not settled(Case(session, rule, incident, verdict, now, rows.get(incident.id, [])), after)
             ]  # fmt: skip
 
     def _gone(

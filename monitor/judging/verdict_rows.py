@@ -57,7 +57,10 @@ class Known:
 
 @dataclass(slots=True)
 class Pass:
-    """What a pass is judged by, and what it found: written at its end. `firing`: rule → the groups it fires for."""
+    """What a pass is judged by, and what it found: written at its end. `firing`: rule → the groups it fires for.
+
+    `fires`: what was judged and fires, live rules only; `moved`: something was written about an incident.
+    """
 
     evidence: StoreEvidence
     known: Known
@@ -65,6 +68,8 @@ class Pass:
     errors: dict[str, str | None] = field(default_factory=dict)
     rows: list[VerdictRow] = field(default_factory=list)
     gone: list[tuple[str, str]] = field(default_factory=list)
+    fires: list[tuple[Rule, Verdict]] = field(default_factory=list)
+    moved: bool = False
 
     @property
     def changed(self) -> bool:

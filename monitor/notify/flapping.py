@@ -8,12 +8,8 @@ listing after it is late by an hour or two, not lost.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from sqlmodel import Session
-
-from monitor.database.tables import Incident
-from monitor.incidents.rows import lately_fired
 from monitor.notify.message import Message, lasted
 from monitor.notify.routing import Flapping
 
@@ -43,11 +39,3 @@ class Note:
         within, long_enough = lasted(self.settings.within), lasted(self.long_enough)
         line = f"Flapping: fired {self.count} times in {within}; of the next ones you hear only when they last {long_enough}"
         return replace(message, title=f"[FLAPPING] {message.title}", body=f"{line}\n{message.body}")
-
-
-def note_on(session: Session, incident: Incident, settings: Flapping, now: datetime) -> Note:
-    """How often the incident's rule has fired for its group lately."""
-    if not settings.times or incident.fired_at is None:
-        return Note(0, timedelta(0), settings)
-    count = lately_fired(session, incident.rule, incident.subject_key, now - settings.within)
-    return Note(count, now - incident.fired_at, settings)

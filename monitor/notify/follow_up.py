@@ -20,7 +20,7 @@ from monitor.incidents.states import State
 from monitor.notify import outbox
 from monitor.notify.message import Event, Now, firing
 from monitor.notify.queue import Notice, queue
-from monitor.notify.quiet import deliveries_now, is_quiet
+from monitor.notify.quiet import Quiet, read_quiet
 from monitor.notify.routing import Delivery, Routing
 from monitor.restrictions.rows import is_in_force, of_incident
 from monitor.rules.model import Rule
@@ -51,13 +51,14 @@ class FollowUp:
     def run(self) -> None:
         now = self.clock()
         with self.store.reading_session() as session:
-            wanting = [row.id for row in firing_incidents(session) if self._wants(session, row, now)]
+            hushed = read_quiet(session, self.routing, now)
+            wanting = [row.id for row in firing_incidents(session) if self._wants(session, row, hushed, now)]
         for incident_id in wanting:
             with self.store.session() as session:
                 self._follow(session, incident_id, now)
 
-    def _wants(self, session: Session, incident: Incident, now: datetime) -> bool:
-        return _ack_is_over(incident, now) or any(True for _ in self._owed(session, incident, now))
+    def _wants(self, session: Session, incident: Incident, hushed: Quiet, now: datetime) -> bool:
+        return _ack_is_over(incident, now) or any(True for _ in self._owed(session, incident, hushed, now))
 
     def _follow(self, session: Session, incident_id: str, now: datetime) -> None:
         incident = locked_incident(session, incident_id)
@@ -66,21 +67,21 @@ class FollowUp:
         if _ack_is_over(incident, now):
             break_acknowledgement(session, incident, why="the time of the acknowledgement is over", now=now)
             session.flush()
-        for owed in list(self._owed(session, incident, now)):
+        for owed in list(self._owed(session, incident, read_quiet(session, self.routing, now), now)):
             self._write(session, incident, owed, now)
 
-    def _owed(self, session: Session, incident: Incident, now: datetime) -> Iterator[Owed]:
+    def _owed(self, session: Session, incident: Incident, hushed: Quiet, now: datetime) -> Iterator[Owed]:
         """What is due now and not written yet; nothing while somebody looks after it, or nobody is to be notified."""
         if incident.state != State.FIRING or incident.notified_at is None or incident.acked_at is not None:
             return
         rule = self.rules.get(incident.rule)
         labels = labels_of(incident, rule.labels if rule else None)
-        if is_quiet(session, self.routing, labels, now):
+        if hushed.why(labels):
             return
         sent = outbox.of_incident(session, incident.id)
         keys = {row.key for row in sent}
         alone_since = _alone_since(session, incident)
-        for delivery in deliveries_now(session, self.routing, labels, now):
+        for delivery in hushed.deliveries(labels):
             for owed in (*_reminders(sent, delivery, now), *_steps(delivery, alone_since, now)):
                 if f"{incident.id}:{owed.event}{owed.serial}:{owed.delivery.receiver}" not in keys:
                     yield owed

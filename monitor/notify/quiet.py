@@ -1,8 +1,12 @@
-"""Is nobody to be notified of an incident now: silenced, or explained by another that fires? And who hears of it all the same?"""
+"""Is nobody to be notified of an incident now: silenced, or explained by another that fires? And who hears of it all the same?
+
+What is asked of the database is read once; then any number of incidents can be asked about.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel import Session
@@ -13,29 +17,34 @@ from monitor.incidents.silences import labels_of, made_by_customers, silenced_by
 from monitor.notify.routing import Delivery, Routing
 
 
-def is_quiet(session: Session, routing: Routing, labels: Mapping[str, str], now: datetime) -> bool:
-    """Whether nobody is notified. `labels` are those of an incident (monitor.incidents.silences.labels_of)."""
-    ours, _ = _silences(session, now)
-    if silenced_by(ours, labels):
-        return True
-    if not routing.inhibitions:
-        return False
-    return bool(routing.inhibited_by(labels, [labels_of(row) for row in firing_incidents(session)]))
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """`ours`: silences of the provider in force; `customers`: those of customers, with whose they are; `firing`: labels of what fires."""
+
+    routing: Routing
+    ours: Sequence[Silence] = ()
+    customers: Sequence[tuple[Silence, str]] = ()
+    firing: Sequence[Mapping[str, str]] = ()
+
+    def why(self, labels: Mapping[str, str]) -> list[str]:
+        """The ids of the silences and incidents because of which nobody is notified of an incident with these labels."""
+        return silenced_by(self.ours, labels) or self.routing.inhibited_by(labels, self.firing)
+
+    def deliveries(self, labels: Mapping[str, str]) -> list[Delivery]:
+        """Whom it goes to. What a customer silenced itself keeps quiet those that hear of that customer alone."""
+        quiet = {customer for row, customer in self.customers if silenced_by([row], labels)}
+        found = self.routing.deliveries(labels)
+        if not quiet:
+            return found
+        hears_of = {each.name: each.customers for each in self.routing.receivers}
+        return [each for each in found if not any(hears_of.get(each.receiver, frozenset()) == {customer} for customer in quiet)]
 
 
-def deliveries_now(session: Session, routing: Routing, labels: Mapping[str, str], now: datetime) -> list[Delivery]:
-    """Whom it goes to. What a customer silenced itself keeps quiet those that hear of that customer alone."""
-    _, customers = _silences(session, now)
-    quiet = {customer for row, customer in customers if silenced_by([row], labels)}
-    hears_of = {each.name: each.customers for each in routing.receivers}
-    return [
-        each for each in routing.deliveries(labels)
-        if not any(hears_of.get(each.receiver, frozenset()) == {customer} for customer in quiet)
-    ]  # fmt: skip
-
-
-def _silences(session: Session, now: datetime) -> tuple[list[Silence], list[tuple[Silence, str]]]:
-    """Those in force: the provider's own, and those of customers."""
+def read_quiet(session: Session, routing: Routing, now: datetime, firing: Iterable[Mapping[str, str]] | None = None) -> Quiet:
+    """As it is now. `firing`: the labels of what fires, where they are known already."""
     rows = silences_at(session, now)
     made = made_by_customers(session, [row.id for row in rows])
-    return [row for row in rows if row.id not in made], [(row, made[row.id]) for row in rows if row.id in made]
+    if firing is None:
+        firing = [labels_of(row) for row in firing_incidents(session)] if routing.inhibitions else ()
+    ours = [row for row in rows if row.id not in made]
+    return Quiet(routing, ours, [(row, made[row.id]) for row in rows if row.id in made], list(firing))

@@ -92,12 +92,13 @@ def of_incident(session: Session, incident_id: str) -> list[Suspension]:
     return list(session.exec(chosen.order_by(col(Suspension.since))))
 
 
-def of_open_incidents(session: Session, rule: str) -> dict[str, list[Suspension]]:
-    """By incident: those of each incident of a rule that has not ended, lifted ones too, the oldest first."""
+def of_open_incidents(session: Session, rule: str | None = None) -> dict[str, list[Suspension]]:
+    """By incident: those of each incident, of a rule or of all, that has not ended, lifted ones too, the oldest first."""
     chosen = (
         select(Suspension).join(Incident, col(Suspension.incident_id) == Incident.id)
-        .where(Incident.rule == rule, col(Incident.ended_at).is_(None)).order_by(col(Suspension.since))
+        .where(col(Incident.ended_at).is_(None)).order_by(col(Suspension.since))
     )
+    chosen = chosen if rule is None else chosen.where(Incident.rule == rule)
     rows: dict[str, list[Suspension]] = {}
     for row in session.exec(chosen):
         rows.setdefault(row.incident_id or "", []).append(row)
