@@ -40,7 +40,7 @@ def write_to(case: Case, event: Event, message: Message, deliveries: Iterable[De
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class Notifying:
     """`writing` opens a transaction that writes, if this process still judges; `reconcile` says what is not held, and why."""
 
     store: Store
@@ -65,8 +65,10 @@ class Telling:
         firing = firing_incidents(session)
         rows = {(row.rule, row.open_key): row for row in firing if row.state == State.FIRING}
         suspensions = of_open_incidents(session)
-        found = [(rule, verdict, rows.get((rule.id, key_of(verdict.group)))) for rule, verdict in fires]
-        changes = [Change(rule, row, verdict, suspensions.get(row.id, ())) for rule, verdict, row in found if row is not None]
+        changes = [
+            Change(rule, row, verdict, suspensions.get(row.id, ()))
+            for rule, verdict in fires if (row := rows.get((rule.id, key_of(verdict.group)))) is not None
+        ]  # fmt: skip
         flapping = self.routing.flapping
         new = {change.incident.rule for change in changes if change.incident.notified_at is None}
         fired = lately_fired(session, new, now - flapping.within) if new and flapping.times else {}

@@ -25,7 +25,7 @@ from monitor.incidents.states import OPEN, Progress, State, Timing, input_of, lo
 from monitor.judging import suspend, verdict_rows
 from monitor.judging.case import Case
 from monitor.judging.counters import Counters, Near, Touched, counters_of, touched_groups
-from monitor.judging.enqueue import Telling
+from monitor.judging.enqueue import Notifying
 from monitor.judging.evidence import StoreEvidence
 from monitor.judging.feed_evidence import FeedEvidence
 from monitor.judging.incident_moves import Moves, new_incident, settled
@@ -78,7 +78,7 @@ class Judge:
     check: Callable[[Session], None] = field(default=_nothing, init=False)
     _known: Known | None = field(default=None, init=False)
     _moves: Moves = field(init=False)
-    _telling: Telling = field(init=False)
+    _notifying: Notifying = field(init=False)
 
     def __post_init__(self) -> None:
         self.feeds = FeedEvidence(self.store, self.intervals)
@@ -86,7 +86,7 @@ class Judge:
         self.counters = counters_of(self.store, self.rules)
         self.rules = in_order([rule for rule in self.rules if rule.enabled])
         self._moves = Moves(suspend.Traffic(self.counters.sums), self.limits, self.console_url)
-        self._telling = Telling(self.store, self.routing, self._writing, self._moves.reconcile, self.console_url)
+        self._notifying = Notifying(self.store, self.routing, self._writing, self._moves.reconcile, self.console_url)
 
     def judge_all(self, now: datetime) -> timedelta:
         """Judge every rule; returns how long the next pass may wait."""
@@ -105,7 +105,7 @@ class Judge:
             self._judge(rule, work)
         with self._writing() as session:
             work.write(session, self.rules)
-        self._telling.notify(work.fires, now)
+        self._notifying.notify(work.fires, now)
         self._known = known
         return self._wait(now)
 
@@ -131,7 +131,7 @@ class Judge:
             with self._writing() as session:
                 work.write(session)
         if work.moved:  # what fires on without a word is looked at by the next whole pass
-            self._telling.notify(work.fires, now)
+            self._notifying.notify(work.fires, now)
         self._known = known
         return self._wait(now)
 

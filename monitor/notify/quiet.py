@@ -33,11 +33,11 @@ class Quiet:
     def deliveries(self, labels: Mapping[str, str]) -> list[Delivery]:
         """Whom it goes to. What a customer silenced itself keeps quiet those that hear of that customer alone."""
         quiet = {customer for row, customer in self.customers if silenced_by([row], labels)}
-        found = self.routing.deliveries(labels)
+        deliveries = self.routing.deliveries(labels)
         if not quiet:
-            return found
+            return deliveries
         hears_of = {each.name: each.customers for each in self.routing.receivers}
-        return [each for each in found if not any(hears_of.get(each.receiver, frozenset()) == {customer} for customer in quiet)]
+        return [each for each in deliveries if not any(hears_of.get(each.receiver, frozenset()) == {customer} for customer in quiet)]
 
 
 def read_quiet(session: Session, routing: Routing, now: datetime, firing: Iterable[Mapping[str, str]] | None = None) -> Quiet:
