@@ -1,6 +1,7 @@
 """Has a rate of complaints left what is healthy? For rates that are looked at all the time, cluster by campaign and come late. Pure.
 
-`of: campaign` judges each campaign by itself and holds no more than it. `of: stream` finds that a stream has left the healthy rate
+`of: campaign` judges each campaign by itself and holds no more than it; `of: mailing` does that for mail that names no campaign, of
+which only the stream can be held. `of: stream` finds that a stream has left the healthy rate
 and is above the line since; `of: line` that its mean is above the line itself, which takes longer and is sure enough for a
 hold of days, in which a person looks. What the detectors do, and what they promise: `monitor.rules.detectors`.
 
@@ -37,6 +38,7 @@ from monitor.rules.detectors.assess import (
 )
 from monitor.rules.detectors.change import Change
 from monitor.rules.detectors.counts import HOUR, merged
+from monitor.rules.detectors.mailing import judge_mailing
 from monitor.rules.detectors.reporting import DAY
 from monitor.rules.evidence import Evidence, Hold, StreamMail
 from monitor.rules.model import Rule, Strict, needs
@@ -53,6 +55,7 @@ _NOT_ABOVE = "its rate is not above the line beyond doubt"
 
 class Of(enum.StrEnum):
     CAMPAIGN = "campaign"
+    MAILING = "mailing"
     STREAM = "stream"
     LINE = "line"
 
@@ -64,6 +67,7 @@ class Proof(enum.StrEnum):
     THEOREM = "theorem"
 
 
+_FINDERS = {Of.STREAM: judge_stream, Of.LINE: judge_line, Of.MAILING: judge_mailing}
 # days between false alarms that the evidence is asked for
 _DAYS = {(Of.STREAM, Proof.MEASURED): 120.0}
 _DAYS_PROVED = 600.0  # one in 20 months
@@ -90,7 +94,7 @@ class Excess(Rule):
     healthy: Share = 0.001
     proof: Proof = Proof.MEASURED
     at_least: LeastMail = LeastMail()
-    false_a_month: Annotated[float, Field(gt=0, le=1)] = 0.02  # of: campaign; of all campaigns of a stream together
+    false_a_month: Annotated[float, Field(gt=0, le=1)] = 0.02  # of: campaign, mailing; of all of a stream together
     clear_after: Duration = timedelta(days=7)  # nothing was found for so long after a hold ended
     quiet_for: Duration | None = timedelta(days=3)
 
@@ -114,14 +118,14 @@ class Excess(Rule):
 
     @property
     def most_false_a_month(self) -> float | None:
-        """Of a campaign's as it is set; of a stream's what is proved, and None where it was only measured."""
-        if self.of is Of.CAMPAIGN:
+        """Of campaigns and mailings as it is set; of a stream's what is proved, and None where it was only measured."""
+        if self.of in {Of.CAMPAIGN, Of.MAILING}:
             return self.false_a_month
         return _MONTH_DAYS / _DAYS_PROVED if (self.of, self.proof) not in _DAYS else None
 
     @property
     def lines(self) -> Lines:
-        days = _DAYS.get((self.of, self.proof), _DAYS_PROVED)
+        days = _MONTH_DAYS / self.false_a_month if self.of is Of.MAILING else _DAYS.get((self.of, self.proof), _DAYS_PROVED)
         return Lines(self.healthy, self.above, days, self.at_least.numerator, self.false_a_month)
 
 
@@ -145,7 +149,7 @@ def judge(rule: Excess, evidence: Evidence, now: datetime) -> list[Verdict]:
     judging = _Judging(rule, evidence.holds(rule.id), frozenset(opened), now)
     if rule.of is Of.CAMPAIGN:
         return [verdict for each in streams for verdict in judging.campaigns(each)]
-    verdicts = judging.streams(streams)
+    verdicts = judging.mailings(streams) if rule.of is Of.MAILING else judging.streams(streams)
     known = {*opened, *(verdict.group for verdict in verdicts)}
     # no complaint came since: no evidence grew
     return verdicts + [Verdict(group, Answer.CLEAR, _NOT_ABOVE) for group in evidence.expected(rule.id) if group not in known]
@@ -170,6 +174,16 @@ class _Judging:
                 families.setdefault(_group(each.labels, ("customer", "provider")), []).append(each)
         for group, family in families.items():
             verdicts += self._family(group, family)
+        return verdicts
+
+    def mailings(self, streams: Sequence[StreamMail]) -> list[Verdict]:
+        """Of each stream the mail that names no campaign, or all of it where complaints and mail do not name the same ones."""
+        verdicts = []
+        for each in streams:
+            group = _group(each.labels, _BY)
+            unnamed = each.mail.counts.comparable().clusters_of(None)
+            if len(group) == len(_BY) and (group in self.opened or any(cluster.complaints for cluster in unnamed)):
+                verdicts.append(self._verdict(_Case(group, each.mail), self._covering(each.labels)))
         return verdicts
 
     def _family(self, group: Group, family: Sequence[StreamMail]) -> Iterator[Verdict]:
@@ -222,7 +236,7 @@ class _Judging:
             return self._held(case, mail, holds[-1])
         newest = holds[-1] if holds else None
         after = since(mail, newest.until.timestamp()) if newest and newest.until else mail
-        finding = judge_line(after, self.lines, self.at) if self.rule.of is Of.LINE else judge_stream(after, self.lines, self.at)
+        finding = _FINDERS[self.rule.of](after, self.lines, self.at)
         if finding.raised and finding.change:
             return self._unproved(case.group, finding.change) or self._breach(case, finding, finding.change)
         return self._no_breach(case, mail, newest)
@@ -278,7 +292,7 @@ class _Judging:
     # ── campaigns ──
 
     def campaigns(self, each: StreamMail) -> Iterator[Verdict]:
-        """Those of a stream with mail lately that are above the line, or were."""
+        """Those of a stream with mail lately that are above the line, or were; one that only complaints name is a mailing's."""
         if not each.labels.keys() >= set(_BY):
             return
         counts = each.mail.counts
@@ -289,9 +303,10 @@ class _Judging:
                 total = sums.setdefault(key[0], [0.0, 0.0])
                 total[0] += cluster.complaints
                 total[1] += cluster.delivered
-        for campaign, (complaints, _) in sums.items():
+        unnamed = any(cluster.delivered for cluster in counts.clusters_of(None))
+        for campaign, (complaints, delivered) in sums.items():
             group = _group({**each.labels, "campaign": campaign}, _BY_CAMPAIGN)
-            if complaints >= self.lines.least or group in self.opened:
+            if (complaints >= self.lines.least and (delivered or not unnamed)) or group in self.opened:
                 yield self._campaign(group, campaign, each.mail)
 
     def _campaign(self, group: Group, campaign: str, mail: Mail) -> Verdict:

@@ -176,9 +176,9 @@ def test_what_a_replay_brings_to_light_is_judged_without_a_service_running(vigie
     vigie("mail", "replay", tmp_path / "complaints")
 
     with store.reading_session() as session:
-        fired = [incident for incident in session.exec(select(Incident)) if incident.rule == "complaint-campaign"]
-    mailing = {"customer": "acme", "stream": "news", "campaign": "july", "provider": "gmail"}
-    assert [(incident.subject, incident.summary[:42]) for incident in fired] == [(mailing, "complaint rate 4.00 % (200 of 5,000) since")]
+        fired = [incident for incident in session.exec(select(Incident)) if incident.rule == "complaint-mailing"]
+    stream = {"customer": "acme", "stream": "news", "provider": "gmail"}
+    assert [(incident.subject, incident.summary[:42]) for incident in fired] == [(stream, "complaint rate 4.00 % (200 of 5,000) since")]
 
 
 @pytest.fixture

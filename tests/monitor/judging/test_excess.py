@@ -1,5 +1,7 @@
 """The shipped rules about complaints through the store: what is held, for whom, and what a lift does."""
 
+from datetime import timedelta
+
 import pytest
 
 from collectors.observation import Subject
@@ -172,6 +174,36 @@ def test_complaints_that_name_no_campaign_are_set_against_all_mail_of_the_stream
         world.wait(hours=1)
         world.judged()
     assert world.rows(Incident) == []
+
+
+def asked(world, **more):
+    """What the gate answers a sender whose mail names no campaign."""
+    index = GateIndex().refresh(world.store, world.now, everything=True)
+    return decide(Request(**{"customer": "bolt", "stream": "newsletter", "provider": "yahoo"} | more), index, world.now).decision
+
+
+@pytest.mark.parametrize("campaign", ["bought", None], ids=["complaints name the campaign", "nothing names a campaign"])
+def test_a_bad_mailing_whose_deliveries_name_no_campaign_holds_its_stream_at_the_provider_within_hours(world, campaign):
+    for _ in range(12):  # four a day, healthy
+        world.sent(1250, 1, BOLT)
+        world.sent(1250, 1, BOLT._replace(provider="orange"))
+        world.wait(hours=6)
+    world.judged()
+    assert asked(world) == "send"
+    for _ in range(3):
+        world.sent(500, 0, BOLT)
+        world.count("complaint", 8, BOLT._replace(campaign=campaign))
+        world.wait(minutes=30)
+        world.judged()
+    assert asked(world) == "hold"
+    assert asked(world, provider="orange") == "send"
+    assert asked(world, stream="receipts") == "send"
+    assert "complaint-campaign" not in firing(world)
+    incident = firing(world)["complaint-mailing"]
+    assert "since 2026-01-08 12:00 UTC" in incident.summary
+    held = {row.rule: row for row in world.in_force()}["complaint-mailing"]
+    assert held.scope == {"customer": "bolt", "stream": "newsletter", "provider": "yahoo"}
+    assert (held.until - held.since, held.probe) == (timedelta(hours=12), 0.05)
 
 
 def test_complaints_alone_hold_nobody_where_deliveries_are_not_known(world):

@@ -65,7 +65,7 @@ def test_shipped_rules_name_lists_of_the_catalogue(shipped):
 
 def test_only_heavy_lists_and_complaints_hold(shipped):
     assert {rule.id for rule in shipped.values() if rule.effect} == {
-        "ip-listed", "complaint-campaign", "complaint-rate", "complaint-line",
+        "ip-listed", "complaint-campaign", "complaint-mailing", "complaint-rate", "complaint-line",
     }
 
 
