@@ -6,7 +6,7 @@ CONFIG ?=
 ONLY   ?=
 JOBS   ?= 2
 
-.PHONY: help run test setup lint bench sender lock clean
+.PHONY: help run test setup lint bench sender grafana lock clean
 .DEFAULT_GOAL := run
 
 help:                           ## this list
@@ -40,6 +40,8 @@ bench: $(VENV)/dev.stamp $(if $(filter-out mail,$(ONLY)),,$(VENV)/bench.stamp)  
 sender: | $(VENV)/bin/python    ## the sender module alone as a wheel in dist/: standard library only
 	@$(BIN)/python -m monitor.sender.wheel dist
 
+grafana: $(VENV)/grafana.stamp  ## .venv/grafana/bin/vigie, which can publish dashboards: an environment of its own
+
 lock: $(VENV)/dev.stamp         ## resolve again; the locks carry hashes and no addresses
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --extra demo -o requirements.lock pyproject.toml
@@ -48,6 +50,8 @@ lock: $(VENV)/dev.stamp         ## resolve again; the locks carry hashes and no 
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --extra demo --group pyproject.toml:dev --group pyproject.toml:bench \
 	  -o requirements-bench.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header --extra grafana -o requirements-grafana.lock pyproject.toml
 
 clean:                          ## all that was made here
 	rm -rf $(VENV) build dist *.egg-info
@@ -77,4 +81,11 @@ $(VENV)/bench.stamp: requirements-bench.lock | $(VENV)/bin/python
 	@$(PYTHON) -m venv $(VENV)/bench
 	@$(VENV)/bench/bin/python $(PIP) --require-hashes -r requirements-bench.lock >&2
 	@$(VENV)/bench/bin/python $(PIP) --no-deps --editable . >&2
+	@touch $@
+
+$(VENV)/grafana.stamp: requirements-grafana.lock | $(VENV)/bin/python
+	@echo "installing grafana-client into $(VENV)/grafana …" >&2
+	@$(PYTHON) -m venv $(VENV)/grafana
+	@$(VENV)/grafana/bin/python $(PIP) --require-hashes -r requirements-grafana.lock >&2
+	@$(VENV)/grafana/bin/python $(PIP) --no-deps --editable . >&2
 	@touch $@

@@ -14,6 +14,7 @@ COMMANDS: Table = {
     "apply": ("monitor.commands.apply", "apply", "Bring the stored inventory to what a file says."),
     "abuse": ("monitor.commands.abuse", "abuse", "Abuse cases: whose turn it is, until when."),
     "check-config": ("monitor.commands.check_config", "check_config", "Check configuration, rules and inventory."),
+    "dashboards": ("monitor.commands.dashboards", "dashboards", "Grafana's boards: build, check and publish them."),
     "db": ("monitor.commands.db", "db", "Schema, retention and size of the database."),
     "dnsbl": ("monitor.commands.dnsbl", "dnsbl", "Ask DNS block and allow lists about IPs and domains."),
     "run": ("monitor.commands.service", "run", "Everything in one process."),

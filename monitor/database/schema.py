@@ -15,6 +15,7 @@ from monitor.database.engine import Engines, table
 from monitor.database.partitions import is_part
 from monitor.database.revision import OtherSchemaError, alembic_config, newest_revision, scripts
 from monitor.database.tables import BatchRow, Job, RollupDue, Series
+from monitor.database.views import drop_views, ensure_views
 
 _SIZE = {
     "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
@@ -32,7 +33,10 @@ def migrate(engines: Engines, to: str | None = None) -> None:
         with engines.alone(any_schema=True) as connection:
             script = _next(connection)
             if script is None or script.down_revision == to is not None:
+                if script is None:
+                    ensure_views(connection)
                 return
+            drop_views(connection)
             move = getattr(script.module, "move", None)
             if move is not None and move(connection):
                 continue

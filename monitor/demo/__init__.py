@@ -19,7 +19,7 @@ from monitor.access.keys import KeyScope, make_key
 from monitor.api.serve import AddressError
 from monitor.app import Application
 from monitor.config.load import load_config
-from monitor.demo import files
+from monitor.demo import files, history
 from monitor.demo.servers.dns import DnsblServer
 from monitor.demo.servers.imap import ImapServer
 from monitor.demo.show import Show
@@ -60,6 +60,7 @@ def play(wishes: Wishes, stop: threading.Event) -> None:
         application = Application(load_config(path, {}), clock=wishes.clock, on_new=wishes.show.taken)
         stack.callback(application.close)
         application.prepare()
+        history.write(application.store, wishes.clock(), wishes.seed)
         application.declare()
         key = _gate_key(application)
         sender = Sender(f"http://{listen}", key, dice, imap.deliver, wishes.show.emit)
