@@ -51,6 +51,7 @@ class Provider(_Row):
     mx: tuple[str, ...] = ()
     fbl: FeedbackLoopProgramme | None = None  # None: not known, which is not the same as kind none
     postmaster: str | None = Field(None, pattern=r"^https?://")
+    zone: str | None = Field(None, pattern=r"^[A-Z][A-Za-z0-9_+/-]+$")  # its day begins at midnight there; None: not known
     thresholds: tuple[Threshold, ...] = ()
 
 

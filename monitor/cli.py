@@ -36,6 +36,7 @@ COMMANDS: Table = {
     "token": ("monitor.commands.token", "token", "Make and read tokens that say whose mail a report is about."),
     "notify": ("monitor.commands.notify", "notify", "Send a test message to a receiver."),
     "trace": ("monitor.commands.trace", "trace", "What happened to a recipient, a message, a customer's mail."),
+    "warmup": ("monitor.commands.warmup", "warmup", "Warm-up: plans, standings, begin and end."),
     "mail": ("monitor.commands.mail", "mail", "Read feedback reports, bounces, DMARC and TLS reports."),
 }
 

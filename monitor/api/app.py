@@ -22,6 +22,7 @@ from monitor.api.problem import answer_with_problems
 from monitor.api.routes import (
     abuse,
     alertmanager,
+    allowances,
     events,
     facts,
     fbl,
@@ -40,7 +41,7 @@ from monitor.api.services import Services
 from monitor.restrictions.follow import follow
 
 ROUTERS = (
-    snapshot, events, mail, suspensions, incidents, facts, inventory, suppressions, fbl, abuse, sender, rules,
+    snapshot, allowances, events, mail, suspensions, incidents, facts, inventory, suppressions, fbl, abuse, sender, rules,
     operation, alertmanager, prometheus,
 )  # fmt: skip
 

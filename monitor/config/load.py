@@ -28,6 +28,7 @@ from monitor.config.receivers import Receiver
 from monitor.config.secret_files import with_secret_files
 from monitor.config.settings import Api, Engine, Names, Secret, _Part
 from monitor.config.validation import annotation_at, did_you_mean, validate
+from monitor.config.warmup import WarmUp
 from monitor.config.yaml_file import ConfigError, ConfigErrors, Section, read_section
 
 __all__ = ["Config", "ConfigError", "ConfigErrors", "RuleSource", "load_config", "read_rules"]
@@ -45,6 +46,7 @@ class _File(_Part):
     rules: list[Any] | None = None
     receivers: tuple[Receiver, ...] = ()
     notify: Notify = Notify()
+    warmup: WarmUp = WarmUp()
     inventory: Names = ()
 
 
@@ -60,6 +62,7 @@ class Config:
     rules: tuple[RuleSource, ...] | None  # None: the shipped rules
     receivers: tuple[Receiver, ...]
     notify: Notify
+    warmup: WarmUp
     inventory: tuple[Path, ...]
     source: Section = field(repr=False)
 
@@ -84,7 +87,7 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
         raise ConfigErrors(problems)
     inventory = tuple(path.parent / name for name in file.inventory)
     return Config(
-        path, file.engine, file.api, file.secrets, settings, rules, file.receivers, file.notify, inventory, source
+        path, file.engine, file.api, file.secrets, settings, rules, file.receivers, file.notify, file.warmup, inventory, source
     )
 
 

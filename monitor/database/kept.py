@@ -18,6 +18,9 @@ from monitor.database.engine import table
 from monitor.database.partitions import part_start
 from monitor.database.tables import (
     AbuseCase,
+    AllowanceAnswer,
+    AllowanceGrant,
+    AllowancePart,
     ApiKey,
     BatchRow,
     CountedRow,
@@ -52,6 +55,8 @@ from monitor.database.tables import (
     TraceRow,
     Transition,
     VerdictRow,
+    WarmUp,
+    WarmUpDay,
 )
 
 
@@ -105,7 +110,7 @@ def _is_there() -> ColumnElement[bool]:
     named = col(Transition.of)
     listed = select(col(Listing.target) + "@" + col(Listing.dnsbl)).where(col(Listing.phase) != "cleared")
     return or_(
-        *(exists().where(table(model).c.id == named) for model in (Incident, Suspension, Silence, AbuseCase)),
+        *(exists().where(table(model).c.id == named) for model in (Incident, Suspension, Silence, AbuseCase, WarmUp)),
         named.in_(listed),
         col(Transition.kind) == "enrolment",  # of an enrolment, and these stay
     )
@@ -169,5 +174,10 @@ FOR_EVER: Mapping[type[SQLModel], str] = {
     VerdictRow: "one row a rule and group: gone two weeks after the last was known of the group",
     JudgedRule: "one row a configured rule",
     FblEnrolment: "one row a feedback loop: what is agreed with its provider",
+    WarmUp: "one row a warm-up that was begun",
+    WarmUpDay: "one row a warm-up and day on which mail was sent: what the plan is drawn against",
+    AllowanceGrant: "what a sender reserved: gone a week after it expired",
+    AllowancePart: "gone with its grant",
+    AllowanceAnswer: "what a call with an idempotency key was answered: gone after a day",
     Setting: "a few values Vigie made for itself; how many series a day has made, until the next prune",
 }  # fmt: skip

@@ -25,6 +25,7 @@ class TransitionKind(enum.StrEnum):
     ENROLMENT = "enrolment"
     ABUSE_CASE = "abuse_case"
     ERASURE = "erasure"
+    STANDING = "standing"
 
 
 BEFORE = "none"  # `old` of what was not there before, `new` of what is there no longer

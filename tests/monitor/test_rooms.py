@@ -14,6 +14,9 @@ _INVENTORY = {"inventory"}
 # table → the rooms that may query it; more than one where a room joins or locks it on purpose
 HOMES = {
     "AbuseCase": {"abuse"},
+    "AllowanceAnswer": {"warmup"},
+    "AllowanceGrant": {"warmup"},
+    "AllowancePart": {"warmup"},
     "ApiKey": {"access"},
     "BatchRow": _FACTS,
     "CountedRow": _FACTS,
@@ -48,6 +51,8 @@ HOMES = {
     "TraceRow": _FACTS,
     "Transition": _FACTS,  # what followers go by
     "VerdictRow": {"judging"},
+    "WarmUp": {"warmup"},
+    "WarmUpDay": {"warmup"},
 }
 _ACROSS = {"database/erase.py", "database/kept.py"}  # a person's data goes out of every table; each has its time
 _QUERIES = {"select", "get", "table", "delete", "update", "aliased", "join", "outerjoin"}

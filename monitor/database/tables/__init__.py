@@ -45,6 +45,7 @@ from monitor.database.tables.judgement import (
 )
 from monitor.database.tables.service import ApiKey, Cursor, Job, Run, Setting
 from monitor.database.tables.suppression import Suppression
+from monitor.database.tables.warm_up import AllowanceAnswer, AllowanceGrant, AllowancePart, WarmUp, WarmUpDay
 
 # Whose rows are committed in the order of their ids, so that they can be followed (monitor.facts.following).
 IN_ORDER = frozenset({Transition})
@@ -56,6 +57,9 @@ __all__ = [
     "IN_ORDER",
     "PROSE",
     "AbuseCase",
+    "AllowanceAnswer",
+    "AllowanceGrant",
+    "AllowancePart",
     "ApiKey",
     "BatchRow",
     "CountedRow",
@@ -91,6 +95,8 @@ __all__ = [
     "TraceRow",
     "Transition",
     "VerdictRow",
+    "WarmUp",
+    "WarmUpDay",
     "digest_bytes",
     "from_micros",
     "to_micros",
@@ -107,4 +113,5 @@ PROSE: dict[type, tuple[str, ...]] = {
     Suspension: ("text", "lift_reason"),
     Transition: ("why",),
     VerdictRow: ("summary",),
+    WarmUp: ("reason",),
 }
