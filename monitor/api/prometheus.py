@@ -11,7 +11,9 @@ from pydantic import BaseModel, Field
 from monitor.database.tables import Incident
 from monitor.incidents.silences import labels_of
 from monitor.incidents.states import State
+from monitor.rules.conditions.table import numbers_of
 from monitor.rules.model import Rule
+from monitor.rules.numbers import RateNumbers
 
 GROUP = "vigie"
 
@@ -83,5 +85,5 @@ def _instant(at: datetime | None) -> str:
 
 def _value(incident: Incident) -> str:
     """The figure it was judged by, where it is a rate; else how many members it has at least."""
-    rate = incident.evidence.get("rate")
-    return f"{rate:e}" if isinstance(rate, int | float) else "1e+00"
+    numbers = numbers_of(incident.evidence)
+    return f"{numbers.figure:e}" if isinstance(numbers, RateNumbers) and numbers.figure is not None else "1e+00"

@@ -21,8 +21,12 @@ from monitor.listings.find import count_listings, newest_listings, standing_find
 from monitor.notify.message import next_steps
 from monitor.notify.outbox import newest_notifications
 from monitor.restrictions.rows import count_in_force, newest_restriction, newest_suspensions, of_incidents
+from monitor.rules.conditions.listing import ListedTarget, ListingNumbers
+from monitor.rules.conditions.ratio import RatioNumbers
+from monitor.rules.conditions.table import numbers_of
 from monitor.rules.lists import KnownLists, is_grave
 from monitor.rules.model import Rule
+from monitor.rules.numbers import Numbers
 
 MOST_ROWS = 100
 FEW_ROWS = 12
@@ -51,9 +55,15 @@ class Trouble:
     """An open incident, what was done about it and what to do next."""
 
     incident: Incident
+    numbers: Numbers
     bounds: Bounds | None
     suspensions: Sequence[Suspension]
     steps: Sequence[str]
+
+    @property
+    def listed(self) -> Sequence[ListedTarget]:
+        """What of ours is on block lists."""
+        return self.numbers.listed if isinstance(self.numbers, ListingNumbers) else ()
 
 
 class Freshness(enum.StrEnum):
@@ -149,18 +159,18 @@ def trouble(incident: Incident, suspensions: Sequence[Suspension], rule: Rule | 
     """An incident with its suspensions among these, and the steps its rule advises."""
     mine = [suspension for suspension in suspensions if suspension.incident_id == incident.id]
     in_force = [suspension.id for suspension in mine if suspension.lifted_at is None]
-    steps = next_steps(incident.evidence, rule.runbook if rule else "", in_force)
-    return Trouble(incident, _bounds(incident), mine, steps)
+    numbers = numbers_of(incident.evidence)
+    steps = next_steps(numbers, rule.runbook if rule else "", in_force)
+    return Trouble(incident, numbers, _bounds(numbers), mine, steps)
 
 
-def _bounds(incident: Incident) -> Bounds | None:
-    evidence = incident.evidence
-    if not {"rate", "lower", "upper", "numerator", "denominator", "confidence"} <= evidence.keys():
+def _bounds(numbers: Numbers) -> Bounds | None:
+    if not isinstance(numbers, RatioNumbers):
         return None
-    return Bounds(
-        evidence["rate"], evidence["lower"], evidence["upper"], evidence["numerator"], evidence["denominator"], evidence["confidence"],
-        line=evidence.get("line"),
-    )
+    rate, lower, upper, confidence = numbers.rate, numbers.lower, numbers.upper, numbers.confidence
+    if rate is None or lower is None or upper is None or confidence is None:
+        return None
+    return Bounds(rate, lower, upper, numbers.numerator, numbers.denominator, confidence, line=numbers.line)
 
 
 def _listings(session: Session, lists: KnownLists) -> list[Standing]:

@@ -91,4 +91,4 @@ class LoopVerdict(Wire):
     @classmethod
     def shown(cls, verdict: Verdict) -> LoopVerdict:
         stated = {"verdict": verdict.word, "reason": verdict.reason, "summary": verdict.summary}
-        return cls.model_validate(dict(verdict.group) | stated | dict(verdict.evidence))
+        return cls.model_validate(dict(verdict.group) | stated | verdict.evidence.encode())

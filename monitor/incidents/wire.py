@@ -8,6 +8,7 @@ from typing import Any
 from monitor.config.severity import Severity
 from monitor.database.wire import Transition
 from monitor.incidents.states import State
+from monitor.rules.wire import VerdictNumbers
 from monitor.wire import Wire
 
 
@@ -20,7 +21,7 @@ class Incident(Wire):
     state: State
     severity: Severity
     summary: str
-    evidence: dict[str, Any]
+    evidence: VerdictNumbers
     unknown_reason: str | None
     started_at: datetime
     fired_at: datetime | None

@@ -13,13 +13,13 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from monitor.facts.history import Known
 from monitor.gate import Effect
 from monitor.judging.mail_evidence import KEPT
 from monitor.judging.simulate import Event, Simulation
 from monitor.judging.simulated_facts import Line
+from monitor.rules.conditions.table import numbers_of
 from monitor.rules.model import Mode, Rule
 from monitor.rules.verdict import Answer, Verdict
 
@@ -126,7 +126,7 @@ class Backtest:
         """A verdict, before what follows from it: the worst number of an episode is seen nowhere else."""
         episode = self._open.get((rule.id, verdict.group))
         if episode is not None and verdict.answer is Answer.BREACH:
-            _worse(episode, rule, verdict.evidence, verdict.summary)
+            _worse(episode, rule, verdict.evidence.figure, verdict.summary)
 
     def _note(self, event: Event) -> None:
         at = datetime.fromisoformat(event["at"])
@@ -136,7 +136,7 @@ class Backtest:
         key = event["rule"], tuple(event["scope"].items())
         if event["state"] == "firing" and key not in self._open:
             episode = Episode(event["rule"], event["scope"], event["severity"], at)
-            _worse(episode, self._rules[episode.rule], event["evidence"], event["summary"])
+            _worse(episode, self._rules[episode.rule], numbers_of(event["evidence"]).figure, event["summary"])
             self._open[key] = episode
             self.episodes.append(episode)
         elif event["state"] == "resolved" and key in self._open:
@@ -186,8 +186,7 @@ def left_out(rules: Iterable[Rule]) -> Iterator[tuple[str, str]]:
             yield rule.id, f"of condition {rule.condition}, which counts alone do not say"
 
 
-def _worse(episode: Episode, rule: Rule, evidence: Mapping[str, Any], summary: str) -> None:
-    number = evidence.get("rate", evidence.get("count"))
+def _worse(episode: Episode, rule: Rule, number: float | None, summary: str) -> None:
     if number is None:
         return
     below = getattr(rule, "below", None) is not None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from collectors.contract import Reason
 from monitor.database.tables import Incident
@@ -16,10 +15,11 @@ from monitor.judging.case import Case
 from monitor.notify import message
 from monitor.notify.message import Event
 from monitor.notify.outbox import notified_of
-from monitor.notify.words import NOW, gravity
 from monitor.restrictions.rows import ended_at
 from monitor.restrictions.suspensions import take_off
+from monitor.rules.conditions.table import numbers_of
 from monitor.rules.model import Rule
+from monitor.rules.numbers import Numbers
 from monitor.rules.verdict import Answer, Verdict, key_of
 
 
@@ -39,7 +39,8 @@ class Moves:
         state = after.state
         incident.state, incident.judged_at = state.value, case.now
         incident.unknown_reason, incident.severity = verdict.reason, case.severity
-        incident.summary, incident.evidence = _kept(case)
+        incident.summary, numbers = _kept(case)
+        incident.evidence = numbers.encode()
         if state is State.FIRING and incident.fired_at is None:
             incident.fired_at = case.now
         case.session.add(incident)
@@ -61,7 +62,7 @@ class Moves:
         """End the incident, lift what is in force for it, and notify whoever was notified of it."""
         incident = case.incident
         incident.ended_at, incident.open_key = case.now, incident.id
-        incident.evidence = {name: value for name, value in incident.evidence.items() if name != NOW}
+        incident.evidence = replace(numbers_of(incident.evidence), now=None).encode()
         held = case.in_force()
         if held:
             self.traffic.forget()
@@ -72,13 +73,14 @@ class Moves:
         case.session.add(incident)
 
 
-def _kept(case: Case) -> tuple[str, dict[str, Any]]:
-    """Summary and evidence of the worst moment so far; `now` in the evidence: what is so by now, where that is milder."""
+def _kept(case: Case) -> tuple[str, Numbers]:
+    """Summary and numbers of the worst moment so far; `now` in them: what is so by now, where that is milder."""
     incident, verdict = case.incident, case.verdict
     breach = verdict.answer is Answer.BREACH
-    if not incident.summary or (breach and gravity(verdict.evidence) >= gravity(incident.evidence)):
-        return verdict.summary, dict(verdict.evidence)
-    return incident.summary, {**incident.evidence, NOW: verdict.summary}
+    worst = numbers_of(incident.evidence)
+    if not incident.summary or (breach and verdict.evidence.gravity >= worst.gravity):
+        return verdict.summary, verdict.evidence
+    return incident.summary, replace(worst, now=verdict.summary)
 
 
 def settled(case: Case, after: Progress) -> bool:
@@ -88,9 +90,9 @@ def settled(case: Case, after: Progress) -> bool:
 
 def _unchanged(case: Case) -> bool:
     incident, verdict = case.incident, case.verdict
-    summary, evidence = _kept(case)
-    stored = (incident.summary, incident.evidence.get(NOW), incident.severity, incident.unknown_reason)
-    return stored == (summary, evidence.get(NOW), case.severity, verdict.reason)
+    summary, numbers = _kept(case)
+    stored = (incident.summary, numbers_of(incident.evidence).now, incident.severity, incident.unknown_reason)
+    return stored == (summary, numbers.now, case.severity, verdict.reason)
 
 
 def _unsettled(case: Case) -> bool:

@@ -18,6 +18,7 @@ from sqlmodel import Session
 from monitor.facts import Store
 from monitor.facts.stream_counts import Counted, Family, counted_by_hour, counted_since, delays
 from monitor.restrictions.rows import ended_at, of_rule_since
+from monitor.rules.conditions.table import numbers_of
 from monitor.rules.detectors.book import Book, Stream
 from monitor.rules.detectors.counts import MailCounts
 from monitor.rules.detectors.reporting import ReportingLag
@@ -54,7 +55,7 @@ class MailEvidence:
             for subject, row in of_rule_since(session, rule, now - KEPT):
                 end = ended_at(row)
                 until = end if end is not None and end <= now else None
-                hold = Hold(row.since, until, row.evidence, timed_out=row.lifted_by == _EXPIRED, scope=row.scope)
+                hold = Hold(row.since, until, numbers_of(row.evidence), timed_out=row.lifted_by == _EXPIRED, scope=row.scope)
                 holds.setdefault(tuple(subject.items()), []).append(hold)
         return holds
 

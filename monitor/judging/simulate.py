@@ -230,7 +230,7 @@ def _incident_event(rule: Rule, verdict: Verdict, state: State, now: datetime) -
     return {
         "event": "incident", "at": _text(now), "rule": rule.id, "scope": dict(verdict.group),
         "state": state.value if state in OPEN else "resolved", "severity": str(verdict.severity or rule.severity),
-        "summary": verdict.summary, "evidence": dict(verdict.evidence),
+        "summary": verdict.summary, "evidence": verdict.evidence.encode(),
     }  # fmt: skip
 
 

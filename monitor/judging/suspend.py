@@ -102,7 +102,7 @@ def _suspension(case: Case, member: Member) -> Suspension:
     return Suspension(
         id=new_id("sus"), scope=dict(member.scope), scope_key=scope_key(member.scope), effect=effect.action,
         rate_per_hour=effect.rate_per_hour, rule=case.rule.id, incident_id=case.incident.id, member=member.key,
-        actor=case.rule.id, text=member.text, evidence=dict(member.evidence), since=case.now, until=until,
+        actor=case.rule.id, text=member.text, evidence=member.evidence.encode(), since=case.now, until=until,
         lifts_when=lifts_when, probe=effect.probe if effect.action is Effect.HOLD else None,
     )
 

@@ -18,6 +18,7 @@ from monitor.database.tables import JudgedRule, VerdictRow
 from monitor.incidents.states import OPEN, Input, Progress, State, input_of
 from monitor.judging.evidence import StoreEvidence
 from monitor.judging.wire import RuleStatus
+from monitor.rules.conditions.table import numbers_of
 from monitor.rules.model import Rule
 from monitor.rules.verdict import Answer, Group, Verdict, key_of
 
@@ -124,7 +125,7 @@ def row_of(rule: Rule, verdict: Verdict, after: Progress, before: VerdictRow | N
     return VerdictRow(
         rule=rule.id, key=key_of(verdict.group), subject=dict(verdict.group), labels={**verdict.labels, **rule.labels},
         state=after.state.value, answer=verdict.answer.value, reason=verdict.reason, severity=Severity(severity).value,
-        summary=verdict.summary, evidence=dict(verdict.evidence), since=before.since if same and before else now,
+        summary=verdict.summary, evidence=verdict.evidence.encode(), since=before.since if same and before else now,
         elapsed_seconds=after.elapsed.total_seconds(), counted_until=after.counted_until,
         heard_at=now if heard else before.heard_at if before else None, judged_at=now,
     )
@@ -259,6 +260,6 @@ def verdicts_about(session: Session, signal: str) -> list[Verdict]:
     rule = session.exec(select(JudgedRule.rule).where(JudgedRule.signal == signal).order_by(col(JudgedRule.rule))).first()
     rows = session.exec(select(VerdictRow).where(VerdictRow.rule == rule).order_by(col(VerdictRow.key)))
     return [
-        Verdict(tuple(row.subject.items()), Answer(row.answer), row.summary, row.reason, evidence=row.evidence, labels=row.labels)
+        Verdict(tuple(row.subject.items()), Answer(row.answer), row.summary, row.reason, evidence=numbers_of(row.evidence), labels=row.labels)
         for row in rows
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from pydantic import Field
 
@@ -15,6 +14,7 @@ from monitor.incidents.states import State
 from monitor.judging.rule_tests import Outcome
 from monitor.rules.model import Mode
 from monitor.rules.verdict import Answer
+from monitor.rules.wire import VerdictNumbers
 from monitor.wire import Wire
 
 
@@ -47,7 +47,7 @@ class GroupVerdict(Wire):
     reason: str | None
     severity: Severity
     summary: str
-    evidence: dict[str, Any]
+    evidence: VerdictNumbers
     since: datetime
     judged_at: datetime
 

@@ -23,6 +23,7 @@ from monitor.notify.queue import Notice, queue
 from monitor.notify.quiet import Quiet, read_quiet
 from monitor.notify.routing import Delivery, Routing
 from monitor.restrictions.rows import is_in_force, of_incident
+from monitor.rules.conditions.table import numbers_of
 from monitor.rules.model import Rule
 
 EVERY = timedelta(seconds=10)
@@ -90,7 +91,7 @@ class FollowUp:
         rule = self.rules.get(incident.rule)
         rows = [row for row in of_incident(session, incident.id) if is_in_force(row, now)]
         text = firing(
-            incident, Now(incident.summary, incident.evidence, rows), rule.runbook if rule else "", self.console_url, word=owed.word
+            incident, Now(incident.summary, numbers_of(incident.evidence), rows), rule.runbook if rule else "", self.console_url, word=owed.word
         )
         notice = Notice(owed.event, owed.serial, text, rule.labels if rule else {})
         queue(session, incident, notice, [owed.delivery], now)

@@ -9,7 +9,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.database.tables import Incident, Suspension
-from monitor.notify.words import counted, customers_of, headline, kinds_of, some, targets_of
+from monitor.notify.words import counted, customers_of, headline, kinds_of, some
+from monitor.rules.conditions.listing import ListingNumbers
+from monitor.rules.conditions.table import numbers_of
+from monitor.rules.numbers import Numbers
 
 _MOST = 5  # lines of one kind
 _MOST_TARGETS = 10
@@ -72,7 +75,7 @@ class Now:
     """What is wrong at this moment, what is in force against it, and what was not done and why."""
 
     summary: str
-    evidence: Mapping[str, Any]
+    numbers: Numbers
     suspensions: Sequence[Suspension]
     refused: Sequence[str] = ()
 
@@ -85,7 +88,7 @@ def firing(
     lines = [
         f"What: {now.summary}",
         f"Where: {where(incident.subject)}",
-        *_concerned(incident.subject, now.evidence, ()),
+        *_concerned(incident.subject, now.numbers, ()),
         f"Since: {when(incident.started_at)}",
         *(f"Done: {suspension_text(row)} ({row.id})" for row in rows[:_MOST]),
         *([f"Done: and {len(rows) - _MOST} more suspensions"] if len(rows) > _MOST else []),
@@ -93,9 +96,9 @@ def firing(
     ]
     if not rows and not now.refused:
         lines.append("Done: nothing was held; this rule only notifies")
-    lines += [f"Next: {line}" for line in next_steps(now.evidence, runbook, [row.id for row in rows])]
+    lines += [f"Next: {line}" for line in next_steps(now.numbers, runbook, [row.id for row in rows])]
     lines.append(f"More: {console_url}/incidents/{incident.id}")
-    return Message(_title("MORE" if worsened else word, incident, now.evidence), "\n".join(lines), details_of(incident, now.summary, now.evidence, console_url))
+    return Message(_title("MORE" if worsened else word, incident, now.numbers), "\n".join(lines), details_of(incident, now.summary, now.numbers, console_url))
 
 
 def resolved(incident: Incident, suspensions: Sequence[Suspension], why: str, console_url: str) -> Message:
@@ -104,54 +107,55 @@ def resolved(incident: Incident, suspensions: Sequence[Suspension], why: str, co
         raise AssertionError(f"{incident.id} has not ended")
     began = incident.fired_at or incident.started_at
     ended = f"{counted(len(suspensions), 'suspension')} of it ended" if suspensions else "nothing was held for it"
+    numbers = numbers_of(incident.evidence)
     lines = [
         f"What: {why}",
         f"Was: {incident.summary}",
         f"Where: {where(incident.subject)}",
-        *_concerned(incident.subject, incident.evidence, suspensions),
+        *_concerned(incident.subject, numbers, suspensions),
         f"Lasted: {lasted(incident.ended_at - began)} (from {when(began)} to {when(incident.ended_at)})",
         f"Done: {ended}; none is in force any more",
         f"More: {console_url}/incidents/{incident.id}",
     ]
-    details = details_of(incident, why, incident.evidence, console_url)
-    return Message(_title("RESOLVED", incident, incident.evidence), "\n".join(lines), details)
+    details = details_of(incident, why, numbers, console_url)
+    return Message(_title("RESOLVED", incident, numbers), "\n".join(lines), details)
 
 
-def details_of(incident: Incident, summary: str, evidence: Mapping[str, Any], console_url: str) -> dict[str, Any]:
+def details_of(incident: Incident, summary: str, numbers: Numbers, console_url: str) -> dict[str, Any]:
     """What a message is about: labels, figures, addresses (at most 1,000 of them), instants in ISO 8601."""
-    targets = targets_of(evidence)
+    targets = numbers.targets
     return {
         "labels": {**incident.subject, "rule": incident.rule, "severity": incident.severity}, "summary": summary,
         "targets": targets[:_MOST_DETAILS], "target_count": len(targets),
-        "customers": customers_of(incident.subject, evidence), "url": f"{console_url}/incidents/{incident.id}",
+        "customers": customers_of(incident.subject, numbers), "url": f"{console_url}/incidents/{incident.id}",
         "started_at": incident.started_at.isoformat(), "ended_at": incident.ended_at.isoformat() if incident.ended_at else None,
     }  # fmt: skip
 
 
-def _title(word: str, incident: Incident, evidence: Mapping[str, Any]) -> str:
+def _title(word: str, incident: Incident, numbers: Numbers) -> str:
     """`[FIRING] critical: 40 IPs on Spamhaus ZEN, pool shared, customers acme, bolt (ip-listed)`."""
-    whose = customers_of(incident.subject, evidence)
+    whose = customers_of(incident.subject, numbers)
     subject = {name: value for name, value in incident.subject.items() if name not in {"customer", "operator"}}
     of_whom = [f"customer{'s' if len(whose) > 1 else ''} {some(whose, 3)}"] if whose else []
-    parts = [headline(incident.rule, evidence), *of_whom, *([where(subject)] if subject else [])]
+    parts = [headline(incident.rule, numbers), *of_whom, *([where(subject)] if subject else [])]
     return f"[{word}] {incident.severity}: {', '.join(parts)} ({incident.rule})"
 
 
 def _concerned(
-    subject: Mapping[str, str], evidence: Mapping[str, Any], suspensions: Sequence[Suspension]
+    subject: Mapping[str, str], numbers: Numbers, suspensions: Sequence[Suspension]
 ) -> list[str]:
     """Which addresses and domains, how many of them, and whose."""
     scopes = (row.scope.get("ip") or row.scope.get("domain") for row in suspensions)
-    targets = sorted({*targets_of(evidence), *(each for each in scopes if each)})
-    whose = customers_of(subject, evidence)
+    targets = sorted({*numbers.targets, *(each for each in scopes if each)})
+    whose = customers_of(subject, numbers)
     return [
         *([f"Which: {kinds_of(targets)}: {some(targets, _MOST_TARGETS)}"] if targets else []),
         *([f"Whose: {some(whose, _MOST_TARGETS)}"] if whose else []),
     ]
 
 
-def next_steps(evidence: Mapping[str, Any], runbook: str, suspensions: Sequence[str] = ()) -> list[str]:
-    """The rule's runbook, then what the evidence itself points to (delisting pages, once each).
+def next_steps(numbers: Numbers, runbook: str, suspensions: Sequence[str] = ()) -> list[str]:
+    """The rule's runbook, then what the numbers themselves point to (delisting pages, once each).
 
     `<suspension>` in the runbook stands for the ids of those in force; a line about them is left out where there are none.
 
@@ -163,10 +167,10 @@ def next_steps(evidence: Mapping[str, Any], runbook: str, suspensions: Sequence[
         line.replace(_ID, suspensions[0]) + others if _ID in line else line
         for line in lines if suspensions or _ID not in line
     ]  # fmt: skip
-    listed = evidence.get("listed", ())
-    sellers = dict.fromkeys(row["name"] for row in listed if row.get("sells_removal"))
+    listed = numbers.listed if isinstance(numbers, ListingNumbers) else ()
+    sellers = dict.fromkeys(row.name for row in listed if row.sells_removal)
     steps += [f"do not pay {name} for removal: the listing ends by itself once its cause has" for name in sellers]
-    pages = {row["delist_url"]: row["name"] for row in listed if row.get("delist_url")}
+    pages = {row.delist_url: row.name for row in listed if row.delist_url}
     steps += [f"once the cause is removed, ask {name} for removal: {page}" for page, name in list(pages.items())[:3]]
     return steps
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from monitor.gate import Decision, Effect, as_wire
+from monitor.rules.wire import VerdictNumbers
 from monitor.wire import Wire
 
 
@@ -22,7 +23,7 @@ class Suspension(Wire):
     incident_id: str | None
     actor: str
     text: str
-    evidence: dict[str, Any]
+    evidence: VerdictNumbers
     since: datetime
     until: datetime | None
     lifts_when: str | None

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from collectors.contract import Reason
 from collectors.details import UNEXPLAINED, Detail, ListAnswer
 from collectors.freshness import is_stale
 from monitor.rules.detectors.assess import Mail
 from monitor.rules.lists import KnownList, Phase
+from monitor.rules.numbers import NOTHING, Numbers
 from monitor.rules.signals import Signal
 from monitor.rules.verdict import Group
 
@@ -173,7 +174,7 @@ class Hold:
 
     since: datetime
     until: datetime | None
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Numbers = NOTHING
     timed_out: bool = False
     scope: Mapping[str, str] = field(default_factory=dict)
 

@@ -39,7 +39,7 @@ def unevaluated(rule: Rule, verdicts: Iterable[Verdict], firing: Mapping[str, Co
     for verdict in verdicts:
         values = dict(verdict.group)
         alike = any(all(dict(group).get(name) == values.get(name) for name in unless.same) for group in firing[unless.rule])
-        excused = not unless.reasons or (verdict.answer is Answer.BREACH and verdict.evidence.get("reason") in unless.reasons)
+        excused = not unless.reasons or (verdict.answer is Answer.BREACH and verdict.evidence.failure in unless.reasons)
         if alike and excused:
             text = f"not judged while {unless.rule} fires"
             verdict = replace(verdict, answer=Answer.UNEVALUATED, reason=unless.rule, summary=text, members=())  # noqa: PLW2901

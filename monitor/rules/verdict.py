@@ -6,9 +6,9 @@ import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from monitor.config.severity import Severity
+from monitor.rules.numbers import NOTHING, Numbers
 
 Group = tuple[tuple[str, str], ...]  # (dimension, value) in the rule's order
 
@@ -35,7 +35,7 @@ class Member:
     scope: Mapping[str, str]
     text: str
     evidence_at: datetime
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Numbers = NOTHING
     severity: Severity | None = None  # None: the rule's
     holds: bool = True
 
@@ -52,7 +52,7 @@ class Verdict:
     summary: str
     reason: str | None = None  # with unknown: a collectors.contract.Reason; with unevaluated: the rule that fires
     members: tuple[Member, ...] = ()
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Numbers = NOTHING
     severity: Severity | None = None  # None: the rule's
     labels: Mapping[str, str] = field(default_factory=dict)
 
@@ -62,9 +62,9 @@ class Verdict:
         return "ok" if self.answer in {Answer.BETWEEN, Answer.CLEAR} else self.answer.value
 
 
-def unknown(group: Group, reason: str, text: str, evidence: Mapping[str, Any] | None = None) -> Verdict:
+def unknown(group: Group, reason: str, text: str, evidence: Numbers = NOTHING) -> Verdict:
     """A verdict that says why there is none."""
-    return Verdict(group, Answer.UNKNOWN, text, reason, evidence=evidence or {})
+    return Verdict(group, Answer.UNKNOWN, text, reason, evidence=evidence)
 
 
 def group_of(by: Iterable[str], labels: Mapping[str, str]) -> Group:

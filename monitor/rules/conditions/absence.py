@@ -5,6 +5,7 @@ Not to see is no proof of harm: these rules suspend nothing.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, Literal
 
@@ -15,6 +16,7 @@ from collectors.freshness import AT_LEAST, is_stale, runs_limit
 from monitor.config.quantities import Duration
 from monitor.rules.evidence import Evidence, Seen
 from monitor.rules.model import Rule, not_empty
+from monitor.rules.numbers import Numbers
 from monitor.rules.texts import filled, minute
 from monitor.rules.verdict import Answer, Group, Verdict, group_of, key_of, unknown
 
@@ -36,6 +38,18 @@ class Absence(Rule):
         if self.effect:
             raise ValueError("condition absence only notifies: not to see is no proof of harm; leave effect out")
         return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbsenceNumbers(Numbers):
+    """Since when nothing came, and why (a collectors.contract.Reason)."""
+
+    reason: str
+    since: datetime
+
+    @property
+    def failure(self) -> str | None:
+        return self.reason
 
 
 def judge(rule: Absence, evidence: Evidence, now: datetime) -> list[Verdict]:
@@ -62,7 +76,7 @@ def _verdict(rule: Absence, group: Group, each: Seen, now: datetime) -> Verdict:
     text = f"{named} got no {rule.signal.words} since {minute(since)}{never}{newest}"
     trying = each.running_since is not None and not is_stale(each.running_since, now, _limit(rule, each))
     shown = filled(rule.summary, {**each.labels, "since": since, "reason": each.reason, "text": text}) if rule.summary else text
-    evidence = {"reason": each.reason or Reason.STALE, "since": since.isoformat()}
+    evidence = AbsenceNumbers(reason=each.reason or Reason.STALE, since=since)
     return Verdict(group, Answer.BETWEEN if trying else Answer.BREACH, shown, evidence=evidence)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import model_validator
 
@@ -13,6 +14,7 @@ from monitor.rules.conditions.value import grouped
 from monitor.rules.evidence import Change as Changed
 from monitor.rules.evidence import Evidence
 from monitor.rules.model import Rule, needs
+from monitor.rules.numbers import Numbers, OnList, lists_of
 from monitor.rules.texts import filled, minute, shown, some
 from monitor.rules.verdict import Answer, Group, Member, Verdict, group_of, in_common, key_of
 
@@ -37,6 +39,29 @@ class Change(Rule):
     def _is_a_state(self) -> Change:
         needs(self, counts=False)
         return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostTarget(OnList):
+    """What stood there until `changed_at`; `meaning`: what the list said of it."""
+
+    STATED: ClassVar[frozenset[str]] = OnList.STATED | {"meaning"}
+    changed_at: datetime
+    meaning: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeNumbers(Numbers):
+    """What became what it should not."""
+
+    lost: tuple[LostTarget, ...]
+
+    @property
+    def rows(self) -> Sequence[OnList]:
+        return self.lost
+
+    def headline(self, targets: str) -> str | None:
+        return f"{targets} no longer on {lists_of(self.lost)}"
 
 
 def judge(rule: Change, evidence: Evidence, now: datetime) -> list[Verdict]:
@@ -64,7 +89,7 @@ def _verdict(rule: Change, group: Group, changes: Sequence[Changed]) -> Verdict:
             "names": lists, "text": text,
         })  # fmt: skip
     return Verdict(
-        group, Answer.BREACH, text, members=tuple(map(_member, bad)), evidence={"lost": [_row(each) for each in bad]},
+        group, Answer.BREACH, text, members=tuple(map(_member, bad)), evidence=ChangeNumbers(lost=tuple(map(_row, bad))),
         labels=in_common(each.labels for each in bad),
     )
 
@@ -75,11 +100,11 @@ def _member(each: Changed) -> Member:
     return Member(_key(each), scope, f"{_name(each)}: no longer as it was on {_list_name(each)}{was}", each.at)
 
 
-def _row(each: Changed) -> dict[str, Any]:
-    return {
-        "target": _name(each), "customer": each.labels.get("customer"), "dnsbl": each.labels.get("dnsbl"),
-        "name": _list_name(each), "meaning": each.meaning, "changed_at": str(each.at),
-    }  # fmt: skip
+def _row(each: Changed) -> LostTarget:
+    return LostTarget(
+        target=_name(each), customer=each.labels.get("customer"), dnsbl=each.labels.get("dnsbl"), name=_list_name(each),
+        meaning=each.meaning, changed_at=each.at,
+    )
 
 
 def _names(changes: Sequence[Changed]) -> list[str]:

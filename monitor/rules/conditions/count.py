@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,6 +13,7 @@ from collectors.dimensions import Use, names
 from monitor.config.quantities import Duration
 from monitor.rules.evidence import Evidence
 from monitor.rules.model import Lined, Rule, needs
+from monitor.rules.numbers import Numbers
 from monitor.rules.texts import filled, minute
 from monitor.rules.verdict import Answer, Group, Verdict, group_of, unknown
 
@@ -43,6 +45,19 @@ class Count(Rule, Lined):
         return self
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountNumbers(Numbers):
+    """How many since when, against the line."""
+
+    count: int
+    line: float
+    since: datetime
+
+    @property
+    def figure(self) -> float | None:
+        return self.count
+
+
 def judge(rule: Count, evidence: Evidence, now: datetime) -> list[Verdict]:
     """One verdict per group that was counted, now or before."""
     since = now - rule.window
@@ -63,11 +78,11 @@ def _verdict(rule: Count, group: Group, count: float | None, since: datetime, st
         return unknown(group, Reason.NO_DATA, f"no {rule.signal.words} since {minute(since)}")
     number = round(count or 0)
     text = f"{number:,} {rule.signal.words} since {minute(since)}"
-    evidence: dict[str, Any] = {"count": number, "line": rule.line, "since": since.isoformat()}
+    evidence = CountNumbers(count=number, line=rule.line, since=since)
     low_matters = rule.above is None
     if stale and low_matters == rule.is_bad(number):  # the answer rests upon the number being so low
         return unknown(group, Reason.STALE, f"{text}, but {stale}", evidence)
     if rule.is_bad(number):
-        shown = filled(rule.summary, {**dict(group), **evidence, "since": minute(since), "text": text}) if rule.summary else text
+        shown = filled(rule.summary, {**dict(group), **evidence.encode(), "since": minute(since), "text": text}) if rule.summary else text
         return Verdict(group, Answer.BREACH, shown, evidence=evidence)
     return Verdict(group, Answer.CLEAR if rule.is_good(number) else Answer.BETWEEN, text, evidence=evidence)

@@ -16,7 +16,7 @@ import enum
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -42,6 +42,7 @@ from monitor.rules.detectors.mailing import judge_mailing
 from monitor.rules.detectors.reporting import DAY
 from monitor.rules.evidence import Evidence, Hold, StreamMail
 from monitor.rules.model import Rule, Strict, needs
+from monitor.rules.numbers import Numbers, RateNumbers
 from monitor.rules.texts import filled, minute, percent
 from monitor.rules.verdict import Answer, Group, Member, Verdict, key_of, unknown
 
@@ -127,6 +128,21 @@ class Excess(Rule):
     def lines(self) -> Lines:
         days = _MONTH_DAYS / self.false_a_month if self.of is Of.MAILING else _DAYS.get((self.of, self.proof), _DAYS_PROVED)
         return Lines(self.healthy, self.above, days, self.at_least.numerator, self.false_a_month)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExcessNumbers(RateNumbers):
+    """`exposed`: how many of the delivered are old enough for their complaints to be known; the rate is of these.
+
+    `evidence`: how many times likelier the counts are at a raised rate. `together`: why `parts` streams were taken together;
+    `clustering`: how complaints come in campaigns, in words; `text`: the words it was held with.
+    """
+
+    exposed: int
+    evidence: float
+    together: str | None = None
+    clustering: str | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,9 +263,10 @@ class _Judging:
         let_through = f"{release.complaints:,} complaints of {release.delivered:,.0f} delivered since"
         if release.clear:
             return Verdict(case.group, Answer.CLEAR, f"healthy again: {let_through} the hold began {minute(hold.since)}")
-        text = str(hold.evidence.get("text") or f"held since {minute(hold.since)}")
+        numbers = hold.evidence
+        text = (isinstance(numbers, ExcessNumbers) and numbers.text) or f"held since {minute(hold.since)}"
         # what was held for stands until it is cleared or its time is over
-        return Verdict(case.group, Answer.BREACH, text, members=self._members(case, text, dict(hold.evidence)), evidence=hold.evidence)
+        return Verdict(case.group, Answer.BREACH, text, members=self._members(case, text, numbers), evidence=numbers)
 
     def _no_breach(self, case: _Case, mail: Mail, newest: Hold | None) -> Verdict:
         if newest is None or newest.until is None:
@@ -264,25 +281,27 @@ class _Judging:
         return Verdict(case.group, Answer.BETWEEN, f"not held any more and not yet cleared: {counted}")
 
     def _bad_rate(self, hold: Hold) -> float:
-        return float(hold.evidence.get("rate") or 2 * self.lines.line)
+        return hold.evidence.figure or 2 * self.lines.line
 
     def _breach(self, case: _Case, finding: Finding, change: Change) -> Verdict:
         numbers = self._numbers(change)
         if case.parts:
-            numbers |= {"parts": len(case.parts), "together": case.why}
+            numbers = replace(numbers, parts=len(case.parts), together=case.why)
         if finding.spread and finding.spread.clusters:
             clusters = list(case.mail.counts.clusters.values())
-            numbers["clustering"] = clustering.words(finding.spread, sum(each.delivered for each in clusters) / len(clusters))
+            mean = sum(each.delivered for each in clusters) / len(clusters)
+            numbers = replace(numbers, clustering=clustering.words(finding.spread, mean))
         text = self._text(case, numbers)
         return Verdict(case.group, Answer.BREACH, text, members=self._members(case, text, numbers), evidence=numbers)
 
-    def _members(self, case: _Case, text: str, numbers: dict[str, Any]) -> tuple[Member, ...]:
+    def _members(self, case: _Case, text: str, numbers: Numbers) -> tuple[Member, ...]:
         """What may be held: the stream, or each of those taken together for their small size."""
         groups = [case.group] if not case.parts else [part for part in case.parts if len(part) == len(_BY)]
         if case.why.startswith("complaints"):
             groups = []  # nobody can say which stream it is
         scopes = [(group, scope) for group in groups if (scope := self._scope(group))]
-        return tuple(Member(key_of(group), scope, text, self.now, {**numbers, "text": text}) for group, scope in scopes)
+        held_for = replace(numbers, text=text) if isinstance(numbers, ExcessNumbers) else numbers
+        return tuple(Member(key_of(group), scope, text, self.now, held_for) for group, scope in scopes)
 
     def _scope(self, group: Group) -> dict[str, str]:
         wanted: tuple[str, ...] = self.rule.effect.scope if self.rule.effect else ()
@@ -331,25 +350,25 @@ class _Judging:
 
     # ── words ──
 
-    def _numbers(self, change: Change) -> dict[str, Any]:
+    def _numbers(self, change: Change) -> ExcessNumbers:
         k, n = change.complaints, max(round(change.delivered), change.complaints, 1)
         exposed = max(round(change.exposed), k, 1)
-        return {
-            "words": self.rule.signal.words, "numerator": k, "denominator": n, "exposed": exposed,
-            "rate": k / exposed, "lower": lower_bound(k, exposed, _CONFIDENCE), "line": self.lines.line,
-            "since": _instant(change.since).isoformat(), "evidence": float(f"{min(change.evidence, 1e12):.4g}"),
-        }  # fmt: skip
+        return ExcessNumbers(
+            words=self.rule.signal.words, numerator=k, denominator=n, exposed=exposed, rate=k / exposed,
+            lower=lower_bound(k, exposed, _CONFIDENCE), line=self.lines.line, since=_instant(change.since),
+            evidence=float(f"{min(change.evidence, 1e12):.4g}"),
+        )
 
-    def _text(self, case: _Case, numbers: Mapping[str, Any]) -> str:
-        k, n, exposed = numbers["numerator"], numbers["denominator"], numbers["exposed"]
+    def _text(self, case: _Case, numbers: ExcessNumbers) -> str:
+        k, n, exposed = numbers.numerator, numbers.denominator, numbers.exposed
         late = f", of which {exposed / n:.0%} of the complaints are known by now" if exposed < 0.95 * n else ""
         together = f"; {len(case.parts)} streams taken together, {case.why}" if case.parts else ""
-        began = minute(datetime.fromisoformat(numbers["since"]))
-        text = f"{numbers['words']} {percent(numbers['rate'])} ({k:,} of {n:,}{late}) since {began}, above {percent(self.lines.line)}{together}"
+        began = minute(numbers.since)
+        text = f"{numbers.words} {percent(numbers.rate or 0.0)} ({k:,} of {n:,}{late}) since {began}, above {percent(self.lines.line)}{together}"
         if not self.rule.summary:
             return text
-        shares = {name: percent(numbers[name]) for name in ("rate", "lower", "line")}
-        return filled(self.rule.summary, {**dict(case.group), **numbers, **shares, "since": began, "text": text})
+        shares = {name: percent(getattr(numbers, name)) for name in ("rate", "lower", "line")}
+        return filled(self.rule.summary, {**dict(case.group), **numbers.encode(), **shares, "since": began, "text": text})
 
 
 def _complaints(each: StreamMail) -> int:
@@ -362,8 +381,8 @@ def _group(labels: Mapping[str, str], by: Iterable[str]) -> Group:
 
 def _began(hold: Hold) -> float:
     """When what it was put on for began."""
-    text = hold.evidence.get("since")
-    return datetime.fromisoformat(text).timestamp() if isinstance(text, str) else hold.since.timestamp()
+    numbers = hold.evidence
+    return (numbers.since if isinstance(numbers, RateNumbers) else hold.since).timestamp()
 
 
 def _instant(at: float) -> datetime:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -19,6 +20,7 @@ from monitor.rules.conditions.value import grouped
 from monitor.rules.evidence import Evidence, ListingFact, Place
 from monitor.rules.lists import GRAVE, Phase, gravity
 from monitor.rules.model import Rule, not_empty
+from monitor.rules.numbers import Numbers, OnList, lists_of
 from monitor.rules.signals import SignalName
 from monitor.rules.texts import some
 from monitor.rules.verdict import Answer, Group, Member, Verdict, in_common
@@ -76,6 +78,35 @@ class Listing(Rule):
         if self.below_weight is not None and self.below_weight <= self.min_weight:
             raise ValueError("below_weight must be higher than min_weight")
         return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedTarget(OnList):
+    """`baseline`: it was listed already when first seen; `text`: what the list says in TXT; `isps`: who acts upon the list."""
+
+    STATED: ClassVar[frozenset[str]] = OnList.STATED | {"text", "delist_url"}
+    codes: tuple[str, ...]
+    meaning: str
+    first_seen_at: datetime | None = None
+    baseline: bool = False
+    text: str | None = None
+    delist_url: str | None = None
+    sells_removal: bool = False
+    isps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListingNumbers(Numbers):
+    """What of ours is listed."""
+
+    listed: tuple[ListedTarget, ...]
+
+    @property
+    def rows(self) -> Sequence[OnList]:
+        return self.listed
+
+    def headline(self, targets: str) -> str | None:
+        return f"{targets} on {lists_of(self.listed)}"
 
 
 _CRITICAL = 0.6  # weight times gravity, from which a listing is that
@@ -139,7 +170,7 @@ def _listing_verdict(rule: Listing, group: Group, facts: Sequence[ListingFact]) 
     reason = None if None in reasons else min(str(each) for each in reasons)
     return Verdict(
         group, Answer.UNKNOWN if reason else Answer.BREACH, _listed_summary(listed), reason, members,
-        evidence={"listed": [_listing_evidence(fact) for fact in listed]},
+        evidence=ListingNumbers(listed=tuple(map(_listed_target, listed))),
         severity=worst(member.severity or Severity.INFO for member in members), labels=_common(listed),
     )
 
@@ -161,24 +192,16 @@ def _listed_member(rule: Listing, fact: ListingFact) -> Member:
     own = rule.severity == "auto" or fact.known.collateral
     severity = severity_of(fact) if own else Severity(rule.severity)
     holds = not fact.baseline or rule.baseline is Baseline.HOLD
-    return Member(_key(fact), _scope(fact.place), text, at, _listing_evidence(fact), severity, holds)
+    return Member(_key(fact), _scope(fact.place), text, at, _listed_target(fact), severity, holds)
 
 
-def _listing_evidence(fact: ListingFact) -> dict[str, Any]:
-    return {
-        "target": fact.target,
-        "customer": fact.place.customer,
-        "dnsbl": fact.dnsbl,
-        "name": _list_name(fact),
-        "codes": list(fact.codes),
-        "meaning": _meaning(fact),
-        "first_seen_at": fact.first_seen_at.isoformat(),
-        "baseline": fact.baseline,
-        "text": fact.answer.text,
-        "delist_url": fact.known.delist_url(fact.target),
-        "sells_removal": fact.known.sells_removal,
-        "isps": list(fact.known.isps[:_MOST_PROVIDERS]),
-    }
+def _listed_target(fact: ListingFact) -> ListedTarget:
+    known = fact.known
+    return ListedTarget(
+        target=fact.target, customer=fact.place.customer, dnsbl=fact.dnsbl, name=_list_name(fact), codes=tuple(fact.codes),
+        meaning=_meaning(fact), first_seen_at=fact.first_seen_at, baseline=fact.baseline, text=fact.answer.text,
+        delist_url=known.delist_url(fact.target), sells_removal=known.sells_removal, isps=tuple(known.isps[:_MOST_PROVIDERS]),
+    )
 
 
 # ── who and what ──

@@ -20,6 +20,7 @@ from monitor.rules.effect import Dimension
 from monitor.rules.evidence import Evidence
 from monitor.rules.in_part import CountsInPart
 from monitor.rules.model import Rule, Strict, needs, not_empty
+from monitor.rules.numbers import Numbers, RateNumbers
 from monitor.rules.signals import Signal
 from monitor.rules.texts import filled, minute, percent
 from monitor.rules.verdict import Answer, Group, Member, Verdict, key_of, unknown
@@ -98,6 +99,20 @@ class Ratio(Rule):
     @property
     def line(self) -> float:
         return self.above if self.above is not None else self.below or 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatioNumbers(RateNumbers):
+    """A rate with its exact bounds (0-1) at `confidence`. The counts `…_perhaps` may be of the group too, and are in the rate."""
+
+    upper: float | None = None
+    confidence: float | None = None
+    denominator_perhaps: int | None = None
+    numerator_perhaps: int | None = None
+
+    @property
+    def of_how_many(self) -> int:
+        return self.denominator + (self.denominator_perhaps or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,9 +265,7 @@ def judge_rate(rule: Ratio, fact: Counted, now: datetime) -> Verdict:
         reason = Reason.NO_DATA if n == 0 else Reason.INSUFFICIENT
         return unknown(fact.group, reason, f"{text} ({k} of {n})", _numbers(rule, fact, counts))
     bounds = rate(k, n, rule.confidence)
-    numbers = _numbers(rule, fact, counts) | {
-        "rate": bounds.value, "lower": bounds.lower, "upper": bounds.upper, "confidence": rule.confidence,
-    }  # fmt: skip
+    numbers = _numbers(rule, fact, counts, bounds)
     summary = _summary(rule, fact, bounds, numbers)
     if _is_breach(rule, fact, counts, bounds):
         scope = _scope(rule, fact.group)
@@ -293,11 +306,16 @@ def _together(verdicts: Sequence[Verdict]) -> Verdict:
     """Of several windows: a breach in any; clear only where every window that can be judged is."""
     breaches = [each for each in verdicts if each.answer is Answer.BREACH]
     if breaches:
-        return max(breaches, key=lambda each: abs(each.evidence["lower"] - each.evidence["line"]))
+        return max(breaches, key=lambda each: _beyond(each.evidence))
     between = [each for each in verdicts if each.answer is Answer.BETWEEN]
     clear = [each for each in verdicts if each.answer is Answer.CLEAR]
     stale = [each for each in verdicts if each.reason == Reason.STALE]
     return next(iter(stale or between or clear or verdicts[::-1]))
+
+
+def _beyond(numbers: Numbers) -> float:
+    """How far the bound is from the line."""
+    return abs((numbers.lower or 0.0) - numbers.line) if isinstance(numbers, RatioNumbers) else 0.0
 
 
 class _Counts(NamedTuple):
@@ -316,19 +334,27 @@ class _Counts(NamedTuple):
         return f"; {self.k_most - self.k:,} {signal.events} more may be of it" if self.k_most > self.k else ""
 
 
-def _numbers(rule: Ratio, fact: Counted, counts: _Counts) -> dict[str, Any]:
-    perhaps = {"denominator_perhaps": counts.n_most - counts.n, "numerator_perhaps": counts.k_most - counts.k, "parts": fact.parts}
-    certain = {"words": rule.signal.words, "numerator": counts.k, "denominator": counts.n, "line": rule.line, "since": fact.since.isoformat()}
-    return certain | {name: count for name, count in perhaps.items() if count}
+def _numbers(rule: Ratio, fact: Counted, counts: _Counts, bounds: Rate | None = None) -> RatioNumbers:
+    numbers = RatioNumbers(
+        words=rule.signal.words, numerator=counts.k, denominator=counts.n, line=rule.line, since=fact.since,
+        denominator_perhaps=counts.n_most - counts.n or None, numerator_perhaps=counts.k_most - counts.k or None,
+        parts=fact.parts or None,
+    )  # fmt: skip
+    if bounds is None:
+        return numbers
+    return replace(numbers, rate=bounds.value, lower=bounds.lower, upper=bounds.upper, confidence=rule.confidence)
 
 
-def _summary(rule: Ratio, fact: Counted, bounds: Rate, numbers: Mapping[str, Any]) -> str:
+def _summary(rule: Ratio, fact: Counted, bounds: Rate, numbers: RatioNumbers) -> str:
     together = f", {fact.parts} groups with too little evidence each taken together" if fact.parts else ""
     text = f"{rule.signal.words} {rate_text(bounds, upper=rule.above is None)} since {minute(fact.since)}{together}"
     if not rule.summary:
         return text
-    shares = {name: percent(numbers[name]) for name in ("rate", "lower", "upper", "line")}
-    return filled(rule.summary, {**dict(fact.group), **numbers, **shares, "since": minute(fact.since), "text": text})
+    shares = {"rate": bounds.value, "lower": bounds.lower, "upper": bounds.upper, "line": rule.line}
+    return filled(rule.summary, {
+        **dict(fact.group), **numbers.encode(), **{name: percent(share) for name, share in shares.items()},
+        "since": minute(fact.since), "text": text,
+    })  # fmt: skip
 
 
 def _outermost(groups: Iterable[Group]) -> list[Group]:

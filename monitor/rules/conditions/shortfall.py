@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import math
 import statistics
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -23,6 +24,7 @@ from monitor.config.quantities import Duration, Share
 from monitor.rules.effect import Dimension
 from monitor.rules.evidence import Evidence, Feed, FeedQuestion
 from monitor.rules.model import Rule, Strict, needs, not_empty
+from monitor.rules.numbers import Numbers
 from monitor.rules.texts import filled
 from monitor.rules.verdict import Answer, Verdict, unknown
 
@@ -61,6 +63,21 @@ class Shortfall(Rule):
         return self
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShortfallNumbers(Numbers):
+    """What a feed reported since `since`, and what its `days` of history lead to expect; `chance` (0-1) of so few if it reports."""
+
+    STATED: ClassVar[frozenset[str]] = frozenset({"last_report_at"})
+    reports: int
+    delivered: int
+    since: datetime
+    days: int
+    last_report_at: datetime | None = None
+    expected: float | None = None
+    expected_a_day: float | None = None
+    chance: float | None = None
+
+
 def judge(rule: Shortfall, evidence: Evidence, now: datetime) -> list[Verdict]:
     """One verdict per feed."""
     del now
@@ -75,43 +92,42 @@ def judge_feed(rule: Shortfall, feed: Feed) -> Verdict:
     """Its reports against those expected of it."""
     has_denominator = bool(rule.signal.denominator)
     days = [day for day in feed.history if not has_denominator or day.expected_of >= rule.at_least.denominator]
-    evidence: dict[str, Any] = {
-        "reports": round(feed.reports), "delivered": round(feed.expected_of), "since": feed.since.isoformat(),
-        "days": len(days), "last_report_at": feed.last_at.isoformat() if feed.last_at else None,
-    }
+    numbers = ShortfallNumbers(
+        reports=round(feed.reports), delivered=round(feed.expected_of), since=feed.since, days=len(days), last_report_at=feed.last_at
+    )
     if not feed.history:
-        return unknown(feed.group, Reason.NO_DATA, "it was never heard, so nothing is known of how many reports to expect", evidence)
+        return unknown(feed.group, Reason.NO_DATA, "it was never heard, so nothing is known of how many reports to expect", numbers)
     if len(days) < rule.at_least.days:
         text = f"{len(days)} days with volume are too few to know how many reports to expect"
-        return unknown(feed.group, Reason.INSUFFICIENT, text, evidence)
+        return unknown(feed.group, Reason.INSUFFICIENT, text, numbers)
     if has_denominator and feed.expected_of <= 0:
         text = f"nothing was delivered in {_span(rule.window)}, so nothing can be complained of"
-        return unknown(feed.group, Reason.NO_DATA, text, evidence)
+        return unknown(feed.group, Reason.NO_DATA, text, numbers)
     in_days = rule.window / timedelta(days=1)
     if has_denominator:
         expected = statistics.median(day.reports / day.expected_of for day in days) * feed.expected_of
     else:
         expected = statistics.median(day.reports for day in days) * in_days
-    evidence |= {"expected": round(expected, 2), "expected_a_day": round(expected / in_days, 2)}
-    return _compared(rule, feed, expected, evidence)
+    numbers = replace(numbers, expected=round(expected, 2), expected_a_day=round(expected / in_days, 2))
+    return _compared(rule, feed, expected, numbers)
 
 
-def _compared(rule: Shortfall, feed: Feed, expected: float, evidence: dict[str, Any]) -> Verdict:
+def _compared(rule: Shortfall, feed: Feed, expected: float, numbers: ShortfallNumbers) -> Verdict:
     group, k, events = feed.group, round(feed.reports), rule.signal.events
-    counted = f"{_count(k, events)} in {_span(rule.window)}, expected {_few(evidence['expected_a_day'])} a day"
+    counted = f"{_count(k, events)} in {_span(rule.window)}, expected {_few(numbers.expected_a_day or 0.0)} a day"
     if k and k >= rule.clear_above * expected:
-        return Verdict(group, Answer.CLEAR, f"it reports: {counted}", evidence=evidence)
+        return Verdict(group, Answer.CLEAR, f"it reports: {counted}", evidence=numbers)
     if feed.unread:
-        return unknown(group, Reason.STALE, f"{counted}, but {feed.unread}", evidence)
+        return unknown(group, Reason.STALE, f"{counted}, but {feed.unread}", numbers)
     if poisson_at_most(0, expected) >= rule.alpha:
-        return unknown(group, Reason.INSUFFICIENT, f"{counted}: even none at all would prove nothing", evidence)
+        return unknown(group, Reason.INSUFFICIENT, f"{counted}: even none at all would prove nothing", numbers)
     if k <= rule.at_most * expected and (chance := poisson_at_most(k, expected)) < rule.alpha:
         last = f"; the last came {feed.last_at:%Y-%m-%d %H:%M UTC}" if feed.last_at else ""
         text = f"{counted}{last}"
         if rule.summary:
-            text = filled(rule.summary, {**dict(group), **evidence, "count": k, "last_at": feed.last_at, "text": text})
-        return Verdict(group, Answer.BREACH, text, evidence={**evidence, "chance": chance})
-    return Verdict(group, Answer.BETWEEN, counted, evidence=evidence)
+            text = filled(rule.summary, {**dict(group), **numbers.encode(), "count": k, "last_at": feed.last_at, "text": text})
+        return Verdict(group, Answer.BREACH, text, evidence=replace(numbers, chance=chance))
+    return Verdict(group, Answer.BETWEEN, counted, evidence=numbers)
 
 
 def poisson_at_most(k: int, mean: float) -> float:

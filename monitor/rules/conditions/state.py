@@ -5,6 +5,8 @@ Not to see is no proof of harm: these rules suspend nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -15,6 +17,7 @@ from collectors.details import ReadFailure
 from monitor.config.quantities import Duration
 from monitor.rules.evidence import Evidence, Standing
 from monitor.rules.model import Rule, needs, not_empty
+from monitor.rules.numbers import Numbers
 from monitor.rules.texts import filled, minute
 from monitor.rules.verdict import Answer, Group, Verdict, group_of, key_of, unknown
 
@@ -52,6 +55,19 @@ class State(Rule):
         return self
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateNumbers(Numbers):
+    """Since when it is so, and what explains it: a collectors.details record as JSON. `reason`: a collectors.contract.Reason."""
+
+    since: datetime
+    detail: Mapping[str, Any]
+    reason: str | None = None
+
+    @property
+    def failure(self) -> str | None:
+        return self.reason
+
+
 def judge(rule: State, evidence: Evidence, now: datetime) -> list[Verdict]:
     """One verdict per series that is still watched."""
     known = [
@@ -81,5 +97,4 @@ def _verdict(rule: State, group: Group, each: Standing, now: datetime) -> Verdic
             **each.labels, "reason": why or Reason.REFUSED, "meaning": _WORDS.get(why, why or "refused"), "since": state.since,
             "detail": detail, "failures": failures, "value": state.value, "text": text,
         })  # fmt: skip
-    numbers: dict[str, Any] = {"since": state.since.isoformat(), "detail": detail}
-    return Verdict(group, Answer.BREACH, text, evidence=numbers | ({"reason": why} if why else {}))
+    return Verdict(group, Answer.BREACH, text, evidence=StateNumbers(since=state.since, detail=detail, reason=why or None))

@@ -1,16 +1,17 @@
-"""Every condition a rule can have, one row each: how it is written, and who judges it."""
+"""Every condition a rule can have, one row each: how it is written, who judges it, and the numbers of its verdicts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, ValidationError
 
 from monitor.rules.conditions import absence, change, count, excess, listing, ratio, shortfall, state, value
 from monitor.rules.evidence import Evidence
 from monitor.rules.model import Rule
+from monitor.rules.numbers import NOTHING, Numbers
 from monitor.rules.verdict import Verdict
 
 
@@ -36,6 +37,21 @@ AnyRule = (
     ratio.Ratio | excess.Excess | count.Count | value.Value | change.Change | state.State | absence.Absence | shortfall.Shortfall
     | listing.Listing
 )  # fmt: skip
+AnyNumbers = (
+    ratio.RatioNumbers | excess.ExcessNumbers | count.CountNumbers | value.ValueNumbers | change.ChangeNumbers
+    | state.StateNumbers | absence.AbsenceNumbers | shortfall.ShortfallNumbers | listing.ListingNumbers | listing.ListedTarget
+    | Numbers
+)  # fmt: skip
+# the field by which each is known when it is read back, the first that is there
+_MARKS: dict[str, type[Numbers]] = {
+    "exposed": excess.ExcessNumbers, "denominator": ratio.RatioNumbers, "scores": value.ValueNumbers,
+    "listed": listing.ListingNumbers, "lost": change.ChangeNumbers, "codes": listing.ListedTarget,
+    "reports": shortfall.ShortfallNumbers, "count": count.CountNumbers, "detail": state.StateNumbers,
+    "reason": absence.AbsenceNumbers,
+}  # fmt: skip
+_READERS: dict[type[Numbers], TypeAdapter[Numbers]] = {
+    record: TypeAdapter(record) for record in (*_MARKS.values(), Numbers)
+}
 RULE: TypeAdapter[AnyRule] = TypeAdapter(Annotated[AnyRule, Field(discriminator="condition")])
 
 # kinds of the releases before 0.3 → how the same is written now
@@ -51,6 +67,17 @@ OLD_KINDS: dict[str, str] = {
     "staleness": "condition: absence, signal: collector_runs, by: [collector]",
     "clock_behind": "condition: value, signal: clock_behind, by: [], above: 120",
 }
+
+
+def numbers_of(stored: object) -> Numbers:
+    """The record that was stored as this JSON. What cannot be read says nothing, so that no row can stop who reads it."""
+    if not isinstance(stored, Mapping) or not stored:
+        return NOTHING
+    record = next((record for mark, record in _MARKS.items() if mark in stored), Numbers)
+    try:
+        return _READERS[record].validate_python(stored)
+    except ValidationError:
+        return NOTHING
 
 
 def judge(rule: Rule, evidence: Evidence, now: datetime) -> list[Verdict]:

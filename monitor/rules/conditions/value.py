@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Literal
 
@@ -11,6 +12,7 @@ from pydantic import model_validator
 from monitor.config.quantities import Duration
 from monitor.rules.evidence import Evidence, Standing
 from monitor.rules.model import Lined, Rule, needs
+from monitor.rules.numbers import Numbers
 from monitor.rules.texts import filled, shown, some
 from monitor.rules.verdict import Answer, Group, Member, Verdict, group_of, in_common, key_of
 
@@ -33,6 +35,25 @@ class Value(Rule, Lined):
     def _is_read(self) -> Value:
         needs(self, counts=False)
         return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueNumbers(Numbers):
+    """The values beyond the line, by `target@list`."""
+
+    scores: Mapping[str, float]
+    line: float
+
+    @property
+    def gravity(self) -> tuple[float, int]:
+        return 0.0, len(self.scores)
+
+    @property
+    def targets(self) -> list[str]:
+        return sorted({key.rpartition("@")[0] for key in self.scores})
+
+    def headline(self, targets: str) -> str | None:
+        return f"{targets} with a bad score"
 
 
 def judge(rule: Value, evidence: Evidence, now: datetime) -> list[Verdict]:
@@ -93,7 +114,8 @@ def _bad(rule: Value, group: Group, bad: Sequence[Standing]) -> Verdict:
             **first.labels, **dict(group), "value": first.state.value, "line": rule.line, "since": first.state.since,
             "name": _list_name(first), "targets": some(sorted(map(_named, bad)), _MOST_NAMED), "text": text, "detail": first.state.detail.encode(),
         })  # fmt: skip
-    evidence = {"scores": {_key(each): each.state.value for each in bad}, "line": rule.line}
+    scores = {_key(each): each.state.value for each in bad if each.state.value is not None}
+    evidence = ValueNumbers(scores=scores, line=rule.line)
     return Verdict(group, Answer.BREACH, text, members=members, evidence=evidence, labels=_common(bad))
 
 

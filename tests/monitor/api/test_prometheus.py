@@ -15,7 +15,7 @@ def test_rules_with_their_alerts(store):
     with running(store, rules=(RATE, LISTED)) as vigie:
         with store.session() as session:
             row = incident("inc-acme", "acme")
-            row.evidence = {"rate": 0.0041}
+            row.evidence = {"words": "complaint rate", "numerator": 82, "denominator": 20_000, "line": 0.003, "since": NOW.isoformat(), "rate": 0.0041}
             session.add_all([row, incident("inc-bolt", "bolt", state="pending")])
         reader = vigie.client("read")
         answer = reader.get("/api/v1/rules").json()

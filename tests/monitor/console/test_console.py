@@ -44,7 +44,7 @@ def incident(name="inc-1", **other):
         "id": name, "rule": "complaint-rate", "subject_key": name, "open_key": name, "state": "firing",
         "severity": "critical", "subject": {"customer": "bolt", "stream": "news", "provider": "yahoo"},
         "summary": "complaint rate 0.41 %", "started_at": ago(12), "judged_at": NOW,
-        "evidence": {"words": "complaint rate", "numerator": 82, "denominator": 20_000, "line": 0.003, "rate": 0.0041, "lower": 0.0033, "upper": 0.0051,
+        "evidence": {"words": "complaint rate", "numerator": 82, "denominator": 20_000, "line": 0.003, "since": NOW.isoformat(), "rate": 0.0041, "lower": 0.0033, "upper": 0.0051,
                      "confidence": 0.975},
     }
     return Incident(**(given | other))

@@ -76,7 +76,7 @@ def test_a_loop_that_reported_for_weeks_and_stops_is_silent(loop):
     loop.days(20, 4, 10_000, 40)
     loop.days(2, 0, 10_000, None)
     verdict = loop.verdicts()["yahoo"]
-    assert (verdict.answer, verdict.evidence["expected"]) == ("breach", 120)
+    assert (verdict.answer, verdict.evidence.expected) == ("breach", 120)
     assert verdict.summary == "no reports in 3 days, expected 40 a day; the last came 2026-01-26 12:00 UTC"
 
 

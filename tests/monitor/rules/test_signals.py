@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from monitor.rules import signals as module
+from monitor.rules.conditions.ratio import RatioNumbers
 from monitor.rules.conditions.table import RULE, judge
 from monitor.rules.evidence import Place
 from monitor.rules.in_memory import Fact, MemoryEvidence
@@ -74,7 +75,8 @@ def test_where_chooses_the_groups_and_not_leaves_some_out():
     assert judged(provider={"not": "gmail"}) == ["orange", "yahoo"]
     by_customer = rule(signal="complaints", by=["customer"], where={"provider": "gmail"})
     (verdict,) = judge(by_customer, MemoryEvidence(NOW, facts), NOW)
-    assert (verdict.group, verdict.evidence["denominator"]) == ((("customer", "acme"),), 1_000)
+    assert isinstance(verdict.evidence, RatioNumbers)
+    assert (verdict.group, verdict.evidence.denominator) == ((("customer", "acme"),), 1_000)
 
 
 def test_a_breach_in_any_of_several_windows_is_one():

@@ -11,6 +11,7 @@ from monitor.rules.conditions.table import RULE, judge
 from monitor.rules.evidence import ListingFact, Place
 from monitor.rules.in_memory import MemoryEvidence
 from monitor.rules.lists import KnownList, Phase
+from monitor.rules.numbers import NOTHING
 from monitor.rules.verdict import Answer
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -180,4 +181,4 @@ def test_a_page_for_removal_is_a_step_and_to_pay_never_is():
     (["sus-1", "sus-2", "sus-3"], ["ask the customer", "early only: vigie lift sus-1 --reason x (and 2 more)"]),
 ])
 def test_how_to_lift_names_what_is_in_force(ids, steps):
-    assert next_steps({}, "ask the customer\nearly only: vigie lift <suspension> --reason x", ids) == steps
+    assert next_steps(NOTHING, "ask the customer\nearly only: vigie lift <suspension> --reason x", ids) == steps

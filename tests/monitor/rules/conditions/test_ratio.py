@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from monitor.rules.conditions.ratio import Counted, judge_counts, judge_rate
+from monitor.rules.conditions.ratio import Counted, RatioNumbers, judge_counts, judge_rate
 from monitor.rules.conditions.table import RULE
 from monitor.rules.verdict import Answer
 
@@ -81,7 +81,8 @@ def test_complaints_that_may_be_of_a_group_keep_it_from_being_clear():
         facts = Counted(GROUP, NOW, 10_000, 0, k_perhaps=perhaps)
         verdict = judge_rate(RULE.validate_python(RATE), facts, NOW)
         assert verdict.answer == answer
-        assert verdict.evidence.get("numerator_perhaps", 0) == perhaps
+        assert isinstance(verdict.evidence, RatioNumbers)
+        assert (verdict.evidence.numerator_perhaps or 0) == perhaps
     assert "20,000 complaints more may be of it" in verdict.summary
 
 

@@ -39,8 +39,8 @@ def test_silence_says_how_long_and_how_much_was_expected():
     verdict = judged()
     assert (verdict.answer, verdict.group) == ("breach", (("provider", "yahoo"),))
     assert verdict.summary == "no reports in 3 days, expected 40 a day; the last came 2026-01-27 12:00 UTC"
-    assert verdict.evidence["expected"] == 120
-    assert verdict.evidence["chance"] < 1e-50
+    assert verdict.evidence.expected == 120
+    assert verdict.evidence.chance < 1e-50
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_weekend_expects_less_because_less_was_sent():
 
 def test_reports_that_come_days_later_than_the_mail_do_not_move_the_median():
     week = (day(10_000, 40),) * 5 + (day(1_000, 60),) * 2
-    assert judged(history=week * 2).evidence["expected"] == 120
+    assert judged(history=week * 2).evidence.expected == 120
 
 
 def test_nothing_delivered_is_unknown_and_not_silence():
@@ -88,7 +88,7 @@ def test_a_loop_that_never_spoke_much_cannot_fall_silent():
 
 
 def test_a_flood_of_complaints_in_the_past_does_not_raise_the_bar():
-    assert judged(history=(*STEADY[:12], day(10_000, 5_000), day(10_000, 9_000))).evidence["expected"] == 120
+    assert judged(history=(*STEADY[:12], day(10_000, 5_000), day(10_000, 9_000))).evidence.expected == 120
 
 
 @pytest.mark.parametrize("given", [{"clear_above": 0.1}, {"history": "5d"}, {"alpha": 0}, {"colour": "red"}])
