@@ -107,6 +107,10 @@ class KeyRing:
             if row.revoked_at is None or row.revoked_at > now
         }
 
+    def holds(self, caller: Caller) -> bool:
+        """Whether the key of somebody who is being answered still is what it was."""
+        return self._keys.get(caller.key_id, ("", None))[1] == caller
+
     def caller(self, key: str) -> Caller | None:
         """Whose key this is; None when it is nobody's."""
         prefix, _, rest = key.partition("_")

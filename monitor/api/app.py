@@ -38,6 +38,7 @@ from monitor.api.routes import (
     suspensions,
 )
 from monitor.api.services import Services
+from monitor.api.stream import Streams
 from monitor.restrictions.follow import follow
 
 ROUTERS = (
@@ -84,6 +85,8 @@ def build_app(services: Services, pages: APIRouter | None = None, actions: APIRo
     )
     access = Access(services)
     app.state.services, app.state.access = services, access
+    # the rest of the connections is for those who ask
+    app.state.streams = streams = Streams(services.gate, services.now, services.settings.connections * 4 // 5)
     answer_with_problems(app)
     for module in ROUTERS:
         app.include_router(module.router)
@@ -94,7 +97,7 @@ def build_app(services: Services, pages: APIRouter | None = None, actions: APIRo
         app.include_router(actions, include_in_schema=False)
     settings = services.settings
     hosts = Hosts(settings.host_names, literals=settings.listens_everywhere)
-    return Front(DecisionCalls(app, services, access), hosts)
+    return Front(DecisionCalls(app, services, access), hosts, streams.close)
 
 
 @asynccontextmanager

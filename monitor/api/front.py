@@ -7,7 +7,7 @@ any firewall. So only known names are answered: 421 otherwise (RFC 9110, 15.5.20
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -44,10 +44,11 @@ class Hosts:
 
 
 class Front:
-    """The outermost ASGI application."""
+    """The outermost ASGI application. `stopping` is called when no more will be answered: it ends what would go on for ever."""
 
-    def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
+    def __init__(self, app: ASGIApp, hosts: Hosts, stopping: Callable[[], None] | None = None) -> None:
         self._app, self._hosts = app, hosts
+        self.stopping = stopping or _nothing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -64,6 +65,10 @@ class Front:
             await self._app(scope, receive, answer)
         else:
             await _misdirected(answer)
+
+
+def _nothing() -> None:
+    """Nothing goes on for ever."""
 
 
 def bare(host: str) -> str:

@@ -95,10 +95,15 @@ async def _serve(
         await asyncio.sleep(_LOOK_SECONDS)
     ready.cancel()
     if not serving.done():
+        getattr(app, "stopping", _nothing)()  # granian waits for every response to end
         server.stop()  # type: ignore[no-untyped-call]  # granian has no annotation here
     await serving
     if not stop.is_set():
         raise AddressError(f"the server on {host}:{port} ended; the log says why")
+
+
+def _nothing() -> None:
+    """Nothing goes on for ever (`monitor.api.front.Front.stopping`)."""
 
 
 def _allow_files(connections: int) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import and_, bindparam, delete, insert, update
 from sqlmodel import Session, SQLModel, col, select
 
 from collectors.contract import Role
-from monitor.database.engine import chunks, table
+from monitor.database.engine import chunks, insert_into, table
 from monitor.database.tables import (
     Customer,
     MailboxProvider,
@@ -21,8 +21,10 @@ from monitor.database.tables import (
     Seed,
     SendingDomain,
     SendingIp,
+    Setting,
     Stream,
 )
+from monitor.database.transitions import new_id
 from monitor.inventory.difference import Change, Difference
 from monitor.inventory.items import KINDS, Inventory
 
@@ -31,6 +33,8 @@ ROWS: dict[str, type[SQLModel]] = {
     "customers": Customer, "streams": Stream, "pools": Pool, "ips": SendingIp, "domains": SendingDomain,
     "providers": MailboxProvider, "seeds": Seed, "mailboxes": ReportMailbox,
 }  # fmt: skip
+
+INVENTORY_MARK = "inventory_mark"  # the setting that is another after every change, for whoever follows the inventory
 
 
 def read_inventory(session: Session) -> Inventory:
@@ -57,6 +61,9 @@ def apply_difference(session: Session, difference: Difference) -> None:
             _write(session, kind, what, difference.of(kind, what))
     for kind in reversed(KINDS):
         _write(session, kind, "removed", difference.of(kind, "removed"))
+    if difference.changes:
+        mark = insert_into(session.connection(), Setting).values(name=INVENTORY_MARK, value=new_id("inv"))
+        session.connection().execute(mark.on_conflict_do_update(index_elements=["name"], set_={"value": mark.excluded.value}))
 
 
 def pools_of_addresses(session: Session) -> dict[str, str | None]:

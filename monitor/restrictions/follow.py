@@ -1,46 +1,59 @@
 """Keeps what the hot path knows in step with the database: restrictions in force, inventory, keys.
 
-The id of the newest transition of a restriction is the version; one look at the newest of all says whether anything
-changed, for transitions are committed in the order of their ids (monitor.facts.following). The ids in force are compared every few seconds as well, should somebody
-have changed the table by hand. The new index is built aside and swapped in whole, so that a decision sees the old one or the new one and never a mixture.
+The id of the newest transition of a restriction is the version. One small question, ten times a second, says whether
+anything changed, for transitions are committed in the order of their ids (monitor.facts.following) and every change of the
+inventory leaves a mark; then the rows that changed are read. All is compared every few seconds as well, should somebody
+have changed a table by hand. The new index is built aside and swapped in whole, so that a decision sees the old one or the
+new one and never a mixture; `feed` is what senders are told of it, and they are told by whoever noticed the change.
 When the database does not answer, the last index goes on deciding (and says that it is old).
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any
 
-from sqlmodel import Session
+from sqlalchemy import text
+from sqlmodel import Session, col, select
 
-from collectors.providers import ProviderTable, shipped
+from collectors.providers import shipped
 from monitor.access.keys import KeyRing, all_keys
 from monitor.database.tables import Suspension
 from monitor.facts import Store
-from monitor.facts.following import newest_transition
-from monitor.gate import Effect, Index, Providers, Restriction, build_index
+from monitor.gate import Index, Restriction, build_index
 from monitor.inventory.known import KnownNames, read_names
-from monitor.inventory.names import canonical
 from monitor.inventory.owners import Owners, read_owners
 from monitor.inventory.providers import read_providers
-from monitor.inventory.rows import pools_of_addresses, stream_kinds
-from monitor.restrictions.rows import ids_in_force, in_force, newest_restriction
+from monitor.inventory.rows import INVENTORY_MARK
+from monitor.restrictions.change_log import ChangeLog, Why
+from monitor.restrictions.feed import Feed, Told
+from monitor.restrictions.read import GateInventory, read_gate_inventory, restrictions_of
+from monitor.restrictions.rows import ids_in_force, in_force, is_in_force, newest_restriction
 
-EVERY_SECONDS = 0.25
-COMPARED_EVERY = timedelta(seconds=5)  # the inventory (its changes leave no transition) and the ids in force
-_log = logging.getLogger(__name__)
+EVERY_SECONDS = 0.1
+COMPARED_EVERY = timedelta(seconds=5)  # everything
+KEYS_EVERY = timedelta(seconds=1)  # one may be revoked for an instant to come
+AWAY_AFTER_SECONDS = 10.0  # a database that neither answers nor refuses for so long is away
+_MOST_READ = 200  # changed rows that are read by id; of more, all in force are
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_LOOK = text(
+    "SELECT (SELECT max(id) FROM transition), (SELECT count(*) FROM api_key), (SELECT count(revoked_at) FROM api_key), "
+    "(SELECT value FROM setting WHERE name = :mark)"
+)
+_log = logging.getLogger(__name__)
 
 
 class GateIndex:
     """The index in force, the keys, whose what is, which names and providers are known; `refresh` follows the database, any thread may read.
 
-    `decided`: how many decisions this process gave of each kind.
+    `decided`: how many decisions this process gave of each kind. `feed`: what senders that follow are told.
     """
 
     def __init__(self) -> None:
@@ -49,10 +62,18 @@ class GateIndex:
         self.names = KnownNames()
         self.providers = shipped()
         self.decided: Counter[str] = Counter()
+        self.changes = ChangeLog()
+        self.feed = Feed(self.changes)
         self._index = build_index((), version=0, built_at=_LONG_AGO)
-        self._in_force: frozenset[str] = frozenset()
-        self._read_to = 0
-        self._compared_at = _LONG_AGO
+        self._restrictions: dict[str, Restriction] = {}
+        self._inventory = GateInventory({}, {}, self._index.providers)
+        self._strange: frozenset[str] = frozenset()  # ids in force of rows that nobody understands
+        self._seen: Any = None
+        self._owners_mark = ""
+        self._told: Told | None = None
+        self._compared_at = self._keys_at = _LONG_AGO
+        self._answered = time.monotonic()
+        self._failing = False
         self._lock = threading.Lock()
 
     @property
@@ -64,40 +85,106 @@ class GateIndex:
         """True once the database was read."""
         return self._index.built_at > _LONG_AGO
 
-    def refresh(self, store: Store, now: datetime, *, everything: bool = False) -> Index:
-        """Read what changed; with `everything`, also what is otherwise compared every few seconds only."""
-        with self._lock, store.reading_session() as session:
-            self.keys.hold(all_keys(session), now)
-            known = self._index
-            newest = newest_transition(session)
-            version = known.version if newest == self._read_to else newest_restriction(session, known.version)
-            self._read_to = newest
-            due = everything or now - self._compared_at >= COMPARED_EVERY
-            if due:
-                self.providers = read_providers(session)
-            inventory = _inventory(session, self.providers) if due else _Inventory(known.pools, known.kinds, known.providers)
-            changed = version != known.version or known.next_end <= now or not self.ready
-            if changed or (due and self._differs(session, now, inventory)):
-                rows = in_force(session, now)
-                self._in_force = frozenset(row.id for row in rows)
-                restrictions = filter(None, (_restriction(row, inventory.providers) for row in rows))
-                self._index = build_index(restrictions, version=version, built_at=now, **inventory._asdict())
-            else:
-                self._index = replace(known, built_at=now)
-            if due:
-                self.owners = read_owners(session)
-                self.names = read_names(session)
-                self._compared_at = now
-        return self._index
+    @property
+    def stale_since(self) -> datetime | None:
+        """Since when the database has not answered; None while it does."""
+        silent = time.monotonic() - self._answered > AWAY_AFTER_SECONDS
+        return self._index.built_at if self._failing or silent else None
 
-    def _differs(self, session: Session, now: datetime, inventory: _Inventory) -> bool:
-        known = self._index
-        return inventory != (known.pools, known.kinds, known.providers) or ids_in_force(session, now) != self._in_force
+    def refresh(self, store: Store, now: datetime, *, everything: bool = False) -> Index:
+        """Read what changed; with `everything`, also what is otherwise compared every few seconds only.
+
+        All that was committed before the call is known when it returns.
+        """
+        with self._lock:
+            before = self._seen, self._told, self._failing
+            try:
+                if not self.feed.database:
+                    self.feed.database = store.recipients.derived("gate feed").hex()[:16]
+                with store.reading_session() as session:
+                    self._refresh(session, now, everything=everything)
+            except Exception:
+                self._failing = True
+                raise
+            finally:
+                if before != (self._seen, self._told, self._failing):
+                    self.feed.wake()
+        return self._index
 
     def refresh_keys(self, store: Store) -> None:
         """Read the keys alone: somebody came with one that is not known (yet)."""
         with store.reading_session() as session:
             self.keys.hold(all_keys(session), self._index.built_at)
+
+    def _refresh(self, session: Session, now: datetime, *, everything: bool) -> None:
+        seen = session.connection().execute(_LOOK, {"mark": INVENTORY_MARK}).one()
+        due = everything or now - self._compared_at >= COMPARED_EVERY
+        if seen != self._seen or due or now - self._keys_at >= KEYS_EVERY:
+            self.keys.hold(all_keys(session), now)
+            self._keys_at = now
+        known = self._index
+        if seen == self._seen and not due and known.next_end > now:
+            self._index = replace(known, built_at=now)
+        else:
+            everything = due or self._seen is None or seen[3] != self._seen[3]
+            self._read(session, now, everything=everything)
+        self._seen, self._failing, self._answered = seen, False, time.monotonic()
+
+    def _read(self, session: Session, now: datetime, *, everything: bool) -> None:
+        if not self.ready:
+            version = newest_restriction(session)
+            self.changes.begin(session, version)
+            whys: Mapping[str, Why | None] = {}
+        else:
+            changes = self.changes.read(session, self._index.version)
+            version = changes[-1].version if changes else self._index.version
+            whys = {change.of: change.why for change in changes}
+        inventory = self._inventory
+        if everything:
+            self.providers = read_providers(session)
+            inventory = read_gate_inventory(session, self.providers)
+            self.owners, self.names = read_owners(session), read_names(session)
+            self._owners_mark = _mark_of(self.owners)
+            self._compared_at = now
+        if inventory == self._inventory:
+            inventory = self._inventory  # the same objects: what was made of them holds
+        restrictions = self._in_force(session, now, whys, inventory, everything=everything)
+        restrictions = {of: row for of, row in restrictions.items() if row.until is None or row.until > now}
+        same = (version, restrictions, inventory) == (self._index.version, self._restrictions, self._inventory)
+        if same and self.ready:
+            self._index = replace(self._index, built_at=now)
+        else:
+            rows = sorted(restrictions.values(), key=lambda row: row.id)
+            self._index = build_index(rows, version=version, built_at=now, **inventory._asdict())
+        if not same or self._told is None or self._owners_mark != self._told.owners_mark:
+            self._told = Told(version, restrictions, inventory, self.owners, self._owners_mark, now)
+            self.feed.publish(self._told, whys)
+        self._restrictions, self._inventory = restrictions, inventory
+
+    def _in_force(
+        self, session: Session, now: datetime, changed: Collection[str], inventory: GateInventory, *, everything: bool
+    ) -> dict[str, Restriction]:
+        """By id, the same objects where nothing changed."""
+        known = self._restrictions
+        anew = inventory is not self._inventory or not self.ready or len(changed) > _MOST_READ
+        if not anew and everything:
+            anew = bool(changed) or ids_in_force(session, now) - self._strange != known.keys()
+        if anew:
+            stored = in_force(session, now)
+            rows = restrictions_of(stored, inventory.providers)
+            self._strange = frozenset(row.id for row in stored) - rows.keys()
+        elif changed:
+            chosen = session.exec(select(Suspension).where(col(Suspension.id).in_(changed)))
+            kept = {of: row for of, row in known.items() if of not in changed}
+            rows = kept | restrictions_of((row for row in chosen if is_in_force(row, now)), inventory.providers)
+        else:
+            return known
+        return {of: known[of] if known.get(of) == row else row for of, row in rows.items()}
+
+
+def _mark_of(owners: Owners) -> str:
+    stated = [sorted(each.items()) for each in (owners.ips, owners.pools, owners.domains)]
+    return hashlib.sha256(repr(stated).encode()).hexdigest()[:24]
 
 
 def follow(gate: GateIndex, store: Store, clock: Callable[[], datetime], stop: threading.Event) -> None:
@@ -112,45 +199,3 @@ def follow(gate: GateIndex, store: Store, clock: Callable[[], datetime], stop: t
             failing = True
         else:
             failing = False
-
-
-class _Inventory(NamedTuple):
-    """What of the inventory decisions need."""
-
-    pools: Mapping[str, str]  # address → pool
-    kinds: Mapping[tuple[str, str], str]  # (customer, stream) → kind
-    providers: Providers
-
-
-def _inventory(session: Session, providers: ProviderTable) -> _Inventory:
-    pools = {address: pool for address, pool in pools_of_addresses(session).items() if pool}
-    return _Inventory(pools, stream_kinds(session), _of_gate(providers))
-
-
-def _of_gate(table: ProviderTable) -> Providers:
-    # here a name with a dot stands for itself too, to the gate only for what is below it
-    domains = {name.removeprefix("."): provider for name, provider in table.domains.items() if name.startswith(".")}
-    return Providers({**domains, **table.domains}, {**table.names, **{name: name for name in table.rows if "." in name}})
-
-
-def _restriction(row: Suspension, providers: Providers) -> Restriction | None:
-    try:
-        scope = {name: canonical(name, value) for name, value in row.scope.items()}
-        if "provider" in scope:
-            scope["provider"] = providers.canonical(scope["provider"])
-        return Restriction(
-            id=row.id,
-            scope=scope,
-            effect=Effect(row.effect),
-            text=row.text,
-            rate_per_hour=row.rate_per_hour,
-            probe=row.probe,
-            rule=row.rule,
-            incident=row.incident_id,
-            until=row.until,
-            lifts_when=row.lifts_when,
-        )
-    except ValueError as error:
-        # one row nobody understands must not take the others out of force
-        _log.error("a suspension is not in force: %s", error)
-        return None

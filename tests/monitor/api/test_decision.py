@@ -110,7 +110,7 @@ def test_the_snapshot_has_an_etag_that_changes_with_its_content(vigie):
     first = sender.get("/v1/gate/snapshot")
     content = first.json()
     providers = content.pop("providers")
-    assert content == {"version": 0, "restrictions": [], "pools": {}, "streams": []}
+    assert content == {"format": 1, "version": 0, "stale_since": None, "restrictions": [], "allowances": [], "pools": {}, "streams": []}
     assert (providers["domains"]["gmail.com"], providers["names"]["google"]) == ("gmail", "gmail")
     etag = first.headers["etag"]
     assert sender.get("/v1/gate/snapshot", headers={"If-None-Match": etag}).status_code == 304
