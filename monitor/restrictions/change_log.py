@@ -52,14 +52,14 @@ class ChangeLog:
 
     def begin(self, session: Session, version: int) -> None:
         """Read the newest changes up to a version: what happened before this process started."""
-        chosen = _changes().where(_ID <= version).order_by(_ID.desc()).limit(KEPT)
+        chosen = _changes().where(_ID.between(0, version)).order_by(_ID.desc()).limit(KEPT)
         rows = [_change(*row) for row in session.execute(chosen)]
         self._changes.extend(reversed(rows))
         self._complete_after = rows[-1].version - 1 if len(rows) == KEPT else 0
 
     def read(self, session: Session, after: int) -> list[Change]:
         """The changes above a version, kept from here on."""
-        chosen = _changes().where(after < _ID).order_by(_ID)
+        chosen = _changes().where(_ID.op(">")(after)).order_by(_ID)
         rows = [_change(*row) for row in session.execute(chosen)]
         self._changes.extend(rows)
         while len(self._changes) > KEPT:
