@@ -124,7 +124,7 @@ class EventStream(Response):
 
     def _alive(self, view: View, stale_since: datetime | None) -> bytes:
         at = as_json(self._streams.now())
-        return b'event: alive\ndata: {"version":%d,"at":%b,"stale_since":%b}\n\n' % (view.told.version, at, as_json(stale_since))
+        return b'event: alive\ndata: {"version":%d,"at":%b,"stale_since":%b}\n\n' % (view.content.version, at, as_json(stale_since))
 
 
 class _LeftError(Exception):

@@ -1,6 +1,6 @@
-"""What may still be sent while an address or domain warms up, as senders are told it.
+"""What may still be sent while an address or domain warms up, as senders see it.
 
-How many of an allowance are left is asked of the service (`POST /v1/allowances/grant`): a sender is told only the cap and
+How many of an allowance are left is asked of the service (`POST /v1/allowances/grant`): a sender is sent only the cap and
 whether anything is left at all, so that a grant somewhere is no news to everybody.
 """
 

@@ -20,14 +20,14 @@ from monitor.database.tables import Transition
 from monitor.database.transitions import TransitionKind
 from monitor.restrictions.suspensions import LIFTED
 
-KEPT = 5_000  # changes; whoever missed more is told everything anew
+KEPT = 5_000  # changes; whoever missed more is sent everything anew
 KINDS = (TransitionKind.SUSPENSION.value,)  # those whose `of` is the id of a restriction
 _ID = table(Transition).c.id
 EXPIRY = "expiry"  # the actor of a transition that only writes down that the time was over
 
 
 class Why(enum.StrEnum):
-    """Why a restriction is no longer told of; `gone` is neither of the others: a row nobody understands, or not one's own."""
+    """Why a restriction is in force no longer; `gone` is neither of the others: a row nobody understands, or not one's own."""
 
     LIFTED = "lifted"
     EXPIRED = "expired"

@@ -1,9 +1,9 @@
-"""What senders that follow the gate are told: all of it once, then what changes (contract "The gate towards senders").
+"""What senders that follow the gate are sent: all of it once, then what changes (contract "The gate towards senders").
 
 One `View` for each customer a key may be bound to, and one for keys of all customers: what is in it, and the newest changes as
 the events that are sent, made once for all who follow. A place in the feed (`Last-Event-ID`) says what its reader has: the
 version of the restrictions, and digests of the rest. Both follow from the database alone, so that a place is good at every
-process of the same one. Whoever comes back is told what changed since its version; where the rest cannot be told by its
+process of the same one. Whoever comes back is sent what changed since its version; where the rest cannot be compared by its
 digest (the inventory changed meanwhile), everything.
 """
 
@@ -32,8 +32,8 @@ _PLACE = re.compile(r"1\.([0-9a-f]{24})\.([0-9a-f]{12})\.([0-9]{1,18})")
 _INVENTORY_PARTS = ("pools", "providers", "streams")
 
 
-class Told(NamedTuple):
-    """All that senders may be told, as of one moment."""
+class Content(NamedTuple):
+    """All that senders may be sent, as of one moment."""
 
     version: int
     restrictions: Mapping[str, Restriction]
@@ -72,11 +72,11 @@ class Standing(NamedTuple):
 
 @dataclass(slots=True)
 class View:
-    """What one customer's senders are told (None: those of all). Changed under the feed's lock only."""
+    """What one customer's senders are sent (None: those of all). Changed under the feed's lock only."""
 
     customer: str | None
     database: str
-    told: Told
+    content: Content
     restrictions: dict[str, bytes] = field(default_factory=dict)
     parts: dict[str, bytes] = field(default_factory=dict)
     events: deque[Event] = field(default_factory=deque)
@@ -87,37 +87,37 @@ class View:
     _allowed: str = ""
     _snapshots: dict[datetime | None, Snapshot] = field(default_factory=dict)
 
-    def fill(self, told: Told, encoded: Callable[[Restriction], bytes]) -> None:
-        """Begin anew from what is told."""
-        self.told = told
-        self.restrictions = {of: encoded(row) for of, row in told.restrictions.items() if self.may_see(row.scope)}
+    def fill(self, content: Content, encoded: Callable[[Restriction], bytes]) -> None:
+        """Begin anew from all there is."""
+        self.content = content
+        self.restrictions = {of: encoded(row) for of, row in content.restrictions.items() if self.may_see(row.scope)}
         self._fill_parts()
 
     def may_see(self, scope: Mapping[str, str]) -> bool:
-        return self.customer is None or self.told.owners.foreign_to(self.customer, scope) is None
+        return self.customer is None or self.content.owners.foreign_to(self.customer, scope) is None
 
     @property
     def place(self) -> str:
-        return f"{FORMAT}.{self._where}.{self._allowed}.{self.told.version}"
+        return f"{FORMAT}.{self._where}.{self._allowed}.{self.content.version}"
 
     @property
     def standing(self) -> Standing:
-        return Standing(self.number, self.told.version, self.place)
+        return Standing(self.number, self.content.version, self.place)
 
-    def change(self, told: Told, whys: Mapping[str, Why | None], encoded: Callable[[Restriction], bytes], changed: frozenset[str]) -> None:
-        """Bring it in step and add the event that tells so, if anything a reader of this view knows of changed.
+    def change(self, content: Content, whys: Mapping[str, Why | None], encoded: Callable[[Restriction], bytes], changed: frozenset[str]) -> None:
+        """Bring it in step and add the event that says so, if anything a reader of this view knows of changed.
 
         `changed`: the restrictions that are not as they were, unless owners changed too.
         """
-        before, parts, anew = self.restrictions, self.parts, told.owners_mark != self.told.owners_mark
-        same_parts = not anew and told.inventory is self.told.inventory and told.allowances == self.told.allowances
+        before, parts, anew = self.restrictions, self.parts, content.owners_mark != self.content.owners_mark
+        same_parts = not anew and content.inventory is self.content.inventory and content.allowances == self.content.allowances
         if anew:
-            self.fill(told, encoded)
+            self.fill(content, encoded)
             changed = frozenset(of for of in before.keys() | self.restrictions.keys() if before.get(of) != self.restrictions.get(of))
         else:
-            self.told, self.restrictions = told, dict(before) if changed else before
+            self.content, self.restrictions = content, dict(before) if changed else before
             for of in changed:
-                row = told.restrictions.get(of)
+                row = content.restrictions.get(of)
                 if row is not None and self.may_see(row.scope):
                     self.restrictions[of] = encoded(row)
                 else:
@@ -136,12 +136,12 @@ class View:
         gone = [{"id": of, "why": why} for of, why in sorted(removed.items())]
         members = [b'"set":[%b]' % b",".join(self.restrictions[of] for of in sorted(stated)), b'"removed":' + as_json(gone)]
         members += [b'"%b":%b' % (name.encode(), part) for name, part in parts.items()]
-        return b'{"version":%d,"at":%b,%b}' % (self.told.version, as_json(self.told.at), b",".join(members))
+        return b'{"version":%d,"at":%b,%b}' % (self.content.version, as_json(self.content.at), b",".join(members))
 
     def caught_up(self, place: str, changes: ChangeLog) -> bytes | None:
         """The `change` that brings a reader from a place to here, empty where nothing changed; None where that cannot be said."""
         match = _PLACE.fullmatch(place)
-        if match is None or match[1] != self._where or int(match[3]) > self.told.version:
+        if match is None or match[1] != self._where or int(match[3]) > self.content.version:
             return None
         known = changes.since(int(match[3]))
         if known is None:
@@ -165,11 +165,11 @@ class View:
             rows = b",".join(self.restrictions[of] for of in sorted(self.restrictions))
             parts = b",".join(b'"%b":%b' % (name.encode(), self.parts[name]) for name in sorted(self.parts))
             body = b'{"format":%d,"version":%d,"stale_since":%b,"restrictions":[%b],%b}' % (
-                FORMAT, self.told.version, as_json(stale_since), rows, parts
+                FORMAT, self.content.version, as_json(stale_since), rows, parts
             )
-            # the version stands before the digest, so that whoever asks with it shows how far it was told
-            etag = f'"{self.told.version}.{hashlib.sha256(body).hexdigest()[:32]}"'
-            self._snapshots = {stale_since: (snapshot := Snapshot(body, etag, self.told.version))}
+            # the version stands before the digest, so that whoever asks with it shows how much it has
+            etag = f'"{self.content.version}.{hashlib.sha256(body).hexdigest()[:32]}"'
+            self._snapshots = {stale_since: (snapshot := Snapshot(body, etag, self.content.version))}
         return snapshot
 
     def _add(self, data: bytes) -> None:
@@ -180,9 +180,9 @@ class View:
             self._bytes -= len(self.events.popleft().data)
 
     def _fill_parts(self) -> None:
-        self.parts = inventory_json(self.told.inventory, self.told.owners, self.customer)
-        self.parts["allowances"] = allowances_json(each for each in self.told.allowances if self.may_see(each.scope))
-        digest = hashlib.sha256(as_json([self.database, self.customer, self.told.owners_mark]))
+        self.parts = inventory_json(self.content.inventory, self.content.owners, self.customer)
+        self.parts["allowances"] = allowances_json(each for each in self.content.allowances if self.may_see(each.scope))
+        digest = hashlib.sha256(as_json([self.database, self.customer, self.content.owners_mark]))
         for name in _INVENTORY_PARTS:
             digest.update(hashlib.sha256(self.parts[name]).digest())
         self._where = digest.hexdigest()[:24]
@@ -197,24 +197,24 @@ class Feed:
         self._changes = changes
         self._views: dict[str | None, View] = {}  # that somebody follows
         self._idle: dict[str | None, View] = {}  # that somebody asked for since the last change
-        self.told: Told | None = None  # None: nothing was read yet
+        self.content: Content | None = None  # None: nothing was read yet
         self._encoded: dict[str, tuple[Restriction, bytes]] = {}
         self._listeners: list[Callable[[], None]] = []
         self._lock = threading.RLock()
 
-    def publish(self, told: Told, whys: Mapping[str, Why | None]) -> None:
+    def publish(self, content: Content, whys: Mapping[str, Why | None]) -> None:
         """What is so now; `whys`: of the restrictions that changed by a transition, why they ended if they did."""
         with self._lock:
-            before, self.told = self.told, told
+            before, self.content = self.content, content
             self._idle.clear()
             if before is None:
                 return
-            changed = _changed(before.restrictions, told.restrictions)
-            ended = {of: Why.EXPIRED for of in changed if _over(before.restrictions.get(of), told.at) and of not in told.restrictions}
+            changed = _changed(before.restrictions, content.restrictions)
+            ended = {of: Why.EXPIRED for of in changed if _over(before.restrictions.get(of), content.at) and of not in content.restrictions}
             for of in changed:
                 self._encoded.pop(of, None)
             for view in list(self._views.values()):
-                view.change(told, {**ended, **whys}, self._json, changed)
+                view.change(content, {**ended, **whys}, self._json, changed)
 
     def follow(self, customer: str | None, place: str | None) -> tuple[View, Standing, bytes | None]:
         """Begin to follow: the view, where it is, and the change that brings a reader from `place` there (None: it needs all).
@@ -229,7 +229,7 @@ class Feed:
     def is_behind(self, place: str) -> bool:
         """Whether a reader that has this place knows of changes that are not known here."""
         match = _PLACE.fullmatch(place)
-        return match is not None and self.told is not None and int(match[3]) > self.told.version
+        return match is not None and self.content is not None and int(match[3]) > self.content.version
 
     def leave(self, view: View) -> None:
         with self._lock:
@@ -261,11 +261,11 @@ class Feed:
             listener()
 
     def _view(self, customer: str | None) -> View:
-        assert self.told is not None, "nothing was read yet"
+        assert self.content is not None, "nothing was read yet"
         view = self._views.get(customer) or self._idle.get(customer)
         if view is None:
-            view = View(customer, self.database, self.told)
-            view.fill(self.told, self._json)
+            view = View(customer, self.database, self.content)
+            view.fill(self.content, self._json)
             if len(self._idle) < _MOST_IDLE:
                 self._idle[customer] = view
         return view

@@ -4,7 +4,7 @@ The id of the newest transition of a restriction is the version. One small quest
 anything changed, for transitions are committed in the order of their ids (monitor.facts.following) and every change of the
 inventory leaves a mark; then the rows that changed are read. All is compared every few seconds as well, should somebody
 have changed a table by hand. The new index is built aside and swapped in whole, so that a decision sees the old one or the
-new one and never a mixture; `feed` is what senders are told of it, and they are told by whoever noticed the change.
+new one and never a mixture; `feed` is what senders are sent of it.
 When the database does not answer, the last index goes on deciding (and says that it is old).
 """
 
@@ -33,7 +33,7 @@ from monitor.inventory.owners import Owners, read_owners
 from monitor.inventory.providers import read_providers
 from monitor.inventory.rows import INVENTORY_MARK
 from monitor.restrictions.change_log import ChangeLog, Why
-from monitor.restrictions.feed import Feed, Told
+from monitor.restrictions.feed import Feed, Content
 from monitor.restrictions.read import GateInventory, read_gate_inventory, restrictions_of
 from monitor.restrictions.rows import ids_in_force, in_force, is_in_force, newest_restriction
 
@@ -53,7 +53,7 @@ _log = logging.getLogger(__name__)
 class GateIndex:
     """The index in force, the keys, whose what is, which names and providers are known; `refresh` follows the database, any thread may read.
 
-    `decided`: how many decisions this process gave of each kind. `feed`: what senders that follow are told.
+    `decided`: how many decisions this process gave of each kind. `feed`: what senders that follow are sent.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class GateIndex:
         self._strange: frozenset[str] = frozenset()  # ids in force of rows that nobody understands
         self._seen: Any = None
         self._owners_mark = ""
-        self._told: Told | None = None
+        self._content: Content | None = None
         self._compared_at = self._keys_at = _LONG_AGO
         self._answered = time.monotonic()
         self._failing = False
@@ -97,7 +97,7 @@ class GateIndex:
         All that was committed before the call is known when it returns.
         """
         with self._lock:
-            before = self._seen, self._told, self._failing
+            before = self._seen, self._content, self._failing
             try:
                 if not self.feed.database:
                     self.feed.database = store.recipients.derived("gate feed").hex()[:16]
@@ -107,7 +107,7 @@ class GateIndex:
                 self._failing = True
                 raise
             finally:
-                if before != (self._seen, self._told, self._failing):
+                if before != (self._seen, self._content, self._failing):
                     self.feed.wake()
         return self._index
 
@@ -156,9 +156,9 @@ class GateIndex:
         else:
             rows = sorted(restrictions.values(), key=lambda row: row.id)
             self._index = build_index(rows, version=version, built_at=now, **inventory._asdict())
-        if not same or self._told is None or self._owners_mark != self._told.owners_mark:
-            self._told = Told(version, restrictions, inventory, self.owners, self._owners_mark, now)
-            self.feed.publish(self._told, whys)
+        if not same or self._content is None or self._owners_mark != self._content.owners_mark:
+            self._content = Content(version, restrictions, inventory, self.owners, self._owners_mark, now)
+            self.feed.publish(self._content, whys)
         self._restrictions, self._inventory = restrictions, inventory
 
     def _in_force(

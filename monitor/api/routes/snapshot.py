@@ -38,8 +38,8 @@ def snapshot(
     _look(services)
     gate = services.gate
     taken, standing = gate.feed.snapshot(caller.customer, gate.stale_since)
-    told = max((int(version) for version in _VERSIONS.findall(if_none_match or "")), default=0)
-    if gate.stale_since is not None and told > standing.version:
+    known = max((int(version) for version in _VERSIONS.findall(if_none_match or "")), default=0)
+    if gate.stale_since is not None and known > standing.version:
         raise Problem(503, "the database does not answer, and what is known here is older than what you have", headers=_AWAY)
     headers = {"ETag": taken.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding, Authorization"}
     if if_none_match and (if_none_match.strip() == "*" or taken.etag in if_none_match):

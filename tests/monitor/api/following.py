@@ -1,4 +1,4 @@
-"""A reader of `GET /v1/gate/stream` as its format has it, that keeps what it was told."""
+"""A reader of `GET /v1/gate/stream` as its format has it, that keeps what it was sent."""
 
 import json
 import threading

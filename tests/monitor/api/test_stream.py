@@ -108,7 +108,7 @@ def test_time_ends_a_restriction_and_it_is_said(vigie, following):
     assert reader.named("change")[0].data["removed"] == [{"id": which, "why": "expired"}]
 
 
-def test_a_reader_that_comes_back_is_told_only_what_it_missed_by_whichever_process_it_asks(vigie, following, database_url):
+def test_a_reader_that_comes_back_is_sent_only_what_it_missed_by_whichever_process_it_asks(vigie, following, database_url):
     gone, kept = hold(vigie), hold(vigie, scope={"customer": "bolt"})
     reader = following()
     reader.first()
@@ -171,7 +171,7 @@ def test_an_id_of_another_key_or_of_another_inventory_is_answered_with_everythin
     assert following(customer="acme", last=reader.last).first().name == "snapshot"
 
 
-def test_a_change_of_the_inventory_is_told_at_every_process_when_its_call_is_answered(vigie, following, database_url):
+def test_a_change_of_the_inventory_is_sent_at_every_process_when_its_call_is_answered(vigie, following, database_url):
     add_inventory(vigie)
     with closing(open_store(database_url)) as store, running(store) as other:
         here, there = following(), Follower(other.client("gate"))
@@ -186,7 +186,7 @@ def test_a_change_of_the_inventory_is_told_at_every_process_when_its_call_is_ans
         there.close()
 
 
-def test_a_customers_reader_is_told_what_can_apply_to_it_and_nothing_of_others(vigie, following):
+def test_a_customers_reader_is_sent_what_can_apply_to_it_and_nothing_of_others(vigie, following):
     add_inventory(vigie)
     reader, all_of_it = following(customer="acme"), following()
     assert reader.first().data["pools"] == {"192.0.2.1": "acme-pool"}
@@ -201,7 +201,7 @@ def test_a_customers_reader_is_told_what_can_apply_to_it_and_nothing_of_others(v
     eventually(lambda: all_of_it.restrictions.keys() == {*foreign[1:], *own[1:]})
     written = str(reader.events)
     assert not [name for name in (*foreign, "bolt-pool", "203.0.113.8") if name in written]
-    # also not in what it is told when it comes back
+    # also not in what it is sent when it comes back
     assert not [name for name in foreign if name in str(following(customer="acme", last=reader.events[0].id).first())]
 
 
@@ -242,7 +242,7 @@ def test_a_process_that_knows_less_than_its_reader_says_so_while_the_database_is
     key = vigie.client("gate")
     behind = feed.Feed(vigie.gate.changes)
     behind.database = vigie.gate.feed.database
-    behind.publish(vigie.gate.feed.told._replace(version=0, restrictions={}), {})
+    behind.publish(vigie.gate.feed.content._replace(version=0, restrictions={}), {})
     monkeypatch.setattr(vigie.gate, "feed", behind)
     monkeypatch.setattr(vigie.store, "reading_session", _away)
     eventually(lambda: vigie.gate.stale_since)
@@ -350,7 +350,7 @@ def test_the_snapshot_is_packed_for_whoever_accepts_it(vigie):
     assert plain.headers["etag"] == packed.headers["etag"]
 
 
-def test_rows_changed_by_hand_are_told_as_well(vigie, following):
+def test_rows_changed_by_hand_are_sent_as_well(vigie, following):
     which = hold(vigie)
     reader = following()
     reader.first()
@@ -361,7 +361,7 @@ def test_rows_changed_by_hand_are_told_as_well(vigie, following):
     assert reader.named("change")[-1].data["removed"] == [{"id": which, "why": "gone"}]
 
 
-def test_a_hundred_readers_are_told_by_one_event(store: Store):
+def test_a_hundred_readers_are_sent_one_event(store: Store):
     with running(store) as vigie, ExitStack() as stack:
         authorization = vigie.client("gate").headers["authorization"]
         readers = [stack.enter_context(_connected(vigie, authorization)) for _ in range(100)]
