@@ -33,7 +33,7 @@ from monitor.inventory.owners import Owners, read_owners
 from monitor.inventory.providers import read_providers
 from monitor.inventory.rows import INVENTORY_MARK
 from monitor.restrictions.change_log import ChangeLog, Why
-from monitor.restrictions.feed import Feed, Content
+from monitor.restrictions.feed import Content, Feed
 from monitor.restrictions.read import GateInventory, read_gate_inventory, restrictions_of
 from monitor.restrictions.rows import ids_in_force, in_force, is_in_force, newest_restriction
 
