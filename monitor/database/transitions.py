@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, insert
+from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, func, select
 
 from monitor.database.engine import table
@@ -53,6 +54,23 @@ def newest_of_kind(session: Session, kind: TransitionKind, after: int) -> int:
     """The id of the newest change of one kind; `after` where there is none above it."""
     newest = select(func.max(Transition.id)).where(Transition.kind == kind, col(Transition.id) > after)
     return session.exec(newest).one() or after
+
+
+LoggedChange = tuple[int, str, str, str, Mapping[str, Any]]  # id, of, new, actor, evidence
+
+
+def changes_after(session: Session, kinds: Collection[TransitionKind], after: int) -> list[LoggedChange]:
+    """The changes of these kinds above an id, the oldest first."""
+    row = table(Transition).c
+    chosen = sql_select(row.id, row.of, row.new, row.actor, row.evidence).where(row.kind.in_(kinds), row.id.op(">")(after))
+    return [tuple(each) for each in session.execute(chosen.order_by(row.id))]
+
+
+def newest_changes(session: Session, kinds: Collection[TransitionKind], up_to: int, limit: int) -> list[LoggedChange]:
+    """The newest changes of these kinds up to an id, the oldest first."""
+    row = table(Transition).c
+    chosen = sql_select(row.id, row.of, row.new, row.actor, row.evidence).where(row.kind.in_(kinds), row.id.between(0, up_to))
+    return [tuple(each) for each in session.execute(chosen.order_by(row.id.desc()).limit(limit))][::-1]
 
 
 def beginnings(session: Session, kind: TransitionKind, ids: Collection[str]) -> dict[str, Mapping[str, Any]]:

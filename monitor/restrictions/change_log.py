@@ -12,17 +12,13 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, select
 from sqlmodel import Session
 
-from monitor.database.engine import table
-from monitor.database.tables import Transition
-from monitor.database.transitions import TransitionKind
+from monitor.database.transitions import TransitionKind, changes_after, newest_changes
 from monitor.restrictions.suspensions import LIFTED
 
 KEPT = 5_000  # changes; whoever missed more is sent everything anew
-KINDS = (TransitionKind.SUSPENSION.value,)  # those whose `of` is the id of a restriction
-_ID = table(Transition).c.id
+KINDS = (TransitionKind.SUSPENSION,)  # those whose `of` is the id of a restriction
 EXPIRY = "expiry"  # the actor of a transition that only writes down that the time was over
 
 
@@ -52,15 +48,13 @@ class ChangeLog:
 
     def begin(self, session: Session, version: int) -> None:
         """Read the newest changes up to a version: what happened before this process started."""
-        chosen = _changes().where(_ID.between(0, version)).order_by(_ID.desc()).limit(KEPT)
-        rows = [_change(*row) for row in session.execute(chosen)]
-        self._changes.extend(reversed(rows))
-        self._complete_after = rows[-1].version - 1 if len(rows) == KEPT else 0
+        rows = [_change(*row) for row in newest_changes(session, KINDS, version, KEPT)]
+        self._changes.extend(rows)
+        self._complete_after = rows[0].version - 1 if len(rows) == KEPT else 0
 
     def read(self, session: Session, after: int) -> list[Change]:
         """The changes above a version, kept from here on."""
-        chosen = _changes().where(_ID.op(">")(after)).order_by(_ID)
-        rows = [_change(*row) for row in session.execute(chosen)]
+        rows = [_change(*row) for row in changes_after(session, KINDS, after)]
         self._changes.extend(rows)
         while len(self._changes) > KEPT:
             self._complete_after = self._changes.popleft().version
@@ -71,11 +65,6 @@ class ChangeLog:
         if version < self._complete_after:
             return None
         return {change.of: change for change in self._changes if change.version > version}
-
-
-def _changes() -> Select[Any]:
-    row = table(Transition).c
-    return select(row.id, row.of, row.new, row.actor, row.evidence).where(row.kind.in_(KINDS))
 
 
 def _change(version: int, of: str, new: str, actor: str, evidence: Mapping[str, Any]) -> Change:
