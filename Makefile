@@ -6,7 +6,7 @@ CONFIG ?=
 ONLY   ?=
 JOBS   ?= 2
 
-.PHONY: help run test setup lint bench sender grafana lock clean
+.PHONY: help run test setup lint bench sender grafana up lock clean
 .DEFAULT_GOAL := run
 
 help:                           ## this list
@@ -41,6 +41,10 @@ sender: | $(VENV)/bin/python    ## the sender module alone as a wheel in dist/: 
 	@$(BIN)/python -m monitor.sender.wheel dist
 
 grafana: $(VENV)/grafana.stamp  ## .venv/grafana/bin/vigie, which can publish dashboards: an environment of its own
+
+up:                             ## containers: PostgreSQL, Vigie, Grafana (compose.yaml); needs Docker
+	@$(PYTHON) deploy/make_secrets.py secrets
+	docker compose up --detach --build
 
 lock: $(VENV)/dev.stamp         ## resolve again; the locks carry hashes and no addresses
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \

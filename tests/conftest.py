@@ -16,7 +16,8 @@ settings.load_profile("any machine")
 
 REQUIRE_REAL = os.environ.get("VIGIE_REQUIRE_REAL") == "1"
 # server → the program that must be on this machine
-PROGRAMS = {"rbldnsd": "rbldnsd", "dovecot": "dovecot", "chromium": "chromium", "dnsperf": "dnsperf", "pgbouncer": "pgbouncer", "amtool": "amtool", "promtool": "promtool"}
+PROGRAMS = {"rbldnsd": "rbldnsd", "dovecot": "dovecot", "chromium": "chromium", "dnsperf": "dnsperf", "pgbouncer": "pgbouncer", "amtool": "amtool", "promtool": "promtool",
+            "docker-compose": "docker-compose", "systemd-analyze": "systemd-analyze"}
 
 
 def _has(server: str) -> bool:

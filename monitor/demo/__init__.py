@@ -33,6 +33,7 @@ PATIENCE_SECONDS = 60.0  # for one answer of the service; a busy machine is not 
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """`seconds` of the story; None: until stopped. `port` None: 8080, or a free one where that is taken.
+    `address`: where the console listens; its servers of the world stay on loopback.
 
     `speed`: how many seconds of the story go by in one of ours, at most; a busy machine takes longer.
     """
@@ -43,6 +44,7 @@ class Wishes:
     show: Show
     clock: StoryClock
     speed: float = 1.0
+    address: str = "127.0.0.1"
 
 
 def play(wishes: Wishes, stop: threading.Event) -> None:
@@ -55,15 +57,15 @@ def play(wishes: Wishes, stop: threading.Event) -> None:
         web = Web(lambda message: wishes.show.emit(_notification(message)))
         for server in (dns, imap, web):
             stack.callback(server.close)
-        listen = f"127.0.0.1:{wishes.port or _free_port()}"
-        path = files.write(folder, listen=listen, dns=dns.start(), imap=imap.start(), web=web.start())
+        port = wishes.port or _free_port()
+        path = files.write(folder, listen=f"{wishes.address}:{port}", dns=dns.start(), imap=imap.start(), web=web.start())
         application = Application(load_config(path, {}), clock=wishes.clock, on_new=wishes.show.taken)
         stack.callback(application.close)
         application.prepare()
         history.write(application.store, wishes.clock(), wishes.seed)
         application.declare()
         key = _gate_key(application)
-        sender = Sender(f"http://{listen}", key, dice, imap.deliver, wishes.show.emit)
+        sender = Sender(f"http://127.0.0.1:{port}", key, dice, imap.deliver, wishes.show.emit)
         story = Story(dns, sender, dice, wishes.show.say)
         _run(application, story, wishes, stop, stack)
 
