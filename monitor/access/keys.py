@@ -21,6 +21,7 @@ from collectors.cleaning import is_clean_name
 from monitor.database.tables import ApiKey
 
 _PREFIX = "vigie"
+_MOST_RIGHT = 10_000
 
 
 class KeyScope(enum.StrEnum):
@@ -95,29 +96,46 @@ def rotate_key(session: Session, key_id: str, overlap: timedelta, now: datetime)
 
 
 class KeyRing:
-    """The keys that have not ended, by id. Replaced whole; safe to read from any thread."""
+    """The keys that have not ended, by id. Replaced whole; safe to read from any thread.
+
+    Keys that were right stand beside them as they are, for a digest on each call costs more than the decision it is for.
+    Looking one up says no more than that it is right: the table is keyed anew in each process (SipHash), so the time a
+    look-up takes does not depend on how much of a guess was right.
+    """
 
     def __init__(self) -> None:
-        self._keys: Mapping[str, tuple[str, Caller]] = {}
+        self._held: tuple[Mapping[str, tuple[str, Caller]], dict[str, Caller]] = ({}, {})
 
     def hold(self, rows: Iterable[ApiKey], now: datetime) -> None:
-        self._keys = {
+        keys = {
             row.id: (row.sha256, Caller(row.id, row.name, frozenset(row.scopes), row.customer))
             for row in rows
             if row.revoked_at is None or row.revoked_at > now
         }
+        if keys != self._held[0]:
+            self._held = (keys, {})
 
     def holds(self, caller: Caller) -> bool:
         """Whether the key of somebody who is being answered still is what it was."""
-        return self._keys.get(caller.key_id, ("", None))[1] == caller
+        return self._held[0].get(caller.key_id, ("", None))[1] == caller
 
     def caller(self, key: str) -> Caller | None:
         """Whose key this is; None when it is nobody's."""
-        prefix, _, rest = key.partition("_")
-        key_id, _, secret = rest.partition("_")
-        digest, caller = self._keys.get(key_id, ("", None))
-        matches = hmac.compare_digest(digest, _digest(secret))
-        return caller if matches and prefix == _PREFIX else None
+        keys, right = self._held
+        caller = right.get(key)
+        if caller is None:
+            caller = _holder(keys, key)
+            if caller is not None and len(right) < _MOST_RIGHT:
+                right[key] = caller
+        return caller
+
+
+def _holder(keys: Mapping[str, tuple[str, Caller]], key: str) -> Caller | None:
+    prefix, _, rest = key.partition("_")
+    key_id, _, secret = rest.partition("_")
+    digest, caller = keys.get(key_id, ("", None))
+    matches = hmac.compare_digest(digest, _digest(secret))
+    return caller if matches and prefix == _PREFIX else None
 
 
 def _digest(secret: str) -> str:

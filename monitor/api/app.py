@@ -97,7 +97,7 @@ def build_app(services: Services, pages: APIRouter | None = None, actions: APIRo
         app.include_router(actions, include_in_schema=False)
     settings = services.settings
     hosts = Hosts(settings.host_names, literals=settings.listens_everywhere)
-    return Front(DecisionCalls(app, services, access), hosts, streams.close)
+    return DecisionCalls(Front(app, hosts), services, access, hosts, streams.close)
 
 
 @asynccontextmanager

@@ -56,14 +56,18 @@ def bounded(receive: Receive, most: int) -> Receive:
             async with asyncio.timeout_at(min(ends_at, loop.time() + IDLE_SECONDS)):
                 message = await receive()
         except TimeoutError:
-            raise Problem(408, "the body did not come in time", headers={"Connection": "close"}) from None
+            raise too_slow() from None
         whole = not message.get("more_body")
         left -= len(message.get("body", b""))
         if left < 0:
-            raise _too_large(most)
+            raise too_large(most)
         return message
 
     return counted
+
+
+def too_slow() -> Problem:
+    return Problem(408, "the body did not come in time", headers={"Connection": "close"})
 
 
 async def received(request: Request) -> bytes:
@@ -134,7 +138,7 @@ def _member(body: bytes, at: int, plain: bytearray) -> int:
             except zlib.error:
                 raise Problem(400, "the body is not gzip") from None
             if len(plain) > LARGEST_UNPACKED:
-                raise _too_large(LARGEST_UNPACKED)
+                raise too_large(LARGEST_UNPACKED)
             packed = stream.unconsumed_tail
     if not stream.eof:
         raise Problem(400, "the gzip body is cut short")
@@ -149,7 +153,7 @@ def _limiter() -> CapacityLimiter:
     return _limiters.setdefault(id(asyncio.get_running_loop()), CapacityLimiter(_DECODERS))
 
 
-def _too_large(most: int) -> Problem:
+def too_large(most: int) -> Problem:
     return Problem(413, f"the body is larger than {most} bytes ({_sized(most)}); send it in parts, or gzip it")
 
 

@@ -1,15 +1,16 @@
-"""`POST /v1/decision` and `/v1/decisions`: answered before the framework is reached, from memory.
+"""`POST /v1/decision` and `/v1/decisions`: answered before the framework and all else is reached, from memory.
 
-An ASGI function in front of FastAPI costs a fifth of a FastAPI endpoint; a sender asks before every
-message, so these two calls take that way. Everything else is passed on. How they look stands in
-`decision.openapi.json`, which the OpenAPI document includes.
+A sender asks before every message, so these two calls cost little more than the server itself: a request seen before is not
+read again, what meets it is found once (monitor.gate.matching), and its reasons are encoded once. Host names, keys, limits
+and problems are those of every other call. How they look stands in `decision.openapi.json`, which the OpenAPI document includes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -20,36 +21,58 @@ from monitor.access.bound import ForeignError
 from monitor.access.keys import Caller, KeyScope
 from monitor.api import problem
 from monitor.api.access import Access
-from monitor.api.body import bounded, read_json_aside
+from monitor.api.body import bounded, read_json, read_json_aside, too_large
+from monitor.api.deadline import Deadlines
+from monitor.api.front import NOSNIFF, Hosts, misdirected
 from monitor.api.problem import Problem
 from monitor.api.services import Services
-from monitor.gate import decide, read_request
-from monitor.restrictions.wire import with_warnings
+from monitor.gate import Request, answer, matching, read_request
+from monitor.inventory.known import KnownNames
+from monitor.inventory.owners import Owners
+from monitor.restrictions.wire import encoded
 
 MOST_REQUESTS = 10_000
-_LARGEST_ONE, _LARGEST_MANY = 16 * 1024, 8 * 1024 * 1024
+ONE, MANY = "/v1/decision", "/v1/decisions"
+_LARGEST = {ONE: 16 * 1024, MANY: 8 * 1024 * 1024}
 _PAUSE_EVERY = 500  # between so many decisions of one call, others get their turn
-_AS_JSON = orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS
-_JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+_MOST_REMEMBERED, _LONGEST_REMEMBERED = 8_192, 1_024  # requests, and bytes of one
+_JSON_HEADERS: tuple[tuple[bytes, bytes], ...] = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"), NOSNIFF)
 _NAMED = ("customer", "stream", "ip", "pool", "domain")
 _OWNED = ("customer", "ip", "pool", "domain")
 _log = logging.getLogger(__name__)
 
 
-class DecisionCalls:
-    """The ASGI application: decides itself, or passes on to `app`."""
+@dataclass(slots=True)
+class _Read:
+    """A request that was read, and what the inventory as it was then says of its names."""
 
-    def __init__(self, app: ASGIApp, services: Services, access: Access) -> None:
-        self._app, self._services, self._access = app, services, access
-        self._calls = {"/v1/decision": self._one, "/v1/decisions": self._many}
+    request: Request
+    names: KnownNames
+    owners: Owners
+    unknown: list[str]
+
+
+class DecisionCalls:
+    """The outermost ASGI application: decides itself, or passes on to `app`.
+
+    `stopping` is called when no more will be answered: it ends what would go on for ever.
+    """
+
+    def __init__(
+        self, app: ASGIApp, services: Services, access: Access, hosts: Hosts, stopping: Callable[[], None]
+    ) -> None:
+        self.stopping = stopping
+        self._app, self._services, self._access, self._hosts = app, services, access, hosts
+        self._deadlines = Deadlines()
+        self._remembered: dict[tuple[bytes, str | None], _Read] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = self._calls.get(scope["path"]) if scope["type"] == "http" else None
-        if call is None:
+        if scope["type"] != "http" or scope["path"] not in _LARGEST:
             await self._app(scope, receive, send)
             return
         try:
-            status, headers, body = 200, _JSON_HEADERS, await self._answer(call, scope, receive)
+            headers = _JSON_HEADERS
+            status, body = 200, await self._answer(scope, receive)
         except ClientDisconnect:
             return
         except ForeignError as error:
@@ -61,29 +84,69 @@ class DecisionCalls:
             _log.exception("a decision failed")
             status, headers = 500, _problem_headers(None)
             body = problem.body_of(500, "something went wrong here; the log of the service says what")
-        length = (b"content-length", str(len(body)).encode())
+        length = (b"content-length", b"%d" % len(body))
         await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
         await send({"type": "http.response.body", "body": body})
 
-    async def _answer(self, call: Callable[[Any, Caller], Awaitable[bytes]], scope: Scope, receive: Receive) -> bytes:
+    async def _answer(self, scope: Scope, receive: Receive) -> bytes:
+        path, authorization, length = scope["path"], b"", b""
+        for name, value in scope["headers"]:
+            if name == b"host":
+                if not self._hosts.answers_to(value):
+                    raise misdirected()
+            elif name == b"authorization":
+                authorization = authorization or value
+            elif name == b"content-length":
+                length = value
         if scope["method"] != "POST":
-            raise Problem(405, f"{scope['path']} takes POST", headers={"Allow": "POST"})
-        authorization = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+            raise Problem(405, f"{path} takes POST", headers={"Allow": "POST"})
         caller = await self._access.require(authorization.decode("latin-1"), KeyScope.GATE)
-        body = await _body(receive, _LARGEST_ONE if call == self._one else _LARGEST_MANY)
+        body = await self._body(receive, _LARGEST[path], length)
         try:
-            content = await read_json_aside(body)
+            if path == ONE:
+                return self._one(body, caller)
+            return await self._many(await read_json_aside(body), caller)
         except orjson.JSONDecodeError as error:
             raise Problem(400, f"not JSON: {error}") from None
-        return await call(content, caller)
 
-    async def _one(self, content: Any, caller: Caller) -> bytes:
+    async def _body(self, receive: Receive, most: int, length: bytes) -> bytes:
+        """Most come in one piece, which is all where it is as long as the caller said; waiting for the server to say so
+        too would cost as much as all else. Of what does not, each piece has its own time.
+        """
+        waiting = self._deadlines.begin()
         try:
-            return orjson.dumps(self._decide(content, caller), option=_AS_JSON)
-        except ForeignError:
-            raise
-        except ValueError as error:
-            raise Problem(422, str(error)) from None
+            message = await receive()
+        except asyncio.CancelledError:
+            late = self._deadlines.too_late(waiting)
+            if late is None:
+                raise
+            raise late from None
+        finally:
+            self._deadlines.end(waiting)
+        if message["type"] != "http.request":
+            raise ClientDisconnect
+        body = bytes(message.get("body", b""))
+        if len(body) > most:
+            raise too_large(most)
+        if not message.get("more_body") or (body and length == b"%d" % len(body)):
+            return body
+        return body + await _rest(receive, most, len(body))
+
+    def _one(self, body: bytes, caller: Caller) -> bytes:
+        key = (body, caller.customer)
+        read, gate = self._remembered.get(key), self._services.gate
+        if read is None or read.names is not gate.names or read.owners is not gate.owners:
+            try:
+                read = self._reading(read_json(body), caller)
+            except (ForeignError, orjson.JSONDecodeError):
+                raise
+            except ValueError as error:
+                raise Problem(422, str(error)) from None
+            if len(body) <= _LONGEST_REMEMBERED:
+                if len(self._remembered) >= _MOST_REMEMBERED:
+                    self._remembered.clear()
+                self._remembered[key] = read
+        return self._decide(read)
 
     async def _many(self, content: Any, caller: Caller) -> bytes:
         requests = content.get("requests") if isinstance(content, dict) else content
@@ -92,7 +155,7 @@ class DecisionCalls:
         decisions, errors = [], []
         for number, each in enumerate(requests):
             try:
-                decisions.append(self._decide(each, caller))
+                decisions.append(self._decide(self._reading(each, caller)))
             except ForeignError:
                 raise
             except ValueError as error:
@@ -101,21 +164,27 @@ class DecisionCalls:
                 await asyncio.sleep(0)
         if errors:
             raise Problem(422, f"{len(errors)} of {len(requests)} requests are not as they should be", errors=errors[:50])
-        return orjson.dumps({"decisions": decisions}, option=_AS_JSON)
+        return b'{"decisions":[%s]}' % b",".join(decisions)
 
-    def _decide(self, content: Any, caller: Caller) -> dict[str, Any]:
+    def _reading(self, content: Any, caller: Caller) -> _Read:
+        """Raises ValueError, and ForeignError for what is another customer's."""
+        names, owners = self._services.gate.names, self._services.gate.owners
         request = read_request(content)
         if caller.customer is not None:
             self._services.own(caller, {name: getattr(request, name) for name in _OWNED})
-        decision = decide(request, self._services.gate.index, self._services.now())
-        self._services.gate.decided[decision.decision] += 1
         about = {name: getattr(request, name) for name in _NAMED}
-        unknown = self._services.gate.names.unknown(about, suggest=caller.customer is None)
-        return with_warnings(decision, unknown)
+        return _Read(request, names, owners, names.unknown(about, suggest=caller.customer is None))
+
+    def _decide(self, read: _Read) -> bytes:
+        index, now = self._services.gate.index, self._services.now()
+        match = matching(read.request, index, now)
+        decision = answer(match, index, now)
+        self._services.gate.decided[decision.decision] += 1
+        return encoded(decision, match, read.unknown)
 
 
-async def _body(receive: Receive, most: int) -> bytes:
-    body, receive = bytearray(), bounded(receive, most)
+async def _rest(receive: Receive, most: int, had: int) -> bytes:
+    body, receive = bytearray(), bounded(receive, most - had)
     while True:
         message = await receive()
         if message["type"] != "http.request":
@@ -125,7 +194,7 @@ async def _body(receive: Receive, most: int) -> bytes:
             return bytes(body)
 
 
-def _problem_headers(error: Problem | None) -> list[tuple[bytes, bytes]]:
+def _problem_headers(error: Problem | None) -> tuple[tuple[bytes, bytes], ...]:
     headers = (error.headers if error else None) or {}
     stated = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-    return [(b"content-type", problem.MEDIA_TYPE.encode()), *stated]
+    return (b"content-type", problem.MEDIA_TYPE.encode()), *stated, NOSNIFF

@@ -7,14 +7,15 @@ any firewall. So only known names are answered: 421 otherwise (RFC 9110, 15.5.20
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from monitor.api import problem
+from monitor.api.problem import Problem
 
-_NOSNIFF = (b"x-content-type-options", b"nosniff")
+NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
 class Hosts:
@@ -44,11 +45,10 @@ class Hosts:
 
 
 class Front:
-    """The outermost ASGI application. `stopping` is called when no more will be answered: it ends what would go on for ever."""
+    """The ASGI application around the framework; what stands before it keeps to the same (monitor.api.decision)."""
 
-    def __init__(self, app: ASGIApp, hosts: Hosts, stopping: Callable[[], None] | None = None) -> None:
+    def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
         self._app, self._hosts = app, hosts
-        self.stopping = stopping or _nothing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -57,18 +57,14 @@ class Front:
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), _NOSNIFF]
+                message["headers"] = [*message.get("headers", ()), NOSNIFF]
             await send(message)
 
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         if all(map(self._hosts.answers_to, hosts)):
             await self._app(scope, receive, answer)
         else:
-            await _misdirected(answer)
-
-
-def _nothing() -> None:
-    """Nothing goes on for ever."""
+            await _answer_misdirected(answer)
 
 
 def bare(host: str) -> str:
@@ -82,9 +78,14 @@ def bare(host: str) -> str:
     return host.removesuffix(".")
 
 
-async def _misdirected(send: Any) -> None:
-    body = problem.body_of(421, "this host name is not answered to; name it in api.hosts of the configuration")
+def misdirected() -> Problem:
+    return Problem(421, "this host name is not answered to; name it in api.hosts of the configuration")
+
+
+async def _answer_misdirected(send: Any) -> None:
+    refusal = misdirected()
+    body = problem.body_of(refusal.status_code, refusal.detail)
     headers = [(b"content-type", problem.MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
-    start: MutableMapping[str, Any] = {"type": "http.response.start", "status": 421, "headers": headers}
+    start: MutableMapping[str, Any] = {"type": "http.response.start", "status": refusal.status_code, "headers": headers}
     await send(start)
     await send({"type": "http.response.body", "body": body})

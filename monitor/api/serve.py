@@ -103,7 +103,7 @@ async def _serve(
 
 
 def _nothing() -> None:
-    """Nothing goes on for ever (`monitor.api.front.Front.stopping`)."""
+    """Nothing goes on for ever (`monitor.api.decision.DecisionCalls.stopping`)."""
 
 
 def _allow_files(connections: int) -> None:

@@ -6,14 +6,14 @@ from typing import Any
 
 from monitor.gate.decide import Decision
 
-_BESIDE = ("connections",)
-_ALWAYS = tuple(name for name in Decision.__slots__ if name not in _BESIDE)
-
 
 def as_wire(decision: Decision) -> dict[str, Any]:
-    """The members by name; reasons and instants as they are."""
-    fields: dict[str, Any] = {name: getattr(decision, name) for name in _ALWAYS}
-    for name in _BESIDE:
-        if (value := getattr(decision, name)) is not None:
-            fields[name] = value
+    """The members by name; reasons and instants as they are. Written out, for it is done for every decision."""
+    fields: dict[str, Any] = {
+        "decision": decision.decision, "reasons": decision.reasons, "retry_after_seconds": decision.retry_after_seconds,
+        "rate_per_hour": decision.rate_per_hour, "allowance_left": decision.allowance_left, "pool": decision.pool,
+        "version": decision.version, "valid_until": decision.valid_until,
+    }  # fmt: skip
+    if decision.connections is not None:
+        fields["connections"] = decision.connections
     return fields

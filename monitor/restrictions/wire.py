@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from monitor.gate import Decision, Effect, as_wire
+import orjson
+
+from monitor.gate import Decision, Effect, Match, as_wire
 from monitor.rules.wire import VerdictNumbers
 from monitor.wire import Wire
+
+_AS_JSON = orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS
 
 
 class Suspension(Wire):
@@ -35,3 +39,13 @@ class Suspension(Wire):
 def with_warnings(decision: Decision, warnings: Sequence[str]) -> dict[str, Any]:
     """A decision as it is printed, and the names in the request that nobody knows, where there are any."""
     return as_wire(decision) | ({"warnings": list(warnings)} if warnings else {})
+
+
+def encoded(decision: Decision, match: Match, warnings: Sequence[str] = ()) -> bytes:
+    """The same as JSON. The reasons of a match are encoded once."""
+    fields = with_warnings(decision, warnings)
+    if decision.reasons is match.reasons:
+        if match.encoded is None:
+            match.encoded = orjson.dumps(match.reasons, option=_AS_JSON)
+        fields["reasons"] = orjson.Fragment(match.encoded)
+    return orjson.dumps(fields, option=_AS_JSON)

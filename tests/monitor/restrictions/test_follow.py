@@ -1,5 +1,6 @@
 """What the gate knows follows the database."""
 
+import threading
 from datetime import timedelta
 
 from monitor.database.tables import MailboxProvider
@@ -10,6 +11,7 @@ from monitor.restrictions import suspensions
 from monitor.restrictions.follow import GateIndex
 from tests.monitor.api.running import NOW, Vigie
 from tests.monitor.conftest import T
+from tests.waiting import PATIENCE_SECONDS
 
 
 def test_a_hold_on_a_provider_of_the_inventory_stops_mail_to_its_domains(store: Store):
@@ -64,3 +66,41 @@ def test_silences_holds_and_looks_mean_the_provider_of_the_inventory_by_its_doma
     silenced = operator.post("/v1/silences", json=wanted | {"matchers": {"provider": "town.example"}}).json()
     held = operator.post("/v1/suspensions", json=wanted | {"scope": {"provider": "town.example"}}).json()
     assert (silenced["matchers"], held["scope"]) == ({"provider": "town"}, {"provider": "town"})
+
+
+def test_two_processes_follow_changes_that_overlap_and_miss_none(store: Store):
+    """Whoever changes a restriction waits for who began before: ids are committed in their order, whatever each takes."""
+    gates = GateIndex(), GateIndex()
+    first_in, second_waits, go = threading.Event(), threading.Event(), threading.Event()
+    seen: list[list[int]] = [[], []]
+
+    def slow():
+        with store.session() as session:
+            suspensions.hold(session, scope={"customer": "acme"}, effect="hold", actor="dana", reason="a test", now=T)
+            session.flush()
+            first_in.set()
+            assert go.wait(PATIENCE_SECONDS)
+
+    def quick():
+        assert first_in.wait(PATIENCE_SECONDS)
+        second_waits.set()
+        with store.session() as session:
+            suspensions.hold(session, scope={"customer": "bolt"}, effect="hold", actor="dana", reason="a test", now=T)
+
+    def look():
+        for gate, versions in zip(gates, seen, strict=True):
+            versions.append(gate.refresh(store, T).version)
+
+    threads = [threading.Thread(target=slow), threading.Thread(target=quick)]
+    for thread in threads:
+        thread.start()
+    assert second_waits.wait(PATIENCE_SECONDS)
+    look()
+    go.set()
+    while any(thread.is_alive() for thread in threads):
+        look()
+    look()
+    for gate, versions in zip(gates, seen, strict=True):
+        assert {row.scope["customer"] for row in gate.index.restrictions} == {"acme", "bolt"}
+        assert versions == sorted(versions)
+    assert gates[0].index.version == gates[1].index.version
