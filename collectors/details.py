@@ -108,6 +108,13 @@ class ReadFailure(Detail):
 
 
 @dataclass(frozen=True, slots=True)
+class WarmUpNeed(Detail):
+    """Why a warm-up needs a person (`warm_up`)."""
+
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CanaryFailures(Detail):
     """At which resolvers a list failed its test entries, or ours failed (`canary`): resolver → what was wrong."""
 

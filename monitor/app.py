@@ -35,6 +35,7 @@ from monitor.jobs.judge_loop import JudgeLoop
 from monitor.jobs.outbox_loop import OutboxLoop
 from monitor.jobs.schedule import Schedule, Work
 from monitor.jobs.upkeep import Upkeep
+from monitor.jobs.warm_ups import WarmUps
 from monitor.jobs.watchers import Watching
 from monitor.judging.configured_rules import (
     configured_names,
@@ -100,6 +101,7 @@ class Application:
         self._collecting = Collecting(
             _collectors(config), intervals, Runner(self.store, self.take, clock), self._context
         )
+        self._warm_ups = WarmUps(self.store, clock, config.warmup)
         self._upkeep = Upkeep(self.store, clock, config.engine.retention, lists_asked(config))
 
     @property
@@ -134,7 +136,7 @@ class Application:
     def declare(self) -> None:
         """Name every job and loop to the schedule."""
         people = Work("follow-up", FOLLOW_UP_EVERY, self._follow_up.run), Work("heartbeat", LOOK_EVERY, self._heartbeats.run)
-        for work in (*self._collecting.jobs(), *self._upkeep.jobs(), *people):
+        for work in (*self._collecting.jobs(), *self._upkeep.jobs(), *self._warm_ups.jobs(), *people):
             self._schedule.add(work)
         for name, collector in self._collecting.collectors.items():
             if isinstance(collector, Watcher):

@@ -9,7 +9,7 @@ from functools import cached_property
 from sqlmodel import Session
 
 from collectors.contract import Reason
-from collectors.details import ListAnswer, ListKind
+from collectors.details import ListAnswer, ListKind, WarmUpNeed
 from collectors.freshness import is_stale, measure_limit
 from collectors.measures import MEASURES
 from collectors.observation import Subject
@@ -44,6 +44,7 @@ from monitor.rules.evidence import (
 from monitor.rules.lists import KnownList, KnownLists, Phase
 from monitor.rules.signals import Signal
 from monitor.rules.verdict import Group
+from monitor.warmup.rows import followed, scope_of
 
 NO_LISTS = KnownLists()
 _LONGEST = timedelta(days=60)  # no rule looks for a suspension that ended before
@@ -220,6 +221,18 @@ def _mailboxes(evidence: StoreEvidence) -> list[Standing]:
     return [each for each in evidence.stored("mailbox_read") if each.labels.get("mailbox") in known]
 
 
+def _warm_ups(evidence: StoreEvidence) -> list[Standing]:
+    """Those that go on: 0 where a person is needed."""
+    with evidence.store.reading_session() as session:
+        rows = followed(session)
+    return [
+        Standing(scope_of(row.ip, row.domain, row.provider), StateFact(
+            0.0 if row.needs else 1.0, None, row.needs_at or row.started_at, evidence.now, WarmUpNeed(row.needs),
+        ))
+        for row in rows
+    ]  # fmt: skip
+
+
 def _clock(evidence: StoreEvidence) -> list[Standing]:
     with evidence.store.reading_session() as session:
         newest = newest_known_at(session)
@@ -234,6 +247,7 @@ _STATES: dict[str, Callable[[StoreEvidence], Sequence[Standing]]] = {
     "own_network": _own_network,
     "mailbox_read": _mailboxes,
     "clock_behind": _clock,
+    "warm_up": _warm_ups,
 }
 
 

@@ -255,6 +255,13 @@ def _of(customer: str) -> ColumnElement[bool]:
     return named
 
 
+def firing_about(session: Session, signals: Collection[str]) -> Sequence[VerdictRow]:
+    """What rules about these signals fire for now, as it was last judged."""
+    rules = select(JudgedRule.rule).where(col(JudgedRule.signal).in_(signals))
+    firing = VerdictRow.state == State.FIRING.value
+    return session.exec(select(VerdictRow).where(firing, col(VerdictRow.rule).in_(rules))).all()
+
+
 def verdicts_about(session: Session, signal: str) -> list[Verdict]:
     """What the first rule about a signal says of each group, as it was last judged."""
     rule = session.exec(select(JudgedRule.rule).where(JudgedRule.signal == signal).order_by(col(JudgedRule.rule))).first()

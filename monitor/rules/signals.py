@@ -31,6 +31,7 @@ OWN_MEASURES: Mapping[str, Measure] = dict((
          "`canary` that names no list", MEASURES["canary"].max_age),
     _own("allow_listing", MeasureKind.STATE, "1 listed, 0 let go", "confirmed intervals on allow lists", MEASURES["listing"].max_age),
     _own("collector_run", MeasureKind.COUNT, "runs", "runs of configured collectors that got answers", timedelta(0)),
+    _own("warm_up", MeasureKind.STATE, "1 goes on, 0 a person is needed", "whether a warm-up goes on by itself", timedelta(days=2)),
     _own("clock_behind", MeasureKind.GAUGE, "seconds", "how far the newest facts are ahead of this clock", timedelta(days=1)),
 ))  # fmt: skip
 

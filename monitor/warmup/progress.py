@@ -45,8 +45,8 @@ def _days_due(row: WarmUp, now: datetime) -> list[date]:
 
 def close_day(
     session: Session, warm_up: str, day: date, evidence: Evidence, patience: Patience, *, now: datetime
-) -> WarmUpDay | None:
-    """What the day was and what follows; None where it was closed before, or the warm-up was stopped meanwhile.
+) -> WarmUp | None:
+    """Judge a day, and move the warm-up, which is returned; None where it was closed before, or the warm-up was stopped meanwhile.
 
     `evidence.sent` is by records; what was returned of the day's grants is added here.
     """
@@ -77,7 +77,7 @@ def close_day(
     if row.day < (today := today_of(row, now).isoformat()):
         row.day, row.returned, row.recorded = today, 0, 0
     session.add(row)
-    return closed
+    return row
 
 
 def record(session: Session, counts: Mapping[str, int], now: datetime) -> int:

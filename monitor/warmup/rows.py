@@ -22,6 +22,7 @@ from monitor.warmup.standing import Place, Standing, cap_of
 
 GRACE = timedelta(seconds=1)  # after its end a grant still counts: the clocks of two machines differ a little
 STOPPED = "stopped"
+_CAPPED = col(WarmUp.stopped_at).is_(None), col(WarmUp.standing) != Standing.WARM.value
 Opened = Mapping[tuple[str, str], int]  # (warm-up, day) → messages reserved and neither returned nor expired
 
 
@@ -210,7 +211,12 @@ def days_of(session: Session, ids: Collection[str]) -> dict[str, list[WarmUpDay]
     return days
 
 
-def in_need(session: Session) -> Sequence[WarmUp]:
+def warming_up(session: Session) -> Sequence[WarmUp]:
+    """Those that have a cap."""
+    return session.exec(select(WarmUp).where(*_CAPPED)).all()
+
+
+def followed(session: Session) -> Sequence[WarmUp]:
     """All that go on: those with `needs` wait for a person."""
     return session.exec(select(WarmUp).where(col(WarmUp.stopped_at).is_(None))).all()
 
@@ -218,8 +224,7 @@ def in_need(session: Session) -> Sequence[WarmUp]:
 def of_ips_or_domains(session: Session, ip: str | None, domain: str | None) -> bool:
     """Whether an IP or a domain is being warmed up at any provider."""
     named = or_(*(column == value for column, value in ((WarmUp.ip, ip), (WarmUp.domain, domain)) if value is not None))
-    going = col(WarmUp.stopped_at).is_(None), col(WarmUp.standing) != Standing.WARM.value
-    return session.exec(select(WarmUp.id).where(named, *going).limit(1)).first() is not None
+    return session.exec(select(WarmUp.id).where(named, *_CAPPED).limit(1)).first() is not None
 
 
 def _words(scope: Mapping[str, str]) -> str:
