@@ -62,6 +62,7 @@ class Engines:
         self.write = make(url, reads=False)
         self.read = make(url, reads=True)
         self._turn: AbstractContextManager[Any] = threading.RLock() if self.dialect == "sqlite" else nullcontext()
+        self._shared = threading.local()
         event.listen(self.write, "handle_error", self._leave_a_standby)
 
     @contextmanager
@@ -121,8 +122,22 @@ class Engines:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection over one unchanging snapshot."""
+        shared: Connection | None = getattr(self._shared, "connection", None)
+        if shared is not None:
+            yield shared
+            return
         with self.read.begin() as connection:
             yield connection
+
+    @contextmanager
+    def one_snapshot(self) -> Iterator[None]:
+        """Whatever this thread reads meanwhile is of one moment; what it writes itself is not in it."""
+        with self.reading() as connection:
+            outer, self._shared.connection = getattr(self._shared, "connection", None), connection
+            try:
+                yield
+            finally:
+                self._shared.connection = outer
 
     def dispose(self) -> None:
         self.write.dispose()

@@ -95,6 +95,10 @@ class Store:
         """One unchanging snapshot; the database refuses writes."""
         return self._engines.reading_session()
 
+    def one_snapshot(self) -> AbstractContextManager[None]:
+        """Whatever this thread reads meanwhile is of one moment; what it writes itself is not in it."""
+        return self._engines.one_snapshot()
+
     def look(self, question: Question[Answer], who: str | None = None) -> Looked[Answer]:
         """What a person asks, perhaps of a replica; see Reads.look."""
         return self._reads.look(question, who)

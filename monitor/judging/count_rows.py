@@ -122,7 +122,7 @@ def _of(measures: Collection[str], column: str = "series_id") -> str:
 
 def _read(connection: Connection, sql: str, measures: Collection[str]) -> Rows:
     named = {f"m{number}": measure for number, measure in enumerate(sorted(measures))}
-    result = connection.execution_options(yield_per=_CHUNK).execute(text(sql), named)
+    result = connection.execute(text(sql).execution_options(yield_per=_CHUNK), named)
     series: list[Ints] = []
     at: list[Ints] = []
     values: list[Floats] = []

@@ -37,8 +37,9 @@ from monitor.judging.count_rows import (
     read_series,
     standing,
 )
+from monitor.judging.groups import Groups
 from monitor.rules.evidence import Counts, Span, Values
-from monitor.rules.model import Rule
+from monitor.rules.model import Chosen, Rule
 from monitor.rules.verdict import Group
 
 MOST_BYTES = 1_500_000_000  # then fewer hours are kept, and longer windows are asked of the database
@@ -51,6 +52,7 @@ _BYTES = 10  # of a cell and hour
 Fine = tuple[Ints, Ints, Floats]  # of one hour: cells, microseconds, values
 Touched = Mapping[str, Collection[Values]]  # measure → subjects, as their fields stand
 Summed = tuple[Floats, NDArray[np.bool_]]  # by cell: the sum in a window, and whether anything was counted
+Totals = Summed  # by group
 
 
 class Counters:
@@ -60,6 +62,7 @@ class Counters:
         self._store, self._measures = store, frozenset(measures)
         self._hours_wanted = int(longest / timedelta(hours=1)) + 2
         self._at: Standing | None = None
+        self._groupings: dict[tuple[str, ...], Groups] = {}
 
     @property
     def size(self) -> int:
@@ -177,14 +180,51 @@ class Counters:
         """What was counted before an hour."""
         return table[min(hour - self._base, len(table) - 1), : self._cells]
 
+    def totals(
+        self, measures: Collection[str], by: tuple[str, ...], span: Span, beside: Sequence[tuple[str, Chosen]] = ()
+    ) -> Totals | None:
+        """As `counts`, by the number of the group (`grouping`), of all these measures together; None: ask the database.
+
+        `beside`: only what takes these dimensions.
+        """
+        if self._at is None or not set(measures) <= self._measures:
+            return None
+        summed = self._window(span)
+        if summed is None:
+            return None
+        groups, grouping = self._placed(by), self.grouping(by)
+        total, known = np.zeros(len(grouping)), np.zeros(len(grouping), np.bool_)
+        for measure in measures:
+            cells = self._of_measure(measure)
+            cells = cells[summed[1][cells]]
+            for name, chosen in beside:
+                cells = cells[self._taken(name, chosen)[cells]]
+            places = groups[cells]
+            total += np.bincount(places, summed[0][cells], len(total))
+            known[places] = True
+        return total, known
+
+    def grouping(self, by: tuple[str, ...]) -> Groups:
+        """The groups of these dimensions; their numbers stay, whatever happens to the cells."""
+        return self._groupings.setdefault(by, Groups(by))
+
+    def _placed(self, by: tuple[str, ...]) -> Ints:
+        """The number of the group of each cell."""
+        if by not in self._grouped:
+            grouping = self.grouping(by)
+            places = [Subject._fields.index(name) for name in by]
+            numbers = [grouping.number(tuple(subject[place] for place in places)) for subject in self._subjects]
+            self._grouped[by] = np.array(numbers, np.int64)
+        return self._grouped[by]
+
     def _groups(self, by: tuple[str, ...]) -> tuple[Ints, list[Values]]:
         """The group of each cell, and the values of each group."""
-        if by not in self._grouped:
-            places = [Subject._fields.index(name) for name in by]
-            numbers: dict[Values, int] = {}
-            groups = [numbers.setdefault(tuple(subject[place] for place in places), len(numbers)) for subject in self._subjects]
-            self._grouped[by] = np.array(groups, np.int64), list(numbers)
-        return self._grouped[by]
+        return self._placed(by), self._groupings[by].values
+
+    def _taken(self, name: str, chosen: Chosen) -> NDArray[np.bool_]:
+        """The cells whose value of a dimension is chosen."""
+        groups, values = self._groups((name,))
+        return np.array([chosen.takes(each[0]) for each in values], bool)[groups] if values else np.zeros(0, bool)
 
     def _of_measure(self, measure: str) -> Ints:
         """The cells of a measure."""
@@ -281,7 +321,7 @@ class Counters:
         return self._ids[-1] if self._ids else 0
 
     def _forget_groups(self) -> None:
-        self._grouped: dict[tuple[str, ...], tuple[Ints, list[Values]]] = {}
+        self._grouped: dict[tuple[str, ...], Ints] = {}
         self._by_measure: dict[str, Ints] = {}
 
     # ── the readings of hours that windows cut ──

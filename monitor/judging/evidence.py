@@ -50,6 +50,10 @@ NO_LISTS = KnownLists()
 _LONGEST = timedelta(days=60)  # no rule looks for a suspension that ended before
 
 
+def _none(_: str) -> tuple[Group, ...]:
+    return ()
+
+
 class StoreEvidence:
     """The evidence of one pass at `now`; what several rules need is read once.
 
@@ -60,14 +64,14 @@ class StoreEvidence:
 
     def __init__(  # noqa: PLR0913 - each named at the call
         self, store: Store, now: datetime, intervals: Mapping[str, timedelta], feeds: FeedEvidence,
-        expected: Mapping[str, Sequence[Group]] | None = None, lists: KnownLists = NO_LISTS,
+        expected: Callable[[str], Sequence[Group]] = _none, lists: KnownLists = NO_LISTS,
         watched_lists: Collection[str] | None = None, *, mails: MailEvidence | None = None,
-        opened: Mapping[str, Collection[Group]] | None = None, counters: Counters | Near | None = None,
+        opened: Callable[[str], Collection[Group]] = _none, counters: Counters | Near | None = None,
     ) -> None:
         self.store, self.now, self.lists = store, now, lists
-        self._mails, self._opened = mails or MailEvidence(store), opened or {}
+        self._mails, self._opened = mails or MailEvidence(store), opened
         self._intervals, self._feeds = intervals, feeds
-        self._expected, self._configured = expected or {}, Configured(lists=watched_lists)
+        self._expected, self._configured = expected, Configured(lists=watched_lists)
         self._counted: dict[object, Counts] = {}
         self._counters = counters
 
@@ -87,24 +91,23 @@ class StoreEvidence:
         return incomplete(feeders, self._last_runs, self._intervals, self.now)
 
     def restarts(self, rule: str, since: datetime) -> Mapping[Group, datetime]:
-        restarts: dict[Group, datetime] = {}
-        for lifted, subject, lifted_at in self._lifted:
-            if lifted == rule and lifted_at > since:
-                group = tuple(subject.items())
-                restarts[group] = max(lifted_at, restarts.get(group, since))
-        return restarts
+        return {group: at for group, at in self._lifted.get(rule, {}).items() if at > since}
 
     @cached_property
-    def _lifted(self) -> list[tuple[str, Mapping[str, str], datetime]]:
-        """Of every rule, as far back as any is judged by."""
+    def _lifted(self) -> dict[str, dict[Group, datetime]]:
+        """By rule: when the last suspension of each group ended, as far back as any is judged by."""
+        lifted: dict[str, dict[Group, datetime]] = {}
         with self.store.reading_session() as session:
-            return lifted_since(session, self.now - _LONGEST)
+            for rule, subject, at in lifted_since(session, self.now - _LONGEST):
+                of_rule, group = lifted.setdefault(rule, {}), tuple(subject.items())
+                of_rule[group] = max(at, of_rule.get(group, at))
+        return lifted
 
     def expected(self, rule: str) -> Sequence[Group]:
-        return self._expected.get(rule, ())
+        return self._expected(rule)
 
     def opened(self, rule: str) -> Collection[Group]:
-        return self._opened.get(rule, ())
+        return self._opened(rule)
 
     def place(self, target: str) -> Place | None:
         if target not in self._places:

@@ -9,7 +9,7 @@ half-way is finished by the next one. One process passes at a time: each of its 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,6 +18,7 @@ from sqlmodel import Session
 
 from collectors.contract import Reason
 from monitor.database.tables import Incident, VerdictRow
+from monitor.database.transitions import new_id
 from monitor.facts import Store
 from monitor.incidents.changes import moved
 from monitor.incidents.rows import incident_named, open_incidents, open_of
@@ -28,13 +29,17 @@ from monitor.judging.counters import Counters, Near, Touched, counters_of, touch
 from monitor.judging.enqueue import Notifying
 from monitor.judging.evidence import StoreEvidence
 from monitor.judging.feed_evidence import FeedEvidence
+from monitor.judging.groups import Groups
 from monitor.judging.incident_moves import Moves, new_incident, settled
 from monitor.judging.mail_evidence import MailEvidence
+from monitor.judging.ratio_pass import MOST_WORDS, Extent, Rates, RatioPass
+from monitor.judging.rule_rows import RuleRows
 from monitor.judging.unasked import Configured, why_unasked
-from monitor.judging.verdict_rows import Known, Pass, progress_of, row_of
+from monitor.judging.verdict_rows import Known, Pass, progress_of, read_stamp, row_of
 from monitor.notify.routing import Routing
 from monitor.restrictions.rows import in_force, of_open_incidents, overdue
 from monitor.restrictions.suspensions import expire
+from monitor.rules.conditions.ratio import Ratio
 from monitor.rules.conditions.table import judge
 from monitor.rules.lists import KnownLists
 from monitor.rules.model import Mode, Rule
@@ -76,7 +81,8 @@ class Judge:
     mails: MailEvidence = field(init=False)
     counters: Counters = field(init=False)
     check: Callable[[Session], None] = field(default=_nothing, init=False)
-    _known: Known | None = field(default=None, init=False)
+    _known: Known | None = field(default=None, init=False)  # None while a pass is under way
+    _stamp: str | None = field(default=None, init=False)  # of the pass under way, once it wrote
     _moves: Moves = field(init=False)
     _notifying: Notifying = field(init=False)
 
@@ -90,95 +96,128 @@ class Judge:
 
     def judge_all(self, now: datetime) -> timedelta:
         """Judge every rule; returns how long the next pass may wait."""
-        self._known = None
+        known = self._begin()
         with self.store.reading_session() as session:
             due = overdue(session, now)
-            known = verdict_rows.read_known(session)
+            if known is not None and known.stamp != read_stamp(session):  # another judged since
+                known = None
         if due:
             with self._writing() as session:
                 expire(session, now)
-        self._end_orphans(known, now)
-        self._moves.traffic.forget()
-        self.counters.follow(now)
-        work = Pass(self._evidence(now, known, known.expected(now)), known)
-        for rule in self.rules:
-            self._judge(rule, work)
-        with self._writing() as session:
-            work.write(session, self.rules)
+        with self.store.one_snapshot():
+            known = known or self._read_known()
+            self._end_orphans(known, now)
+            self.counters.follow(now)
+            work = Pass(self._evidence(now, known), known)
+            rates = Rates(self.counters)
+            words = MOST_WORDS // max(sum(rows.brief is not None for rows in known.rows.values()), 1)
+            for rule in self.rules:
+                self._judge(rule, work, rates, Extent(words, all=self._waits(rule, work)))
+        work.write(self._writing, self.rules)
         self._notifying.notify(work.fires, now)
-        self._known = known
-        return self._wait(now)
+        return self._end(known, now)
 
     def judge_news(self, now: datetime) -> timedelta | None:
         """Judge what was counted since the last pass, where a rule counts it, and every rule that does not count.
 
         For a judge that made the last pass itself. None, and nothing judged, where that wants a whole pass.
         """
-        self._moves.traffic.forget()
-        known, touched = self._known, self.counters.follow(now)
-        if known is None or touched is None or sum(map(len, touched.values())) > MOST_TOUCHED:
-            return None
-        self._known = None  # until all is written
-        only = {rule.id: touched_groups(rule, touched) for rule in self.rules if rule.longest_window}
-        expected = {rule: [group for group in groups if rule not in only or group in only[rule]]
-                    for rule, groups in known.expected(now).items()}  # fmt: skip
-        work = Pass(self._evidence(now, known, expected, touched), known)
-        work.firing = known.in_states(_FIRES)
-        for rule in self.rules:
-            if rule.id not in only or only[rule.id]:
-                self._judge(rule, work, only.get(rule.id))
-        if work.changed:
-            with self._writing() as session:
-                work.write(session)
+        known = self._begin()
+        with self.store.one_snapshot():
+            touched = self.counters.follow(now)
+            if known is None or touched is None or sum(map(len, touched.values())) > MOST_TOUCHED:
+                self._known = known
+                return None
+            only = {rule.id: touched_groups(rule, touched) for rule in self.rules if rule.longest_window}
+            work = Pass(self._evidence(now, known, only, touched), known)
+            work.firing, rates = known.in_states(_FIRES), Rates(self.counters)
+            for rule in self.rules:
+                groups = only.get(rule.id)
+                if groups is None or groups:
+                    self._judge(rule, work, rates, Extent(all=self._waits(rule, work), only=groups))
+        work.write(self._writing)
         if work.moved:  # what fires on without a word is looked at by the next whole pass
             self._notifying.notify(work.fires, now)
+        return self._end(known, now)
+
+    def _begin(self) -> Known | None:
+        """What was known at the end of the last pass; until this one has ended nothing is."""
+        known, self._known, self._stamp = self._known, None, None
+        self._moves.traffic.forget()
+        return known
+
+    def _end(self, known: Known, now: datetime) -> timedelta:
+        known.stamp = self._stamp or known.stamp
         self._known = known
         return self._wait(now)
 
+    def _read_known(self) -> Known:
+        with self.store.reading_session() as session:
+            return verdict_rows.read_known(session, self.rules, self._grouping)
+
+    def _grouping(self, rule: Rule) -> Groups | None:
+        return self.counters.grouping(rule.by) if isinstance(rule, Ratio) else None
+
+    def _waits(self, rule: Rule, work: Pass) -> bool:
+        """Whether another rule fires that it waits for: then it is asked about all."""
+        return rule.unless is not None and bool(work.firing.get(rule.unless.rule))
+
     def _evidence(
-        self, now: datetime, known: Known, expected: Mapping[str, Sequence[Group]], touched: Touched | None = None
+        self, now: datetime, known: Known, only: Mapping[str, Collection[Group]] | None = None, touched: Touched | None = None
     ) -> StoreEvidence:
         counters = self.counters if touched is None else Near(self.counters, touched)
+
+        def expected(rule: str) -> list[Group]:
+            groups = known.rows[rule].expected(now)
+            return groups if only is None or rule not in only else [group for group in groups if group in only[rule]]
+
         return StoreEvidence(
             self.store, now, self.intervals, self.feeds, expected, self.lists, self.watched_lists,
-            mails=self.mails, opened=known.opened(), counters=counters,
+            mails=self.mails, opened=lambda rule: known.rows[rule].in_states(OPEN), counters=counters,
         )
 
     @contextmanager
     def _writing(self) -> Iterator[Session]:
-        """A transaction that writes, if nobody else judges by now."""
+        """A transaction that writes, if nobody else judges by now; the first of a pass says that it is this one that writes."""
         with self.store.session() as session:
             self.check(session)
+            stamp = self._stamp
+            if stamp is None:
+                stamp = new_id("pass")
+                verdict_rows.write_stamp(session, stamp)
             yield session
+        self._stamp = stamp
 
-    def _judge(self, rule: Rule, work: Pass, only: Collection[Group] | None = None) -> None:
-        """Judge one rule, or only these of its groups, and note what they are in."""
-        now, before, last = work.evidence.now, work.known.rows.setdefault(rule.id, {}), work.known.rules.get(rule.id)
-        verdicts, error = _verdicts(rule, work.evidence, before.values())
+    def _judge(self, rule: Rule, work: Pass, rates: Rates, extent: Extent) -> None:
+        """Judge one rule, or only some of its groups, and note what they are in."""
+        now, rows, last, only = work.evidence.now, work.known.rows[rule.id], work.known.rules.get(rule.id), extent.only
+        verdicts, gone, error = _verdicts(rule, work, rates, extent)
         if only is not None:
             verdicts = [verdict for verdict in verdicts if verdict.group in only]
         elif error is None:
-            verdicts += self._gone(rule, before.values(), verdicts, now)
+            verdicts += self._gone(rule, rows, verdicts, now)
         timing = Timing(rule.for_, rule.keep_firing_for, longest_gap(last.gaps if last else ()))
         fires = [group for group in work.firing.get(rule.id, ()) if group not in only] if only is not None else []
-        judged = set()
         verdicts = unevaluated(rule, verdicts, work.firing)
-        for verdict, row in zip(verdicts, self._applied(rule, verdicts, work, timing), strict=True):
-            judged.add(row.key)
+        before = [rows.row(verdict.group) for verdict in verdicts]
+        judged = {verdict.group for verdict in verdicts}
+        for verdict, was, row in zip(verdicts, before, self._applied(rule, verdicts, before, work, timing), strict=True):
             if row.state == State.FIRING and rule.mode is Mode.LIVE:
                 work.fires.append((rule, verdict))
             if row.state in _FIRES:
                 fires.append(verdict.group)
-            if verdict_rows.differs(before.get(row.key), row):
-                work.note(row, gone=row.summary == rule.GONE and row.state not in OPEN)
+            if verdict_rows.differs(was, row):
+                work.note(verdict.group, row, gone=row.summary == rule.GONE and row.state not in OPEN)
         work.firing[rule.id], work.errors[rule.id] = fires, error
-        for key in before.keys() - judged if only is None else ():
-            work.forget(rule.id, key)
+        if only is None:
+            for group in {*gone, *rows.whole} - judged:
+                work.forget(rule.id, group)
 
-    def _applied(self, rule: Rule, verdicts: Sequence[Verdict], work: Pass, timing: Timing) -> list[VerdictRow]:
+    def _applied(
+        self, rule: Rule, verdicts: Sequence[Verdict], was: Sequence[VerdictRow | None], work: Pass, timing: Timing
+    ) -> list[VerdictRow]:
         """The rows of the groups from now on, with all that follows for their incidents written: some at a time."""
-        now, before = work.evidence.now, work.known.rows[rule.id]
-        was = [before.get(key_of(verdict.group)) for verdict in verdicts]
+        now = work.evidence.now
         after = [step(progress_of(row), input_of(verdict), now, timing) for row, verdict in zip(was, verdicts, strict=True)]
         rows = [row_of(rule, *each, now) for each in zip(verdicts, after, was, strict=True)]
         if rule.mode is Mode.SHADOW:
@@ -213,12 +252,10 @@ class Judge:
                 or not settled(Case(session, rule, incident, verdict, now, rows.get(incident.id, [])), after)
             ]  # fmt: skip
 
-    def _gone(
-        self, rule: Rule, before: Iterable[VerdictRow], verdicts: Sequence[Verdict], now: datetime
-    ) -> list[Verdict]:
+    def _gone(self, rule: Rule, rows: RuleRows, verdicts: Sequence[Verdict], now: datetime) -> list[Verdict]:
         """Clear is what is open and the condition has no more; what nobody asks about any more ends at once."""
-        known = {key_of(verdict.group) for verdict in verdicts}
-        groups = [tuple(row.subject.items()) for row in before if row.state in OPEN and row.key not in known]
+        known = {verdict.group for verdict in verdicts}
+        groups = [group for group in rows.in_states(OPEN) if group not in known]
         return [Verdict(group, Answer.CLEAR, rule.GONE) for group in groups if not self._ended_unasked(rule, group, now)]
 
     def _end_orphans(self, known: Known, now: datetime) -> None:
@@ -235,6 +272,7 @@ class Judge:
         if (known.rows.keys() | known.rules.keys()) - configured:
             with self._writing() as session:
                 verdict_rows.forget_rules(session, configured)
+            known.keep(configured)
 
     def _ended_unasked(self, rule: Rule, group: Group, now: datetime) -> bool:
         """Whether nobody asks about the group any more; then its incident has ended."""
@@ -267,12 +305,20 @@ class Judge:
         return max(min(waits), SHORTEST_WAIT)
 
 
-def _verdicts(rule: Rule, evidence: StoreEvidence, before: Iterable[VerdictRow]) -> tuple[list[Verdict], str | None]:
-    """What the rule says of each group, and why it says nothing where it cannot be judged: then all stays as it is."""
+def _verdicts(rule: Rule, work: Pass, rates: Rates, extent: Extent) -> tuple[list[Verdict], list[Group], str | None]:
+    """What the rule says of each group that is looked at, those that are no more, and why it says nothing where it cannot be judged:
+    then all stays as it is.
+    """
+    rows, evidence = work.known.rows[rule.id], work.evidence
     try:
-        return judge(rule, evidence, evidence.now), None
+        if isinstance(rule, Ratio):
+            answers = RatioPass(rule, rates, rows, evidence, evidence.now).judge(extent)
+            if answers is not None:
+                return *answers, None
+        verdicts = judge(rule, evidence, evidence.now)
     except _FAULTS as fault:
         log.exception("rule %s cannot be judged", rule.id)
         error = f"{type(fault).__name__}: {fault}"
-        groups = [tuple(row.subject.items()) for row in before]
-        return [unknown(group, Reason.INTERNAL, f"the rule cannot be judged: {error}") for group in groups], error
+        return [unknown(group, Reason.INTERNAL, f"the rule cannot be judged: {error}") for group in rows.groups()], [], error
+    judged = {verdict.group for verdict in verdicts}
+    return verdicts, [group for group in rows.groups() if group not in judged], None

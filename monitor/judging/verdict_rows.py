@@ -2,58 +2,57 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, bindparam, delete, func
+from sqlalchemy import ColumnElement, Text, bindparam, cast, delete, func
+from sqlalchemy import select as core_select
 from sqlmodel import Session, SQLModel, col, select
 
 from monitor.config.severity import Severity
 from monitor.config.validation import did_you_mean
 from monitor.database.engine import insert_into, table
 from monitor.database.paging import Order, Page, Paged, paged
-from monitor.database.tables import JudgedRule, VerdictRow
+from monitor.database.tables import JudgedRule, Setting, VerdictRow
 from monitor.incidents.states import OPEN, Input, Progress, State, input_of
 from monitor.judging.evidence import StoreEvidence
+from monitor.judging.groups import Groups
+from monitor.judging.ratio_pass import WORDS_EVERY
+from monitor.judging.rule_rows import RuleRows, Stored, severity_of
 from monitor.judging.wire import RuleStatus
 from monitor.rules.conditions.table import numbers_of
 from monitor.rules.model import Rule
 from monitor.rules.verdict import Answer, Group, Verdict, key_of
 
-FORGET_AFTER = timedelta(days=14)  # a group of which nothing was known for so long is expected no more
 FEEDBACK_LOOPS = "feedback_reports"  # the signal of the loops' reports
 _GAPS_KEPT = 5
-_WORDS_EVERY = timedelta(minutes=10)  # how often the words are written anew of what is well: its window moves every minute
 _HEARD_EVERY = timedelta(hours=1)  # how often it is written that something was known of a group
 _BY_KEY = Order((col(VerdictRow.rule), col(VerdictRow.key)), descending=False)
+_AT_ONCE = 20_000  # rows in one transaction: others write between
+_STAMP = "judged_by"  # the setting that says who wrote verdicts last
+_READ = 50_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Known:
-    """What is stored of every rule before a pass: its rows by key, and the gaps between its last judgements."""
+    """What is stored of every rule: its rows, the gaps between its last judgements, and the mark of who wrote last."""
 
-    rows: dict[str, dict[str, VerdictRow]] = field(default_factory=dict)
+    rows: dict[str, RuleRows] = field(default_factory=dict)
     rules: dict[str, JudgedRule] = field(default_factory=dict)
+    stamp: str | None = None
+
+    def keep(self, rules: Collection[str]) -> None:
+        """And no others."""
+        self.rows = {rule: rows for rule, rows in self.rows.items() if rule in rules}
+        self.rules = {rule: row for rule, row in self.rules.items() if rule in rules}
 
     def in_states(self, states: Collection[State]) -> dict[str, list[Group]]:
         """Rule → its groups that are in one of these states."""
-        return {
-            rule: [tuple(row.subject.items()) for row in rows.values() if row.state in states]
-            for rule, rows in self.rows.items()
-        }
-
-    def expected(self, now: datetime) -> dict[str, list[Group]]:
-        """Rule → the groups that are judged though nothing may be known of them now."""
-        return {
-            rule: [tuple(row.subject.items()) for row in rows.values() if _is_expected(row, now)]
-            for rule, rows in self.rows.items()
-        }
-
-    def opened(self) -> dict[str, list[Group]]:
-        """Rule → the groups with an open incident."""
-        return {rule: [tuple(row.subject.items()) for row in rows.values() if row.state in OPEN] for rule, rows in self.rows.items()}
+        return {rule: rows.in_states(states) for rule, rows in self.rows.items()}
 
 
 @dataclass(slots=True)
@@ -76,39 +75,79 @@ class Pass:
     def changed(self) -> bool:
         return bool(self.rows or self.gone)
 
-    def note(self, row: VerdictRow, *, gone: bool) -> None:
+    def note(self, group: Group, row: VerdictRow, *, gone: bool) -> None:
         """What a group is in from now on; `gone`: it is forgotten besides."""
         if gone:
-            self.forget(row.rule, row.key)
+            self.forget(row.rule, group)
         else:
             self.rows.append(row)
-            self.known.rows[row.rule][row.key] = row
+            self.known.rows[row.rule].put(group, row)
 
-    def forget(self, rule: str, key: str) -> None:
-        self.known.rows[rule].pop(key, None)
-        self.gone.append((rule, key))
+    def forget(self, rule: str, group: Group) -> None:
+        self.known.rows[rule].forget(group)
+        self.gone.append((rule, key_of(group)))
 
-    def write(self, session: Session, judged: Sequence[Rule] = ()) -> None:
-        """`judged`: the rules of which all was judged."""
-        write(session, self.rows)
-        forget(session, self.gone)
-        for rule in judged:
-            self.known.rules[rule.id] = _judged(self.known.rules.get(rule.id), rule, self.evidence.now, self.errors[rule.id])
-        _put(session, JudgedRule, [self.known.rules[rule.id] for rule in judged])
+    def write(self, writing: Callable[[], AbstractContextManager[Session]], judged: Sequence[Rule] = ()) -> None:
+        """`judged`: the rules of which all was judged. Very many rows in several transactions; what is missing is written by the next pass."""
+        while len(self.rows) > _AT_ONCE:
+            with writing() as session:
+                write(session, self.rows[:_AT_ONCE])
+            del self.rows[:_AT_ONCE]
+        if not self.changed and not judged:
+            return
+        with writing() as session:
+            write(session, self.rows)
+            forget(session, self.gone)
+            for rule in judged:
+                self.known.rules[rule.id] = _judged(self.known.rules.get(rule.id), rule, self.evidence.now, self.errors[rule.id])
+            _put(session, JudgedRule, [self.known.rules[rule.id] for rule in judged])
 
 
-def _is_expected(row: VerdictRow, now: datetime) -> bool:
-    return row.state in OPEN or (row.heard_at is not None and now - row.heard_at < FORGET_AFTER)
+def read_stamp(session: Session) -> str | None:
+    """Who wrote verdicts last: one pass of one judge."""
+    return session.exec(select(Setting.value).where(Setting.name == _STAMP)).first()
 
 
-def read_known(session: Session) -> Known:
-    """All rows, detached."""
-    rows: dict[str, dict[str, VerdictRow]] = {}
-    for row in session.exec(select(VerdictRow)):
-        rows.setdefault(row.rule, {})[row.key] = row
-    rules = {row.rule: row for row in session.exec(select(JudgedRule))}
+def write_stamp(session: Session, stamp: str) -> None:
+    """In the first transaction of every pass that writes: whoever kept verdicts in memory reads them anew then."""
+    _put(session, Setting, [Setting(name=_STAMP, value=stamp)])
+
+
+def read_known(session: Session, rules: Iterable[Rule], grouping: Callable[[Rule], Groups | None]) -> Known:
+    """All that is stored. `grouping`: how the groups of a rule are numbered that is judged in columns."""
+    known = Known(stamp=read_stamp(session))
+    known.rules = {row.rule: row for row in session.exec(select(JudgedRule))}
+    known.rows = {rule.id: RuleRows(rule, grouping(rule)) for rule in rules}
+    brief = [name for name, rows in known.rows.items() if rows.brief is not None]
+    whole = select(VerdictRow).where(col(VerdictRow.rule).not_in(brief) | col(VerdictRow.state).in_(OPEN))
+    for row in session.exec(whole):
+        known.rows.setdefault(row.rule, RuleRows(None)).put(tuple(row.subject.items()), row)
     session.expunge_all()
-    return Known(rows, rules)
+    _read_brief(session, known, brief)
+    return known
+
+
+def _read_brief(session: Session, known: Known, rules: Sequence[str]) -> None:
+    """Rows of rates that are not open, as columns of numbers: there may be very many, and few different subjects."""
+    columns = table(VerdictRow).c
+    chosen = core_select(
+        columns.rule, cast(columns.subject, Text), cast(columns.labels, Text), columns.state, columns.answer, columns.reason,
+        columns.severity, columns.since, columns.heard_at, columns.judged_at,
+    ).where(columns.rule.in_(rules), columns.state.not_in(OPEN))  # fmt: skip
+    groups: dict[str, Group] = {}
+    labels: dict[str, dict[str, str]] = {}
+    for rule, subject, labelled, state, answer, reason, severity, since, heard, judged in (
+        session.connection().execute(chosen.execution_options(yield_per=_READ))
+    ):
+        if subject not in groups:
+            groups[subject] = tuple(json.loads(subject).items())
+        if labelled not in labels:
+            labels[labelled] = json.loads(labelled)
+        stored = Stored(state, answer, reason, severity, labels[labelled], since, heard, judged)
+        if not known.rows[rule].put_brief(groups[subject], stored):
+            known.rows[rule].put(groups[subject], VerdictRow(
+                rule=rule, key=key_of(groups[subject]), subject=dict(groups[subject]), **stored._asdict(),
+            ))  # fmt: skip
 
 
 def progress_of(row: VerdictRow | None) -> Progress:
@@ -121,10 +160,10 @@ def row_of(rule: Rule, verdict: Verdict, after: Progress, before: VerdictRow | N
     """The row as it is after this verdict."""
     same = before is not None and before.state == after.state
     heard = input_of(verdict) is not Input.NO_DATA and verdict.answer is not Answer.UNEVALUATED
-    severity = verdict.severity or (rule.severity if rule.severity in tuple(Severity) else Severity.WARNING)
+    severity = verdict.severity or Severity(severity_of(rule))
     return VerdictRow(
         rule=rule.id, key=key_of(verdict.group), subject=dict(verdict.group), labels={**verdict.labels, **rule.labels},
-        state=after.state.value, answer=verdict.answer.value, reason=verdict.reason, severity=Severity(severity).value,
+        state=after.state.value, answer=verdict.answer.value, reason=verdict.reason, severity=severity.value,
         summary=verdict.summary, evidence=verdict.evidence.encode(), since=before.since if same and before else now,
         elapsed_seconds=after.elapsed.total_seconds(), counted_until=after.counted_until,
         heard_at=now if heard else before.heard_at if before else None, judged_at=now,
@@ -135,7 +174,7 @@ def differs(before: VerdictRow | None, after: VerdictRow) -> bool:
     """Whether a row says anything new."""
     if before is None or _content(before) != _content(after):
         return True
-    if before.summary != after.summary and (after.state in OPEN or after.judged_at - before.judged_at >= _WORDS_EVERY):
+    if before.summary != after.summary and (after.state in OPEN or after.judged_at - before.judged_at >= WORDS_EVERY):
         return True
     if after.heard_at is None or before.heard_at is None:
         return after.heard_at != before.heard_at

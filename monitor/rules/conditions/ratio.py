@@ -135,7 +135,12 @@ class Counted:
 
 def judge(rule: Ratio, evidence: Evidence, now: datetime) -> list[Verdict]:
     """One verdict per group."""
-    by_window = [judge_counts(rule, counted(rule, evidence, now, window), evidence, now) for window in rule.window]
+    return judge_counted(rule, [counted(rule, evidence, now, window) for window in rule.window], evidence, now)
+
+
+def judge_counted(rule: Ratio, facts: Sequence[Sequence[Counted]], evidence: Evidence, now: datetime) -> list[Verdict]:
+    """One verdict per group of what was counted in each window."""
+    by_window = [judge_counts(rule, each, evidence, now) for each in facts]
     groups = dict.fromkeys(group for verdicts in by_window for group in verdicts)
     return [_together([verdicts[group] for verdicts in by_window if group in verdicts]) for group in groups]
 
@@ -154,13 +159,19 @@ def counted(rule: Ratio, evidence: Evidence, now: datetime, window: timedelta) -
     beside = tuple(name for name in rule.where if name not in rule.by)
     counts = _taken(rule, evidence, (*rule.by, *beside), (since, until))
     known = [group for group in evidence.expected(rule.id) if {name for name, _ in group} <= set(rule.by)]
-    answers = []
-    for group in dict.fromkeys([*counts.groups(), *known]):
-        began, sums = restarts.get(group, since), counts
-        if began != since:
-            sums = _taken(rule, evidence, (*rule.by, *beside), (began, until), dict(group))
-        answers.append(_counted(signal, group, began, sums, stale))
+    answers = [
+        _counted(signal, group, since, counts, stale) if restarts.get(group, since) == since
+        else counted_anew(rule, evidence, now, group, restarts[group], stale)
+        for group in dict.fromkeys([*counts.groups(), *known])
+    ]  # fmt: skip
     return [each for each in answers if _is_chosen(rule, each.group)]
+
+
+def counted_anew(rule: Ratio, evidence: Evidence, now: datetime, group: Group, since: datetime, stale: str | None) -> Counted:
+    """The counts of one group since its suspension ended."""
+    beside = tuple(name for name in rule.where if name not in rule.by)
+    sums = _taken(rule, evidence, (*rule.by, *beside), (since, now + timedelta(microseconds=1)), dict(group))
+    return _counted(rule.signal, group, since, sums, stale)
 
 
 def _taken(

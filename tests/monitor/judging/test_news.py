@@ -11,6 +11,7 @@ from sqlalchemy import event, text
 from collectors.observation import Subject
 from monitor.database.tables import Incident, Suspension, VerdictRow
 from monitor.judging import run
+from monitor.judging.ratio_pass import RatioPass
 from monitor.judging.run import Judge
 from monitor.notify.routing import Routing
 from monitor.rules.conditions.table import RULE
@@ -62,7 +63,7 @@ def test_complaints_that_came_are_judged_and_held_without_a_whole_pass(world):
 
 def test_what_was_not_touched_is_not_judged(world, monkeypatch):
     judged = []
-    monkeypatch.setattr(run, "judge", lambda rule, *_: judged.append(rule.id) or [])
+    monkeypatch.setattr(RatioPass, "judge", lambda of, _: judged.append(of.rule.id) or ([], []))
     world.wait(minutes=1)
     world.count("block", 1, BOLT)
     world.judge.judge_news(world.now)

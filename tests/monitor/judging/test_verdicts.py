@@ -6,9 +6,10 @@ import pytest
 
 from collectors.observation import Subject
 from monitor.database.tables import Incident, JudgedRule, Outbox, Suspension, VerdictRow
-from monitor.judging import run
+from monitor.judging.ratio_pass import RatioPass
+from monitor.judging.rule_rows import FORGET_AFTER
 from monitor.judging.run import Judge
-from monitor.judging.verdict_rows import FORGET_AFTER, rule_statuses
+from monitor.judging.verdict_rows import rule_statuses
 from monitor.notify.routing import Routing
 from monitor.rules.conditions.table import RULE
 from tests.monitor.judging.world import CHAT, START, World
@@ -95,7 +96,7 @@ def test_a_rule_that_cannot_be_judged_says_so_and_what_fires_goes_on(world, monk
     def broken(*_):
         raise ArithmeticError("no root")
 
-    monkeypatch.setattr(run, "judge", broken)
+    monkeypatch.setattr(RatioPass, "judge", broken)
     world.judged()
     assert states(world) == {BOLT_KEY: ("firing", "internal"), ACME_KEY: ("error", "internal")}
     assert world.rows(JudgedRule)[0].error == "ArithmeticError: no root"
