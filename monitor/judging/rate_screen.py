@@ -77,44 +77,44 @@ class Lines:
 def codes(counted: Counted, lines: Lines, *, stale: bool | Mask = False) -> Codes:
     """One for each group, of one window. Groups of which nothing is known are judged too: whether they are asked about is not known here."""
     n, n_most, k, k_most, _ = counted
-    found = np.full(len(n), BETWEEN, np.int8)
-    found[n < lines.least_n] = INSUFFICIENT
-    found[np.broadcast_to(stale, n.shape)] = STALE
+    result = np.full(len(n), BETWEEN, np.int8)
+    result[n < lines.least_n] = INSUFFICIENT
+    result[np.broadcast_to(stale, n.shape)] = STALE
     measured = (n > 0) & (k_most <= n) & (n_most > 0) & (k <= n_most)
     clearing = measured & ~np.asarray(stale) if lines.above else measured
-    _put(found, clearing, _clear(counted, lines, clearing), CLEAR)
+    _put(result, clearing, _clear(counted, lines, clearing), CLEAR)
     bad = measured & (n_most >= lines.least_n) & ~np.asarray(stale)
     if lines.above:
         bad = (n_most >= lines.least_n) & (k >= lines.least_k) & (k <= n_most)
-    answers = _breach(counted, lines, bad)
-    found[np.flatnonzero(bad)[answers != NO]] = LOOK
-    found[(n_most == 0)] = NO_DATA
-    found[(k > n_most) & (n_most != 0)] = INSUFFICIENT
-    found[(k < 0) | (n_most < 0) | (n < 0)] = LOOK  # no rate at all: the plain judge says so
-    return found
+    breaching = _breach(counted, lines, bad)
+    result[np.flatnonzero(bad)[breaching != NO]] = LOOK
+    result[(n_most == 0)] = NO_DATA
+    result[(k > n_most) & (n_most != 0)] = INSUFFICIENT
+    result[(k < 0) | (n_most < 0) | (n < 0)] = LOOK  # no rate at all: the plain judge says so
+    return result
 
 
-def _put(found: Codes, where: Mask, answers: Codes, code: int) -> None:
+def _put(result: Codes, where: Mask, answers: Codes, code: int) -> None:
     places = np.flatnonzero(where)
-    found[places[answers == YES]] = code
-    found[places[answers == UNSURE]] = LOOK
+    result[places[answers == YES]] = code
+    result[places[answers == UNSURE]] = LOOK
 
 
-def _clear(counted: Counted, lines: Lines, asked: Mask) -> Codes:
+def _clear(counted: Counted, lines: Lines, chosen: Mask) -> Codes:
     k = counted.k_most if lines.above else counted.k
     test = upper_below if lines.above else lower_above
-    return test(k[asked], counted.n[asked], _chosen(lines.end, asked), _chosen(lines.alpha, asked))
+    return test(k[chosen], counted.n[chosen], _line(lines.end, chosen), _line(lines.alpha, chosen))
 
 
-def _breach(counted: Counted, lines: Lines, asked: Mask) -> Codes:
-    alpha, bad = _chosen(lines.alpha, asked), _chosen(lines.bad, asked)
+def _breach(counted: Counted, lines: Lines, chosen: Mask) -> Codes:
+    alpha, bad = _line(lines.alpha, chosen), _line(lines.bad, chosen)
     if lines.above:
-        return lower_above(counted.k[asked], counted.n_most[asked], bad, alpha)
-    return upper_below(counted.k_most[asked], counted.n[asked], bad, alpha)
+        return lower_above(counted.k[chosen], counted.n_most[chosen], bad, alpha)
+    return upper_below(counted.k_most[chosen], counted.n[chosen], bad, alpha)
 
 
-def _chosen(line: Line, asked: Mask) -> Line:
-    return line[asked] if isinstance(line, np.ndarray) else line
+def _line(line: Line, chosen: Mask) -> Line:
+    return line[chosen] if isinstance(line, np.ndarray) else line
 
 
 def together(by_window: Sequence[Codes]) -> Codes:

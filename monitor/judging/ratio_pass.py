@@ -1,7 +1,7 @@
 """A rate judged for all its groups at once: which of them the plain judge has to look at, and what it says of those.
 
 Looked at is what breaches, what only a bound worked out decides, whose answer is another than before, what has an open incident, and some
-at a time whose words are old. Of all others the numbers say that everything stays as it is. What is found is what `ratio.judge` would find.
+at a time whose words are old. Of all others the numbers say that everything stays as it is. What is answers is what `ratio.judge` would find.
 """
 
 from __future__ import annotations
@@ -98,9 +98,9 @@ class RatioPass:
         counted = [each.wide(count) for each in by_window if each is not None]
         exists = self._existing(groups, counted)
         stale = self.evidence.incomplete(self.rule.signal.numerator)
-        found = [_codes(each, here, Lines.of(self.rule), stale=stale is not None) for each, here in zip(counted, exists, strict=True)]
-        codes_now = together(found)
-        look = self._to_look_at(extent, codes_now, found, counted)
+        answers = [_codes(each, here, Lines.of(self.rule), stale=stale is not None) for each, here in zip(counted, exists, strict=True)]
+        codes_now = together(answers)
+        look = self._to_look_at(extent, codes_now, answers, counted)
         gone = [groups.groups[number] for number in np.flatnonzero((codes_now == ABSENT) & (self._before != ABSENT)).tolist()] if extent.only is None else []
         facts = [self._facts(np.flatnonzero(look & here), each, window, stale)
                  for each, here, window in zip(counted, exists, self.rule.window, strict=True)]
@@ -127,7 +127,7 @@ class RatioPass:
                 chosen &= np.array([takes(values[place]) for values in groups.values], np.bool_)
         return [(each.known | expected) & chosen for each in counted]
 
-    def _to_look_at(self, extent: Extent, codes_now: Codes, found: Sequence[Codes], counted: Sequence[Counted]) -> Mask:
+    def _to_look_at(self, extent: Extent, codes_now: Codes, answers: Sequence[Codes], counted: Sequence[Counted]) -> Mask:
         brief = self.rows.brief
         assert brief is not None
         here = codes_now != ABSENT
@@ -139,7 +139,7 @@ class RatioPass:
         look[groups.numbers(self.rows.whole)] = True
         look[groups.numbers(self.evidence.restarts(self.rule.id, self.now - self.rule.longest_window))] = True
         if self.rule.roll_up:
-            for each, of_window in zip(found, counted, strict=True):
+            for each, of_window in zip(answers, counted, strict=True):
                 look |= (each == INSUFFICIENT) & (of_window.n > 0)
         if extent.all:
             look[:] = True
@@ -181,7 +181,7 @@ class RatioPass:
 
 
 def _codes(counted: Counted, here: Mask, lines: Lines, *, stale: bool) -> Codes:
-    found = np.full(len(here), ABSENT, np.int8)
+    answers = np.full(len(here), ABSENT, np.int8)
     numbers = np.flatnonzero(here)
-    found[numbers] = codes(counted.of(numbers).rounded(), lines, stale=stale)
-    return found
+    answers[numbers] = codes(counted.of(numbers).rounded(), lines, stale=stale)
+    return answers

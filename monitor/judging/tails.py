@@ -35,9 +35,9 @@ def upper_below(k: Floats, n: Floats, line: Line, alpha: Line) -> Answers:
     answers = np.zeros(len(k), np.int8)
     lines, alphas = np.broadcast_to(line, k.shape), np.broadcast_to(alpha, k.shape)
     answers[lines >= 1] = UNSURE
-    asked = np.flatnonzero((k < n * lines) & (k < n) & (lines < 1))  # the bound is above the rate itself
-    if asked.size:
-        answers[asked] = _tail_below(k[asked], n[asked], lines[asked], alphas[asked])
+    places = np.flatnonzero((k < n * lines) & (k < n) & (lines < 1))  # the bound is above the rate itself
+    if places.size:
+        answers[places] = _tail_below(k[places], n[places], lines[places], alphas[places])
     return answers
 
 

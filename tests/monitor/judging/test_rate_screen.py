@@ -57,11 +57,11 @@ def test_windows_are_put_together_as_the_plain_judge_does():
     facts = [[ratio.Counted(group, T, n, k, stale) for group, fact in zip(groups, window, strict=True) if fact for n, k, _, _, stale in [fact]]
              for window in windows]  # fmt: skip
     verdicts = {verdict.group: verdict for verdict in ratio.judge_counted(rule, facts, None, T)}
-    found = [
+    answers = [
         np.where([fact is None for fact in window], ABSENT, quick(rule, [fact or (0.0, 0.0, 0.0, 0.0, None) for fact in window]))
         for window in windows
     ]  # fmt: skip
-    for group, code in zip(groups, together(found).tolist(), strict=True):
+    for group, code in zip(groups, together(answers).tolist(), strict=True):
         if code in {ABSENT, LOOK}:
             assert (code == ABSENT) == (group not in verdicts)
             assert code == ABSENT or verdicts[group].answer is Answer.BREACH

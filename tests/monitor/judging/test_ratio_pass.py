@@ -56,14 +56,14 @@ class Compared(World):
         evidence = judge._evidence(self.now, known)  # noqa: SLF001
         for each in judge.rules:
             rows = known.rows[each.id]
-            found = {group: (row.answer, row.reason) for group, row in rows.whole.items()}
+            answers = {group: (row.answer, row.reason) for group, row in rows.whole.items()}
             assert rows.brief is not None
             for number, group in enumerate(rows.brief.groups.groups):
                 if number < len(rows.brief.code) and rows.brief.code[number]:
-                    assert group not in found
-                    found[group] = ANSWERS[rows.brief.code[number]]
+                    assert group not in answers
+                    answers[group] = ANSWERS[rows.brief.code[number]]
             if each.unless is None:
-                assert found == {verdict.group: (verdict.answer, verdict.reason) for verdict in ratio.judge(each, evidence, self.now)}, each.id
+                assert answers == {verdict.group: (verdict.answer, verdict.reason) for verdict in ratio.judge(each, evidence, self.now)}, each.id
         stored = {(row.rule, tuple(row.subject.items())): row.state for row in self.rows(VerdictRow)}
         assert stored == {(name, group): rows.row(group).state for name, rows in known.rows.items() for group in rows.groups()}
 
