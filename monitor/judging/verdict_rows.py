@@ -16,8 +16,9 @@ from sqlmodel import Session, SQLModel, col, select
 from monitor.config.severity import Severity
 from monitor.config.validation import did_you_mean
 from monitor.database.engine import insert_into, table
+from monitor.database.own_settings import read_setting, write_setting
 from monitor.database.paging import Order, Page, Paged, paged
-from monitor.database.tables import JudgedRule, Setting, VerdictRow
+from monitor.database.tables import JudgedRule, VerdictRow
 from monitor.incidents.states import OPEN, Input, Progress, State, input_of
 from monitor.judging.evidence import StoreEvidence
 from monitor.judging.groups import Groups
@@ -105,12 +106,12 @@ class Pass:
 
 def read_stamp(session: Session) -> str | None:
     """Who wrote verdicts last: one pass of one judge."""
-    return session.exec(select(Setting.value).where(Setting.name == _STAMP)).first()
+    return read_setting(session, _STAMP)
 
 
 def write_stamp(session: Session, stamp: str) -> None:
     """In the first transaction of every pass that writes: whoever kept verdicts in memory reads them anew then."""
-    _put(session, Setting, [Setting(name=_STAMP, value=stamp)])
+    write_setting(session, _STAMP, stamp)
 
 
 def read_known(session: Session, rules: Iterable[Rule], grouping: Callable[[Rule], Groups | None]) -> Known:
