@@ -42,6 +42,11 @@ MEASURES: dict[str, Measure] = {
         _count("soft_bounce", "recipients given up for a temporary or non-address reason"),
         _count("deferral", "attempts answered with 4xx"),
         _count("block", "refusals for reputation or policy"),
+        _count("accepted", "recipients our own MTAs took over from the sender"),
+        _count("refused_by_us", "recipients our own MTAs refused at submission"),
+        _count("held_by_us", "attempts our own MTAs did not make, for a suspension of ours or of theirs; in no rate"),
+        _count("not_attempted", "recipients given up without any attempt: by an administrator, or a relay's own list"),
+        _count("async_bounced", "bounces that came after the delivery, from whom nobody vouches for; in no rate"),
         _count("unsubscribe", "recipients who asked to be left out", timedelta(minutes=5)),
         _count("complaint", "complaints (abuse, fraud, opt-out), once per recipient and mail, dated by the mail "
                "complained of", timedelta(hours=6)),

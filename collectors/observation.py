@@ -114,6 +114,7 @@ class Batch:
     `cursor` replaces the collector's cursor `cursor_name` in the same transaction.
     `acknowledge` informs the source; it is called after the commit, also when the batch was a repeat.
     `brought_by` names a key or command whose user hears what was refused; None: nobody does, so it is parked.
+    `records` are the keys of single records counted in it: the store takes each once, in whichever batch it comes.
     `together`: it may be committed with the batch that follows, which the collector has ready.
     """
 
@@ -131,6 +132,7 @@ class Batch:
     revision: Parked | None = None
     together: bool = False
     brought_by: str | None = None
+    records: tuple[int, ...] = ()
 
 
 def in_groups(batches: Iterator[Batch]) -> Iterator[Batch]:

@@ -15,6 +15,7 @@ from collectors.contract import Collector, Context, Watcher
 from monitor.api import Services, build_app
 from monitor.api.serve import check_address, serve
 from monitor.config.load import Config
+from monitor.config.mta import KumoMta
 from monitor.config.severity import Severity
 from monitor.console import Console, build_actions, build_pages
 from monitor.facts import Taken
@@ -46,6 +47,7 @@ from monitor.judging.configured_rules import (
 )
 from monitor.judging.run import Judge
 from monitor.judging.suspend import Limits
+from monitor.mta.running import Given, MtaServers
 from monitor.notify.follow_up import EVERY as FOLLOW_UP_EVERY
 from monitor.notify.follow_up import FollowUp
 from monitor.notify.heartbeat import LOOK_EVERY, Heartbeats
@@ -102,6 +104,7 @@ class Application:
             _collectors(config), intervals, Runner(self.store, self.take, clock), self._context
         )
         self._warm_ups = WarmUps(self.store, clock, config.warmup)
+        self.mta = MtaServers(config.mta, Given(self.store, self._gate, self.take, clock, config.api.address))
         self._upkeep = Upkeep(self.store, clock, config.engine.retention, lists_asked(config))
 
     @property
@@ -165,6 +168,7 @@ class Application:
     def check_address(self) -> None:
         """Raises AddressError where `serve` would."""
         check_address(self.config.api.host, self.config.api.port)
+        self.mta.check_addresses()
 
     def serve(self, stop: threading.Event, *, on_ready: Callable[[], None] | None = None) -> None:
         """Answer HTTP in this thread until `stop`. Raises AddressError when the address cannot be had."""
@@ -172,10 +176,16 @@ class Application:
         api, lists = self.config.api, lists_known(self.config)
         services = Services(self.store, self._gate, self.clock, self.take, api, self.intervals, self.mail.read,
                             lambda: self._database.fault, configured=configured_names(self.config),
-                            routing=self._routing, rules=self.rules, lists=lists)
+                            routing=self._routing, rules=self.rules, lists=lists,
+                            records=self.config.mta.kumomta or KumoMta())
         console = Console(self.store, self.clock, self.rules, self.intervals, lambda: self._database.fault, lists)
         app = build_app(services, build_pages(console), build_actions(console, self._links))
-        serve(app, api.host, api.port, stop, connections=api.connections, on_ready=on_ready)
+        self.mta.start(stop)
+        try:
+            serve(app, api.host, api.port, stop, connections=api.connections, on_ready=on_ready)
+        finally:
+            stop.set()
+            self.mta.join()
 
     def _watch_database(self) -> None:
         """Once per process, whichever part of it runs."""

@@ -17,7 +17,7 @@ import collectors
 from collectors.measures import MEASURES
 from monitor.api.app import ROUTERS, build_app
 from monitor.cli import cli
-from monitor.config import notify, receivers, warmup
+from monitor.config import mta, notify, receivers, warmup
 from monitor.config import settings as config
 from monitor.database import kept
 from monitor.rules.conditions.table import CONDITIONS
@@ -171,6 +171,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "engine": config.Engine, "engine.retention": config.Retention, "engine.new_series": config.NewSeries, "api": config.Api,
     "receivers[]": receivers.Receiver, "receivers[].slack": receivers.Slack, "receivers[].mattermost": receivers.Mattermost,
     "receivers[].pagerduty": receivers.PagerDuty, "receivers[].webhook": receivers.Webhook,
+    "mta.kumomta": mta.KumoMta, "mta.kumomta.mapping": mta.KumoMapping,
     "notify": notify.Notify, "notify.flapping": notify.Flapping,
     "warmup": warmup.WarmUp,
 }

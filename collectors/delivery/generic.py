@@ -50,12 +50,14 @@ OUTCOMES = {
     "block": "block", "blocked": "block", "rejected": "block", "policy": "block",
     "complaint": "complaint", "complained": "complaint", "spam": "complaint", "spam_complaint": "complaint",
     "spamreport": "complaint", "feedback": "complaint", "abuse": "complaint",
+    "accepted": "accepted", "refused_by_us": "refused_by_us", "held_by_us": "held_by_us", "not_attempted": "not_attempted",
+    "async_bounced": "async_bounced",
     "unsubscribe": "unsubscribe", "unsubscribed": "unsubscribe", "opt_out": "unsubscribe",
 }
-# measure → kind of its traces; delivered mail leaves none
+# measure → kind of its traces; what is missing leaves none
 _TRACES = {
     "hard_bounce": TraceKind.BOUNCE, "soft_bounce": TraceKind.BOUNCE, "deferral": TraceKind.DEFERRAL,
-    "block": TraceKind.BLOCK, "complaint": TraceKind.COMPLAINT, "unsubscribe": TraceKind.UNSUBSCRIBE,
+    "block": TraceKind.BLOCK, "async_bounced": TraceKind.BOUNCE, "complaint": TraceKind.COMPLAINT, "unsubscribe": TraceKind.UNSUBSCRIBE,
 }
 
 

@@ -46,6 +46,21 @@ class Inferred:
     arrival_at: datetime | None = None
 
 
+# Which reports are a recipient's complaint. not-spam takes one back, auth-failure is a machine's word, and
+# `other` may be anything: they are counted as reports only. Types outside this table as well.
+COMPLAINTS: dict[str, bool] = {
+    "abuse": True,
+    "fraud": True,  # "report phishing"
+    "virus": True,
+    "opt-out": True,  # from old drafts, still sent
+    "opt-out-list": True,
+    "spam": True,  # X-ARF's word for abuse
+    "not-spam": False,
+    "auth-failure": False,
+    "other": False,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Feedback:
     """One complaint or authentication failure. Addresses and `source_ip` are as stated, maybe masked."""

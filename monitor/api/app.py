@@ -31,6 +31,7 @@ from monitor.api.routes import (
     mail,
     operation,
     prometheus,
+    records,
     rules,
     sender,
     snapshot,
@@ -42,7 +43,7 @@ from monitor.api.stream import Streams
 from monitor.restrictions.follow import follow
 
 ROUTERS = (
-    snapshot, allowances, events, mail, suspensions, incidents, facts, inventory, suppressions, fbl, abuse, sender, rules,
+    snapshot, allowances, events, records, mail, suspensions, incidents, facts, inventory, suppressions, fbl, abuse, sender, rules,
     operation, alertmanager, prometheus,
 )  # fmt: skip
 

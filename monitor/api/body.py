@@ -19,6 +19,7 @@ _BULK = 16 * 1024 * 1024
 LARGEST_AT = {  # calls that take many things at once, or (a mail) one that comes in one piece
     "/v1/mail": 25 * 1024 * 1024,
     "/v1/events/generic": _BULK,
+    "/v1/events/kumomta": _BULK,
     "/v1/inventory/apply": _BULK,
     "/v1/suppressions": _BULK,
     "/v1/suppressions/check": 4 * 1024 * 1024,

@@ -41,7 +41,7 @@ class AddressError(OSError):
 
 def serve(
     app: ASGIApp, host: str, port: int, stop: threading.Event, *, connections: int = CONNECTIONS,
-    on_ready: Callable[[], None] | None = None,
+    on_ready: Callable[[], None] | None = None, websockets: bool = False, header_seconds: int = HEADER_SECONDS,
 ) -> None:
     """Answer until `stop` is set; blocks. Raises AddressError at once when the address cannot be had.
 
@@ -53,15 +53,16 @@ def serve(
         shown = f"[{host}]" if ":" in host else host
         on_ready = partial(print, f"Vigie answers on http://{shown}:{port}", file=sys.stderr, flush=True)
     with asyncio.Runner(loop_factory=_loop) as runner:
-        runner.run(_serve(app, (address, port), stop, connections, on_ready))
+        server = _server(app, (address, port), connections, websockets=websockets, header_seconds=header_seconds)
+        runner.run(_serve(server, (address, port), stop, on_ready, getattr(app, "stopping", _nothing)))
 
 
-def check_address(host: str, port: int) -> None:
+def check_address(host: str, port: int, setting: str = "api.listen") -> None:
     """Raises AddressError where `serve` would: before anything else is started that would have to be ended again."""
-    _address(host, port)
+    _address(host, port, setting)
 
 
-def _address(host: str, port: int) -> str:
+def _address(host: str, port: int, setting: str = "api.listen") -> str:
     """The IP address of this host. Raises AddressError unless it can be listened on.
 
     granian shares its port (SO_REUSEPORT), so a second server would get half of the requests, silently.
@@ -74,28 +75,39 @@ def _address(host: str, port: int) -> str:
             return str(address[0])
     except OSError as error:
         reason = f"cannot listen on {host}:{port}: {error.strerror or error}"
-        raise AddressError(f"{reason} — another Vigie? change api.listen" if error.errno == EADDRINUSE else reason) from None
+        raise AddressError(f"{reason} — another Vigie? change {setting}" if error.errno == EADDRINUSE else reason) from None
+
+
+def _server(app: ASGIApp, address: tuple[str, int], connections: int, *, websockets: bool, header_seconds: int) -> Callable[[], Server]:
+    """Made once there is a loop: granian looks for it."""
+
+    def made() -> Server:
+        server = Server(
+            app, *address, interface=Interfaces.ASGI, http=HTTPModes.http1, websockets=websockets, backlog=1024,
+            backpressure=connections,  # granian accepts no connection beyond
+            http1_settings=HTTP1Settings(header_read_timeout=header_seconds * 1000),
+            log_level=LogLevels.error, log_dictconfig=_LOGGING,
+        )
+        server.workers_kill_timeout = _STOP_SECONDS
+        return server
+
+    _allow_files(connections)
+    return made
 
 
 async def _serve(
-    app: ASGIApp, address: tuple[str, int], stop: threading.Event, connections: int, on_ready: Callable[[], None]
+    made: Callable[[], Server], address: tuple[str, int], stop: threading.Event, on_ready: Callable[[], None],
+    stopping: Callable[[], None],
 ) -> None:
     host, port = address
-    _allow_files(connections)
-    server = Server(
-        app, host, port, interface=Interfaces.ASGI, http=HTTPModes.http1, websockets=False, backlog=1024,
-        backpressure=connections,  # granian accepts no connection beyond
-        http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
-        log_level=LogLevels.error, log_dictconfig=_LOGGING,
-    )
-    server.workers_kill_timeout = _STOP_SECONDS
+    server = made()
     serving = asyncio.create_task(server.serve())
     ready = asyncio.create_task(_when_ready(host, port, on_ready))
     while not stop.is_set() and not serving.done():  # noqa: ASYNC110 - `stop` is set from another thread
         await asyncio.sleep(_LOOK_SECONDS)
     ready.cancel()
     if not serving.done():
-        getattr(app, "stopping", _nothing)()  # granian waits for every response to end
+        stopping()  # granian waits for every response to end
         server.stop()  # type: ignore[no-untyped-call]  # granian has no annotation here
     await serving
     if not stop.is_set():

@@ -10,6 +10,7 @@ from collectors.mail import Report
 from collectors.observation import Batch, Subject
 from monitor.access.bound import own, shared
 from monitor.access.keys import Caller
+from monitor.config.mta import KumoMta
 from monitor.config.settings import Api
 from monitor.facts import Store, Taken
 from monitor.notify.routing import Routing
@@ -44,6 +45,7 @@ class Services:
     rules: Sequence[Rule] = ()
     configured: Mapping[str, Collection[str]] = field(default_factory=dict)  # matcher of silences → what it may name
     lists: KnownLists = field(default_factory=KnownLists)
+    records: KumoMta = field(default_factory=KumoMta)  # how records name customers
 
     def counted(self, caller: Caller, about: Subject, leaves_out: set[str]) -> Subject:
         """What facts brought by this caller count under, once it may name all of it; raises ForeignError (403).

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 import click
 
-from collectors.delivery import generic
+from collectors.delivery import counting, generic, kumomta
+from collectors.delivery.outcomes import Reader
 from monitor.commands.failing import Failure
 from monitor.commands.printing import json_option, print_json
-from monitor.commands.stored import config_option, stored, utc_now
+from monitor.commands.record_files import chunks_of
+from monitor.commands.stored import config_option, configured_and_stored, stored, utc_now
+from monitor.config.mta import KumoMta
 from monitor.facts import Store
 from monitor.facts.too_old import too_old
-from monitor.intake.wire import EventCounts, OutcomeCount
+from monitor.intake.records import PREFIX, Attribution, take_records, trusted
+from monitor.intake.wire import EventCounts, OutcomeCount, RecordCounts
+from monitor.inventory.known import read_names
+from monitor.inventory.owners import read_owners
 from monitor.inventory.providers import read_providers
 
 _LINES_AT_ONCE = 10_000
 _LONGEST_LINE = 64 * 1024
 _COMMAND = "vigie events ingest"
-_LATER = ("kumomta", "powermta", "postfix")
+_LATER = ("powermta", "postfix")
+_READERS: dict[str, Reader] = {kumomta.FORMAT: kumomta.read}
 
 
 @click.group()
@@ -33,16 +41,24 @@ def events() -> None:
 
 
 @events.command()
-@click.option("--format", "shape", required=True, type=click.Choice(("generic", *_LATER)))
-@click.argument("file", type=click.File("rb"), default="-")
+@click.option("--format", "shape", required=True, type=click.Choice(("generic", *_READERS, *_LATER)))
+@click.argument("files", type=click.File("rb"), nargs=-1, metavar="[FILES]...")
 @config_option
 @json_option
-def ingest(shape: str, file: BinaryIO, config_file: Path, *, as_json: bool) -> None:
-    """Take records from FILE (standard input without one); the same file twice counts once."""
+def ingest(shape: str, files: tuple[BinaryIO, ...], config_file: Path, *, as_json: bool) -> None:
+    """Take records from FILES (standard input without one); the same file twice counts once."""
+    files = files or (sys.stdin.buffer,)
     if shape in _LATER:
-        raise Failure(2, f"not supported yet: {', '.join(_LATER)}; supported: generic")
+        raise Failure(2, f"not supported yet: {', '.join(_LATER)}; supported: generic, {', '.join(_READERS)}")
+    if shape in _READERS:
+        _print_records(_ingest_records(config_file, files, shape), as_json=as_json)
+        return
+    counts, messages = Counter({"accepted": 0, "rejected": 0, "repeated": 0}), Counter[str]()
     with stored(config_file) as store:
-        counts, messages = _ingest(store, file)
+        for file in files:
+            more, outcomes = _ingest(store, file)
+            counts.update(more)
+            messages.update(outcomes)
     if as_json:
         for outcome, count in sorted(messages.items()):
             print_json(OutcomeCount(outcome=outcome, messages=count))
@@ -77,6 +93,55 @@ def _ingest(store: Store, file: BinaryIO) -> tuple[Counter[str], Counter[str]]:
         first += len(lines)
         click.echo(f"{first - 1:,} lines", err=True)
     return counts, messages
+
+
+def _ingest_records(config_file: Path, files: Sequence[BinaryIO], shape: str) -> RecordCounts:
+    source, ignored, outcomes, categories = PREFIX + shape, Counter[str](), Counter[str](), Counter[str]()
+    read = unreadable = 0
+    with configured_and_stored(config_file) as (config, store):
+        settings = config.mta.kumomta or KumoMta()
+        with store.reading_session() as session:
+            providers = read_providers(session)
+            whose = Attribution(settings, read_names(session), read_owners(session))
+        for file in files:
+            first = 1
+            for lines in chunks_of(file, _LINES_AT_ONCE):
+                counted, taken = take_records(
+                    lambda batches: store.intake(batches, utc_now()), counting.lines_of(lines, _READERS[shape], source, first),
+                    source=source, key=secrets.token_hex(16), now=utc_now(), providers=providers, whose=whose,
+                    trust=trusted(settings), brought_by=_COMMAND,
+                )  # fmt: skip
+                first += len(lines)
+                read, unreadable = read + counted.read, unreadable + len(counted.unreadable)
+                for total, more in ((ignored, counted.ignored), (outcomes, counted.outcomes), (categories, counted.categories)):
+                    total.update(more)
+                _say(getattr(file, "name", "-"), first - 1, counted.unreadable, too_old(taken.batch))
+    return RecordCounts(
+        read=read, ignored=dict(sorted(ignored.items())), unreadable=unreadable, outcomes=dict(sorted(outcomes.items())),
+        categories=dict(sorted(categories.items())),
+    )  # fmt: skip
+
+
+def _say(name: str, lines: int, unreadable: Sequence[tuple[int, str]], parked: Iterable[str]) -> None:
+    for line, reason in unreadable[:10]:
+        click.echo(f"{name}:{line}: {reason}", err=True)
+    for text in parked:
+        click.echo(f"parked: {text}", err=True)
+    click.echo(f"{name}: {lines:,} lines", err=True)
+
+
+def _print_records(counts: RecordCounts, *, as_json: bool) -> None:
+    if as_json:
+        print_json(counts)
+    else:
+        for outcome, count in counts.outcomes.items():
+            click.echo(f"{outcome:16} {count:>12,}")
+        for category, count in counts.categories.items():
+            click.echo(f"  {category:14} {count:>12,}")
+        ignored = "".join(f"; ignored {kind}: {count:,}" for kind, count in counts.ignored.items())
+        click.echo(f"{counts.read:,} records read, {counts.unreadable:,} unreadable (parked){ignored}")
+    if counts.unreadable and not counts.read:
+        sys.exit(1)
 
 
 def _chunks(file: BinaryIO) -> Iterator[list[bytes]]:

@@ -131,4 +131,5 @@ def _say_who_starts(application: Application, *, collect: bool, answer: bool) ->
         parts.append(f"{len(application.rules)} rules, {len(config.receivers)} receivers")
     if answer:
         parts.append(f"answering on {config.api.listen}")
+        parts += [f"{name} on {listen}" for name, listen in application.mta.addresses.items()]
     log.info("%s", "; ".join(parts))

@@ -22,6 +22,7 @@ from pydantic import (
 
 import collectors
 from collectors.contract import CollectorError, CollectorSettings
+from monitor.config.mta import Mta
 from monitor.config.notify import Notify
 from monitor.config.quantities import parse_duration
 from monitor.config.receivers import Receiver
@@ -47,6 +48,7 @@ class _File(_Part):
     receivers: tuple[Receiver, ...] = ()
     notify: Notify = Notify()
     warmup: WarmUp = WarmUp()
+    mta: Mta = Mta()
     inventory: Names = ()
 
 
@@ -63,6 +65,7 @@ class Config:
     receivers: tuple[Receiver, ...]
     notify: Notify
     warmup: WarmUp
+    mta: Mta
     inventory: tuple[Path, ...]
     source: Section = field(repr=False)
 
@@ -87,7 +90,8 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
         raise ConfigErrors(problems)
     inventory = tuple(path.parent / name for name in file.inventory)
     return Config(
-        path, file.engine, file.api, file.secrets, settings, rules, file.receivers, file.notify, file.warmup, inventory, source
+        path, file.engine, file.api, file.secrets, settings, rules, file.receivers, file.notify, file.warmup, file.mta, inventory,
+        source,
     )
 
 

@@ -74,7 +74,7 @@ class _Part(BaseModel):
 class Retention(_Part):
     """How long each kind of row is kept; which stay longer: monitor.database.kept. Roll-ups outlive readings.
 
-    `batches` must outlive the time in which a source can repeat one: after it, a repeat counts again. Evidence carries
+    `batches` (and of single records `records`) must outlive the time in which a source can repeat one: after it, a repeat counts again. Evidence carries
     its own expiry. What is open or in force is always kept: time counts from its end.
     """
 
@@ -86,6 +86,7 @@ class Retention(_Part):
     parked: Kept = timedelta(days=30)  # once somebody has settled it
     parked_unsettled: Kept = timedelta(days=180)
     batches: Kept = timedelta(days=90)
+    records: Kept = timedelta(days=14)
     runs: Kept = timedelta(days=90)
     incidents: Kept = timedelta(days=730)
     suspensions: Kept = timedelta(days=730)
@@ -166,36 +167,20 @@ class Engine(_Part):
         return read_url
 
 
-class Api(_Part):
-    """Where people and senders ask. The console asks for a key unless it is `open`.
+def _listen(listen: str) -> str:
+    match = _LISTEN.fullmatch(listen)
+    if not match or not 0 < int(match["port"]) < 65536:
+        raise ValueError(f"'{listen}' is no address to listen on — write it such as 127.0.0.1:8080")
+    return listen
 
-    `hosts` are the names answered to (a browser sends the one it was led to) besides the address listened on, that of
-    `public_url`, and loopback.
-    `connections`: the most that are open at once; more wait.
-    `customers_lift`: keys bound to a customer may also lift what rules and the provider's people hold of that customer.
-    """
 
-    listen: str = "127.0.0.1:8080"
-    console: Literal["open", "keyed"] = "keyed"
-    hosts: Annotated[tuple[HostName, ...], BeforeValidator(_one_or_many)] = ()
-    public_url: str | None = None
-    customers_lift: bool = False
-    connections: int = Field(500, ge=10, le=100_000)
+Listen = Annotated[str, AfterValidator(_listen)]
 
-    @field_validator("listen")
-    @classmethod
-    def _host_and_port(cls, listen: str) -> str:
-        match = _LISTEN.fullmatch(listen)
-        if not match or not 0 < int(match["port"]) < 65536:
-            raise ValueError(f"'{listen}' is no address to listen on — write it such as 127.0.0.1:8080")
-        return listen
 
-    @field_validator("public_url")
-    @classmethod
-    def _web_address(cls, url: str | None) -> str | None:
-        if url is not None and not _WEB_URL.fullmatch(url):
-            raise ValueError(f"'{url}' is no web address — write https://HOST/")
-        return url and url.rstrip("/")
+class Listening(_Part):
+    """What is listened on: `listen` is HOST:PORT, an IPv6 address in brackets."""
+
+    listen: Listen
 
     @property
     def host(self) -> str:
@@ -204,6 +189,30 @@ class Api(_Part):
     @property
     def port(self) -> int:
         return int(self.listen.rpartition(":")[2])
+
+
+class Api(Listening):
+    """Where people and senders ask. The console asks for a key unless it is `open`.
+
+    `hosts` are the names answered to (a browser sends the one it was led to) besides the address listened on, that of
+    `public_url`, and loopback.
+    `connections`: the most that are open at once; more wait.
+    `customers_lift`: keys bound to a customer may also lift what rules and the provider's people hold of that customer.
+    """
+
+    listen: Listen = "127.0.0.1:8080"
+    console: Literal["open", "keyed"] = "keyed"
+    hosts: Annotated[tuple[HostName, ...], BeforeValidator(_one_or_many)] = ()
+    public_url: str | None = None
+    customers_lift: bool = False
+    connections: int = Field(500, ge=10, le=100_000)
+
+    @field_validator("public_url")
+    @classmethod
+    def _web_address(cls, url: str | None) -> str | None:
+        if url is not None and not _WEB_URL.fullmatch(url):
+            raise ValueError(f"'{url}' is no web address — write https://HOST/")
+        return url and url.rstrip("/")
 
     @property
     def console_is_open(self) -> bool:

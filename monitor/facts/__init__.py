@@ -2,8 +2,8 @@
 
 from monitor.config.settings import Retention
 from monitor.database.replica import Answer, Question
-from monitor.facts.append import Taken
+from monitor.facts.append import RecordsTakenError, Taken
 from monitor.facts.runs import Runs
 from monitor.facts.store import Store
 
-__all__ = ["Answer", "Question", "Retention", "Runs", "Store", "Taken"]
+__all__ = ["Answer", "Question", "RecordsTakenError", "Retention", "Runs", "Store", "Taken"]

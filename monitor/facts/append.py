@@ -1,6 +1,6 @@
 """Taking batches: all facts, cursors and idempotency keys of a call in one transaction.
 
-Order within it: batch keys → series → readings, latest and what follows from them → traces and what follows from
+Order within it: batch keys → keys of records → series → readings, latest and what follows from them → traces and what follows from
 them → evidence, parked → cursors. Intakes take turns (Engines.alone), so `known_at` never runs backwards in the
 order of commits.
 """
@@ -21,10 +21,10 @@ from collectors.observation import Batch, Evidence, Parked
 from monitor.config.settings import NewSeries
 from monitor.database.bodies import packed
 from monitor.database.bulk import stored, write_traces
-from monitor.database.engine import Engines, insert_into, table
+from monitor.database.engine import Engines, chunks, insert_into, table
 from monitor.database.partitions import ensure_parts
 from monitor.database.recipient_keys import RecipientKeys
-from monitor.database.tables import EPOCH, BatchRow, Cursor, EvidenceRow, Instant, ParkedRow
+from monitor.database.tables import EPOCH, BatchRow, Cursor, EvidenceRow, Instant, ParkedRow, RecordKey
 from monitor.facts.consequences import Consequences, NewTrace
 from monitor.facts.numbers import bounded, write_numbers
 from monitor.facts.series_ids import SeriesIds, SeriesKey, short
@@ -49,6 +49,14 @@ class Taken(NamedTuple):
     batch: Batch
     new: bool
     refused: Mapping[SeriesKey, str] = {}
+
+
+class RecordsTakenError(Exception):
+    """Some of a batch's records were counted before (`keys`): nothing was written; bring the batch again without them."""
+
+    def __init__(self, keys: frozenset[int]) -> None:
+        super().__init__(f"{len(keys)} records were counted before")
+        self.keys = keys
 
 
 class Intake:
@@ -78,6 +86,7 @@ class Intake:
             claimed = _claimed(connection, batches, known_at)
             fields = [prepared.get(id(batch), []) for id_, batch in claimed if id_ is not None]
             new = [(id_, batch) for id_, batch in claimed if id_ is not None]
+            _take_records(connection, [key for _, batch in new for key in batch.records], known_at)
             new, refused = admit(connection, self._series, new, known_at, self._new_series)
             # no traces of what is parked instead of being counted
             kept: _Kept = [(id_, batch, rows) for (id_, batch), rows in zip(new, fields, strict=True)]
@@ -193,6 +202,20 @@ def _take_keys(connection: Connection, batches: Sequence[Batch], known_at: datet
         insert = insert_into(connection, BatchRow).on_conflict_do_nothing(index_elements=["source", "key"])
         statement = _taking[connection.dialect.name] = insert.returning(columns.source, columns.key, columns.id)
     return {(source, key): id_ for source, key, id_ in connection.execute(statement, rows)}
+
+
+def _take_records(connection: Connection, keys: list[int], known_at: datetime) -> None:
+    """Raises RecordsTakenError where one was taken before, or is there twice."""
+    if not keys:
+        return
+    records = table(RecordKey)
+    known = {
+        key for chunk in chunks(keys)
+        for key in connection.execute(select(records.c.key).where(records.c.key.in_(chunk))).scalars()
+    }
+    if known:
+        raise RecordsTakenError(frozenset(known))
+    connection.execute(records.insert(), [{"key": key, "known_at": known_at} for key in keys])
 
 
 def _key(batch: Batch) -> tuple[str, str]:

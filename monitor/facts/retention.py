@@ -89,7 +89,7 @@ def _delete(engines: Engines, name: str, before: datetime) -> int:
 def _prune_rows(engines: Engines, kind: Kind, before: datetime) -> int:
     """Row by row, the oldest first; a row that came to be needed since it was looked up stays."""
     rows = table(kind.model)
-    key, old = rows.c.id, and_(kind.since < before, not_(kind.unless))
+    key, old = next(iter(rows.primary_key)), and_(kind.since < before, not_(kind.unless))
     find = select(key, kind.since).where(old).order_by(kind.since, key).limit(_ROWS)
     deleted, due = 0, _due(engines, find)
     while due:

@@ -120,7 +120,7 @@ class Store:
 
         A repeat (same source and key) writes nothing but its cursor. `known_at` never runs backwards: where
         the clock was stepped back the newest batch's is used. Raises ValueError, with nothing written, for a
-        measure that collectors.measures does not name.
+        measure that collectors.measures does not name; RecordsTakenError for records that were counted before.
         """
         return self._intake.take(batches, known_at, evidence_for)
 

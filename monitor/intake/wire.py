@@ -20,6 +20,24 @@ class CountedEvents(Wire):
     warnings: list[str] = Field(default_factory=list)
 
 
+class RecordCounts(Wire):
+    """What became of records: `read` + those ignored (by kind) + `unreadable` (parked) are those given."""
+
+    read: int
+    ignored: dict[str, int]
+    unreadable: int
+    outcomes: dict[str, int]
+    categories: dict[str, int]
+
+
+class CountedRecords(RecordCounts):
+    """The same of a post. The first unreadable ones are named in `errors`; `warnings` say what was not counted."""
+
+    errors: list[RefusedLine]
+    duplicate: bool
+    warnings: list[str] = Field(default_factory=list)
+
+
 class OutcomeCount(Wire):
     outcome: str
     messages: int

@@ -36,6 +36,7 @@ HOMES = {
     "ParkedRow": _FACTS,
     "Pool": _INVENTORY,
     "Reading": _FACTS,
+    "RecordKey": _FACTS,
     "ReportMailbox": _INVENTORY,
     "RollupDue": _FACTS,
     "Run": _FACTS,

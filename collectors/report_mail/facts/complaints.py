@@ -18,26 +18,12 @@ from datetime import datetime, timedelta
 
 from collectors.contract import UNFORGEABLE, Attribution, Purpose, Reason
 from collectors.mail.original import is_hashed, is_redacted
-from collectors.mail.report import Feedback
+from collectors.mail.report import COMPLAINTS, Feedback
 from collectors.observation import Observation
 from collectors.report_mail.facts.letters import LONGEST_TEXT
 from collectors.report_mail.facts.shape import Facts, Mail, Refusal
 from collectors.report_mail.facts.whose import identifiers, is_ours, message_id, subject
 from collectors.traces import TraceKind
-
-# Which reports are a recipient's complaint. not-spam takes one back, auth-failure is a machine's word, and
-# `other` may be anything: they are counted as reports only. Types outside this table as well.
-COMPLAINTS: dict[str, bool] = {
-    "abuse": True,
-    "fraud": True,  # "report phishing"
-    "virus": True,
-    "opt-out": True,  # from old drafts, still sent
-    "opt-out-list": True,
-    "spam": True,  # X-ARF's word for abuse
-    "not-spam": False,
-    "auth-failure": False,
-    "other": False,
-}
 
 
 def feedback(mail: Mail) -> Facts | Refusal:

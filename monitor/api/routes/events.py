@@ -61,8 +61,7 @@ def events(
     key, marks = secrets.token_hex(16), []
     if idempotency_key is not None:
         key = f"{caller.key_id}/{idempotency_key}"
-        marks = [Batch(_BODIES, f"{key}/{generic.fingerprint(body)}", services.now())]
-        _same_body(services, key, marks[0].key)
+        marks = [same_body(services, generic.SOURCE, key, generic.fingerprint(body))]
     left_out: set[str] = set()
     decoded = generic.decode(
         lines, key=key, now=services.now(), providers=services.gate.providers, customer=caller.customer,
@@ -124,9 +123,11 @@ def _one_object(body: bytes) -> list[Any] | None:
         return None
 
 
-def _same_body(services: Services, key: str, mark: str) -> None:
-    """Raise when this idempotency key was used and not with this body."""
+def same_body(services: Services, source: str, key: str, fingerprint: str) -> Batch:
+    """The empty batch that remembers this body. Raises Problem when the idempotency key was used with another one."""
+    mark = f"{key}/{fingerprint}"
     with services.store.reading_session() as session:
-        before = sources_taken(session, [(generic.SOURCE, key), (_BODIES, mark)])
-    if before == {generic.SOURCE}:
+        before = sources_taken(session, [(source, key), (_BODIES, mark)])
+    if before == {source}:
         raise Problem(422, "this Idempotency-Key was used with another body")
+    return Batch(_BODIES, mark, services.now())

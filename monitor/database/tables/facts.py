@@ -46,6 +46,14 @@ class BatchRow(SQLModel, table=True):
     parked: int = 0
 
 
+class RecordKey(SQLModel, table=True):
+    """One delivery record that was counted, by a hash of what it says: it is counted once, in whichever batch it comes."""
+
+    __tablename__: ClassVar[str] = "record_key"
+    key: int = Field(sa_column=Column(Id, primary_key=True, autoincrement=False))
+    known_at: datetime = instant(index=True)
+
+
 class CountedRow(SQLModel, table=True):
     """What one batch added to the counts, packed (monitor.facts.count_log); kept for minutes."""
 

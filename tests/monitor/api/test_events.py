@@ -185,3 +185,51 @@ def test_events_of_a_time_nothing_is_kept_of_are_parked_and_the_answer_says_so(d
         assert counted(started, "delivered") == 5
     [warning] = [text for text in answer["warnings"] if "nothing is kept" in text]
     assert warning.startswith("1 fact dated before ")
+
+
+def kumomta(**changes):
+    return {
+        "type": "Delivery", "id": "1d98", "sender": "b@acme.example", "recipient": "ann@gmail.com", "queue": "nl-42:acme@gmail.com",
+        "site": "ip-3->gmail@smtp_client", "size": 1, "response": {"code": 250, "enhanced_code": None, "content": "OK", "command": None},
+        "peer_address": None, "timestamp": int(NOW.timestamp()) - 60, "created": 0, "num_attempts": 0, "bounce_classification": "Uncategorized",
+        "meta": {}, "headers": {}, "nodeid": "557f3ad4", **changes,
+    }
+
+
+def test_records_of_kumomta_count_once_however_they_come(vigie):
+    client = vigie.client("events")
+    body = ndjson(kumomta(), kumomta(recipient="bob@gmail.com"), kumomta(type="Delayed")) + b"\n{"
+    answer = client.post("/v1/events/kumomta", content=gzip.compress(body), headers={"Content-Encoding": "gzip"}).json()
+    assert answer == {
+        "read": 2, "ignored": {"Delayed": 1}, "unreadable": 1, "outcomes": {"delivered": 2}, "categories": {}, "duplicate": False,
+        "errors": [{"line": 4, "error": answer["errors"][0]["error"]}],
+    }
+    again = client.post("/v1/events/kumomta", content=json.dumps([kumomta()]).encode().replace(b'": ', b'": ')).json()
+    assert (again["read"], again["outcomes"]) == (1, {"delivered": 1})  # written in another way: another record
+    again = client.post("/v1/events/kumomta", content=ndjson(kumomta(), kumomta(recipient="eve@gmail.com"))).json()
+    assert (again["read"], again["ignored"]) == (1, {"duplicate": 1})
+    assert counted(vigie, "delivered") == 4
+
+
+def test_a_repeated_post_of_records_is_answered_as_the_first_time(vigie):
+    client, headers = vigie.client("events"), {"Idempotency-Key": "node-1/7"}
+    first, second = (client.post("/v1/events/kumomta", content=ndjson(kumomta()), headers=headers).json() for _ in range(2))
+    assert (first.pop("duplicate"), second.pop("duplicate")) == (False, True)
+    assert first == second
+    assert client.post("/v1/events/kumomta", content=ndjson(kumomta(id="x")), headers=headers).status_code == 422
+
+
+def test_a_customers_key_brings_no_record_of_another_customer(vigie):
+    with vigie.store.session() as session:
+        session.add_all([Customer(id="acme", name="Acme"), Customer(id="bolt", name="Bolt")])
+    vigie.gate.refresh(vigie.store, NOW, everything=True)
+    answer = vigie.client("events", customer="acme").post("/v1/events/kumomta", content=ndjson(kumomta(), kumomta(queue="bolt@gmail.com"))).json()
+    assert (answer["read"], answer["unreadable"]) == (1, 1)
+    assert "customer: this key is bound to acme" in answer["errors"][0]["error"]
+
+
+def test_what_is_no_record_of_kumomta_is_a_problem(vigie):
+    client = vigie.client("events")
+    assert client.post("/v1/events/kumomta", content=b"  ").status_code == 422
+    assert client.post("/v1/events/kumomta", content=b"[1").status_code == 400
+    assert vigie.client("read").post("/v1/events/kumomta", content=b"{}").status_code == 403

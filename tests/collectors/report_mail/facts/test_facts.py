@@ -8,12 +8,12 @@ import pytest
 
 from collectors.contract import Attribution, Identifiers, Reason
 from collectors.mail import Kind, parse
+from collectors.mail.report import COMPLAINTS
 from collectors.measures import MEASURES as ALL_MEASURES
 from collectors.observation import Batch
 from collectors.providers import Provider, ProviderTable, shipped
 from collectors.replies.judgement import CATEGORIES
 from collectors.report_mail.facts import MEASURES, READERS, Arrival, MailSettings, arrived_at, facts, read
-from collectors.report_mail.facts.complaints import COMPLAINTS
 from collectors.report_mail.facts.failures import MEASURE_OF, measure_of
 from tests.collectors.report_mail.facts.known import Known
 from tests.places import MAIL_CASES
