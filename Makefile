@@ -4,7 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 CONFIG ?=
 ONLY   ?=
-JOBS   ?= 2
+# most tests wait for servers: more at a time than there are cores
+JOBS   ?= 4
 
 .PHONY: help run test setup lint bench sender grafana up lock clean
 .DEFAULT_GOAL := run

@@ -14,6 +14,11 @@ from tests.places import ROOT
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
+# what takes longest is begun first, so that at the end no worker runs on alone
+LONGEST = (
+    "end_to_end/test_crashes.py", "end_to_end/test_demo.py", "monitor/database/test_first_release.py", "end_to_end/test_failover.py",
+    "end_to_end/test_own_health.py", "end_to_end/test_the_way.py", "end_to_end/test_console_in_a_browser.py", "monitor/facts/test_crash.py",
+)
 REQUIRE_REAL = os.environ.get("VIGIE_REQUIRE_REAL") == "1"
 # server → the program that must be on this machine
 PROGRAMS = {"rbldnsd": "rbldnsd", "dovecot": "dovecot", "chromium": "chromium", "dnsperf": "dnsperf", "pgbouncer": "pgbouncer", "amtool": "amtool", "promtool": "promtool",
@@ -26,6 +31,11 @@ def _has(server: str) -> bool:
     if server == "grafana-client":
         return (ROOT / ".venv" / "grafana" / "bin" / "python").exists()  # make grafana
     return shutil.which(PROGRAMS[server]) is not None or Path("/usr/sbin", PROGRAMS[server]).exists()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {str(Path(__file__).parent / name): rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(str(item.path), len(LONGEST)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

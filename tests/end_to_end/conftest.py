@@ -104,7 +104,7 @@ class RealLists:
 class World:
     """Everything around one service."""
 
-    def __init__(self, folder, database, lists, mailbox):
+    def __init__(self, folder, database, lists, mailbox, *, forked=False):
         self.lists, self.mailbox = lists, mailbox
         self.chat = ChatHook()
         port = free_port()
@@ -114,7 +114,7 @@ class World:
         config = folder / "vigie.yaml"
         config.write_text(CONFIG.format(database=database, port=port, password=mailbox.password, dns=lists.port,
                                         catalogue=catalogue, chat=self.chat.url))
-        self.service = Service(config, port)
+        self.service = Service(config, port, forked=forked)
 
     def start(self):
         self.service.start()
@@ -183,8 +183,8 @@ def make_world(tmp_path):
     """Worlds that are taken down at the end."""
     with ExitStack() as stack:
 
-        def make(database, lists=PythonLists, mailbox=PythonMailbox):
-            world = World(tmp_path, database, lists(), mailbox())
+        def make(database, lists=PythonLists, mailbox=PythonMailbox, **more):
+            world = World(tmp_path, database, lists(), mailbox(), **more)
             stack.callback(world.close)
             return world
 

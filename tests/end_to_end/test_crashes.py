@@ -50,7 +50,7 @@ class Traffic:
                 self.world.lists.list()
             if serial % 10 == 5:
                 self.world.lists.clear()
-            self._stop.wait(0.2)
+            self._stop.wait(0.4)
 
     def post(self, serial, count):
         """At least once, as a sender's queue does it; the key makes it once."""
@@ -85,7 +85,7 @@ def all_quiet(store):
 @pytest.mark.timeout(3600)  # a busy machine starts a service in half a minute
 def test_killed_at_random_moments_it_loses_nothing_and_repeats_nothing(make_world, database_url):
     dice = random.Random(7)
-    world = make_world(database_url)
+    world = make_world(database_url, forked=True)
     world.start()
     with Traffic(world, dice) as traffic:
         for _ in range(KILLS[database_url.partition(":")[0]]):
@@ -107,7 +107,7 @@ def test_killed_at_random_moments_it_loses_nothing_and_repeats_nothing(make_worl
         while quiet < 5:
             assert time.monotonic() < deadline, "incidents did not end"
             serial += 1
-            traffic.post(serial, 20_000)  # clean mail, so that the rate falls
+            traffic.post(serial, 200_000)  # clean mail, so that the rate falls
             time.sleep(1)
             quiet = quiet + 1 if all_quiet(store) else 0
         assert total(store, "complaint") == traffic.complaints

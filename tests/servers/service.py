@@ -9,23 +9,29 @@ from pathlib import Path
 
 import httpx
 
+from tests.servers.forked import Forked, vigie
 from tests.waiting import PATIENCE_SECONDS
 
 
 class Service:
-    """`vigie run --config F`; `start()` may be followed by `kill()` and `start()` again."""
+    """`vigie run --config F`; `start()` may be followed by `kill()` and `start()` again, which is quick if `forked`."""
 
-    def __init__(self, config: Path, port: int) -> None:
+    def __init__(self, config: Path, port: int, *, forked: bool = False) -> None:
         self.config, self.url = config, f"http://127.0.0.1:{port}"
         self.log = config.with_name("service.log")
-        self._process: subprocess.Popen[bytes] | None = None
+        self._forked = forked
+        self._process: subprocess.Popen[bytes] | Forked | None = None
 
     def start(self, *, wait=True):
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "monitor", "run", "--config", str(self.config)],
-                stdout=log, stderr=log, env={**os.environ, "PYTHONWARNINGS": "default"},
-            )
+        command = ("run", "--config", str(self.config))
+        if self._forked:
+            self._process = Forked(vigie, *command, output=self.log)
+        else:
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "monitor", *command],
+                    stdout=log, stderr=log, env={**os.environ, "PYTHONWARNINGS": "default"},
+                )
         if wait:
             self.wait_until_ready()
 

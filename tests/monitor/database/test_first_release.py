@@ -3,8 +3,7 @@ statement of any revision."""
 
 import random
 import re
-import subprocess
-import sys
+import signal
 from contextlib import closing
 from datetime import timedelta
 from hashlib import sha256
@@ -23,18 +22,15 @@ from monitor.facts import Store
 from monitor.facts.traces import Traced, find_traces
 from monitor.intake.consequences import open_store
 from tests.monitor.conftest import Rows, T, batch, counted
-from tests.places import ROOT
+from tests.servers.forked import Forked
 
 TRACES, SERIES, HOURS = 400, 30, 6
-# moves few rows at a time, so that there are many moments to die in
-MIGRATOR = """
-import sys
-from monitor.database import moving
-from monitor.intake.consequences import open_store
 
-moving.ROWS = 15
-open_store(sys.argv[1]).migrate()
-"""
+
+def migrate(url: str) -> None:
+    """Moves few rows at a time, so that there are many moments to die in."""
+    moving.ROWS = 15
+    open_store(url).migrate()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.real("postgres"))])
@@ -140,17 +136,16 @@ def test_killed_again_and_again_it_goes_on_where_it_stopped(store: Store, databa
     chance = random.Random(3)
     killed, first_lines = 0, []
     while True:
-        migrator = subprocess.Popen([sys.executable, "-c", MIGRATOR, database_url], stderr=subprocess.PIPE, cwd=ROOT)
-        lines = [migrator.stderr.readline()]
+        migrator = Forked(migrate, database_url)
+        lines = [migrator.lines.readline()]
         first_lines += lines
         for _ in range(chance.randrange(6)):
-            lines.append(migrator.stderr.readline())
+            lines.append(migrator.lines.readline())
         if b"" in lines:
-            migrator.communicate()
-            assert migrator.returncode == 0, lines
+            assert migrator.gone() == 0, lines
             break
         migrator.kill()
-        migrator.communicate()
+        assert migrator.gone() == -signal.SIGKILL
         killed += 1
     assert killed > 3
     begun_at = [int(match[1]) for line in first_lines if (match := re.search(rb"trace: moved up to id (\d+)", line))]
