@@ -2,6 +2,6 @@
 
 from monitor.console.page import Console
 from monitor.console.pages.act import build_actions
-from monitor.console.pages.now_incidents_runs import build_pages
+from monitor.console.pages.table import build_pages
 
 __all__ = ["Console", "build_actions", "build_pages"]

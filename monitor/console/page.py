@@ -65,10 +65,31 @@ class Console:
         return Looking(self.store, getattr(request.state, "caller", None))
 
 
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Somebody asks for a page. `named`: what its address names, as `{incident_id}`."""
+
+    console: Console
+    look: Looking
+    now: datetime
+    named: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class WebPage:
+    """A page: its address, its template, what stands in it, and the words of the link to it at the top of every page."""
+
+    path: str
+    template: str
+    show: Callable[[Visit], dict[str, object]]
+    words: str | None = None
+    refresh_seconds: int | None = None
+
+
 class Renderer:
     """A template's name, the time, what to show, and as of when → the page."""
 
-    def __init__(self, database_fault: Callable[[], str | None] = _none) -> None:
+    def __init__(self, links: Mapping[str, str], database_fault: Callable[[], str | None] = _none) -> None:
         css = resources.files("monitor.console").joinpath("console.css").read_text("utf-8")
         digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
         self._headers = {
@@ -84,6 +105,7 @@ class Renderer:
             trim_blocks=True, lstrip_blocks=True, finalize=_seen,
         )
         self._templates.filters.update(filters.FILTERS)
+        self._templates.globals["links"] = links
         self._templates.globals["database_fault"] = database_fault
         self._templates.globals["css"] = Markup(css)  # noqa: S704 - our own file, nothing from outside
 

@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse
 
 from collectors.cleaning import is_clean_name
 from monitor.console.page import Console, Renderer
+from monitor.console.pages.table import LINKS
 from monitor.database.tables import Incident
 from monitor.incidents.changes import acknowledge
 from monitor.incidents.rows import incident_named
@@ -46,7 +47,7 @@ def build_actions(console: Console, links: Links) -> APIRouter:
 class _Page:
     def __init__(self, console: Console, links: Links) -> None:
         self._console, self._links = console, links
-        self._render = Renderer(console.database_fault)
+        self._render = Renderer(LINKS, console.database_fault)
 
     def shown(self, token: str) -> HTMLResponse:
         """The incident, and the form."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, HTTPException, Request
-from fastapi.responses import HTMLResponse
+from fastapi import HTTPException
 
 from monitor.abuse.rows import Shown, case, cases, history
-from monitor.console.page import Console, Renderer
+from monitor.console.page import Visit
 from monitor.database.paging import Page
 from monitor.feedback_loops.rows import enrolments, gaps_now
 from monitor.inventory.providers import read_providers
@@ -15,38 +14,30 @@ from monitor.judging.verdict_rows import FEEDBACK_LOOPS, verdicts_about
 _MOST_CASES, _MOST_CLOSED = 500, 50
 
 
-def feedback_loop_and_abuse_pages(console: Console, render: Renderer) -> APIRouter:
-    """`/fbl`, `/abuse` and `/abuse/{id}`."""
-    router = APIRouter(default_response_class=HTMLResponse)
+def feedback_loops(visit: Visit) -> dict[str, object]:
+    """Which loops report, and what mail no loop reports on."""
+    enrolled, known, verdicts = visit.look(
+        lambda session: (enrolments(session), read_providers(session).rows, verdicts_about(session, FEEDBACK_LOOPS))
+    )
+    names = {provider.id: provider.name for provider in known.values()}
+    covered = gaps_now(visit.console.store, visit.now)
+    return {"enrolments": enrolled, "verdicts": verdicts, "coverage": covered, "names": names}
 
-    @router.get("/fbl")
-    def fbl(request: Request) -> HTMLResponse:
-        now, look = console.now(), console.looking(request)
-        enrolled, known, verdicts = look(
-            lambda session: (enrolments(session), read_providers(session).rows, verdicts_about(session, FEEDBACK_LOOPS))
-        )
-        names = {provider.id: provider.name for provider in known.values()}
-        covered = gaps_now(console.store, now)
-        return render(
-            "fbl.html", now, as_of=look.as_of, enrolments=enrolled, verdicts=verdicts, coverage=covered, names=names
-        )
 
-    @router.get("/abuse")
-    def abuse(request: Request) -> HTMLResponse:
-        now, look = console.now(), console.looking(request)
-        open_ones, closed = look(lambda session: (
-            cases(session, now, page=Page(_MOST_CASES)).rows,
-            cases(session, now, Shown.CLOSED, page=Page(_MOST_CLOSED)).rows,
-        ))
-        return render("abuse.html", now, as_of=look.as_of, open=open_ones, closed=closed)
+def abuse(visit: Visit) -> dict[str, object]:
+    """The cases, those that are open first."""
+    open_ones, closed = visit.look(lambda session: (
+        cases(session, visit.now, page=Page(_MOST_CASES)).rows,
+        cases(session, visit.now, Shown.CLOSED, page=Page(_MOST_CLOSED)).rows,
+    ))
+    return {"open": open_ones, "closed": closed}
 
-    @router.get("/abuse/{case_id}")
-    def abuse_case(request: Request, case_id: str) -> HTMLResponse:
-        look = console.looking(request)
-        try:
-            row, changes = look(lambda session: (case(session, case_id), history(session, case_id)))
-        except LookupError as error:
-            raise HTTPException(404, str(error)) from None
-        return render("abuse_case.html", console.now(), as_of=look.as_of, case=row, changes=changes[::-1])
 
-    return router
+def abuse_case(visit: Visit) -> dict[str, object]:
+    """One case and its history, the newest first."""
+    case_id = visit.named["case_id"]
+    try:
+        row, changes = visit.look(lambda session: (case(session, case_id), history(session, case_id)))
+    except LookupError as error:
+        raise HTTPException(404, str(error)) from None
+    return {"case": row, "changes": changes[::-1]}

@@ -2,67 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from fastapi import APIRouter, HTTPException, Request
-from fastapi.responses import HTMLResponse
+from fastapi import HTTPException
 from sqlmodel import Session
 
 from monitor.console.overview import take_picture, trouble
-from monitor.console.page import Console, Renderer
-from monitor.console.pages.feedback_loops_and_abuse import feedback_loop_and_abuse_pages
+from monitor.console.page import Visit
 from monitor.database.transitions import newest_transitions
 from monitor.facts.runs import newest_runs
 from monitor.incidents.rows import incident_named, newest_incidents
 from monitor.notify.outbox import newest_notifications
 from monitor.restrictions.rows import of_incidents
 
-_REFRESH_SECONDS = 5
 _MOST_RUNS, _MOST_INCIDENTS, _MOST_CHANGES, _MOST_SUSPENSIONS, _MOST_MESSAGES = 200, 200, 500, 1000, 100
 
 
-def build_pages(console: Console) -> APIRouter:
-    """The routes; who may see them is decided by whoever includes them."""
-    router = APIRouter(default_response_class=HTMLResponse)
+def now(visit: Visit) -> dict[str, object]:
+    """What is wrong now and why, what is held, what happened lately."""
+    console = visit.console
     rules = {rule.id: rule for rule in console.rules}
-    render = Renderer(console.database_fault)
+    collectors = console.collectors or {}
+    return {"picture": visit.look(lambda session: take_picture(session, visit.now, rules, collectors, console.lists))}
 
-    @router.get("/")
-    def first(request: Request) -> HTMLResponse:
-        now, look = console.now(), console.looking(request)
-        picture = look(lambda session: take_picture(session, now, rules, console.collectors or {}, console.lists))
-        return render("first.html", now, as_of=look.as_of, picture=picture, refresh=_REFRESH_SECONDS)
 
-    @router.get("/incidents")
-    def incidents(request: Request) -> HTMLResponse:
-        look = console.looking(request)
-        rows = look(lambda session: newest_incidents(session, _MOST_INCIDENTS))
-        return render("incidents.html", console.now(), as_of=look.as_of, incidents=rows)
+def incidents(visit: Visit) -> dict[str, object]:
+    """The newest, ended ones too."""
+    return {"incidents": visit.look(lambda session: newest_incidents(session, _MOST_INCIDENTS))}
 
-    @router.get("/incidents/{incident_id}")
-    def incident(request: Request, incident_id: str) -> HTMLResponse:
-        now, look = console.now(), console.looking(request)
 
-        def history(session: Session) -> dict[str, Any]:
-            row = incident_named(session, incident_id)
-            if row is None:
-                raise HTTPException(404, f"no incident {incident_id}")
-            suspensions = of_incidents(session, [row.id], now, _MOST_SUSPENSIONS)
-            about = [row.id, *(suspension.id for suspension in suspensions)]
-            return {
-                "trouble": trouble(row, suspensions, rules.get(row.rule)),
-                "changes": newest_transitions(session, _MOST_CHANGES, about),
-                "messages": newest_notifications(session, _MOST_MESSAGES, row.id),
-            }
+def incident(visit: Visit) -> dict[str, object]:
+    """One incident, what was done about it, and its history."""
+    incident_id = visit.named["incident_id"]
+    rules = {rule.id: rule for rule in visit.console.rules}
 
-        shown = look(history)
-        return render("incident.html", now, as_of=look.as_of, **shown)
+    def history(session: Session) -> dict[str, object]:
+        row = incident_named(session, incident_id)
+        if row is None:
+            raise HTTPException(404, f"no incident {incident_id}")
+        suspensions = of_incidents(session, [row.id], visit.now, _MOST_SUSPENSIONS)
+        about = [row.id, *(suspension.id for suspension in suspensions)]
+        return {
+            "trouble": trouble(row, suspensions, rules.get(row.rule)),
+            "changes": newest_transitions(session, _MOST_CHANGES, about),
+            "messages": newest_notifications(session, _MOST_MESSAGES, row.id),
+        }
 
-    @router.get("/runs")
-    def runs(request: Request) -> HTMLResponse:
-        look = console.looking(request)
-        rows = look(lambda session: newest_runs(session, _MOST_RUNS))
-        return render("runs.html", console.now(), as_of=look.as_of, runs=rows)
+    return visit.look(history)
 
-    router.include_router(feedback_loop_and_abuse_pages(console, render))
-    return router
+
+def runs(visit: Visit) -> dict[str, object]:
+    """The newest runs of collectors and jobs."""
+    return {"runs": visit.look(lambda session: newest_runs(session, _MOST_RUNS))}
