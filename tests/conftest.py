@@ -30,6 +30,8 @@ def _has(server: str) -> bool:
         return bool(shutil.which("initdb") or list(Path("/usr/lib/postgresql").glob("*/bin/initdb")))
     if server == "grafana-client":
         return (ROOT / ".venv" / "grafana" / "bin" / "python").exists()  # make grafana
+    if server == "tsc":
+        return (ROOT / "tests" / "dashboards" / "node" / "node_modules" / ".bin" / "tsc").exists()  # npm ci there
     return shutil.which(PROGRAMS[server]) is not None or Path("/usr/sbin", PROGRAMS[server]).exists()
 
 
