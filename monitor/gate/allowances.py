@@ -1,4 +1,4 @@
-"""What may still be sent while an address or domain warms up, as senders see it.
+"""What may still be sent while an address or domain warms up, as senders see it, and which of it meets a request.
 
 How many of an allowance are left is asked of the service (`POST /v1/allowances/grant`): a sender is sent only the cap and
 whether anything is left at all, so that a grant somewhere is no news to everybody.
@@ -6,9 +6,15 @@ whether anything is left at all, so that a grant somewhere is no news to everybo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+
+from monitor.gate.index import DIMENSIONS, Reason, Values
+from monitor.gate.names import OTHER
+from monitor.gate.words import Effect, ReasonKind
+
+_PROVIDER = DIMENSIONS.index("provider")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +30,40 @@ class Allowance:
     exhausted: bool
     pool: str | None
     resets_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Allowances:
+    """All of them, laid out by the dimensions their scopes name."""
+
+    rows: tuple[Allowance, ...] = ()
+    _tables: dict[tuple[int, ...], dict[Values, list[Allowance]]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        tables: dict[tuple[int, ...], dict[Values, list[Allowance]]] = {}
+        for row in self.rows:
+            shape = tuple(place for place, name in enumerate(DIMENSIONS) if name in row.scope)
+            key = tuple(row.scope[DIMENSIONS[place]] for place in shape)
+            tables.setdefault(shape, {}).setdefault(key, []).append(row)
+        object.__setattr__(self, "_tables", tables)
+
+    def applying(self, values: Values, *, of_others: bool) -> list[Allowance]:
+        """Those that meet what `monitor.gate.matching.values_of` says is meant, by id."""
+        rows = list(self._meeting(values))
+        if of_others:
+            rows += [row for row in self._meeting((*values[:_PROVIDER], OTHER, *values[_PROVIDER + 1 :])) if "provider" in row.scope]
+        return sorted(rows, key=lambda row: row.id)
+
+    def _meeting(self, values: Values) -> Iterable[Allowance]:
+        for shape, table in self._tables.items():
+            yield from table.get(tuple(values[place] for place in shape), ())
+
+
+def used_up(row: Allowance) -> Reason:
+    """Why mail waits of which nothing more may be sent in this period."""
+    where = " at ".join(row.scope[name] for name in DIMENSIONS if name in row.scope)
+    return Reason(
+        kind=ReasonKind.ALLOWANCE, scope=dict(row.scope), effect=Effect.HOLD, rule=None, incident=None,
+        text=f"{where} is warming up: all {row.cap:,} messages of this period are sent or reserved", until=row.resets_at,
+        lifts_when="the next period begins",
+    )  # fmt: skip

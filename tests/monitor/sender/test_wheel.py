@@ -17,6 +17,9 @@ now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 index = build_index([Restriction("sus-1", {"customer": "acme"}, "hold", "complaints")], version=7, built_at=now)
 words = [decide(read_request({"customer": name}), index, now).decision for name in ("acme", "bolt")]
 foreign = sorted({name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names - {"vigie_sender", "__main__"})
+from vigie_sender import AsyncGate, Gate, Held
+with Gate("http://127.0.0.1:9", "vigie_key") as gate:
+    words += [gate.state, gate.ask(customer="acme").decision]
 print(json.dumps([words, [name for name in foreign if not name.startswith("_")]]))
 """
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
@@ -30,7 +33,7 @@ def test_it_is_installed_without_an_index_into_an_empty_environment_and_decides(
     subprocess.run([sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index", "--disable-pip-version-check", wheel],
                    check=True, cwd=tmp_path)
     ran = subprocess.run([python, "-I", "-c", DECIDES], capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert (ran.stdout.strip(), ran.stderr) == ('[["hold", "send"], []]', "")
+    assert (ran.stdout.strip(), ran.stderr) == ('[["hold", "send", "empty", "hold"], []]', "")
     files = subprocess.run([sys.executable, "-m", "pip", "--python", python, "check", "--disable-pip-version-check"],
                            capture_output=True, text=True, check=False, cwd=tmp_path)
     assert files.returncode == 0, files.stdout
