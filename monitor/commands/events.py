@@ -28,11 +28,11 @@ from monitor.inventory.known import read_names
 from monitor.inventory.owners import read_owners
 from monitor.inventory.providers import read_providers
 
-_LINES_AT_ONCE = 10_000
+LINES_AT_ONCE = 10_000
 _LONGEST_LINE = 64 * 1024
 _COMMAND = "vigie events ingest"
-_LATER = ("powermta", "postfix")
-_READERS: dict[str, Reader] = {kumomta.FORMAT: kumomta.read}
+LATER = ("powermta", "postfix")
+READERS: dict[str, Reader] = {kumomta.FORMAT: kumomta.read}
 
 
 @click.group()
@@ -41,16 +41,16 @@ def events() -> None:
 
 
 @events.command()
-@click.option("--format", "shape", required=True, type=click.Choice(("generic", *_READERS, *_LATER)))
+@click.option("--format", "shape", required=True, type=click.Choice(("generic", *READERS, *LATER)))
 @click.argument("files", type=click.File("rb"), nargs=-1, metavar="[FILES]...")
 @config_option
 @json_option
 def ingest(shape: str, files: tuple[BinaryIO, ...], config_file: Path, *, as_json: bool) -> None:
     """Take records from FILES (standard input without one); the same file twice counts once."""
     files = files or (sys.stdin.buffer,)
-    if shape in _LATER:
-        raise Failure(2, f"not supported yet: {', '.join(_LATER)}; supported: generic, {', '.join(_READERS)}")
-    if shape in _READERS:
+    if shape in LATER:
+        raise Failure(2, f"not supported yet: {', '.join(LATER)}; supported: generic, {', '.join(READERS)}")
+    if shape in READERS:
         _print_records(_ingest_records(config_file, files, shape), as_json=as_json)
         return
     counts, messages = Counter({"accepted": 0, "rejected": 0, "repeated": 0}), Counter[str]()
@@ -105,9 +105,9 @@ def _ingest_records(config_file: Path, files: Sequence[BinaryIO], shape: str) ->
             whose = Attribution(settings, read_names(session), read_owners(session))
         for file in files:
             first = 1
-            for lines in chunks_of(file, _LINES_AT_ONCE):
+            for lines in chunks_of(file, LINES_AT_ONCE):
                 counted, taken = take_records(
-                    lambda batches: store.intake(batches, utc_now()), counting.lines_of(lines, _READERS[shape], source, first),
+                    lambda batches: store.intake(batches, utc_now()), counting.lines_of(lines, READERS[shape], source, first),
                     source=source, key=secrets.token_hex(16), now=utc_now(), providers=providers, whose=whose,
                     trust=trusted(settings), brought_by=_COMMAND,
                 )  # fmt: skip
@@ -146,5 +146,5 @@ def _print_records(counts: RecordCounts, *, as_json: bool) -> None:
 
 def _chunks(file: BinaryIO) -> Iterator[list[bytes]]:
     lines = iter(lambda: file.readline(_LONGEST_LINE), b"")
-    while chunk := list(islice(lines, _LINES_AT_ONCE)):
+    while chunk := list(islice(lines, LINES_AT_ONCE)):
         yield chunk

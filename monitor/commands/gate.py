@@ -1,9 +1,8 @@
-"""`vigie gate ask`: one decision, from the database or over HTTP."""
+"""`vigie gate`: one decision, from the database or over HTTP; why it is so; what would have been held."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +10,19 @@ import click
 import httpx
 import orjson
 
-from collectors.dimensions import BY_NAME
 from monitor.commands.failing import Failure
+from monitor.commands.gate_explain import explain
+from monitor.commands.gate_request import about_one_mail, fields_of, request_of
+from monitor.commands.gate_simulate import simulate
 from monitor.commands.printing import json_option
 from monitor.commands.stored import config_option, stored, utc_now
-from monitor.gate import NAMES, decide, read_request
+from monitor.gate import NAMES, decide
 from monitor.gate.words import Decided
 from monitor.notify.message import where
 from monitor.restrictions.follow import GateIndex
 from monitor.restrictions.wire import with_warnings
 
 _TIMEOUT_SECONDS = 10.0
-_HELP = {"provider": "Id of a mailbox provider, such as gmail.", "recipient_domain": "Instead of --provider.",
-         "message": "Its recipient and Message-ID, or a hash: by it holds choose what they let through."}
-
-
-def _about(command: Callable[..., None]) -> Callable[..., None]:
-    """An option for each field of a request."""
-    for name in reversed(NAMES):
-        text = _HELP.get(name) or f"{BY_NAME[name].meaning.capitalize()}."
-        command = click.option(f"--{name.replace('_', '-')}", required=name == "customer", help=text)(command)
-    return command
 
 
 @click.group()
@@ -40,7 +31,7 @@ def gate() -> None:
 
 
 @gate.command()
-@_about
+@about_one_mail
 @click.option("--count", type=int, default=1, show_default=True)
 @click.option("--url", help="Ask a running service, such as http://127.0.0.1:8080, instead of the database.")
 @click.option("--key", envvar="VIGIE_KEY", help="A key with the scope gate; better in VIGIE_KEY.")
@@ -48,13 +39,7 @@ def gate() -> None:
 @json_option
 def ask(url: str | None, key: str | None, config_file: Path, *, as_json: bool, **parameters: Any) -> None:
     """One decision: exit 0 for send, 1 for slow and hold."""
-    if parameters["provider"] and parameters["recipient_domain"]:
-        raise click.UsageError("--provider or --recipient-domain, not both")
-    body = {name: value for name, value in parameters.items() if value is not None}
-    try:
-        request = read_request(body)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
+    body, request = fields_of(parameters), request_of(parameters)
     if url is not None:
         answer = _over_http(url, key, body)
     else:
@@ -107,3 +92,7 @@ def _in_words(answer: dict[str, Any]) -> str:
         lifts = f"; lifts when {reason['lifts_when']}" if reason["lifts_when"] else ""
         lines.append(f"  {reason['effect']} on {where(reason['scope'])}{end}: {reason['text']}{lifts}")
     return "\n".join(lines)
+
+
+gate.add_command(explain)
+gate.add_command(simulate)

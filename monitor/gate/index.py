@@ -88,6 +88,7 @@ class Prepared:
     connections: int | None
     ends: datetime
     reason: Reason
+    id: str
 
 
 Key = Callable[[Values], Any]
@@ -191,5 +192,5 @@ def _prepared(row: Restriction) -> Prepared:
         lifts_when=row.lifts_when or ("its time is over" if row.until else _LIFTS_WHEN[row.kind]),
     )
     return Prepared(
-        row.effect is Effect.HOLD, row.probe or 0.0, row.rate_per_hour, row.connections, row.until or NEVER, reason
+        row.effect is Effect.HOLD, row.probe or 0.0, row.rate_per_hour, row.connections, row.until or NEVER, reason, row.id
     )

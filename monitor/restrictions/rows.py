@@ -39,6 +39,10 @@ def in_force(session: Session, now: datetime) -> list[Suspension]:
     return list(session.exec(select(Suspension).where(*_standing(now)).order_by(col(Suspension.since))))
 
 
+def suspension_named(session: Session, suspension_id: str) -> Suspension | None:
+    return session.get(Suspension, suspension_id)
+
+
 def ids_in_force(session: Session, now: datetime) -> frozenset[str]:
     return frozenset(session.exec(select(Suspension.id).where(*_standing(now))))
 
