@@ -11,6 +11,9 @@ Of mail that is held a hold may let a share through (`probe`), for what nobody r
 are follows from the request's `message` alone, so a held one stays held however often it is tried, every process lets
 the same ones through, and of several holds the smallest share counts. A request without `message` is held.
 
+Mail of what warms up has an allowance a day (`monitor.gate.limits`): once nothing of it is left the mail is held, and
+`pool` says where it may go instead, unless something else holds it too.
+
 A recipient domain of no provider we know is its own provider, and also one of the many called `other`:
 facts about small domains are counted under that name, so a restriction drawn from them must find them again.
 """
@@ -21,6 +24,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitor.gate.index import Index, Reason
+from monitor.gate.limits import aside_of, used_up
 from monitor.gate.matching import Match, matching
 from monitor.gate.request import Request
 from monitor.gate.words import Decided, ReasonKind
@@ -52,6 +56,13 @@ def decide(request: Request, index: Index, now: datetime) -> Decision:
 
 def answer(match: Match, index: Index, now: datetime) -> Decision:
     """The decision that follows from what meets the request."""
+    decision = _by_restrictions(match, index, now)
+    if match.allowances or match.allowances_aside:
+        _limit(decision, match, index, now)
+    return decision
+
+
+def _by_restrictions(match: Match, index: Index, now: datetime) -> Decision:
     aside: tuple[Reason, ...] = ()
     if match.aside:
         aside = tuple(reason for _, reason in match.aside)
@@ -68,10 +79,33 @@ def answer(match: Match, index: Index, now: datetime) -> Decision:
     )
 
 
+def _limit(decision: Decision, match: Match, index: Index, now: datetime) -> None:
+    """Hold what nothing is left for, and say how much is left."""
+    aside = [known for key in match.allowances_aside if (known := index.allowances.get(key)) is not None and known.at(now) == 0]
+    decision.reasons += tuple(aside_of(known.allowance) for known in aside)
+    applying = [known for key in match.allowances if (known := index.allowances.get(key)) is not None]
+    if not applying:
+        return
+    decision.allowance_left = min(known.at(now) for known in applying)
+    gone = [known.allowance for known in applying if known.at(now) == 0]
+    if not gone:
+        return
+    decision.reasons = (*map(used_up, gone), *decision.reasons)
+    resets_at = max(row.resets_at for row in gone)
+    decision.valid_until = min(decision.valid_until, *(row.resets_at for row in gone))
+    if decision.decision is not _HOLD:
+        pools = {row.pool for row in gone}
+        decision.pool = pools.pop() if len(pools) == 1 else None
+        decision.retry_after_seconds = _bounded(resets_at, now)
+    decision.decision, decision.rate_per_hour, decision.connections = _HOLD, None, None
+
+
 def _retry_after(match: Match, now: datetime) -> int:
-    if match.hold_end is None:
-        return RETRY_SECONDS
-    seconds = int((match.hold_end - now).total_seconds()) + 1
+    return RETRY_SECONDS if match.hold_end is None else _bounded(match.hold_end, now)
+
+
+def _bounded(ends: datetime, now: datetime) -> int:
+    seconds = int((ends - now).total_seconds()) + 1
     return max(SOONEST_RETRY_SECONDS, min(LATEST_RETRY_SECONDS, seconds))
 
 

@@ -17,6 +17,7 @@ from monitor.gate.names import Providers
 from monitor.gate.words import Effect, ReasonKind
 
 if TYPE_CHECKING:
+    from monitor.gate.limits import Left
     from monitor.gate.matching import Match
 
 STALE_AFTER = timedelta(minutes=2)  # the index is confirmed every second or so; this old, the database is away
@@ -101,7 +102,7 @@ class Index:
 
     `tables` has one look-up per shape, `provider_tables` those of them whose shape has a provider. `partial`
     has the same scopes keyed without their provider, for requests that name none. `remembered` and `unmet` are of
-    `monitor.gate.matching`. From `stale_at` on the database has not answered for too long.
+    `monitor.gate.matching`. `allowances` is what warms up (`monitor.gate.limits`). From `stale_at` on the database has not answered for too long.
     """
 
     version: int
@@ -114,6 +115,7 @@ class Index:
     provider_tables: tuple[tuple[Key, Table], ...] = ()
     partial: tuple[tuple[Key, Table], ...] = ()
     next_end: datetime = NEVER
+    allowances: Mapping[tuple[str, str, str], Left] = field(default_factory=dict)
     remembered: dict[Any, Match] = field(default_factory=dict, repr=False, compare=False)
     unmet: dict[str | None, Match] = field(default_factory=dict, repr=False, compare=False)
     stale_at: datetime = field(init=False, repr=False, compare=False)
@@ -130,6 +132,7 @@ def build_index(
     pools: Mapping[str, str] | None = None,
     kinds: Mapping[tuple[str, str], str] | None = None,
     providers: Providers | None = None,
+    allowances: Mapping[tuple[str, str, str], Left] | None = None,
 ) -> Index:
     """Lay out the restrictions in force at `built_at`."""
     kept = tuple(row for row in restrictions if row.until is None or row.until > built_at)
@@ -147,6 +150,7 @@ def build_index(
         provider_tables=provider_tables,
         partial=_tables(of_provider, without="provider"),
         next_end=min((row.until for row in kept if row.until), default=NEVER),
+        allowances=allowances or {},
     )
 
 

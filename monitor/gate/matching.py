@@ -13,6 +13,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from monitor.gate.index import DIMENSIONS, NEVER, Index, Key, Prepared, Reason, Table, Values
+from monitor.gate.limits import Key as AllowanceKey
+from monitor.gate.limits import keys_met
 from monitor.gate.names import OTHER
 from monitor.gate.words import Decided, StreamKind
 
@@ -29,7 +31,8 @@ class Match:
     """What meets a request: `rows` decide, holds first; `aside` would decide if the request named their provider.
 
     `reasons` are those of `rows`. `first_end` is when the first of them all ends, `hold_end` when the first hold that has an
-    end does. `probe`: 0 where no message is let through. `encoded` is for a server to keep the reasons in as it sends them.
+    end does. `probe`: 0 where no message is let through. `allowances`: those that apply, and those aside that would if the request
+    named their provider. `encoded` is for a server to keep the reasons in as it sends them.
     """
 
     pool: str | None
@@ -43,12 +46,14 @@ class Match:
     rows_end: datetime = NEVER
     hold_end: datetime | None = None
     probe: float = 0.0
+    allowances: tuple[AllowanceKey, ...] = ()
+    allowances_aside: tuple[AllowanceKey, ...] = ()
     encoded: bytes | None = field(default=None, compare=False)
 
     def at(self, now: datetime) -> Match:
         """Without what has ended."""
         rows = tuple(row for row in self.rows if row.ends > now)
-        return _made(self.pool, rows, tuple(each for each in self.aside if each[0] > now))
+        return self._with(rows, tuple(each for each in self.aside if each[0] > now))
 
     def past(self, request: Request) -> Match:
         """For one message: the holds that let it through stand aside."""
@@ -57,7 +62,12 @@ class Match:
         if not through:
             return self
         aside = ((row.ends, replace(row.reason, effect=Decided.SEND, text=f"let through: {row.reason.text}")) for row in through)
-        return _made(self.pool, tuple(row for row in self.rows if place >= row.probe), (*aside, *self.aside))
+        return self._with(tuple(row for row in self.rows if place >= row.probe), (*aside, *self.aside))
+
+    def _with(self, rows: tuple[Prepared, ...], aside: tuple[tuple[datetime, Reason], ...]) -> Match:
+        made = _made(self.pool, rows, aside)
+        made.allowances, made.allowances_aside = self.allowances, self.allowances_aside
+        return made
 
 
 def matching(request: Request, index: Index, now: datetime) -> Match:
@@ -94,10 +104,13 @@ def _find(request: Request, index: Index) -> Match:
         rows += _meeting((*values[:_PROVIDER], OTHER, *values[_PROVIDER + 1 :]), index.provider_tables)
     partial = _meeting(values, index.partial) if values[_PROVIDER] is None and index.partial else ()
     pool = values[4]
-    if not rows and not partial:
+    limits, limits_aside = keys_met(values, index.allowances, of_others=of_others) if index.allowances else ((), ())
+    if not rows and not partial and not limits and not limits_aside:
         return index.unmet.setdefault(pool, Match(pool))  # one for most of what is asked
     aside = tuple((row.ends, _only_to_its_provider(row.reason)) for row in partial)
-    return _made(pool, tuple(sorted(rows, key=lambda row: not row.hold)), aside)
+    match = _made(pool, tuple(sorted(rows, key=lambda row: not row.hold)), aside)
+    match.allowances, match.allowances_aside = limits, limits_aside
+    return match
 
 
 def _made(pool: str | None, rows: tuple[Prepared, ...], aside: tuple[tuple[datetime, Reason], ...]) -> Match:

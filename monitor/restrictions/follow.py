@@ -36,6 +36,7 @@ from monitor.restrictions.change_log import ChangeLog, Why
 from monitor.restrictions.feed import Content, Feed
 from monitor.restrictions.read import GateInventory, read_gate_inventory, restrictions_of
 from monitor.restrictions.rows import ids_in_force, in_force, is_in_force, newest_restriction
+from monitor.warmup.following import Followed
 
 EVERY_SECONDS = 0.1
 COMPARED_EVERY = timedelta(seconds=5)  # everything
@@ -68,6 +69,7 @@ class GateIndex:
         self._restrictions: dict[str, Restriction] = {}
         self._inventory = GateInventory({}, {}, self._index.providers)
         self._strange: frozenset[str] = frozenset()  # ids in force of rows that nobody understands
+        self._allowances = Followed()
         self._seen: Any = None
         self._owners_mark = ""
         self._content: Content | None = None
@@ -122,9 +124,11 @@ class GateIndex:
         if seen != self._seen or due or now - self._keys_at >= KEYS_EVERY:
             self.keys.hold(all_keys(session), now)
             self._keys_at = now
-        known = self._index
-        if seen == self._seen and not due and known.next_end > now:
-            self._index = replace(known, built_at=now)
+        known, allowances = self._index, self._allowances
+        allowances.refresh(session, now, everything=due)
+        same = seen == self._seen and not due and known.next_end > now
+        if same and self._content is not None and self._content.allowances is allowances.shown:
+            self._index = self._confirmed(now)
         else:
             everything = due or self._seen is None or seen[3] != self._seen[3]
             self._read(session, now, everything=everything)
@@ -151,15 +155,23 @@ class GateIndex:
         restrictions = self._in_force(session, now, whys, inventory, everything=everything)
         restrictions = {of: row for of, row in restrictions.items() if row.until is None or row.until > now}
         same = (version, restrictions, inventory) == (self._index.version, self._restrictions, self._inventory)
+        limits, shown, known = self._allowances.limits, self._allowances.shown, self._content
         if same and self.ready:
-            self._index = replace(self._index, built_at=now)
+            self._index = self._confirmed(now)
         else:
             rows = sorted(restrictions.values(), key=lambda row: row.id)
-            self._index = build_index(rows, version=version, built_at=now, **inventory._asdict())
-        if not same or self._content is None or self._owners_mark != self._content.owners_mark:
-            self._content = Content(version, restrictions, inventory, self.owners, self._owners_mark, now)
+            self._index = build_index(rows, version=version, built_at=now, allowances=limits, **inventory._asdict())
+        if not same or known is None or (self._owners_mark, shown) != (known.owners_mark, known.allowances):
+            self._content = Content(version, restrictions, inventory, self.owners, self._owners_mark, now, shown)
             self.feed.publish(self._content, whys)
         self._restrictions, self._inventory = restrictions, inventory
+
+    def _confirmed(self, now: datetime) -> Index:
+        """The same index, known to hold now, with what is left of allowances now."""
+        known, limits = self._index, self._allowances.limits
+        if known.allowances is not limits and known.allowances.keys() != limits.keys():
+            known = replace(known, remembered={}, unmet={})  # which of them meet a request is remembered too
+        return replace(known, built_at=now, allowances=limits)
 
     def _in_force(
         self, session: Session, now: datetime, changed: Collection[str], inventory: GateInventory, *, everything: bool

@@ -31,6 +31,7 @@ from monitor.warmup.rows import (
     opened,
     scope_of,
     today_of,
+    touch,
 )
 from monitor.warmup.standing import Standing
 
@@ -124,7 +125,7 @@ def grant(session: Session, wanted: Wanted, now: datetime) -> Granted:
     )  # fmt: skip
     session.add(made)
     for row in rows:
-        row.changed_at = now
+        touch(row, now)
         session.add(AllowancePart(grant_id=made.id, warm_up=row.id, day=row.day, granted=count, expires_at=made.expires_at))
     session.add_all(rows)
     session.flush()
@@ -159,7 +160,7 @@ def give_back(session: Session, grant_id: str, used: int, now: datetime, *, cust
         row = next(each for each in rows if each.id == part.warm_up)
         _begin_day(row, now)
         _count_used(session, row, part)
-        row.changed_at = now
+        touch(row, now)
     session.add_all([*parts, *rows, made])
     session.flush()
     going = [row for row in rows if row.stopped_at is None and row.standing != Standing.WARM]
@@ -224,7 +225,8 @@ def _applying(session: Session, wanted: Wanted) -> list[WarmUp]:
 def _begin_day(row: WarmUp, now: datetime) -> None:
     today = today_of(row, now).isoformat()
     if row.day != today:
-        row.day, row.returned, row.recorded, row.changed_at = today, 0, 0, now
+        row.day, row.returned, row.recorded = today, 0, 0
+        touch(row, now)
 
 
 def _count_used(session: Session, row: WarmUp, part: AllowancePart) -> None:

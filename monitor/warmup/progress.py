@@ -15,7 +15,7 @@ from sqlmodel import Session, col, func, select
 from monitor.database.tables import AllowancePart, WarmUp, WarmUpDay
 from monitor.warmup.allowances import MOST_COUNT
 from monitor.warmup.days import day_at, ends_at
-from monitor.warmup.rows import log, overflow_fault, place_of, scope_of, today_of, words_of
+from monitor.warmup.rows import log, overflow_fault, place_of, scope_of, today_of, touch, words_of
 from monitor.warmup.signals import Evidence, Judged, judge_day
 from monitor.warmup.standing import DayWas, Move, Place, Standing, after, cap_of
 
@@ -71,7 +71,8 @@ def close_day(
         session.add(closed)
     _moved(session, row, following, judged, now)
     _counted(session, row, closed, known.sent, move, patience)
-    row.judged_day, row.changed_at = day.isoformat(), now
+    row.judged_day = day.isoformat()
+    touch(row, now)
     if move is Move.STEP_BACK:
         row.evidence_since = ends_at(day, row.zone)
     if row.day < (today := today_of(row, now).isoformat()):
@@ -90,7 +91,8 @@ def record(session: Session, counts: Mapping[str, int], now: datetime) -> int:
             row.day, row.returned, row.recorded = today, 0, 0
         elif row.recorded == count:
             continue
-        row.recorded, row.changed_at = count, now
+        row.recorded = count
+        touch(row, now)
         session.add(row)
         changed += 1
     return changed

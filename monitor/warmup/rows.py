@@ -117,10 +117,16 @@ def stop(session: Session, scope: Mapping[str, str], *, actor: str, reason: str,
     if plan is not None and plan != row.plan:
         raise LookupError(f"{_words(scope)} is warmed up by the plan {row.plan}, not by {plan}")
     old = words_of(place_of(row), len(row.per_day))
-    row.open_key, row.stopped_at, row.changed_at, row.needs, row.needs_at = row.id, now, now, None, None
+    row.open_key, row.stopped_at, row.needs, row.needs_at = row.id, now, None, None
+    touch(row, now)
     session.add(row)
     log(session, row, (old, STOPPED), actor=actor, why=reason, now=now)
     return row
+
+
+def touch(row: WarmUp, now: datetime) -> None:
+    """It is another from now on, to whoever follows."""
+    row.changed_at, row.changes = now, row.changes + 1
 
 
 def log(session: Session, row: WarmUp, change: tuple[str, str], *, actor: str, why: str, now: datetime) -> None:
@@ -150,6 +156,12 @@ def going_on(session: Session, now: datetime, ids: Collection[str] | None = None
         chosen = chosen.where(col(WarmUp.id).in_(ids))
     rows = session.exec(chosen.order_by(WarmUp.provider, col(WarmUp.open_key))).all()
     return allowances_of(rows, opened(session, now), now)
+
+
+def changes(session: Session) -> tuple[int, int]:
+    """Others whenever a warm-up began or changed."""
+    count, total = session.exec(select(func.count(), func.sum(WarmUp.changes)).select_from(WarmUp)).one()
+    return count, int(total or 0)
 
 
 def changed_since(session: Session, since: datetime) -> Sequence[WarmUp]:

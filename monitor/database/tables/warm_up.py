@@ -19,7 +19,8 @@ class WarmUp(SQLModel, table=True):
     Its id is that of its allowance. `per_day` and `zone` are those it was started with. Of today (`day`, a local date):
     `returned` is what senders gave back as used, `recorded` what records say was sent. `judged_day` is the last day that was
     closed, `sent_day` the last with mail. In a row: `stuck_days` sending days without a step forward, `waiting_days` days used
-    up with nowhere for the rest. `needs` says why a person is called, since `needs_at`. `changed_at`: for whoever follows.
+    up with nowhere for the rest. `needs` says why a person is called, since `needs_at`. `changed_at` and
+    `changes` (how many there were): for whoever follows.
     `overflow`: the pool for the rest; `used_up_day`: the last day nothing was left on.
     """
 
@@ -51,6 +52,7 @@ class WarmUp(SQLModel, table=True):
     started_at: datetime = instant()
     stopped_at: datetime | None = maybe_instant()
     changed_at: datetime = instant(index=True)
+    changes: int = 0
 
 
 class WarmUpDay(SQLModel, table=True):

@@ -10,7 +10,7 @@ from monitor.inventory.difference import difference
 from monitor.inventory.items import Customer, Inventory, Ip, Pool
 from monitor.inventory.rows import apply_difference, read_inventory
 from monitor.warmup.plans import Plan
-from monitor.warmup.rows import Start, start
+from monitor.warmup.rows import Start, start, stop
 from tests.monitor.api.running import NOW, Vigie
 
 ASK = {"customer": "acme", "ip": "192.0.2.7", "recipient_domain": "gmail.com", "count": 500, "sender": "mta-1"}
@@ -145,6 +145,48 @@ def test_standings_are_shown_to_whoever_may_see_them(warming):
     }  # fmt: skip
     assert len(warming.client("read", customer="acme").get("/v1/standings").json()) == 1
     assert warming.client("read", customer="bolt").get("/v1/standings").json() == []
+
+
+def decided(warming, client):
+    """A decision once the gate has followed what was granted."""
+    warming.gate.refresh(warming.store, warming.clock())
+    return client.post("/v1/decision", json={name: ASK[name] for name in ("customer", "ip", "recipient_domain")}).json()
+
+
+def test_the_decision_says_what_is_left_and_holds_at_nothing(warming):
+    client = warming.client("gate")
+    assert decided(warming, client)["allowance_left"] == 1000
+    grant = client.post("/v1/allowances/grant", json=ASK).json()["grant"]
+    assert decided(warming, client)["allowance_left"] == 500
+    client.post("/v1/allowances/grant", json=ASK | {"ttl_seconds": 60})
+    held = decided(warming, client)
+    assert (held["decision"], held["allowance_left"], held["pool"]) == ("hold", 0, "acme-old")
+    assert [reason["kind"] for reason in held["reasons"]] == ["allowance"]
+    [shown] = client.get("/v1/gate/snapshot").json()["allowances"]
+    assert {name: shown[name] for name in ("scope", "cap", "exhausted", "pool", "resets_at")} == {
+        "scope": {"ip": "192.0.2.7", "provider": "gmail"}, "cap": 1000, "exhausted": True, "pool": "acme-old",
+        "resets_at": "2026-01-02T08:00:00Z",
+    }  # fmt: skip
+    client.post("/v1/allowances/return", json={"grant": grant, "used": 100})
+    assert decided(warming, client)["allowance_left"] == 400
+    warming.clock.now += timedelta(seconds=62)  # the other sender died
+    assert decided(warming, client)["allowance_left"] == 900
+    assert client.get("/v1/gate/snapshot").json()["allowances"][0]["exhausted"] is False
+
+
+def test_a_stopped_warm_up_leaves_nothing_in_the_decision(warming):
+    client = warming.client("gate")
+    assert decided(warming, client)["allowance_left"] == 1000
+    with warming.store.session() as session:
+        stop(session, {"ip": "192.0.2.7", "provider": "gmail"}, actor="ann", reason="sold", now=NOW)
+    assert decided(warming, client)["allowance_left"] is None
+    assert client.get("/v1/gate/snapshot").json()["allowances"] == []
+
+
+def test_an_allowance_of_another_customers_ip_is_not_in_its_snapshot(warming):
+    own = warming.client("gate", customer="acme").get("/v1/gate/snapshot").json()["allowances"]
+    assert len(own) == 1
+    assert warming.client("gate", customer="bolt").get("/v1/gate/snapshot").json()["allowances"] == []
 
 
 def test_the_fields_are_those_of_a_decision_request_and_two_more():

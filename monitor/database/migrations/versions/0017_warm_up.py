@@ -43,6 +43,7 @@ def upgrade() -> None:
         sa.Column("started_at", Instant, nullable=False),
         sa.Column("stopped_at", Instant),
         sa.Column("changed_at", Instant, nullable=False),
+        sa.Column("changes", sa.Integer(), nullable=False),
     )
     op.create_index("ix_warm_up_changed_at", "warm_up", ["changed_at"])
     op.create_table(
