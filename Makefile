@@ -7,7 +7,7 @@ ONLY   ?=
 # most tests wait for servers: more at a time than there are cores
 JOBS   ?= 4
 
-.PHONY: help run test setup lint bench sender grafana up lock clean
+.PHONY: help run test setup lint bench sender grafana pictures up lock clean
 .DEFAULT_GOAL := run
 
 help:                           ## this list
@@ -42,6 +42,9 @@ sender: | $(VENV)/bin/python    ## the sender module alone as a wheel in dist/: 
 	@$(BIN)/python -m monitor.sender.wheel dist
 
 grafana: $(VENV)/grafana.stamp  ## .venv/grafana/bin/vigie, which can publish dashboards: an environment of its own
+
+pictures: $(VENV)/dev.stamp     ## the README's pictures, made anew from the demo by a real browser; needs PostgreSQL and chromium
+	$(BIN)/python -m tests.pictures
 
 up:                             ## containers: PostgreSQL, Vigie, Grafana (compose.yaml); needs Docker
 	@$(PYTHON) deploy/make_secrets.py secrets

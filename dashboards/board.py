@@ -26,9 +26,9 @@ with warnings.catch_warnings():
     from grafana_foundation_sdk.models import text as text_model
 
 WIDTH = 24
-QUESTION_HEIGHT = 3
+QUESTION_HEIGHT = 2
 TAG = "vigie"
-GREEN, AMBER, RED, GREY, BLUE = "green", "orange", "red", "#8e8e8e", "blue"
+GREEN, AMBER, RED, GREY, BLUE = "#73bf69", "#ff9830", "#f2495c", "#8e8e8e", "#5794f2"
 NO_DATA = "no data: nothing was reported for this choice and period"
 # the words of states, coloured alike on every board
 WORDS: Mapping[str, str] = {

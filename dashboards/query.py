@@ -15,6 +15,7 @@ from grafana_foundation_sdk.cog import variants
 
 ALL = "'__all__'"
 HOURLY_DAYS = 14
+RATE_HOURLY_DAYS = 3  # the rate of an hour says little: a complaint among a few hundred mails
 DATASOURCE_TYPE = "grafana-postgresql-datasource"
 DATASOURCE_VARIABLE = "${datasource}"
 DATASOURCE_UID = "vigie-postgresql"
@@ -56,14 +57,14 @@ def where(*conditions: str) -> str:
     return " AND ".join(each for each in conditions if each) or "true"
 
 
-def periods(measures: Sequence[str], columns: Sequence[str], *conditions: str) -> str:
+def periods(measures: Sequence[str], columns: Sequence[str], *conditions: str, hourly_days: int = HOURLY_DAYS) -> str:
     """A subquery of hours or days of these measures: time, measure, the columns, total, last, unknowns."""
     names = ", ".join(f"'{each}'" for each in measures)
     shown = ", ".join(["time", "measure", *columns, "total", "last", "lowest", "highest", "unknowns"])
     rows = where(f"measure IN ({names})", "$__timeFilter(time)", *conditions)
     return (
-        f"(SELECT {shown} FROM grafana_hourly WHERE {rows} AND {_SPAN} <= interval '{HOURLY_DAYS} days'\n"
-        f"  UNION ALL SELECT {shown} FROM grafana_daily WHERE {rows} AND {_SPAN} > interval '{HOURLY_DAYS} days') AS period"
+        f"(SELECT {shown} FROM grafana_hourly WHERE {rows} AND {_SPAN} <= interval '{hourly_days} days'\n"
+        f"  UNION ALL SELECT {shown} FROM grafana_daily WHERE {rows} AND {_SPAN} > interval '{hourly_days} days') AS period"
     )
 
 
@@ -112,7 +113,7 @@ def rate_over_time(rate: Rate, by: str, *conditions: str, limit: int = 15) -> st
     volume = f"SELECT {by} FROM {periods(rate.denominator, [by], *conditions)} GROUP BY {by} ORDER BY sum(total) DESC NULLS LAST LIMIT {limit}"
     return (
         f"SELECT time AS \"time\", COALESCE({by}, 'unknown') AS metric, {rate.share} AS value\n"
-        f"FROM {periods(rate.measures, [by], *conditions)}\n"
+        f"FROM {periods(rate.measures, [by], *conditions, hourly_days=RATE_HOURLY_DAYS)}\n"
         f"WHERE {by} IN ({volume}) OR {by} IS NULL\nGROUP BY time, {by} ORDER BY time, {by}"
     )
 

@@ -18,8 +18,9 @@ from monitor.commands.failing import Failure
               help="Seconds of the story in one second, where the machine can.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Where the console answers; default 8080, or a free port.")
 @click.option("--address", default="127.0.0.1", show_default=True, help="Where the console listens; it asks nobody for a key.")
+@click.option("--database", default="sqlite:///vigie.sqlite", help="An empty PostgreSQL (postgresql://…) instead of a file, such as for Grafana.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line per thing that happens.")
-def demo(seconds: float | None, seed: int, speed: float, port: int | None, *, address: str, as_json: bool) -> None:
+def demo(seconds: float | None, seed: int, speed: float, port: int | None, *, address: str, database: str, as_json: bool) -> None:
     """The real service against a loopback world that goes wrong on purpose, and recovers."""
     try:
         from monitor.demo import AddressError, Show, StoryClock, Wishes, play  # noqa: PLC0415 - the extra `demo` may be missing
@@ -32,7 +33,7 @@ def demo(seconds: float | None, seed: int, speed: float, port: int | None, *, ad
     clock = StoryClock()
     show = Show(clock, as_json=as_json)
     try:
-        play(Wishes(seconds, seed, port, show, clock, speed, address), stop)
+        play(Wishes(seconds, seed, port, show, clock, speed, address, database), stop)
     except AddressError as error:
         raise Failure(3, f"{error}; choose another with --port") from None
     counts = ", ".join(f"{count} {what}" for what, count in sorted(show.counts.items()) if what != "world")

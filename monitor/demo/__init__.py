@@ -33,7 +33,7 @@ PATIENCE_SECONDS = 60.0  # for one answer of the service; a busy machine is not 
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """`seconds` of the story; None: until stopped. `port` None: 8080, or a free one where that is taken.
-    `address`: where the console listens; its servers of the world stay on loopback.
+    `address`: where the console listens; its servers of the world stay on loopback. `database`: an empty PostgreSQL instead of a file.
 
     `speed`: how many seconds of the story go by in one of ours, at most; a busy machine takes longer.
     """
@@ -45,6 +45,7 @@ class Wishes:
     clock: StoryClock
     speed: float = 1.0
     address: str = "127.0.0.1"
+    database: str = "sqlite:///vigie.sqlite"
 
 
 def play(wishes: Wishes, stop: threading.Event) -> None:
@@ -58,7 +59,7 @@ def play(wishes: Wishes, stop: threading.Event) -> None:
         for server in (dns, imap, web):
             stack.callback(server.close)
         port = wishes.port or _free_port()
-        path = files.write(folder, listen=f"{wishes.address}:{port}", dns=dns.start(), imap=imap.start(), web=web.start())
+        path = files.write(folder, database=wishes.database, listen=f"{wishes.address}:{port}", dns=dns.start(), imap=imap.start(), web=web.start())
         application = Application(load_config(path, {}), clock=wishes.clock, on_new=wishes.show.taken)
         stack.callback(application.close)
         application.prepare()

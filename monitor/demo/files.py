@@ -11,7 +11,7 @@ from monitor.demo.world import MAILINGS
 CONFIG = """\
 # The demo's configuration; times are short so that a minute shows what otherwise takes a day.
 engine:
-  url: sqlite:///vigie.sqlite
+  url: {database}
   max_held_share: 90%          # two customers only: holding one is half of the traffic
 api:
   listen: {listen}
@@ -53,12 +53,12 @@ rules:
 """
 
 
-def write(folder: Path, *, listen: str, dns: int, imap: int, web: int) -> Path:
+def write(folder: Path, *, database: str, listen: str, dns: int, imap: int, web: int) -> Path:
     """Write configuration, catalogue and inventory into a folder; returns the configuration."""
     (folder / "catalogue.json").write_text(json.dumps(catalogue(f"http://127.0.0.1:{web}/removal"), indent=1))
     (folder / "inventory.yaml").write_text(_inventory(imap))
     path = folder / "vigie.yaml"
-    path.write_text(CONFIG.format(listen=listen, dns=dns, web=web, catalogue=folder / "catalogue.json", lists=", ".join(ZONES)))
+    path.write_text(CONFIG.format(database=database, listen=listen, dns=dns, web=web, catalogue=folder / "catalogue.json", lists=", ".join(ZONES)))
     return path
 
 

@@ -1,5 +1,6 @@
 """The boards: their files are what the builders make, each panel says what it is, and every query answers on a real PostgreSQL."""
 
+import html
 import json
 import random
 from contextlib import closing
@@ -13,6 +14,7 @@ from dashboards.boards import BOARDS
 from dashboards.build import GENERATED, built, drifted, write
 from dashboards.check import Answer, answer_faults, faults, run
 from dashboards.expand import Asked, Period, expanded
+from dashboards.picture import drawn
 from monitor.demo import history
 from monitor.intake.consequences import open_store
 
@@ -133,3 +135,17 @@ def test_every_board_about_mail_shows_something_of_the_history(ask):
     for slug in ("overview", "provider", "customer", "ip", "domain", "complaints", "blocks"):
         shown = [query.where for query, answer, _ in run(documents()[slug], ask, MONTH) if query.format != "variable" and answer.rows]
         assert len(shown) >= 3, (slug, shown)
+
+
+@pytest.mark.real("postgres")
+def test_a_board_is_drawn_with_its_data_or_the_words_for_none(ask):
+    for slug, document in documents().items():
+        page = drawn(document, ask, MONTH)
+        assert html.escape(document["description"]) in page
+        for panel in document["panels"]:
+            assert panel["type"] == "text" or html.escape(panel["title"]) in page, slug
+    page = drawn(documents()["overview"], ask, MONTH)
+    assert "<rect" in page
+    assert "<polyline" in page
+    assert "no open incident for this choice" in page
+    assert "<script" not in drawn({**documents()["gate"], "title": "<script>"}, ask, MONTH)
