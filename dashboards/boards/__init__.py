@@ -16,8 +16,9 @@ from dashboards.boards import (
     overview,
     provider,
     rules,
+    warmup,
 )
 
 BOARDS: tuple[Board, ...] = tuple(
-    module.BOARD for module in (overview, provider, customer, ip, domain, listings, complaints, blocks, gate, incidents, collectors, rules)
+    module.BOARD for module in (overview, provider, customer, ip, domain, listings, complaints, blocks, warmup, gate, incidents, collectors, rules)
 )

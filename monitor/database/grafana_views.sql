@@ -86,6 +86,17 @@ SELECT created_at AS time, receiver, event, severity, title, state, attempts, se
 CREATE VIEW grafana_enrolment AS
 SELECT provider, kind, subject, state, requested_at, active_at, ends_at, updated_at FROM fbl_enrolment;
 
+-- Warm-ups, and their days that are over: `sent` as records or senders' returns say, whichever is more.
+CREATE VIEW grafana_warm_up AS
+SELECT id, ip, domain, COALESCE(ip, domain) AS subject, provider, plan, standing, step, per_day, overflow, day, used_up_day,
+       GREATEST(returned, recorded) AS sent, stuck_days, waiting_days, needs, needs_at, actor, reason, started_at, stopped_at
+FROM warm_up;
+
+CREATE VIEW grafana_warm_up_day AS
+SELECT (of_day.day || 'T00:00:00Z')::timestamptz AS time, warm_up.ip, warm_up.domain, COALESCE(warm_up.ip, warm_up.domain) AS subject, warm_up.provider,
+       of_day.standing, of_day.step, of_day.cap, GREATEST(of_day.returned, of_day.recorded) AS sent, of_day.delivered, of_day.was, of_day.move, of_day.why
+FROM warm_up_day AS of_day JOIN warm_up ON warm_up.id = of_day.warm_up;
+
 -- The inventory.
 CREATE VIEW grafana_customer AS SELECT id AS customer, name FROM customer;
 CREATE VIEW grafana_stream AS SELECT customer, name AS stream, kind FROM stream;

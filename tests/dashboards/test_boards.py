@@ -149,3 +149,28 @@ def test_a_board_is_drawn_with_its_data_or_the_words_for_none(ask):
     assert "<polyline" in page
     assert "no open incident for this choice" in page
     assert "<script" not in drawn({**documents()["gate"], "title": "<script>"}, ask, MONTH)
+
+
+@pytest.mark.real("postgres")
+def test_a_warm_up_is_shown_with_its_plan_and_what_was_sent(postgres_cluster):
+    url = postgres_cluster.fresh_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO warm_up (id, ip, provider, open_key, plan, per_day, zone, standing, step, day, returned, recorded, judged_day, sent_day,"
+            " evidence_since, stuck_days, waiting_days, actor, reason, started_at, changed_at, changes) VALUES ('alw-1', '192.0.2.7', 'gmail', 'k',"
+            " 'careful', '[50, 100, 200]', 'UTC', 'warming', 1, '2026-03-04', 0, 40, '2026-03-03', '2026-03-03', now(), 0, 0, 'ann', 'new', now(), now(), 0)"
+        )
+        connection.execute(
+            "INSERT INTO warm_up_day (warm_up, day, standing, step, cap, returned, recorded, was, move, why, figures, judged_at)"
+            " VALUES ('alw-1', '2026-03-03', 'warming', 0, 50, 0, 48, 'warming', 'advance', 'all delivered', '{}', now())"
+        )
+
+        def answer(sql: str) -> Answer:
+            cursor = connection.execute(sql.encode())
+            return Answer([column.name for column in cursor.description or ()], cursor.fetchall())
+
+        shown = {query.where: answer for query, answer, wrong in run(documents()["warmup"], answer, MONTH) if not wrong}
+    lines = shown["vigie-warmup: Cap and sent, day by day"].rows
+    assert [(row[1], row[2]) for row in lines] == [("192.0.2.7 gmail cap", 50), ("192.0.2.7 gmail sent", 48)]
+    (standing,) = shown["vigie-warmup: Standings"].rows
+    assert standing[:6] == ("192.0.2.7", "gmail", "warming", "careful", 1, "100")
