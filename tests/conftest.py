@@ -32,6 +32,10 @@ def _has(server: str) -> bool:
         return (ROOT / ".venv" / "grafana" / "bin" / "python").exists()  # make grafana
     if server == "tsc":
         return (ROOT / "tests" / "dashboards" / "node" / "node_modules" / ".bin" / "tsc").exists()  # npm ci there
+    if server == "postfix":
+        from tests.servers.postfix import root
+
+        return root() is not None
     return shutil.which(PROGRAMS[server]) is not None or Path("/usr/sbin", PROGRAMS[server]).exists()
 
 

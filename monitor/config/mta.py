@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import ipaddress
 import re
 from datetime import timedelta
@@ -114,7 +115,28 @@ class KumoMta(Listening):
         return () if self.nodes else _LOOPBACK
 
 
+class WhenAway(enum.StrEnum):
+    """What Postfix is answered while the restrictions are not known."""
+
+    DUNNO = "dunno"
+    DEFER = "defer"
+
+
+class PostfixPolicy(Listening):
+    """The policy server (`check_policy_service inet:HOST:PORT`). `when_away`: what is answered while the restrictions are not known."""
+
+    listen: Listen = "127.0.0.1:10040"
+    when_away: WhenAway = WhenAway.DUNNO
+    allow: tuple[Annotated[Network, BeforeValidator(_network)], ...] | None = None
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """Whoever is elsewhere is refused."""
+        return _LOOPBACK if self.allow is None else self.allow
+
+
 class Mta(_Part):
     """What is left out does not run."""
 
     kumomta: KumoMta | None = None
+    postfix: PostfixPolicy | None = None

@@ -21,6 +21,12 @@ class Owners:
     ips: Mapping[str, str] = field(default_factory=dict)
     pools: Mapping[str, str] = field(default_factory=dict)
     domains: Mapping[str, str] = field(default_factory=dict)
+    streams: Mapping[str, str] = field(default_factory=dict)  # domain → the stream it sends
+
+    def stream_of(self, domain: str) -> str | None:
+        """The stream of a sending domain, or of the nearest above it that is in the inventory."""
+        nearest = next((name for name in _above(domain) if name in self.domains), None)
+        return self.streams.get(nearest) if nearest else None
 
     def owner(self, dimension: str, value: str) -> str | None:
         """Whose the value is (in canonical form); of a subdomain, whose the nearest domain above it is."""
@@ -46,11 +52,12 @@ class Owners:
 def read_owners(session: Session) -> Owners:
     pools = {name: customer for name, customer in session.exec(select(Pool.name, Pool.customer)) if customer}
     ips = session.exec(select(SendingIp.address, SendingIp.customer, SendingIp.pool))
-    domains = session.exec(select(SendingDomain.domain, SendingDomain.customer))
+    domains = session.exec(select(SendingDomain.domain, SendingDomain.customer, SendingDomain.stream)).all()
     return Owners(
         {address: owner for address, customer, pool in ips if (owner := customer or pools.get(pool or ""))},
         pools,
-        {domain: customer for domain, customer in domains if customer},
+        {domain: customer for domain, customer, _ in domains if customer},
+        {domain: stream for domain, customer, stream in domains if customer and stream},
     )
 
 
