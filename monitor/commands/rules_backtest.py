@@ -131,12 +131,12 @@ def _needed(rules: Sequence[Rule], only: str | None) -> tuple[Rule, ...]:
     """Those that are judged: of one rule it and what it waits for."""
     if only is None:
         return tuple(rules)
-    by_id, wanted = {rule.id: rule for rule in rules}, set()
-    next_id: str | None = only
-    while next_id in by_id and next_id not in wanted:
-        wanted.add(next_id)
-        unless = by_id[next_id].unless
-        next_id = unless.rule if unless else None
+    by_id, wanted, left = {rule.id: rule for rule in rules}, set(), [only]
+    while left:
+        next_id = left.pop()
+        if next_id in by_id and next_id not in wanted:
+            wanted.add(next_id)
+            left += by_id[next_id].waits_for
     return tuple(rule for rule in rules if rule.id in wanted)
 
 

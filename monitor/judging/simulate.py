@@ -16,7 +16,7 @@ from monitor.gate import Effect
 from monitor.incidents.states import OPEN, Progress, State, Timing, input_of, step
 from monitor.judging.simulated_evidence import SimulatedEvidence
 from monitor.judging.simulated_facts import Line
-from monitor.rules.conditions.excess import Excess
+from monitor.rules.conditions.excess_rule import Excess
 from monitor.rules.conditions.table import judge
 from monitor.rules.evidence import Hold
 from monitor.rules.in_memory import Fact
@@ -63,6 +63,7 @@ class Simulation:
         self._judged = judged
         self._incidents: dict[str, dict[Group, _Incident]] = {rule.id: {} for rule in self.rules}
         self._ended: dict[str, list[_Suspension]] = {rule.id: [] for rule in self.rules}
+        self._asked_of = {rule.id: [each for each in self.rules if each is rule or each.id in rule.waits_for] for rule in self.rules}
         self._evidence = SimulatedEvidence(datetime.fromtimestamp(0, UTC))
         for rule in self.rules:
             if isinstance(rule, Excess):
@@ -137,7 +138,7 @@ class Simulation:
     def _rule(self, rule: Rule, now: datetime, firing: Mapping[str, Sequence[Group]]) -> Iterator[Event]:
         incidents, evidence = self._incidents[rule.id], self._evidence
         evidence.judged = {rule.id: list(incidents)}
-        evidence.held = {rule.id: self._holds(rule)}
+        evidence.held = {each.id: self._holds(each) for each in self._asked_of[rule.id]}
         evidence.restarted = {rule.id: _restarts(evidence.held[rule.id])}
         verdicts = {verdict.group: verdict for verdict in unevaluated(rule, judge(rule, evidence, now), firing)}
         for group in list(incidents):

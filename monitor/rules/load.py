@@ -62,7 +62,7 @@ def check_rules(sources: Sequence[RuleSource], lists: Mapping[str, KnownList] | 
     read = [(source, rule) for source in sources if (rule := _rule(source, problems)) is not None]
     problems += _repeated(sources)
     if not problems:
-        problems += [*_strange_unless(read), *(_strange_lists(lists, read) if lists is not None else ())]
+        problems += [*_strange_rules(read), *(_strange_lists(lists, read) if lists is not None else ())]
     if problems:
         raise ConfigErrors(problems)
     try:
@@ -114,11 +114,13 @@ def _strange_receivers(config: Config, known: set[str]) -> list[ConfigError]:
     ]
 
 
-def _strange_unless(read: Sequence[tuple[RuleSource, Rule]]) -> list[ConfigError]:
+def _strange_rules(read: Sequence[tuple[RuleSource, Rule]]) -> list[ConfigError]:
+    """Rules that others wait for and there are not."""
     known = {rule.id for _, rule in read}
     return [
-        source.error(("unless",), f"no rule '{rule.unless.rule}' — {did_you_mean(rule.unless.rule, known)}")
-        for source, rule in read if rule.unless is not None and rule.unless.rule not in known
+        source.error(("unless" if rule.unless is not None and rule.unless.rule == name else "beside",),
+                     f"no rule '{name}' — {did_you_mean(name, known)}")
+        for source, rule in read for name in rule.waits_for if name not in known
     ]  # fmt: skip
 
 

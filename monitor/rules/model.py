@@ -134,6 +134,11 @@ class Rule(Strict):
     effect: RuleEffect | None = None
 
     @property
+    def waits_for(self) -> tuple[str, ...]:
+        """The rules that are judged before it."""
+        return (self.unless.rule,) if self.unless is not None else ()
+
+    @property
     def longest_window(self) -> timedelta:
         """Of the counts it is judged by now; 0 for a rule about anything else."""
         return timedelta(0)

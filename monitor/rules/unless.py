@@ -21,8 +21,9 @@ def in_order(rules: Sequence[_Rule]) -> list[_Rule]:
         if rule.id in waiting:
             raise ValueError(" → ".join((*waiting[waiting.index(rule.id):], rule.id)))
         if rule.id not in done:
-            if rule.unless is not None and rule.unless.rule in known:
-                add(known[rule.unless.rule], (*waiting, rule.id))
+            for name in rule.waits_for:
+                if name in known:
+                    add(known[name], (*waiting, rule.id))
             done[rule.id] = rule
 
     for rule in rules:

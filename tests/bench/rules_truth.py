@@ -57,13 +57,12 @@ class Player(Protocol):
 
 
 class Ours:
-    """The shipped rules about complaints."""
+    """The shipped rules about complaints that hold."""
 
     def __init__(self) -> None:
-        rules = [rule for rule in check_rules(read_rules(SHIPPED)) if "complaint" in rule.id]
-        self._simulation = Simulation(rules)
+        self._simulation = Simulation([rule for rule in check_rules(read_rules(SHIPPED)) if "complaint" in rule.id and rule.effect])
         self._active: dict[str, tuple[Mapping[str, str], float]] = {}
-        self._firing: set[tuple[str, str]] = set()
+        self._fired_at = -math.inf
         self._fired = False
 
     def deliver(self, slot: Slot, count: int) -> None:
@@ -75,7 +74,11 @@ class Ours:
     def look(self, now: float) -> bool:
         self._heed(self._simulation.until(_instant(now)))
         fired, self._fired = self._fired, False
-        return fired
+        if not fired:
+            return False
+        # what fires within a day is one episode
+        is_new, self._fired_at = now - self._fired_at > DAY, now
+        return is_new
 
     def lets_through(self, slot: Slot) -> float:
         labels = {**LABELS, "campaign": slot.campaign}
@@ -93,12 +96,7 @@ class Ours:
     def _heed(self, events: Iterable[Mapping[str, Any]]) -> None:
         for event in events:
             if event["event"] == "incident":
-                name = event["rule"], json.dumps(event["scope"])
-                if event["state"] == "firing" and name not in self._firing:
-                    self._fired = self._fired or not self._firing
-                    self._firing.add(name)
-                elif event["state"] == "resolved":
-                    self._firing.discard(name)
+                self._fired = self._fired or event["state"] == "firing"
             elif event["lifted"]:
                 self._active.pop(event["id"], None)
             else:

@@ -12,22 +12,16 @@ anew; mail that was let through since it began clears the stream, or says that i
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, ClassVar, Literal
-
-from pydantic import Field, model_validator
 
 from collectors.contract import Reason
-from monitor.config.quantities import Duration, Share
-from monitor.gate import Effect
 from monitor.rules.bounds import lower_bound
+from monitor.rules.conditions.excess_rule import BY, BY_CAMPAIGN, Excess, ExcessNumbers, Of
 from monitor.rules.detectors import clustering
 from monitor.rules.detectors.assess import (
     Finding,
-    Lines,
     Mail,
     campaign_evidence,
     judge_campaign,
@@ -41,108 +35,19 @@ from monitor.rules.detectors.counts import HOUR, merged
 from monitor.rules.detectors.mailing import judge_mailing
 from monitor.rules.detectors.reporting import DAY
 from monitor.rules.evidence import Evidence, Hold, StreamMail
-from monitor.rules.model import Rule, Strict, needs
 from monitor.rules.numbers import Numbers, RateNumbers
 from monitor.rules.texts import filled, minute, percent
 from monitor.rules.verdict import Answer, Group, Member, Verdict, key_of, unknown
 
-_BY = ("customer", "stream", "provider")
-_BY_CAMPAIGN = ("customer", "stream", "campaign", "provider")
 _RECENT = 14 * DAY  # how much mail a stream has is its mean over so long
 _CAMPAIGN_OVER = 7 * DAY  # a campaign without mail for so long is over
+_RUNNING = DAY  # and without for so long there is nothing left to hold
+_ALONE_FOR = timedelta(days=3)
+_MOST_ALONE = 2  # more bad campaigns in that time say something of their stream
+_GIVES_WAY = 0.3  # of the evidence asked for
 _CONFIDENCE = 0.975  # of the bound that is shown
 _NOT_ABOVE = "its rate is not above the line beyond doubt"
-
-
-class Of(enum.StrEnum):
-    CAMPAIGN = "campaign"
-    MAILING = "mailing"
-    STREAM = "stream"
-    LINE = "line"
-
-
-class Proof(enum.StrEnum):
-    """`measured`: as few false alarms as simulations found; `theorem`: as few as is proved, and later."""
-
-    MEASURED = "measured"
-    THEOREM = "theorem"
-
-
 _FINDERS = {Of.STREAM: judge_stream, Of.LINE: judge_line, Of.MAILING: judge_mailing}
-# days between false alarms that the evidence is asked for
-_DAYS = {(Of.STREAM, Proof.MEASURED): 120.0}
-_DAYS_PROVED = 600.0  # one in 20 months
-_MONTH_DAYS = 30.0
-
-
-class LeastMail(Strict):
-    """What a breach needs; `a_day`: messages a day below which a stream is not judged alone."""
-
-    numerator: Annotated[int, Field(ge=2)] = 6
-    denominator: Annotated[int, Field(ge=1)] = 100  # where less is known to be delivered, complaints alone prove nothing
-    a_day: Annotated[int, Field(ge=0)] = 200
-
-
-class Excess(Rule):
-    """Fires when a rate has left `healthy` and is `above` the line since, beyond doubt however often it is looked at."""
-
-    TEXTS: ClassVar[frozenset[str]] = frozenset({"rate", "lower", "line", "numerator", "denominator", "since"})
-    GONE: ClassVar[str] = "it is over: no mail of it any more"
-
-    condition: Literal["excess"]
-    of: Of = Of.STREAM
-    above: Share = 0.003
-    healthy: Share = 0.001
-    proof: Proof = Proof.MEASURED
-    at_least: LeastMail = LeastMail()
-    false_a_month: Annotated[float, Field(gt=0, le=1)] = 0.02  # of: campaign, mailing; of all of a stream together
-    clear_after: Duration = timedelta(days=7)  # nothing was found for so long after a hold ended
-    quiet_for: Duration | None = timedelta(days=3)
-
-    @model_validator(mode="after")
-    def _hangs_together(self) -> Excess:
-        needs(self, counts=True, denominator=True)
-        if self.healthy >= self.above:
-            raise ValueError("healthy must be lower than above")
-        if self.effect is not None:
-            if not self.effect.scope:
-                raise ValueError(f"effect.scope is missing: one or more of {', '.join(self.by)}")
-            if strange := set(self.effect.scope) - set(self.by):
-                raise ValueError(f"effect.scope has {', '.join(sorted(strange))}; {self.of} is judged by {', '.join(self.by)}")
-            if self.effect.action is Effect.HOLD and self.effect.at_most is None and self.of is not Of.LINE:
-                raise ValueError("a hold stops the mail it is judged by: say how long with effect.at_most")
-        return self
-
-    @property
-    def by(self) -> tuple[str, ...]:
-        return _BY_CAMPAIGN if self.of is Of.CAMPAIGN else _BY
-
-    @property
-    def most_false_a_month(self) -> float | None:
-        """Of campaigns and mailings as it is set; of a stream's what is proved, and None where it was only measured."""
-        if self.of in {Of.CAMPAIGN, Of.MAILING}:
-            return self.false_a_month
-        return _MONTH_DAYS / _DAYS_PROVED if (self.of, self.proof) not in _DAYS else None
-
-    @property
-    def lines(self) -> Lines:
-        days = _MONTH_DAYS / self.false_a_month if self.of is Of.MAILING else _DAYS.get((self.of, self.proof), _DAYS_PROVED)
-        return Lines(self.healthy, self.above, days, self.at_least.numerator, self.false_a_month)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExcessNumbers(RateNumbers):
-    """`exposed`: how many of the delivered are old enough for their complaints to be known; the rate is of these.
-
-    `evidence`: how many times likelier the counts are at a raised rate. `together`: why `parts` streams were taken together;
-    `clustering`: how complaints come in campaigns, in words; `text`: the words it was held with.
-    """
-
-    exposed: int
-    evidence: float
-    together: str | None = None
-    clustering: str | None = None
-    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +67,11 @@ def judge(rule: Excess, evidence: Evidence, now: datetime) -> list[Verdict]:
         each for each in evidence.mail(rule.signal, opened)
         if all(chosen.takes(each.labels.get(name)) for name, chosen in rule.where.items() if name != "campaign")
     ]  # fmt: skip
+    if not streams and not evidence.expected(rule.id):
+        return []
     judging = _Judging(rule, evidence.holds(rule.id), frozenset(opened), now)
+    if rule.beside:
+        judging.alone = _held_alone(evidence.holds(rule.beside), now)
     if rule.of is Of.CAMPAIGN:
         return [verdict for each in streams for verdict in judging.campaigns(each)]
     verdicts = judging.mailings(streams) if rule.of is Of.MAILING else judging.streams(streams)
@@ -179,6 +88,7 @@ class _Judging:
     ) -> None:
         self.rule, self.holds, self.opened, self.now = rule, holds, opened, now
         self.at, self.lines = now.timestamp(), rule.lines
+        self.alone: Mapping[Group, frozenset[str]] = {}
 
     # ── streams ──
 
@@ -196,19 +106,19 @@ class _Judging:
         """Of each stream the mail that names no campaign, or all of it where complaints and mail do not name the same ones."""
         verdicts = []
         for each in streams:
-            group = _group(each.labels, _BY)
+            group = _group(each.labels, BY)
             unnamed = each.mail.counts.comparable().clusters_of(None)
-            if len(group) == len(_BY) and (group in self.opened or any(cluster.complaints for cluster in unnamed)):
+            if len(group) == len(BY) and (group in self.opened or any(cluster.complaints for cluster in unnamed)):
                 verdicts.append(self._verdict(_Case(group, each.mail), self._covering(each.labels)))
         return verdicts
 
     def _family(self, group: Group, family: Sequence[StreamMail]) -> Iterator[Verdict]:
         """The streams of a customer at a provider: each that has mail enough, and the others together."""
         named = [each for each in family if "stream" in each.labels]
-        alone = [each for each in named if self._is_large(each.mail) or _group(each.labels, _BY) in self.opened]
+        alone = [each for each in named if self._is_large(each.mail) or _group(each.labels, BY) in self.opened]
         raised: list[StreamMail] = []
         for each in alone:
-            verdict = self._verdict(_Case(_group(each.labels, _BY), each.mail), self._covering(each.labels))
+            verdict = self._verdict(_Case(_group(each.labels, BY), each.mail), self._covering(each.labels))
             raised += [each] if verdict.answer is Answer.BREACH else []
             yield verdict
         nameless = [each for each in family if "stream" not in each.labels]
@@ -234,7 +144,7 @@ class _Judging:
         counts = merged(
             (each.labels["stream"] if apart else None, each.mail.counts, self._restart(each.labels)) for each in parts
         )
-        groups = [_group(each.labels, _BY) for each in parts]
+        groups = [_group(each.labels, BY) for each in parts]
         return _Case(group, replace(parts[0].mail, counts=counts), groups, why)
 
     def _restart(self, labels: Mapping[str, str]) -> float:
@@ -247,9 +157,10 @@ class _Judging:
 
     def _verdict(self, case: _Case, holds: Sequence[Hold]) -> Verdict:
         bad = tuple((_began(hold), (hold.until or self.now).timestamp()) for hold in holds)
-        mail = replace(case.mail, counts=case.mail.counts.comparable(), bad=bad)
+        alone = self.alone.get(case.group, _NONE)
+        mail = replace(case.mail, counts=case.mail.counts.comparable(), bad=bad, alone=alone)
         if holds and holds[-1].until is None:
-            return self._held(case, mail, holds[-1])
+            return self._held(case, mail, holds)
         newest = holds[-1] if holds else None
         after = since(mail, newest.until.timestamp()) if newest and newest.until else mail
         finding = _FINDERS[self.rule.of](after, self.lines, self.at)
@@ -257,8 +168,12 @@ class _Judging:
             return self._unproved(case.group, finding.change) or self._breach(case, finding, finding.change)
         return self._no_breach(case, mail, newest)
 
-    def _held(self, case: _Case, mail: Mail, hold: Hold) -> Verdict:
-        """While it is held: what the mail let through says."""
+    def _held(self, case: _Case, mail: Mail, holds: Sequence[Hold]) -> Verdict:
+        """While it is held: what the mail let through says, and whether it was held for a campaign that is held alone by now."""
+        hold = holds[-1]
+        if mail.alone and self._gives_way(mail, holds):
+            names = ", ".join(sorted(filter(None, mail.alone)))
+            return Verdict(case.group, Answer.CLEAR, f"what it was held for is held by itself: campaign {names}")
         release = judge_release(since(mail, hold.since.timestamp()), self.lines, self._bad_rate(hold), self.at)
         let_through = f"{release.complaints:,} complaints of {release.delivered:,.0f} delivered since"
         if release.clear:
@@ -267,6 +182,11 @@ class _Judging:
         text = (isinstance(numbers, ExcessNumbers) and numbers.text) or f"held since {minute(hold.since)}"
         # what was held for stands until it is cleared or its time is over
         return Verdict(case.group, Answer.BREACH, text, members=self._members(case, text, numbers), evidence=numbers)
+
+    def _gives_way(self, mail: Mail, holds: Sequence[Hold]) -> bool:
+        ends = [hold.until.timestamp() for hold in holds if hold.until is not None]
+        finding = _FINDERS[self.rule.of](since(mail, max(ends)) if ends else mail, self.lines, self.at)
+        return finding.share < _GIVES_WAY
 
     def _no_breach(self, case: _Case, mail: Mail, newest: Hold | None) -> Verdict:
         if newest is None or newest.until is None:
@@ -296,7 +216,7 @@ class _Judging:
 
     def _members(self, case: _Case, text: str, numbers: Numbers) -> tuple[Member, ...]:
         """What may be held: the stream, or each of those taken together for their small size."""
-        groups = [case.group] if not case.parts else [part for part in case.parts if len(part) == len(_BY)]
+        groups = [case.group] if not case.parts else [part for part in case.parts if len(part) == len(BY)]
         if case.why.startswith("complaints"):
             groups = []  # nobody can say which stream it is
         scopes = [(group, scope) for group in groups if (scope := self._scope(group))]
@@ -312,7 +232,7 @@ class _Judging:
 
     def campaigns(self, each: StreamMail) -> Iterator[Verdict]:
         """Those of a stream with mail lately that are above the line, or were; one that only complaints name is a mailing's."""
-        if not each.labels.keys() >= set(_BY):
+        if not each.labels.keys() >= set(BY):
             return
         counts = each.mail.counts
         first_hour = (self.at - _CAMPAIGN_OVER) // HOUR
@@ -324,7 +244,7 @@ class _Judging:
                 total[1] += cluster.delivered
         unnamed = any(cluster.delivered for cluster in counts.clusters_of(None))
         for campaign, (complaints, delivered) in sums.items():
-            group = _group({**each.labels, "campaign": campaign}, _BY_CAMPAIGN)
+            group = _group({**each.labels, "campaign": campaign}, BY_CAMPAIGN)
             if (complaints >= self.lines.least and (delivered or not unnamed)) or group in self.opened:
                 yield self._campaign(group, campaign, each.mail)
 
@@ -335,7 +255,11 @@ class _Judging:
             mail = replace(mail, restarts={campaign: newest.until.timestamp()})
         change = judge_campaign(mail, campaign, self.lines, self.at)
         if change.evidence >= campaign_evidence(mail, self.lines, self.at) and change.complaints >= self.lines.least:
-            return self._unproved(group, change) or self._breach(_Case(group, mail), Finding(raised=True, change=change), change)
+            if no_rate := self._unproved(group, change):
+                return no_rate
+            # of one that was sent long ago there is nothing left to hold
+            if newest or mail.counts.sent_since(self.at - _RUNNING, campaign):
+                return self._breach(_Case(group, mail), Finding(raised=True, change=change), change)
         if newest is not None and newest.until is None:
             return self._breach(_Case(group, mail), Finding(raised=True, change=change), change)
         return Verdict(group, Answer.BETWEEN if newest else Answer.CLEAR, _NOT_ABOVE)
@@ -369,6 +293,19 @@ class _Judging:
             return text
         shares = {name: percent(getattr(numbers, name)) for name in ("rate", "lower", "line")}
         return filled(self.rule.summary, {**dict(case.group), **numbers.encode(), **shares, "since": began, "text": text})
+
+
+_NONE: frozenset[str] = frozenset()
+
+
+def _held_alone(holds: Mapping[Group, Sequence[Hold]], now: datetime) -> dict[Group, frozenset[str]]:
+    """By stream: the campaigns that were lately held by themselves and not lifted by anybody, where they are few."""
+    alone: dict[Group, set[str]] = {}
+    for group, each in holds.items():
+        if any(hold.since > now - _ALONE_FOR and (hold.until is None or hold.timed_out) for hold in each):
+            labels = dict(group)
+            alone.setdefault(_group(labels, BY), set()).add(labels.get("campaign", ""))
+    return {group: frozenset(names) for group, names in alone.items() if len(names) <= _MOST_ALONE}
 
 
 def _complaints(each: StreamMail) -> int:

@@ -8,7 +8,18 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from monitor.rules.conditions import absence, change, count, excess, listing, ratio, shortfall, state, value
+from monitor.rules.conditions import (
+    absence,
+    change,
+    count,
+    excess,
+    excess_rule,
+    listing,
+    ratio,
+    shortfall,
+    state,
+    value,
+)
 from monitor.rules.evidence import Evidence
 from monitor.rules.model import Rule
 from monitor.rules.numbers import NOTHING, Numbers
@@ -24,7 +35,7 @@ class Condition(NamedTuple):
 
 CONDITIONS: dict[str, Condition] = {
     "ratio": Condition(ratio.Ratio, ratio.judge),
-    "excess": Condition(excess.Excess, excess.judge),
+    "excess": Condition(excess_rule.Excess, excess.judge),
     "count": Condition(count.Count, count.judge),
     "value": Condition(value.Value, value.judge),
     "change": Condition(change.Change, change.judge),
@@ -34,17 +45,17 @@ CONDITIONS: dict[str, Condition] = {
     "listing": Condition(listing.Listing, listing.judge),
 }
 AnyRule = (
-    ratio.Ratio | excess.Excess | count.Count | value.Value | change.Change | state.State | absence.Absence | shortfall.Shortfall
+    ratio.Ratio | excess_rule.Excess | count.Count | value.Value | change.Change | state.State | absence.Absence | shortfall.Shortfall
     | listing.Listing
 )  # fmt: skip
 AnyNumbers = (
-    ratio.RatioNumbers | excess.ExcessNumbers | count.CountNumbers | value.ValueNumbers | change.ChangeNumbers
+    ratio.RatioNumbers | excess_rule.ExcessNumbers | count.CountNumbers | value.ValueNumbers | change.ChangeNumbers
     | state.StateNumbers | absence.AbsenceNumbers | shortfall.ShortfallNumbers | listing.ListingNumbers | listing.ListedTarget
     | Numbers
 )  # fmt: skip
 # the field by which each is known when it is read back, the first that is there
 _MARKS: dict[str, type[Numbers]] = {
-    "exposed": excess.ExcessNumbers, "denominator": ratio.RatioNumbers, "scores": value.ValueNumbers,
+    "exposed": excess_rule.ExcessNumbers, "denominator": ratio.RatioNumbers, "scores": value.ValueNumbers,
     "listed": listing.ListingNumbers, "lost": change.ChangeNumbers, "codes": listing.ListedTarget,
     "reports": shortfall.ShortfallNumbers, "count": count.CountNumbers, "detail": state.StateNumbers,
     "reason": absence.AbsenceNumbers,

@@ -15,26 +15,27 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from monitor.rules.detectors.change import Change, Likelihoods, Raised, find_change, worth_looking
+from monitor.rules.detectors.change import Change, Likelihoods, Raised, Sent, find_change, worth_looking
 from monitor.rules.detectors.clustering import USUAL, Spread, Spreads, Weights, exposed
 from monitor.rules.detectors.counts import DAY_HOURS, HOUR, Campaign, Cell, MailCounts
 from monitor.rules.detectors.likelihood import mixture
 from monitor.rules.detectors.reporting import ReportingLag
 
 HEALTHY, LINE = 0.001, 0.003
-_ABOVE_HEALTHY = ((1, 0.1), (2, 0.65), (4, 0.15), (10, 0.1))  # times the line: how much such a rate weighs
+_ABOVE_HEALTHY = ((1, 0.1), (2, 0.7), (4, 0.12), (10, 0.08))  # times the line: how much such a rate weighs
 _ABOVE_LINE = ((1.5, 0.25), (2, 0.45), (4, 0.2), (10, 0.1))
 MONTH_HOURS = 30 * DAY_HOURS
 _CLEAR = math.log(20)  # so much more likely at the healthy rate than at the bad one
 _STILL = math.log(5)
 _CERTAIN_COMPLAINTS = 6
+_OF_OTHERS = 2  # complaints that are not of the one campaign with the most
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
     """One stream's mail at one provider. `since`: where its evidence begins; `restarts`: the same for campaigns.
 
-    `bad`: from when to when it was found to be too high.
+    `bad`: from when to when it was found to be too high. `alone`: campaigns that are held by themselves, and are no evidence of the rest.
     """
 
     counts: MailCounts
@@ -43,6 +44,7 @@ class Mail:
     since: float = -math.inf
     restarts: dict[Campaign, float] = field(default_factory=dict)
     bad: tuple[tuple[float, float], ...] = ()
+    alone: frozenset[Campaign] = frozenset()
 
     def spreads(self, now: float) -> Spreads:
         return Spreads(self.counts, self.lag, now, self.usual, self.bad)
@@ -50,27 +52,45 @@ class Mail:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Rates (0-1) and how much evidence is asked for. `days`: between false alarms, as `find_change` promises them."""
+    """Rates (0-1) and how much evidence is asked for. `days`: between false alarms, as `find_change` promises them.
+
+    `days_by_spread`: the same by how much campaigns differ (one for each of CORRELATIONS), in the place of `days`.
+    """
 
     healthy: float = HEALTHY
     line: float = LINE
     days: float = 120
+    days_by_spread: Weights = ()
     least: int = _CERTAIN_COMPLAINTS
     false_campaigns: float = 0.02  # a month
+
+    def asked(self, spread: Spread) -> float:
+        """The evidence that is enough of a stream whose campaigns differ so much."""
+        if not self.days_by_spread:
+            return self.days
+        return sum(weight * days for weight, days in zip(spread.weights, self.days_by_spread, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`raised`: beyond doubt. `change`: the evidence, since when, and what was counted since; None where no span is above the line."""
+    """`raised`: beyond doubt. `change`: the evidence, since when, and what was counted since; None where no span is above the line.
+
+    `share`: of the evidence that is asked for.
+    """
 
     raised: bool
     change: Change | None = None
     spread: Spread | None = None
+    share: float = 0.0
 
 
 def judge_stream(mail: Mail, lines: Lines, now: float) -> Finding:
-    """Has it left `healthy`, and is its rate since then above `line`?"""
-    return _changed(mail, lines, _raised(lines.healthy, lines.line, _ABOVE_HEALTHY), now)
+    """Has it left `healthy`, and is its rate since then above `line`? One campaign alone says so only where they are known to be alike."""
+    finding = _changed(mail, lines, _raised(lines.healthy, lines.line, _ABOVE_HEALTHY), now)
+    change, spread = finding.change, finding.spread
+    if change is None or spread is None or change.complaints - change.most >= _OF_OTHERS or spread.alike:
+        return finding
+    return replace(finding, raised=False)
 
 
 def judge_line(mail: Mail, lines: Lines, now: float) -> Finding:
@@ -84,12 +104,15 @@ def _raised(innocent: float, line: float, weights: Sequence[tuple[float, float]]
 
 def _changed(mail: Mail, lines: Lines, raised: Raised, now: float) -> Finding:
     span = (mail.since, now)
-    if not worth_looking(mail.counts, mail.lag, span, lines.line, lines.least):
+    sent = Sent(mail.counts, mail.lag, mail.alone)
+    if not worth_looking(sent, span, lines.line, lines.least):
         return Finding(raised=False)
     spreads = mail.spreads(now)
-    change = find_change(mail.counts, mail.lag, raised, span, spreads)
-    is_raised = change.evidence >= lines.days and change.complaints >= lines.least and change.rate > lines.line
-    return Finding(is_raised, change, spreads.before(int(change.since // HOUR)))
+    change = find_change(sent, raised, span, spreads)
+    spread = spreads.before(int(change.since // HOUR))
+    share = change.evidence / lines.asked(spread)
+    is_raised = share >= 1 and change.complaints >= lines.least and change.rate > lines.line
+    return Finding(is_raised, change, spread, share)
 
 
 def judge_campaign(mail: Mail, campaign: Campaign, lines: Lines, now: float) -> Change:

@@ -17,17 +17,18 @@ Computed from the counts as they are by now, not carried along: a complaint that
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from monitor.rules.detectors.clustering import CORRELATIONS, Spreads, Weights, exposed
-from monitor.rules.detectors.counts import DAY_HOURS, HOUR, Cell, ClusterKey, MailCounts
+from monitor.rules.detectors.counts import DAY_HOURS, HOUR, Campaign, Cell, ClusterKey, MailCounts
 from monitor.rules.detectors.likelihood import Laws, laws
 from monitor.rules.detectors.reporting import ReportingLag
 
 LONGEST_SPAN = 35 * DAY_HOURS  # a change is looked for no further back
 _NOTHING = 1e-5  # of a weight
 _HOPELESS = -25.0  # what is so much less likely adds nothing to the evidence
+_NO_MAIL: Mapping[Campaign, Cell] = {}
 _ENOUGH_MAIL, _ENOUGH_CLUSTERS = 30_000, 20  # and no further than these say more than enough
 
 
@@ -45,13 +46,17 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`evidence`: M; `since`: where the change most likely came (seconds since 1970), and what was counted from then on."""
+    """`evidence`: M; `since`: where the change most likely came (seconds since 1970), and what was counted from then on.
+
+    `most`: complaints of one campaign among them.
+    """
 
     evidence: float
     since: float
     complaints: int
     exposed: float
     delivered: float
+    most: int = 0
 
     @property
     def rate(self) -> float:
@@ -72,6 +77,7 @@ class Likelihoods:
         self._rates, self._shares = len(raised.rates), raised.shares
         self._sums: dict[ClusterKey, tuple[int, float, list[list[float]]]] = {}
         self.totals = [[0.0] * (self._rates + 1) for _ in self._laws]
+        self.most = 0  # complaints of one cluster
 
     def __len__(self) -> int:
         return len(self._sums)
@@ -85,6 +91,7 @@ class Likelihoods:
             for rate in range(self._rates + 1):
                 total[rate] += new[rate] - old[rate] if old else new[rate]
         self._sums[key] = k, x, logs
+        self.most = max(self.most, k)
 
     def ratio(self, weights: Weights) -> float:
         """The mean over the raised rates of L, with these weights of the rho."""
@@ -99,10 +106,23 @@ class Likelihoods:
         return raised / innocent
 
 
-def find_change(
-    counts: MailCounts, lag: ReportingLag, raised: Raised, span: tuple[float, float], spreads: Spreads
-) -> Change:
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What is looked at: counts but for some campaigns."""
+
+    counts: MailCounts
+    lag: ReportingLag
+    without: frozenset[Campaign] = frozenset()
+
+    def cells(self, hour: int) -> Iterator[tuple[Campaign, Cell]]:
+        for campaign, cell in self.counts.hours.get(hour, _NO_MAIL).items():
+            if campaign not in self.without:
+                yield campaign, cell
+
+
+def find_change(sent: Sent, raised: Raised, span: tuple[float, float], spreads: Spreads) -> Change:
     """`span`: from where evidence begins to now."""
+    counts = sent.counts
     last, first = _hours(counts, span)
     everywhere, at_begins = _weights(counts, last)
     likelihoods = Likelihoods(raised, (spreads.before(first).weights, spreads.before(last).weights))
@@ -110,32 +130,31 @@ def find_change(
     best = Change(0.0, span[1], 0, 0.0, 0.0)
     for hour in range(last, first - 1, -1):
         weight = everywhere
-        for campaign, cell in counts.hours.get(hour, {}).items():
+        for campaign, cell in sent.cells(hour):
             if (hour - counts.first_hours[campaign]) % DAY_HOURS == 0:
                 weight += at_begins
-            exposure = exposed(cell, lag, span[1])
+            exposure = exposed(cell, sent.lag, span[1])
             likelihoods.add(counts.key(campaign, hour), cell.complaints, exposure)
             counted.add(cell)
             mails += exposure
         term = weight * likelihoods.ratio(spreads.before(hour).weights)
         evidence += term
         if term > most:
-            most, best = term, Change(0.0, hour * HOUR, counted.complaints, mails, counted.delivered)
+            most = term
+            best = Change(0.0, hour * HOUR, counted.complaints, mails, counted.delivered, likelihoods.most)
         if mails > _ENOUGH_MAIL and len(likelihoods) >= _ENOUGH_CLUSTERS:
             break
-    return Change(evidence, best.since, best.complaints, best.exposed, best.delivered)
+    return replace(best, evidence=evidence)
 
 
-def worth_looking(
-    counts: MailCounts, lag: ReportingLag, span: tuple[float, float], line: float, least: int
-) -> bool:
+def worth_looking(sent: Sent, span: tuple[float, float], line: float, least: int) -> bool:
     """Whether there is an hour since which the rate is above the line, on so many complaints; without one there is no alarm."""
-    last, first = _hours(counts, span)
+    last, first = _hours(sent.counts, span)
     complaints, mails = 0, 0.0
     for hour in range(last, first - 1, -1):
-        for cell in counts.hours.get(hour, {}).values():
+        for _, cell in sent.cells(hour):
             complaints += cell.complaints
-            mails += exposed(cell, lag, span[1])
+            mails += exposed(cell, sent.lag, span[1])
         if complaints >= least and complaints > line * mails:
             return True
         if mails > 10 * _ENOUGH_MAIL:

@@ -21,9 +21,10 @@ from monitor.rules.detectors.reporting import LONGEST, ReportingLag
 CORRELATIONS = (0.00001, 0.0001, 0.0004, 0.0012, 0.004, 0.012)
 CLUSTERS = 60  # as many campaigns say how much they differ
 _FEWEST = 3
+_LITTLE, _DOUBT = 0.0005, 0.1
 
 Weights = tuple[float, ...]  # of CORRELATIONS, in their order; they add up to 1
-USUAL: Weights = (0.3, 0.15, 0.2, 0.2, 0.1, 0.05)
+USUAL: Weights = (0.12, 0.23, 0.35, 0.23, 0.06, 0.01)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class Spread:
     def correlation(self) -> float:
         """The mean rho."""
         return sum(rho * weight for rho, weight in zip(CORRELATIONS, self.weights, strict=True))
+
+    @property
+    def alike(self) -> bool:
+        """Whether its campaigns are known to differ little."""
+        return sum(weight for rho, weight in zip(CORRELATIONS, self.weights, strict=True) if rho > _LITTLE) <= _DOUBT
 
 
 class Spreads:

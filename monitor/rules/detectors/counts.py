@@ -119,6 +119,11 @@ class MailCounts:
             if campaign is not None and None in row:
                 yield replace(row[None], complaints=0)
 
+    def sent_since(self, since: float, campaign: Campaign) -> bool:
+        """Whether mail of a campaign was delivered from the hour of `since` on."""
+        first = int(since // HOUR)
+        return any(row[campaign].delivered for hour, row in self.hours.items() if hour >= first and campaign in row)
+
     def delivered_since(self, since: float) -> float:
         """Deliveries from the hour of `since` on."""
         first = int(since // HOUR)

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 DAY = 86_400
 MEMORY = 28 * DAY
-_AT_ONCE = 3.0  # complaints reported at once that are assumed before any was seen
+_AT_ONCE = 12.0  # complaints reported at once that are assumed before any was seen: few do not know how late they come
 # ages in seconds at which the share is estimated; what comes later than the last is not waited for
 _AGES: Sequence[float] = [
     0, *(60 * minutes for minutes in (10, 30, 60, 90, 120, 180, 240, 360, 480, 720)),

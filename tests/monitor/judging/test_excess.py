@@ -103,7 +103,8 @@ def test_the_gate_lets_the_probe_through_and_what_comes_of_it_ends_the_hold(stor
     """The loop closed: only what the gate lets through is delivered, and one in twenty is enough."""
     world = World(store, [RULES["complaint-rate"]])
     healthy_for(world, 6)
-    bad(world, 2)
+    bad(world, 1)
+    bad(world, 1, subject=BOLT._replace(campaign="noon"))
     (held,) = world.in_force()
     assert held.probe == 0.05
     gate, hours = GateIndex(), 0

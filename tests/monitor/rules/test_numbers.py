@@ -10,7 +10,7 @@ import pytest
 from monitor.rules.conditions.absence import AbsenceNumbers
 from monitor.rules.conditions.change import ChangeNumbers, LostTarget
 from monitor.rules.conditions.count import CountNumbers
-from monitor.rules.conditions.excess import ExcessNumbers
+from monitor.rules.conditions.excess_rule import ExcessNumbers
 from monitor.rules.conditions.listing import ListedTarget, ListingNumbers
 from monitor.rules.conditions.ratio import RatioNumbers
 from monitor.rules.conditions.shortfall import ShortfallNumbers

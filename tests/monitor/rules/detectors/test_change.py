@@ -16,7 +16,7 @@ from monitor.rules.detectors.assess import (
     judge_stream,
     since,
 )
-from monitor.rules.detectors.change import Raised, find_change
+from monitor.rules.detectors.change import Raised, Sent, find_change
 from monitor.rules.detectors.clustering import Spreads
 from monitor.rules.detectors.counts import HOUR, MailCounts
 from monitor.rules.detectors.reporting import ReportingLag
@@ -55,7 +55,7 @@ def first_alarm(rng, threshold, rate, days):
         for _, at, campaign in known:
             counts.complain(campaign, at)
         now = slot.at + 600
-        if known and find_change(counts, lag, raised, (-math.inf, now), spreads).evidence >= threshold:
+        if known and find_change(Sent(counts, lag), raised, (-math.inf, now), spreads).evidence >= threshold:
             return now / DAY
     return days
 

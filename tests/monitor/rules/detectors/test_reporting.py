@@ -39,7 +39,7 @@ def test_the_share_known_by_age_is_learnt_though_what_is_to_come_is_missing():
 
 def test_a_day_is_judged_by_what_was_known_when_it_began():
     lag = ReportingLag()
-    for number in range(100):
+    for number in range(400):
         lag.add(number * 60, 2 * DAY)
     lag.learn(2 * DAY + 1)
     assert lag.share(3600) == 1
@@ -49,7 +49,7 @@ def test_a_day_is_judged_by_what_was_known_when_it_began():
 
 def test_what_is_weeks_old_is_forgotten():
     lag = ReportingLag()
-    for number in range(100):
+    for number in range(200):
         lag.add(number * 60, DAY)
     lag.learn(2 * DAY)
     assert lag.share(3600) < 0.1
