@@ -47,7 +47,7 @@ def test_three_bad_campaigns_speak_of_their_stream():
 
 
 def test_one_bad_campaign_does_not_where_campaigns_may_differ():
-    facts = [*healthy(until_hours_ago=6, days=2), *ONE_BAD]
+    facts = [*healthy(until_hours_ago=12, days=1), *ONE_BAD]
     assert verdict("complaint-rate", facts).answer is Answer.CLEAR
     assert verdict("complaint-campaign", facts).answer is Answer.BREACH
 
