@@ -33,6 +33,11 @@ SELECT coalesce((SELECT max(id) FROM batch), 0), (SELECT max(known_at) FROM batc
 )
 
 
+_OTHERS = text("""\
+SELECT EXISTS (SELECT 1 FROM batch WHERE id > :batch AND observations > 0
+  AND NOT EXISTS (SELECT 1 FROM counted WHERE counted.batch_id = batch.id))""")
+
+
 class Standing(NamedTuple):
     """Up to which batch a snapshot shows all, and the hour in which that was known; how often series were forgotten; the hour
     before which readings may be gone.
@@ -48,6 +53,11 @@ def standing(connection: Connection) -> Standing:
     batch, newest, generation = connection.execute(_STANDING).one()
     hour, gone = to_micros(newest or EPOCH) // MICROS, to_micros(pruned_to(connection))
     return Standing(batch, hour, generation, -(-gone // MICROS))
+
+
+def others_since(connection: Connection, batch: int) -> bool:
+    """Whether a batch came after this one that brought something else than counts alone; what it brought besides counts is not seen."""
+    return bool(connection.execute(_OTHERS, {"batch": batch}).scalar_one())
 
 
 class SeriesRows(NamedTuple):

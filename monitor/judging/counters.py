@@ -12,8 +12,7 @@ readings may be gone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,6 +30,7 @@ from monitor.judging.count_rows import (
     Ints,
     Rows,
     Standing,
+    others_since,
     read_due,
     read_hours,
     read_readings,
@@ -39,8 +39,7 @@ from monitor.judging.count_rows import (
 )
 from monitor.judging.groups import Groups
 from monitor.rules.evidence import Counts, Span, Values
-from monitor.rules.model import Chosen, Rule
-from monitor.rules.verdict import Group
+from monitor.rules.model import Chosen
 
 MOST_BYTES = 1_500_000_000  # then fewer hours are kept, and longer windows are asked of the database
 _FINE_HOURS = 26  # whose readings are kept besides
@@ -62,6 +61,7 @@ class Counters:
         self._store, self._measures = store, frozenset(measures)
         self._hours_wanted = int(longest / timedelta(hours=1)) + 2
         self._at: Standing | None = None
+        self.others_came = True  # beside counts, between the last two looks
         self._groupings: dict[tuple[str, ...], Groups] = {}
 
     @property
@@ -73,6 +73,7 @@ class Counters:
         """Take in what was committed since, and say what it was about; None where all was built anew."""
         with self._store.reading() as connection:
             at = standing(connection)
+            self.others_came = self._at is None or others_since(connection, self._at.batch)
             self._summed: dict[Span, Summed] = {}
             self._nearby: dict[tuple[str, tuple[str, ...], frozenset[Values]], Ints] = {}
             added = None
@@ -204,6 +205,31 @@ class Counters:
             known[places] = True
         return total, known
 
+    def total(
+        self, measures: Collection[str], by: tuple[str, ...], span: Span, number: int, beside: Sequence[tuple[str, Chosen]] = ()
+    ) -> float | None:
+        """The sum of one group."""
+        if self._at is None or not set(measures) <= self._measures or (summed := self._window(span)) is None:
+            return None
+        total = 0.0
+        for measure in measures:
+            cells = self._cells_of(measure, by, number)
+            for name, chosen in beside:
+                cells = cells[self._taken(name, chosen)[cells]]
+            total += float(summed[0][cells].sum())
+        return total
+
+    def _cells_of(self, measure: str, by: tuple[str, ...], number: int) -> Ints:
+        """The cells of a measure that are of one group."""
+        if (measure, by) not in self._by_group:
+            cells = self._of_measure(measure)
+            groups = self._placed(by)[cells]
+            order = np.argsort(groups, kind="stable")
+            begins = np.searchsorted(groups[order], np.arange(len(self.grouping(by)) + 1))
+            self._by_group[measure, by] = cells[order], begins
+        cells, begins = self._by_group[measure, by]
+        return cells[begins[number] : begins[number + 1]] if number + 1 < len(begins) else cells[:0]
+
     def grouping(self, by: tuple[str, ...]) -> Groups:
         """The groups of these dimensions; their numbers stay, whatever happens to the cells."""
         return self._groupings.setdefault(by, Groups(by))
@@ -323,6 +349,7 @@ class Counters:
     def _forget_groups(self) -> None:
         self._grouped: dict[tuple[str, ...], Ints] = {}
         self._by_measure: dict[str, Ints] = {}
+        self._by_group: dict[tuple[str, tuple[str, ...]], tuple[Ints, Ints]] = {}
 
     # ── the readings of hours that windows cut ──
 
@@ -355,34 +382,6 @@ class Counters:
                 rows = read_readings(connection, self._measures, (hour, hour + 1), self._at.batch)
             self._looked_up[hour] = np.searchsorted(self._known, rows.series), rows.at, rows.values
         return self._looked_up[hour]
-
-
-def counters_of(store: Store, rules: Iterable[Rule]) -> Counters:
-    """Those that rules are judged by, and the traffic that holds are weighed against."""
-    counting = [rule for rule in rules if rule.enabled and rule.longest_window]
-    measures = {"delivered", *(measure for rule in counting for measure in rule.signal.measures)}
-    return Counters(store, measures, max([timedelta(days=1), *(rule.longest_window for rule in counting)]))
-
-
-@dataclass(frozen=True, slots=True)
-class Near:
-    """Counters as they are asked about what was touched: only of the groups these subjects may be part of."""
-
-    counters: Counters
-    touched: Touched
-
-    def counts(
-        self, measures: Collection[str], by: Sequence[str], span: Span, where: Mapping[str, str] | None = None
-    ) -> Counts | None:
-        near = {subject for name in measures for subject in self.touched.get(name, ())}
-        return self.counters.counts(measures, by, span, where, near)
-
-
-def touched_groups(rule: Rule, touched: Touched) -> set[Group]:
-    """The groups of a rule that counts, that these subjects are of."""
-    places = [(name, Subject._fields.index(name)) for name in getattr(rule, "by", ())]
-    subjects = {subject for measure in rule.signal.measures for subject in touched.get(measure, ())}
-    return {tuple((name, value) for name, place in places if (value := subject[place]) is not None) for subject in subjects}
 
 
 def _joined(parts: Sequence[Fine]) -> Fine:

@@ -20,9 +20,10 @@ from monitor.facts.coverage import incomplete
 from monitor.facts.readings import newest_by, value_before
 from monitor.facts.runs import Outcome, Runs, first_runs
 from monitor.inventory.rows import addresses_among, domains_among, mailboxes
-from monitor.judging.counters import Counters, Near
+from monitor.judging.counters import Counters
 from monitor.judging.feed_evidence import FeedEvidence
 from monitor.judging.mail_evidence import MailEvidence
+from monitor.judging.touched import Near
 from monitor.judging.unasked import Configured
 from monitor.listings.find import lost_allow_listings, open_listings
 from monitor.restrictions.rows import lifted_since

@@ -8,7 +8,7 @@ take over.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlmodel import Session
@@ -26,6 +26,7 @@ from monitor.feedback_loops.rows import states_by_provider
 from monitor.inventory.providers import read_providers
 from monitor.inventory.rows import mailboxes
 from monitor.restrictions.rows import ended_at, holds_since
+from monitor.rules.evidence import Counts as Answers
 from monitor.rules.evidence import Day, Feed, FeedQuestion
 from monitor.rules.signals import Signal
 from monitor.rules.verdict import Group
@@ -40,18 +41,22 @@ _COUNT_EVERY = timedelta(minutes=5)
 Cell = tuple[str | None, ...]
 Counts = dict[Group, dict[str, float]]  # feed → measure → sum
 History = dict[Group, tuple[Day, ...]]
-Recent = tuple[StoredCounts, dict[Group, datetime]]  # of the window; feed → its last report
+Recent = tuple[Answers | StoredCounts, dict[Group, datetime]]  # of the window; feed → its last report
 
 
 class FeedEvidence:
     """The feeds of one store, counted only so often; owned by whoever judges, any thread may use it.
 
     What was counted is kept per question: rules of different windows do not drive out each other's. `intervals`: how
-    often each configured collector runs; `fed_by`: the measures each of them brings.
+    often each configured collector runs; `fed_by`: the measures each of them brings. `counts` answers for the store.
     """
 
-    def __init__(self, store: Store, intervals: Mapping[str, timedelta] | None = None) -> None:
+    def __init__(
+        self, store: Store, intervals: Mapping[str, timedelta] | None = None,
+        counts: Callable[[Collection[str], Sequence[str], tuple[datetime, datetime]], StoredCounts | Answers] | None = None,
+    ) -> None:
         self._store = store
+        self._counts = counts or (lambda measures, by, span: store.window_counts(measures, by, *span))
         self.fed_by = feeds(intervals or {})
         self._purposes = feeds([purpose.value for purpose in Purpose])
         self._histories: dict[object, tuple[datetime, History]] = {}  # with the day it ends before
@@ -97,7 +102,7 @@ class FeedEvidence:
         counted_at, recent = self._recents.get(key, (None, None))
         if recent is None or counted_at is None or not timedelta(0) < now - counted_at < _COUNT_EVERY:
             measures = question.signal.measures
-            counts = self._store.window_counts(measures, cells, now - question.window, now + timedelta(microseconds=1))
+            counts = self._counts(measures, cells, (now - question.window, now + timedelta(microseconds=1)))
             with self._store.reading_session() as session:
                 newest = newest_by(session, question.signal.numerator, question.by)
             last_at = {group: at for values, at in newest.items() if (group := _feed_of(question.by, question.by, values))}

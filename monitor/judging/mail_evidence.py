@@ -1,8 +1,9 @@
 """What the detectors of complaints are given in the service: the counts of streams, read where complaints came.
 
-Each pass asks for the sums of complaints by stream and provider, from roll-ups, and reads the mail of those whose sum changed:
-what is older than four days by the hour, and once a day; the rest as it was counted. Nothing of it is kept in the database, for
-everything follows from the readings.
+Whoever follows what is counted says of which streams complaints came; their mail is read: what is older than four days by the hour, and
+once a day; the rest as it was counted. Where that is not known (a pass failed, another process judged), the sums of complaints by stream and
+provider are compared, and at first all streams with any lately are read. Nothing of it is kept in the database, for everything follows
+from the readings.
 
 May be wrong: a complaint of mail older than four days counts from the next day on, or when the process starts anew.
 """
@@ -10,11 +11,12 @@ May be wrong: a complaint of mail older than four days counts from the next day 
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlmodel import Session
 
+from collectors.observation import Subject
 from monitor.facts import Store
 from monitor.facts.stream_counts import Counted, Family, counted_by_hour, counted_since, delays
 from monitor.restrictions.rows import ended_at, of_rule_since
@@ -22,7 +24,7 @@ from monitor.rules.conditions.table import numbers_of
 from monitor.rules.detectors.book import Book, Stream
 from monitor.rules.detectors.counts import MailCounts
 from monitor.rules.detectors.reporting import ReportingLag
-from monitor.rules.evidence import Hold, StreamMail
+from monitor.rules.evidence import Hold, StreamMail, Values
 from monitor.rules.in_memory import mail_of
 from monitor.rules.signals import Signal
 from monitor.rules.verdict import Group
@@ -32,6 +34,7 @@ _AS_COUNTED = timedelta(days=4)
 _DELAYS_OF = timedelta(days=8)
 _MOST_DELAYS = 20_000  # complaints by which a provider's delays are learnt, the newest
 _BY = ("customer", "stream", "provider")
+_PLACES = [Subject._fields.index(name) for name in _BY]
 _EXPIRED = "expiry"
 
 
@@ -41,13 +44,26 @@ class MailEvidence:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._kept: dict[str, _Kept] = {}  # by signal
+        self._is_followed = False  # somebody says what comes
         self._lock = threading.Lock()
+
+    def came(self, subjects: Mapping[str, Collection[Values]] | None) -> None:
+        """What was counted since this was called last, by measure; None: not known."""
+        with self._lock:
+            self._is_followed = True
+            for kept in self._kept.values():
+                kept.came(subjects)
+
+    def start_anew(self) -> None:
+        """What was answered since may not have been judged."""
+        with self._lock:
+            self._kept.clear()
 
     def mail(self, signal: Signal, opened: Collection[Group], now: datetime) -> Sequence[StreamMail]:
         """See Evidence.mail; asked again at the same instant it answers for the same streams."""
         with self._lock:
             kept = self._kept.setdefault(signal.name, _Kept(self._store, signal))
-            return kept.mail(opened, now)
+            return kept.mail(opened, now, is_followed=self._is_followed)
 
     def holds(self, rule: str, now: datetime) -> dict[Group, list[Hold]]:
         holds: dict[Group, list[Hold]] = {}
@@ -68,12 +84,14 @@ class _Kept:
         self._book = Book()
         self._sums: dict[Stream, float] | None = None
         self._asked: tuple[datetime, list[Stream]] | None = None
+        self._came: set[Stream] | None = None  # complained of since it was asked last; None: not known
         self._older: dict[Family, tuple[datetime, dict[Stream, MailCounts]]] = {}
         self._lag_days: dict[str | None, datetime] = {}
 
-    def mail(self, opened: Collection[Group], now: datetime) -> Sequence[StreamMail]:
+    def mail(self, opened: Collection[Group], now: datetime, *, is_followed: bool) -> Sequence[StreamMail]:
         if self._asked is None or self._asked[0] != now:
-            self._asked = now, self._changed(now)
+            self._asked = now, self._changed(now) if self._came is None else sorted(self._came, key=str)
+            self._came = set() if is_followed else None
         streams = self._asked[1]
         families = dict.fromkeys(Family(each.customer, each.provider) for each in streams)
         labels = [dict(group) for group in opened]
@@ -81,6 +99,13 @@ class _Kept:
         for family in families:
             self._read(family, now)
         return mail_of(self._book, [stream for family in families for stream in self._book.siblings(*family)])
+
+    def came(self, subjects: Mapping[str, Collection[Values]] | None) -> None:
+        if subjects is None:
+            self._came = None
+        elif self._came is not None:
+            counted = {subject for measure in self._signal.numerator for subject in subjects.get(measure, ())}
+            self._came |= {Stream(*(subject[place] for place in _PLACES)) for subject in counted}
 
     def _changed(self, now: datetime) -> list[Stream]:
         """Streams whose complaints are others than when this was asked last; at first, those with any lately."""

@@ -6,7 +6,7 @@ at a time whose words are old. Of all others the numbers say that everything sta
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -49,7 +49,7 @@ class Extent:
 
     words: int = 0
     all: bool = False
-    only: Collection[Group] | None = None
+    only: Container[Group] | None = None
 
 
 @dataclass(slots=True)
@@ -144,6 +144,7 @@ class RatioPass:
         if extent.all:
             look[:] = True
         if extent.only is not None:
+            assert isinstance(extent.only, set)  # of a rate they are named
             chosen = np.zeros(len(look), np.bool_)
             chosen[groups.numbers(extent.only)] = True
             if any(len(group) < len(self.rule.by) for group in extent.only):

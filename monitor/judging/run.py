@@ -9,7 +9,7 @@ half-way is finished by the next one. One process passes at a time: each of its 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,15 +25,17 @@ from monitor.incidents.rows import incident_named, open_incidents, open_of
 from monitor.incidents.states import OPEN, Progress, State, Timing, input_of, longest_gap, step
 from monitor.judging import suspend, verdict_rows
 from monitor.judging.case import Case
-from monitor.judging.counters import Counters, Near, Touched, counters_of, touched_groups
+from monitor.judging.counters import Counters, Touched
 from monitor.judging.enqueue import Notifying
 from monitor.judging.evidence import StoreEvidence
 from monitor.judging.feed_evidence import FeedEvidence
 from monitor.judging.groups import Groups
 from monitor.judging.incident_moves import Moves, new_incident, settled
 from monitor.judging.mail_evidence import MailEvidence
+from monitor.judging.ratio_news import RatioNews
 from monitor.judging.ratio_pass import MOST_WORDS, Extent, Rates, RatioPass
 from monitor.judging.rule_rows import RuleRows
+from monitor.judging.touched import NOTHING, Near, counters_of, reached
 from monitor.judging.unasked import Configured, why_unasked
 from monitor.judging.verdict_rows import Known, Pass, progress_of, read_stamp, row_of
 from monitor.notify.routing import Routing
@@ -87,9 +89,9 @@ class Judge:
     _notifying: Notifying = field(init=False)
 
     def __post_init__(self) -> None:
-        self.feeds = FeedEvidence(self.store, self.intervals)
-        self.mails = MailEvidence(self.store)
         self.counters = counters_of(self.store, self.rules)
+        self.feeds = FeedEvidence(self.store, self.intervals, self.counters.sums)
+        self.mails = MailEvidence(self.store)
         self.rules = in_order([rule for rule in self.rules if rule.enabled])
         self._moves = Moves(suspend.Traffic(self.counters.sums), self.limits, self.console_url)
         self._notifying = Notifying(self.store, self.routing, self._writing, self._moves.reconcile, self.console_url)
@@ -101,13 +103,15 @@ class Judge:
             due = overdue(session, now)
             if known is not None and known.stamp != read_stamp(session):  # another judged since
                 known = None
+        if known is None:
+            self.mails.start_anew()
         if due:
             with self._writing() as session:
                 expire(session, now)
         with self.store.one_snapshot():
             known = known or self._read_known()
             self._end_orphans(known, now)
-            self.counters.follow(now)
+            self.mails.came(self.counters.follow(now))
             work = Pass(self._evidence(now, known), known)
             rates = Rates(self.counters)
             words = MOST_WORDS // max(sum(rows.brief is not None for rows in known.rows.values()), 1)
@@ -118,27 +122,35 @@ class Judge:
         return self._end(known, now)
 
     def judge_news(self, now: datetime) -> timedelta | None:
-        """Judge what was counted since the last pass, where a rule counts it, and every rule that does not count.
+        """Judge what was counted since the last pass, where a rule counts it; and rules about states if such came.
 
         For a judge that made the last pass itself. None, and nothing judged, where that wants a whole pass.
         """
         known = self._begin()
         with self.store.one_snapshot():
             touched = self.counters.follow(now)
+            self.mails.came(touched)
             if known is None or touched is None or sum(map(len, touched.values())) > MOST_TOUCHED:
                 self._known = known
                 return None
-            only = {rule.id: touched_groups(rule, touched) for rule in self.rules if rule.longest_window}
+            only = {rule.id: reached(rule, touched, others=self.counters.others_came) for rule in self.rules}
             work = Pass(self._evidence(now, known, only, touched), known)
             work.firing, rates = known.in_states(_FIRES), Rates(self.counters)
+            settled = self._settled(only, work, rates)
             for rule in self.rules:
-                groups = only.get(rule.id)
-                if groups is None or groups:
-                    self._judge(rule, work, rates, Extent(all=self._waits(rule, work), only=groups))
+                waits = self._waits(rule, work)
+                if only[rule.id] is not NOTHING and (waits or rule.id not in settled):
+                    self._judge(rule, work, rates, Extent(all=waits, only=only[rule.id]))
         work.write(self._writing)
         if work.moved:  # what fires on without a word is looked at by the next whole pass
             self._notifying.notify(work.fires, now)
         return self._end(known, now)
+
+    def _settled(self, only: Mapping[str, Container[Group] | None], work: Pass, rates: Rates) -> set[str]:
+        """The rules of which nothing changes."""
+        touched = [(rule, work.known.rows[rule.id], groups) for rule in self.rules
+                   if isinstance(rule, Ratio) and isinstance(groups := only[rule.id], set)]
+        return RatioNews(rates, work.evidence, work.evidence.now).settled(touched)
 
     def _begin(self) -> Known | None:
         """What was known at the end of the last pass; until this one has ended nothing is."""
@@ -149,7 +161,7 @@ class Judge:
     def _end(self, known: Known, now: datetime) -> timedelta:
         known.stamp = self._stamp or known.stamp
         self._known = known
-        return self._wait(now)
+        return self._wait(known, now)
 
     def _read_known(self) -> Known:
         with self.store.reading_session() as session:
@@ -163,13 +175,14 @@ class Judge:
         return rule.unless is not None and bool(work.firing.get(rule.unless.rule))
 
     def _evidence(
-        self, now: datetime, known: Known, only: Mapping[str, Collection[Group]] | None = None, touched: Touched | None = None
+        self, now: datetime, known: Known, only: Mapping[str, Container[Group] | None] | None = None, touched: Touched | None = None
     ) -> StoreEvidence:
         counters = self.counters if touched is None else Near(self.counters, touched)
 
         def expected(rule: str) -> list[Group]:
             groups = known.rows[rule].expected(now)
-            return groups if only is None or rule not in only else [group for group in groups if group in only[rule]]
+            within = only[rule] if only is not None else None
+            return groups if within is None else [group for group in groups if group in within]
 
         return StoreEvidence(
             self.store, now, self.intervals, self.feeds, expected, self.lists, self.watched_lists,
@@ -212,6 +225,7 @@ class Judge:
         if only is None:
             for group in {*gone, *rows.whole} - judged:
                 work.forget(rule.id, group)
+        work.write_some(self._writing)
 
     def _applied(
         self, rule: Rule, verdicts: Sequence[Verdict], was: Sequence[VerdictRow | None], work: Pass, timing: Timing
@@ -292,14 +306,15 @@ class Judge:
         incident.state = State.OK.value
         self._moves.end(Case(session, None, incident, gone, now), why)
 
-    def _wait(self, now: datetime) -> timedelta:
+    def _wait(self, known: Known, now: datetime) -> timedelta:
         """Until the next timer or suspension runs out, at most a minute."""
         timers = {rule.id: {State.PENDING: rule.for_, State.RECOVERING: rule.keep_firing_for} for rule in self.rules}
         waits = [LONGEST_WAIT]
         with self.store.reading_session() as session:
             waits += [row.until - now for row in in_force(session, now) if row.until is not None]
-            for row in verdict_rows.timed(session):
-                needed = timers.get(row.rule, {}).get(State(row.state))
+        for rule, rows in known.rows.items():
+            for row in rows.whole.values():
+                needed = timers.get(rule, {}).get(State(row.state))
                 if needed is not None and row.counted_until is not None:
                     waits.append(needed - timedelta(seconds=row.elapsed_seconds))
         return max(min(waits), SHORTEST_WAIT)

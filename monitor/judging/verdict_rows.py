@@ -88,12 +88,15 @@ class Pass:
         self.known.rows[rule].forget(group)
         self.gone.append((rule, key_of(group)))
 
-    def write(self, writing: Callable[[], AbstractContextManager[Session]], judged: Sequence[Rule] = ()) -> None:
-        """`judged`: the rules of which all was judged. Very many rows in several transactions; what is missing is written by the next pass."""
-        while len(self.rows) > _AT_ONCE:
+    def write_some(self, writing: Callable[[], AbstractContextManager[Session]]) -> None:
+        """Where they are very many: what is missing when a pass dies is written by the next."""
+        while len(self.rows) >= _AT_ONCE:
             with writing() as session:
                 write(session, self.rows[:_AT_ONCE])
             del self.rows[:_AT_ONCE]
+
+    def write(self, writing: Callable[[], AbstractContextManager[Session]], judged: Sequence[Rule] = ()) -> None:
+        """`judged`: the rules of which all was judged."""
         if not self.changed and not judged:
             return
         with writing() as session:
@@ -226,11 +229,6 @@ def _judged(before: JudgedRule | None, rule: Rule, now: datetime, error: str | N
         rule=rule.id, condition=rule.condition, signal=rule.signal.name, mode=rule.mode.value, severity=str(rule.severity),
         judged_at=now, gaps=gaps, error=error,
     )  # fmt: skip
-
-
-def timed(session: Session) -> Sequence[VerdictRow]:
-    """Those whose timer runs."""
-    return session.exec(select(VerdictRow).where(col(VerdictRow.state).in_((State.PENDING.value, State.RECOVERING.value)))).all()
 
 
 # ── for whoever shows them ──

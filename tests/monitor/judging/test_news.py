@@ -67,6 +67,9 @@ def test_what_was_not_touched_is_not_judged(world, monkeypatch):
     world.wait(minutes=1)
     world.count("block", 1, BOLT)
     world.judge.judge_news(world.now)
+    assert judged == []  # what it comes to stays the same
+    world.count("block", 5_000, BOLT)
+    world.judge.judge_news(world.now)
     assert judged == ["blocks"]
 
 
@@ -148,3 +151,39 @@ def test_groups_that_a_fact_known_in_part_may_be_of_wait_for_the_next_whole_pass
     world.wait(minutes=1)
     world.judged()
     assert set(states(world).values()) == {"insufficient"}
+
+
+def test_rules_about_states_are_judged_when_states_came_and_about_complaints_when_complaints_did(store, monkeypatch):
+    rules = [
+        RULE.validate_python({"id": "listed", "condition": "listing", "severity": "warning"}),
+        RULE.validate_python({"id": "excess", "condition": "excess", "signal": "complaints", "severity": "critical"}),
+    ]
+    world = World(store, rules)
+    world.sent(1000, 1, BOLT)
+    world.judged()
+    judged = []
+    monkeypatch.setattr(run, "judge", lambda rule, *_: judged.append(rule.id) or [])
+    for came, expected in (
+        (lambda: world.count("delivered", 100, BOLT), []), (lambda: world.count("complaint", 1, BOLT), ["excess"]),
+        (lambda: world.answers(listed=True), ["listed"]), (lambda: None, []),
+    ):  # fmt: skip
+        world.wait(seconds=1)
+        came()
+        assert world.judge.judge_news(world.now) is not None
+        assert judged == expected
+        judged.clear()
+
+
+def test_complaints_are_looked_for_anew_after_a_pass_that_failed(store, monkeypatch):
+    world = World(store, [RULE.validate_python({"id": "excess", "condition": "excess", "signal": "complaints", "severity": "critical"})])
+    world.sent(20_000, 5, BOLT)
+    world.judged()
+    world.wait(minutes=1)
+    world.sent(20_000, 900, BOLT)
+    monkeypatch.setattr(run.Pass, "write", lambda *_: 1 / 0)
+    monkeypatch.setattr(world.judge, "check", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        world.judge.judge_news(world.now)
+    monkeypatch.undo()
+    world.judged()
+    assert [row.state for row in world.rows(Incident)] == ["firing"]
