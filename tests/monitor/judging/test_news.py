@@ -175,12 +175,11 @@ def test_rules_about_states_are_judged_when_states_came_and_about_complaints_whe
 
 
 def test_complaints_are_looked_for_anew_after_a_pass_that_failed(store, monkeypatch):
-    world = World(store, [RULE.validate_python({"id": "excess", "condition": "excess", "signal": "complaints", "severity": "critical"})])
-    world.sent(20_000, 5, BOLT)
+    world = World(store, [RULE.validate_python({"id": "excess", "condition": "excess", "of": "campaign", "signal": "complaints"})])
+    world.sent(20_000, 5, BOLT._replace(campaign="good"))
     world.judged()
     world.wait(minutes=1)
-    world.sent(20_000, 900, BOLT)
-    monkeypatch.setattr(run.Pass, "write", lambda *_: 1 / 0)
+    world.sent(5_000, 200, BOLT._replace(campaign="bought"))
     monkeypatch.setattr(world.judge, "check", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         world.judge.judge_news(world.now)
