@@ -9,7 +9,7 @@ from datetime import timedelta
 from collectors.observation import Subject
 from monitor.facts import Store
 from monitor.judging.counters import Counters, Touched
-from monitor.rules.conditions.excess import Excess
+from monitor.rules.conditions.excess_rule import Excess
 from monitor.rules.conditions.shortfall import Shortfall
 from monitor.rules.evidence import Counts, Span
 from monitor.rules.model import Rule

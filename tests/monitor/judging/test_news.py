@@ -184,5 +184,6 @@ def test_complaints_are_looked_for_anew_after_a_pass_that_failed(store, monkeypa
     with pytest.raises(ZeroDivisionError):
         world.judge.judge_news(world.now)
     monkeypatch.undo()
+    world.wait(seconds=1)
     world.judged()
     assert [row.state for row in world.rows(Incident)] == ["firing"]
