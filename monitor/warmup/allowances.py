@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import delete
+from sqlalchemy import delete, insert
 from sqlmodel import Session, col, select
 
 from monitor.database.engine import insert_into, table
@@ -114,23 +114,25 @@ def grant(session: Session, wanted: Wanted, now: datetime) -> Granted:
         return Granted(None, wanted.count, None, None, None, ())
     for row in rows:
         _begin_day(row, now)
-    before = allowances_of(rows, opened(session, now, [row.id for row in rows]), now)
+    reserved = opened(session, now, [row.id for row in rows])
+    before = allowances_of(rows, reserved, now)
     count = min([wanted.count, *(each.left for each in before if each.left is not None)])
     if count == 0:
         session.add_all(rows)  # a day may have begun
         return Granted(None, 0, None, _retry_after(session, before, now), _pool(before), before)
-    made = AllowanceGrant(
-        id=new_id("gr"), customer=wanted.customer, sender=wanted.sender, granted=count, granted_at=now,
-        expires_at=(now + wanted.ttl).replace(microsecond=0),
-    )  # fmt: skip
-    session.add(made)
+    grant_id, expires_at, connection = new_id("gr"), (now + wanted.ttl).replace(microsecond=0), session.connection()
+    connection.execute(insert(table(AllowanceGrant)), {
+        "id": grant_id, "customer": wanted.customer, "sender": wanted.sender, "granted": count, "granted_at": now,
+        "expires_at": expires_at, "answer": {},
+    })  # fmt: skip
+    connection.execute(insert(table(AllowancePart)), [
+        {"grant_id": grant_id, "warm_up": row.id, "day": row.day, "granted": count, "expires_at": expires_at} for row in rows
+    ])  # fmt: skip
     for row in rows:
         touch(row, now)
-        session.add(AllowancePart(grant_id=made.id, warm_up=row.id, day=row.day, granted=count, expires_at=made.expires_at))
+        reserved[row.id, row.day] = reserved.get((row.id, row.day), 0) + count
     session.add_all(rows)
-    session.flush()
-    after = allowances_of(rows, opened(session, now, [row.id for row in rows]), now)
-    return Granted(made.id, count, made.expires_at, None, None, after)
+    return Granted(grant_id, count, expires_at, None, None, allowances_of(rows, reserved, now))
 
 
 def give_back(session: Session, grant_id: str, used: int, now: datetime, *, customer: str | None = None) -> Returned | Mapping[str, Any]:

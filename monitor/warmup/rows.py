@@ -9,8 +9,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+import sqlalchemy
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, func, or_, select
 
+from monitor.database.engine import table
 from monitor.database.tables import AllowancePart, Transition, WarmUp, WarmUpDay
 from monitor.database.transitions import BEFORE, TransitionKind, check_reason, new_id
 from monitor.inventory.known import read_names
@@ -169,15 +172,23 @@ def changed_since(session: Session, since: datetime) -> Sequence[WarmUp]:
     return session.exec(select(WarmUp).where(col(WarmUp.changed_at) >= since)).all()
 
 
-def opened(session: Session, now: datetime, ids: Collection[str] | None = None) -> Opened:
+_PART = table(AllowancePart).c
+# built once: asked for every grant
+_OPENED = (
+    sqlalchemy.select(_PART.warm_up, _PART.day, func.sum(_PART.granted))
+    .where(_PART.used.is_(None), _PART.expires_at > bindparam("since"))
+    .group_by(_PART.warm_up, _PART.day)
+)
+_OPENED_OF = _OPENED.where(_PART.warm_up.in_(bindparam("ids", expanding=True)))
+
+
+def opened(session: Session, now: datetime, ids: Sequence[str] | None = None) -> dict[tuple[str, str], int]:
     """What is reserved of each allowance and day."""
-    part = (col(AllowancePart.warm_up), col(AllowancePart.day))
-    chosen = select(*part, func.sum(AllowancePart.granted)).where(
-        col(AllowancePart.used).is_(None), col(AllowancePart.expires_at) > now - GRACE
+    values: dict[str, object] = {"since": now - GRACE}
+    rows = session.connection().execute(_OPENED, values) if ids is None else (
+        session.connection().execute(_OPENED_OF, values | {"ids": ids})
     )
-    if ids is not None:
-        chosen = chosen.where(part[0].in_(ids))
-    return {(warm_up, day): int(count) for warm_up, day, count in session.exec(chosen.group_by(*part))}
+    return {(warm_up, day): int(count) for warm_up, day, count in rows}
 
 
 def allowances_of(rows: Iterable[WarmUp], reserved: Opened, now: datetime) -> list[Allowance]:
