@@ -13,8 +13,9 @@ from monitor.gate import Decided
 from monitor.incidents.metrics import METRICS as OF_INCIDENTS
 from monitor.metrics import Metric, MetricType, Sample, alone
 from monitor.notify.metrics import METRICS as OF_NOTIFICATIONS
+from monitor.warmup.metrics import METRICS as OF_WARM_UPS
 
-STORED = (*OF_FACTS, *OF_INCIDENTS, *OF_NOTIFICATIONS)
+STORED = (*OF_FACTS, *OF_INCIDENTS, *OF_NOTIFICATIONS, *OF_WARM_UPS)
 DECISIONS = Metric("vigie_decisions_total", "Decisions of this process, by answer.", MetricType.COUNTER)
 GATE_VERSION = Metric("vigie_gate_version", "Newest transition the gate knows.")
 GATE_RESTRICTIONS = Metric("vigie_gate_restrictions", "Restrictions in force.")

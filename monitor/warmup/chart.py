@@ -66,7 +66,7 @@ def actual_svg(per_day: Sequence[int], days: Sequence[Actual], title: str) -> st
         words = f"{day.label}: step {day.step}, {day.sent:,} of {caps[number]:,}"
         words += f", {day.delivered:,} delivered" if day.delivered is not None else ", delivered not known"
         inner.append(
-            f'<rect class="sent {escape(day.tone)}" x="{x:.1f}" y="{y:.1f}" width="{slot * 0.6:.1f}"'
+            f'<rect class="bar {escape(day.tone)}" x="{x:.1f}" y="{y:.1f}" width="{slot * 0.6:.1f}"'
             f' height="{HEIGHT - _BOTTOM - y:.1f}"><title>{escape(words)}</title></rect>'
         )
     return _svg(title, inner + _steps(caps, top))

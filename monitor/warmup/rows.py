@@ -234,6 +234,11 @@ def days_of(session: Session, ids: Collection[str]) -> dict[str, list[WarmUpDay]
     return days
 
 
+def plans_of(session: Session, ids: Collection[str]) -> dict[str, Sequence[int]]:
+    """The messages a day of each step of these."""
+    return dict(session.exec(select(WarmUp.id, WarmUp.per_day).where(col(WarmUp.id).in_(ids))).all())
+
+
 def warming_up(session: Session) -> Sequence[WarmUp]:
     """Those that have a cap."""
     return session.exec(select(WarmUp).where(*_CAPPED)).all()

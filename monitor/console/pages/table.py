@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from monitor.console.page import Console, Renderer, Visit, WebPage
 from monitor.console.pages.feedback_loops_and_abuse import abuse, abuse_case, feedback_loops
 from monitor.console.pages.now_incidents_runs import incident, incidents, now, runs
+from monitor.console.pages.warm_up import warm_ups
 
 # in the order of the links; a page without words has none
 PAGES = (
@@ -19,6 +20,7 @@ PAGES = (
     WebPage("/fbl", "fbl.html", feedback_loops, "Feedback loops"),
     WebPage("/abuse", "abuse.html", abuse, "Abuse"),
     WebPage("/abuse/{case_id}", "abuse_case.html", abuse_case),
+    WebPage("/warmup", "warm_up.html", warm_ups, "Warm-up"),
     WebPage("/runs", "runs.html", runs, "Runs"),
 )
 OF_API = {"/metrics": "Metrics", "/healthz": "Health", "/openapi.json": "API"}
