@@ -110,11 +110,13 @@ RATES = {
 
 def rate_over_time(rate: Rate, by: str, *conditions: str, limit: int = 15) -> str:
     """time, metric, value: the rate of the groups with the most mail, worst to read when there are hundreds of lines."""
-    volume = f"SELECT {by} FROM {periods(rate.denominator, [by], *conditions)} GROUP BY {by} ORDER BY sum(total) DESC NULLS LAST LIMIT {limit}"
+    sent = ", ".join(f"'{each}'" for each in rate.denominator)
     return (
-        f"SELECT time AS \"time\", COALESCE({by}, 'unknown') AS metric, {rate.share} AS value\n"
-        f"FROM {periods(rate.measures, [by], *conditions, hourly_days=RATE_HOURLY_DAYS)}\n"
-        f"WHERE {by} IN ({volume}) OR {by} IS NULL\nGROUP BY time, {by} ORDER BY time, {by}"
+        f"WITH groups AS (SELECT time, {by}, measure, sum(total) AS total\n"
+        f"  FROM {periods(rate.measures, [by], *conditions, hourly_days=RATE_HOURLY_DAYS)} GROUP BY time, {by}, measure)\n"
+        f"SELECT time AS \"time\", COALESCE({by}, 'unknown') AS metric, {rate.share} AS value FROM groups\n"
+        f"WHERE {by} IS NULL OR {by} IN (SELECT {by} FROM groups WHERE measure IN ({sent}) GROUP BY {by} ORDER BY sum(total) DESC NULLS LAST LIMIT {limit})\n"
+        f"GROUP BY time, {by} ORDER BY time, {by}"
     )
 
 
