@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
@@ -85,6 +85,14 @@ class AlertStatus(_Shape):
     inhibited_by: list[str] = Field(serialization_alias="inhibitedBy")
 
 
+class Quietened(NamedTuple):
+    """Whether nobody is notified of it, and the silences and incidents because of which, as far as whoever asks may know them."""
+
+    is_so: bool
+    silenced_by: list[str]
+    inhibited_by: list[str]
+
+
 class Alert(_Shape):
     labels: dict[str, str]
     annotations: dict[str, str]
@@ -111,10 +119,9 @@ class Status(_Shape):
 
 
 def alert_of(
-    incident: Incident, labels: Mapping[str, str], deliveries: Iterable[Delivery], quiet: tuple[list[str], list[str]], console_url: str
+    incident: Incident, labels: Mapping[str, str], deliveries: Iterable[Delivery], quiet: Quietened, console_url: str
 ) -> Alert:
-    """An incident that fires or recovers. `quiet`: the silences and the incidents because of which nobody is notified of it."""
-    silenced_by, inhibited_by = quiet
+    """An incident that fires or recovers."""
     annotations = {"summary": incident.summary, "state": incident.state}
     if incident.acked_by:
         annotations |= {"acknowledged_by": incident.acked_by, "acknowledged_for": incident.ack_reason or ""}
@@ -123,7 +130,7 @@ def alert_of(
         receivers=[ReceiverName(name=each.receiver) for each in deliveries],
         fingerprint=hashlib.sha256(incident.id.encode()).hexdigest()[:16],
         status=AlertStatus(
-            state="suppressed" if silenced_by or inhibited_by else "active", silenced_by=silenced_by, inhibited_by=inhibited_by
+            state="suppressed" if quiet.is_so else "active", silenced_by=quiet.silenced_by, inhibited_by=quiet.inhibited_by
         ),
         starts_at=incident.fired_at or incident.started_at, updated_at=incident.judged_at,
         ends_at=incident.judged_at + _ENDS_AFTER, generator_url=f"{console_url}/incidents/{incident.id}",

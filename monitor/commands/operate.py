@@ -109,17 +109,17 @@ def silence(
     if not matches or (until is None and not preview):
         raise click.UsageError("a silence needs --match and --until")
     matchers = [_matcher(match) for match in matches]
+    with configured(config_file) as config:
+        known = configured_names(config)
     if preview:
         with changing(config_file) as session:
-            matching = silences.would_silence(session, matchers)
+            matching = silences.would_silence(session, matchers, labels=known[silences.RULE_LABELS])
         if not matching:
             click.echo("no open incident matches", err=True)
         for incident in matching:
             _show(Incident.from_row(incident), f"{incident.id} {incident.state}: {incident.summary}", as_json=as_json)
         return
     assert until is not None
-    with configured(config_file) as config:
-        known = configured_names(config)
     with changing(config_file) as session:
         row = silences.put_silence(
             session, silences.Wanted(matchers, until), actor=actor(), reason=reason, now=utc_now(), known=known,

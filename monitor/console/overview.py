@@ -15,7 +15,8 @@ from monitor.config.severity import worst
 from monitor.database.tables import Incident, Listing, Outbox, Run, Suspension, Transition
 from monitor.database.transitions import newest_transitions
 from monitor.facts.runs import Outcome, Runs, last_runs
-from monitor.incidents.rows import open_by_gravity
+from monitor.incidents.causes import runbook_of
+from monitor.incidents.rows import members_of_any, open_by_gravity
 from monitor.incidents.states import State
 from monitor.listings.find import count_listings, newest_listings, standing_findings
 from monitor.notify.message import next_steps
@@ -25,6 +26,7 @@ from monitor.rules.conditions.listing import ListedTarget, ListingNumbers
 from monitor.rules.conditions.ratio import RatioNumbers
 from monitor.rules.conditions.table import numbers_of
 from monitor.rules.lists import KnownLists, is_grave
+from monitor.rules.member_numbers import MemberNumbers, WholeNumbers
 from monitor.rules.model import Rule
 from monitor.rules.numbers import Numbers
 
@@ -59,11 +61,17 @@ class Trouble:
     bounds: Bounds | None
     suspensions: Sequence[Suspension]
     steps: Sequence[str]
+    follows: Sequence[str] = ()
 
     @property
     def listed(self) -> Sequence[ListedTarget]:
         """What of ours is on block lists."""
-        return self.numbers.listed if isinstance(self.numbers, ListingNumbers) else ()
+        return self.numbers.listed if isinstance(self.numbers, ListingNumbers | WholeNumbers) else ()
+
+    @property
+    def members(self) -> Sequence[MemberNumbers]:
+        """Of an incident that has some, the gravest."""
+        return self.numbers.members if isinstance(self.numbers, WholeNumbers) else ()
 
 
 class Freshness(enum.StrEnum):
@@ -138,11 +146,11 @@ def take_picture(
     """What is so now."""
     incidents = open_by_gravity(session, MOST_ROWS * 2)
     firing = [row for row in incidents if row.state != State.PENDING][:MOST_ROWS]
-    theirs = of_incidents(session, [row.id for row in firing], now, MOST_ROWS * 10)
+    theirs = suspensions_of(session, firing, now, MOST_ROWS * 10)
     return Picture(
         now=now,
         version=newest_restriction(session),
-        troubles=[trouble(row, theirs, rules.get(row.rule)) for row in firing],
+        troubles=[trouble(row, theirs.get(row.id, ()), rules.get(row.rule)) for row in firing],
         pending=[row for row in incidents if row.state == State.PENDING][:MOST_ROWS],
         suspensions=newest_suspensions(session, now, MOST_ROWS),
         suspended_count=count_in_force(session, now),
@@ -155,13 +163,23 @@ def take_picture(
     )
 
 
-def trouble(incident: Incident, suspensions: Sequence[Suspension], rule: Rule | None) -> Trouble:
-    """An incident with its suspensions among these, and the steps its rule advises."""
-    mine = [suspension for suspension in suspensions if suspension.incident_id == incident.id]
-    in_force = [suspension.id for suspension in mine if suspension.lifted_at is None]
+def suspensions_of(session: Session, incidents: Sequence[Incident], now: datetime, limit: int) -> dict[str, list[Suspension]]:
+    """By incident: its own, and of one with members those of its members."""
+    members = members_of_any(session, [row.id for row in incidents if row.member_count is not None])
+    rows = of_incidents(session, [*(row.id for row in incidents), *members], now, limit)
+    made: dict[str, list[Suspension]] = {}
+    for row in rows:
+        if row.incident_id is not None:
+            made.setdefault(members.get(row.incident_id, row.incident_id), []).append(row)
+    return made
+
+
+def trouble(incident: Incident, suspensions: Sequence[Suspension], rule: Rule | None, follows: Sequence[str] = ()) -> Trouble:
+    """An incident with its suspensions, the steps its rule advises, and what it followed from."""
+    in_force = [suspension.id for suspension in suspensions if suspension.lifted_at is None]
     numbers = numbers_of(incident.evidence)
-    steps = next_steps(numbers, rule.runbook if rule else "", in_force)
-    return Trouble(incident, numbers, _bounds(numbers), mine, steps)
+    steps = next_steps(numbers, rule.runbook if rule else runbook_of(incident.rule), in_force)
+    return Trouble(incident, numbers, _bounds(numbers), suspensions, steps, follows)
 
 
 def _bounds(numbers: Numbers) -> Bounds | None:

@@ -20,6 +20,7 @@ class TransitionKind(enum.StrEnum):
 
     INCIDENT = "incident"
     ACKNOWLEDGEMENT = "acknowledgement"
+    MEMBERSHIP = "membership"
     SUSPENSION = "suspension"
     SILENCE = "silence"
     LISTING = "listing"

@@ -8,6 +8,7 @@ from sqlmodel import Session
 
 from monitor.database.tables import Incident, Transition
 from monitor.database.transitions import BEFORE, TransitionKind, check_reason, history
+from monitor.incidents.rows import open_members
 
 ACKNOWLEDGED = "acknowledged"
 
@@ -32,6 +33,9 @@ def acknowledge(
     session.add(incident)
     # the incident goes on firing: that somebody looks after it is another fact than its state
     _write(session, incident, TransitionKind.ACKNOWLEDGEMENT, (old, ACKNOWLEDGED), why=reason, actor=actor, now=now)
+    if incident.member_count is not None:  # with all its members
+        for member in open_members(session, incident_id):
+            acknowledge(session, member.id, actor=actor, reason=reason, now=now, until=until)
     return incident
 
 
@@ -49,9 +53,16 @@ def moved(
     _write(session, incident, TransitionKind.INCIDENT, change, why=why, actor=actor, now=now)
 
 
+def joined(session: Session, member: Incident, whole: Incident, now: datetime) -> None:
+    """An incident became a member of another, until it ends."""
+    member.part_of, member.joined_at = whole.id, now
+    session.add(member)
+    _write(session, member, TransitionKind.MEMBERSHIP, (BEFORE, whole.id), why=f"one cause: {whole.rule}", actor=whole.rule, now=now)
+
+
 def changes_of(session: Session, incident_id: str) -> list[Transition]:
-    """Its changes of state and its acknowledgements, the oldest first."""
-    return history(session, (TransitionKind.INCIDENT, TransitionKind.ACKNOWLEDGEMENT), incident_id)
+    """Its changes of state, its acknowledgements and what it became a member of, the oldest first."""
+    return history(session, (TransitionKind.INCIDENT, TransitionKind.ACKNOWLEDGEMENT, TransitionKind.MEMBERSHIP), incident_id)
 
 
 def _write(

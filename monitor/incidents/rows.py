@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from sqlmodel import Session, case, col, func, select
 
 from monitor.config.severity import GRAVEST_FIRST
 from monitor.database.paging import Order, Page, Paged, paged
-from monitor.database.tables import Incident
+from monitor.database.tables import Incident, VerdictRow
 from monitor.incidents.states import State
 
 
@@ -42,6 +42,38 @@ def firing_incidents(session: Session) -> list[Incident]:
     return list(session.exec(chosen.order_by(*_NEWEST.by)))
 
 
+def fired_since(session: Session, since: datetime, rules: Collection[str], limit: int) -> list[Incident]:
+    """Of these rules, what has fired since then, ended or not, the newest first."""
+    chosen = select(Incident).where(col(Incident.fired_at) > since, col(Incident.rule).in_(rules))
+    return list(session.exec(chosen.order_by(col(Incident.fired_at).desc(), col(Incident.id)).limit(limit)))
+
+
+def open_members(session: Session, incident_id: str) -> list[Incident]:
+    """The members of an incident that have not ended, the oldest first."""
+    chosen = select(Incident).where(Incident.part_of == incident_id, col(Incident.ended_at).is_(None))
+    return list(session.exec(chosen.order_by(col(Incident.started_at), col(Incident.id))))
+
+
+def members_of(session: Session, incident_id: str, limit: int) -> list[Incident]:
+    """The members of an incident, those that have not ended first, then the newest."""
+    chosen = select(Incident).where(Incident.part_of == incident_id)
+    return list(session.exec(chosen.order_by(col(Incident.ended_at).is_not(None), *_NEWEST.by).limit(limit)))
+
+
+def members_of_any(session: Session, ids: Collection[str]) -> dict[str, str]:
+    """The members of these incidents, ended ones too, and of which each is one."""
+    if not ids:
+        return {}
+    chosen = select(Incident.id, Incident.part_of).where(col(Incident.part_of).in_(ids))
+    return {member: whole for member, whole in session.exec(chosen) if whole is not None}
+
+
+def common_labels(session: Session) -> dict[tuple[str, str], Mapping[str, str]]:
+    """(rule, group) of what is open → what it is matched by beside its subject: its rule's labels, what all that is judged has alike."""
+    chosen = select(VerdictRow.rule, VerdictRow.key, VerdictRow.labels).where(col(VerdictRow.state).in_(_STATES))
+    return {(rule, key): labels for rule, key, labels in session.exec(chosen)}
+
+
 def lately_fired(session: Session, rules: Collection[str], since: datetime) -> dict[tuple[str, str], int]:
     """(rule, group) → how often these rules have fired for it since then."""
     fired = select(Incident.rule, Incident.subject_key, func.count()).where(col(Incident.rule).in_(rules), col(Incident.fired_at) > since)
@@ -49,10 +81,10 @@ def lately_fired(session: Session, rules: Collection[str], since: datetime) -> d
 
 
 def open_by_gravity(session: Session, limit: int) -> list[Incident]:
-    """Those that have not ended: the worst first, then what fires before what recovers or waits, then the oldest."""
+    """Those that have not ended and are no member of another: the worst first, then what fires before what recovers or waits, then the oldest."""
     worst = case({name: rank for rank, name in enumerate(GRAVEST_FIRST)}, value=Incident.severity)
     state = case({name: rank for rank, name in enumerate(_STATES)}, value=Incident.state)
-    chosen = select(Incident).where(col(Incident.ended_at).is_(None))
+    chosen = select(Incident).where(col(Incident.ended_at).is_(None), col(Incident.part_of).is_(None))
     return list(session.exec(chosen.order_by(worst, state, col(Incident.started_at)).limit(limit)))
 
 
@@ -103,6 +135,14 @@ def incident(session: Session, incident_id: str, customer: str | None = None) ->
     return row
 
 
+def shown_to(session: Session, ids: Collection[str | None], customer: str | None) -> frozenset[str]:
+    """Of these ids, those of incidents that may be shown to a customer (None: to the provider)."""
+    chosen = select(Incident.id).where(col(Incident.id).in_([each for each in ids if each is not None]))
+    if customer is not None:
+        chosen = chosen.where(col(Incident.subject)["customer"].as_string() == customer)
+    return frozenset(session.exec(chosen))
+
+
 def newest_incidents(session: Session, limit: int) -> list[Incident]:
     """The newest first, ended ones too."""
     return list(session.exec(select(Incident).order_by(*_NEWEST.by).limit(limit)))
@@ -110,5 +150,6 @@ def newest_incidents(session: Session, limit: int) -> list[Incident]:
 
 def count_open(session: Session) -> Sequence[tuple[str, str, int]]:
     """Severity, state and how many have not ended."""
-    counted = select(Incident.severity, Incident.state, func.count()).where(col(Incident.ended_at).is_(None))
+    counted = select(Incident.severity, Incident.state, func.count())
+    counted = counted.where(col(Incident.ended_at).is_(None), col(Incident.member_count).is_(None))  # its members are counted
     return session.exec(counted.group_by(Incident.severity, Incident.state)).all()

@@ -19,13 +19,14 @@ from monitor.database.paging import Order, Page, Paged, paged
 from monitor.database.tables import Incident, Silence, Transition
 from monitor.database.transitions import BEFORE, TransitionKind, beginnings, check_reason, new_id
 from monitor.incidents.matchers import MOST, Matcher, Operator, all_match, parse
-from monitor.incidents.rows import open_incidents
+from monitor.incidents.rows import common_labels, open_incidents
 from monitor.incidents.schedule import Schedule, read_schedule
 from monitor.inventory.known import read_names
 from monitor.inventory.names import canonical
 from monitor.inventory.providers import read_providers
 
 MATCHER_DIMENSIONS = (*names(Use.MATCHER), "rule", "severity", "incident")
+RULE_LABELS = "labels of rules"  # in `known`: the names of the labels that rules give; no matcher is called so
 MOST_OF_A_CUSTOMER = 100  # in force: every pass asks all of them about each incident, and patterns cost time
 _NEWEST = Order((col(Silence.since), col(Silence.id)))
 
@@ -63,7 +64,7 @@ def put_silence(
     `known`: matcher → what it may name besides incidents that were; a matcher not in it may name anything.
     """
     check_reason(reason)
-    checked = check_matchers(wanted.matchers, read_providers(session))
+    checked = check_matchers(wanted.matchers, read_providers(session), known.get(RULE_LABELS, ()))
     since = max(wanted.since or now, now)
     if wanted.until <= since:
         raise ValueError("until is in the past" if wanted.until <= now else "until is before its beginning")
@@ -106,14 +107,17 @@ def _check_known(session: Session, name: str, value: str, known: Collection[str]
         raise ValueError(f"{name}: the configuration has no {name} {value}{meant}")
 
 
-def check_matchers(matchers: Sequence[Matcher], providers: ProviderTable | None = None) -> list[Matcher]:
-    """The matchers in the form incidents have their values in. Raises ValueError for what nobody can mean."""
+def check_matchers(
+    matchers: Sequence[Matcher], providers: ProviderTable | None = None, labels: Collection[str] = ()
+) -> list[Matcher]:
+    """The matchers in the form incidents have their values in. `labels`: those that rules give. Raises ValueError for what nobody can mean."""
     if not matchers or all(each.matches({}) for each in matchers):
         raise ValueError("a silence without matchers would silence everything; one must ask for a value")
     if len(matchers) > MOST:
         raise ValueError(f"more than {MOST} matchers — write one regular expression, such as ip=~192.0.2.*")
-    if strange := {each.name for each in matchers} - set(MATCHER_DIMENSIONS):
-        raise ValueError(f"cannot match on {', '.join(sorted(strange))}; known: {', '.join(MATCHER_DIMENSIONS)}")
+    known = (*MATCHER_DIMENSIONS, *sorted(labels))
+    if strange := {each.name for each in matchers} - set(known):
+        raise ValueError(f"cannot match on {', '.join(sorted(strange))}; known: {', '.join(known)}")
     checked = [canonical_matcher(each, providers) for each in matchers]
     equal = [each.name for each in checked if each.operator is Operator.EQUAL]
     if len(set(equal)) < len(equal):
@@ -186,15 +190,14 @@ def silences_between(session: Session, since: datetime, until: datetime) -> list
     return list(session.exec(select(Silence).where(col(Silence.since) < until, end > since).order_by(col(Silence.since), col(Silence.id))))
 
 
-def would_silence(session: Session, matchers: Sequence[Matcher], customer: str | None = None) -> list[Incident]:
-    """The open incidents a silence with these matchers is about, the newest first. Raises ValueError as putting it on does.
-
-    What all that an incident judges has in common beside its subject is not stored: a silence on a list or an address may
-    match more than this shows.
-    """
-    checked = check_matchers(matchers, read_providers(session))
+def would_silence(
+    session: Session, matchers: Sequence[Matcher], customer: str | None = None, labels: Collection[str] = ()
+) -> list[Incident]:
+    """The open incidents a silence with these matchers is about, the newest first. Raises ValueError as putting it on does."""
+    checked = check_matchers(matchers, read_providers(session), labels)
+    common = common_labels(session)
     rows = [row for row in open_incidents(session) if customer in {None, row.subject.get("customer")}]
-    matching = [row for row in rows if all_match(checked, labels_of(row))]
+    matching = [row for row in rows if all_match(checked, labels_of(row, common.get((row.rule, row.open_key))))]
     return sorted(matching, key=lambda row: (row.started_at, row.id), reverse=True)
 
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from sqlmodel import Session
+
 from monitor.config.severity import Severity
+from monitor.database.tables import Incident as IncidentRow
 from monitor.database.wire import Transition
+from monitor.incidents.rows import shown_to
 from monitor.incidents.states import State
 from monitor.rules.wire import VerdictNumbers
 from monitor.wire import Wire
 
 
 class Incident(Wire):
-    """`subject` is the group judged, `evidence` the numbers of its worst moment (`now`: what is so by now). `notified_at`: when people were first notified."""
+    """`subject` is the group judged, `evidence` the numbers of its worst moment (`now`: what is so by now). `notified_at`: when people were last notified.
+
+    What has one cause is one incident with members: `rule` is then the cause, and `member_count` how many have not ended. `part_of`: of which
+    one this is a member.
+    """
 
     id: str
     rule: str
@@ -32,13 +41,37 @@ class Incident(Wire):
     acked_at: datetime | None
     ack_reason: str | None
     ack_until: datetime | None
+    part_of: str | None = None
+    joined_at: datetime | None = None
+    member_count: int | None = None
+
+
+def shown(session: Session, rows: Iterable[IncidentRow], customer: str | None) -> list[Incident]:
+    """As they are printed; a customer is not shown of what, that is others' too, its own is part."""
+    printed = Incident.from_rows(rows)
+    if customer is None:
+        return printed
+    own = shown_to(session, [each.part_of for each in printed], customer)
+    return [each if each.part_of in own else each.model_copy(update={"part_of": None, "joined_at": None}) for each in printed]
+
+
+class IncidentLink(Wire):
+    """`effect_id` followed from `cause_id`: why that is thought."""
+
+    cause_id: str
+    effect_id: str
+    at: datetime
+    why: str
+    evidence: dict[str, Any]
 
 
 class IncidentHistory(Wire):
-    """An incident and its changes, oldest first."""
+    """An incident and its changes, oldest first. `members`: those it has or had; `links`: what it, or a member, followed from or led to."""
 
     incident: Incident
     transitions: list[Transition]
+    members: list[Incident]
+    links: list[IncidentLink]
 
 
 class Silence(Wire):

@@ -71,6 +71,12 @@ def pools_of_addresses(session: Session) -> dict[str, str | None]:
     return dict(session.exec(select(SendingIp.address, SendingIp.pool)).all())
 
 
+def owners_of_addresses(session: Session) -> dict[str, str]:
+    """The sending IPs that are one customer's alone, with that customer."""
+    rows = session.exec(select(SendingIp.address, SendingIp.customer).where(col(SendingIp.customer).is_not(None)))
+    return {address: str(customer) for address, customer in rows}
+
+
 def streams_of_customers(session: Session) -> dict[str, frozenset[str]]:
     """Every customer the inventory knows, with its streams."""
     streams: dict[str, set[str]] = {customer: set() for customer in session.exec(select(Customer.id))}

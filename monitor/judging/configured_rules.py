@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from collectors.dnsbl.collector import DnsblSettings
 from collectors.dnsbl.pacers import operator_of
 from monitor.config.load import Config
+from monitor.incidents.causes import causes
+from monitor.incidents.silences import RULE_LABELS
 from monitor.listings.catalogue import known_lists
 from monitor.rules.lists import KnownLists
 from monitor.rules.load import load_rules
@@ -28,11 +30,13 @@ def lists_known(config: Config) -> KnownLists:
 
 
 def configured_names(config: Config) -> dict[str, frozenset[str]]:
-    """What a silence may name besides the inventory: the rules, and the lists and operators of the catalogue."""
+    """What a silence may name besides the inventory: the rules with their labels, causes, and the lists and operators of the catalogue."""
     dnsbl = config.collectors.get("dnsbl")
     known = (dnsbl if isinstance(dnsbl, DnsblSettings) else DnsblSettings()).known().lists.values()
+    rules = configured_rules(config)
     return {
-        "rule": frozenset(rule.id for rule in configured_rules(config)),
+        RULE_LABELS: labels_of_rules(rules),
+        "rule": frozenset(rule.id for rule in rules) | causes().keys(),
         "dnsbl": frozenset(entry.id for entry in known),
         "operator": frozenset(operator_of(entry) for entry in known),
     }

@@ -94,7 +94,7 @@ class Judge:
         self.mails = MailEvidence(self.store)
         self.rules = in_order([rule for rule in self.rules if rule.enabled])
         self._moves = Moves(suspend.Traffic(self.counters.sums), self.limits, self.console_url)
-        self._notifying = Notifying(self.store, self.routing, self._writing, self._moves.reconcile, self.console_url)
+        self._notifying = Notifying(self.store, self.routing, self.rules, self._writing, self._moves.reconcile, self.console_url)
 
     def judge_all(self, now: datetime) -> timedelta:
         """Judge every rule; returns how long the next pass may wait."""
@@ -276,7 +276,7 @@ class Judge:
         """End what a rule opened that is configured no more, or only in shadow: nobody would ever end it else."""
         live = {rule.id for rule in self.rules if rule.mode is Mode.LIVE}
         with self.store.reading_session() as session:
-            orphans = [row.id for row in open_incidents(session) if row.rule not in live]
+            orphans = [row.id for row in open_incidents(session) if row.rule not in live and row.member_count is None]
         for incident_id in orphans:
             with self._writing() as session:
                 incident = incident_named(session, incident_id)

@@ -13,16 +13,17 @@ from sqlmodel import Session
 from monitor.database.tables import Incident, Outbox
 from monitor.database.transitions import BEFORE
 from monitor.facts import Store
+from monitor.incidents.causes import runbook_of
 from monitor.incidents.changes import ACKNOWLEDGED, break_acknowledgement, changes_of
-from monitor.incidents.rows import firing_incidents, locked_incident
+from monitor.incidents.rows import firing_incidents, locked_incident, open_members
 from monitor.incidents.silences import labels_of
 from monitor.incidents.states import State
 from monitor.notify import outbox
 from monitor.notify.message import Event, Now, firing
 from monitor.notify.queue import Notice, queue
-from monitor.notify.quiet import Quiet, read_quiet
+from monitor.notify.quiet import Quiet, deliveries_of_whole, read_quiet
 from monitor.notify.routing import Delivery, Routing
-from monitor.restrictions.rows import is_in_force, of_incident
+from monitor.restrictions.rows import is_in_force, of_incident, of_members
 from monitor.rules.conditions.table import numbers_of
 from monitor.rules.model import Rule
 
@@ -75,24 +76,33 @@ class FollowUp:
         """What is due now and not written yet; nothing while somebody looks after it, or nobody is to be notified."""
         if incident.state != State.FIRING or incident.notified_at is None or incident.acked_at is not None:
             return
-        rule = self.rules.get(incident.rule)
-        labels = labels_of(incident, rule.labels if rule else None)
+        labels = self._labels(incident)
         if hushed.why(labels):
             return
         sent = outbox.of_incident(session, incident.id)
         keys = {row.key for row in sent}
         alone_since = _alone_since(session, incident)
-        for delivery in hushed.deliveries(labels):
+        for delivery in self._deliveries(session, incident, hushed):
             for owed in (*_reminders(sent, delivery, now), *_steps(delivery, alone_since, now)):
                 if f"{incident.id}:{owed.event}{owed.serial}:{owed.delivery.receiver}" not in keys:
                     yield owed
 
+    def _labels(self, incident: Incident) -> dict[str, str]:
+        rule = self.rules.get(incident.rule)
+        return labels_of(incident, rule.labels if rule else None)
+
+    def _deliveries(self, session: Session, incident: Incident, hushed: Quiet) -> list[Delivery]:
+        """Whom it goes to; of a member, those who did not hear of the incident it is part of."""
+        if incident.member_count is not None:
+            return deliveries_of_whole(hushed, incident.id, [self._labels(row) for row in open_members(session, incident.id)])
+        heard = {row.receiver for row in outbox.of_incident(session, incident.part_of)} if incident.part_of else set()
+        return [each for each in hushed.deliveries(self._labels(incident)) if each.receiver not in heard]
+
     def _write(self, session: Session, incident: Incident, owed: Owed, now: datetime) -> None:
         rule = self.rules.get(incident.rule)
-        rows = [row for row in of_incident(session, incident.id) if is_in_force(row, now)]
-        text = firing(
-            incident, Now(incident.summary, numbers_of(incident.evidence), rows), rule.runbook if rule else "", self.console_url, word=owed.word
-        )
+        rows = [row for row in of_members(session, incident.id) or of_incident(session, incident.id) if is_in_force(row, now)]
+        runbook = rule.runbook if rule else runbook_of(incident.rule)
+        text = firing(incident, Now(incident.summary, numbers_of(incident.evidence), rows), runbook, self.console_url, word=owed.word)
         notice = Notice(owed.event, owed.serial, text, rule.labels if rule else {})
         queue(session, incident, notice, [owed.delivery], now)
 

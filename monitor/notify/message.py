@@ -12,6 +12,7 @@ from monitor.database.tables import Incident, Suspension
 from monitor.notify.words import counted, customers_of, headline, kinds_of, some
 from monitor.rules.conditions.listing import ListingNumbers
 from monitor.rules.conditions.table import numbers_of
+from monitor.rules.member_numbers import WholeNumbers
 from monitor.rules.numbers import Numbers
 
 _MOST = 5  # lines of one kind
@@ -72,12 +73,13 @@ def receivers_of(
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """What is wrong at this moment, what is in force against it, and what was not done and why."""
+    """What is wrong at this moment, what is in force against it, what was not done and why, and what it followed from."""
 
     summary: str
     numbers: Numbers
     suspensions: Sequence[Suspension]
     refused: Sequence[str] = ()
+    follows: Sequence[str] = ()
 
 
 def firing(
@@ -89,13 +91,15 @@ def firing(
         f"What: {now.summary}",
         f"Where: {where(incident.subject)}",
         *_concerned(incident.subject, now.numbers, ()),
+        *_parts(now.numbers),
+        *(f"Follows: {line}" for line in now.follows),
         f"Since: {when(incident.started_at)}",
         *(f"Done: {suspension_text(row)} ({row.id})" for row in rows[:_MOST]),
         *([f"Done: and {len(rows) - _MOST} more suspensions"] if len(rows) > _MOST else []),
         *(f"Not done: {text}" for text in now.refused[:_MOST]),
     ]
     if not rows and not now.refused:
-        lines.append("Done: nothing was held; this rule only notifies")
+        lines.append("Done: nothing was held" + ("" if incident.member_count is not None else "; this rule only notifies"))
     lines += [f"Next: {line}" for line in next_steps(now.numbers, runbook, [row.id for row in rows])]
     lines.append(f"More: {console_url}/incidents/{incident.id}")
     return Message(_title("MORE" if worsened else word, incident, now.numbers), "\n".join(lines), details_of(incident, now.summary, now.numbers, console_url))
@@ -152,6 +156,16 @@ def _concerned(
         *([f"Which: {kinds_of(targets)}: {some(targets, _MOST_TARGETS)}"] if targets else []),
         *([f"Whose: {some(whose, _MOST_TARGETS)}"] if whose else []),
     ]
+
+
+def _parts(numbers: Numbers) -> list[str]:
+    """The members of an incident that has some, the gravest first."""
+    if not isinstance(numbers, WholeNumbers):
+        return []
+    shown = numbers.members[:_MOST]
+    lines = [f"Member: {each.rule}, {where(each.subject)}: {each.summary} ({each.incident})" for each in shown]
+    left = numbers.member_count - len(shown)
+    return [*lines, *([f"Member: and {left} more incidents"] if left > 0 else [])]
 
 
 def next_steps(numbers: Numbers, runbook: str, suspensions: Sequence[str] = ()) -> list[str]:

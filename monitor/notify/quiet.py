@@ -6,13 +6,13 @@ What is asked of the database is read once; then any number of incidents can be 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlmodel import Session
 
 from monitor.database.tables import Silence
-from monitor.incidents.rows import firing_incidents
+from monitor.incidents.rows import common_labels, firing_incidents
 from monitor.incidents.silences import labels_of, made_by_customers, silenced_by, silences_at
 from monitor.notify.routing import Delivery, Routing
 
@@ -40,11 +40,29 @@ class Quiet:
         return [each for each in deliveries if not any(hears_of.get(each.receiver, frozenset()) == {customer} for customer in quiet)]
 
 
+def deliveries_of_whole(quiet: Quiet, whole: str, parts: Iterable[Mapping[str, str]]) -> list[Delivery]:
+    """Whom an incident with members goes to: whoever one of them would go to, in one group of its own.
+
+    `parts`: the labels of its members. Who may not hear of every one of them (a customer's contact) hears of its own alone.
+    """
+    labels = list(parts)
+    customers = {each.get("customer", "") for each in labels}
+    may_hear = {each.name for each in quiet.routing.receivers if all(map(each.hears_of, customers))}
+    chosen: dict[str, Delivery] = {}
+    for each in labels:
+        for delivery in () if quiet.why(each) else quiet.deliveries(each):
+            if delivery.receiver in may_hear:
+                chosen.setdefault(delivery.receiver, replace(delivery, group_key=whole, group={"incident": whole}))
+    return list(chosen.values())
+
+
 def read_quiet(session: Session, routing: Routing, now: datetime, firing: Iterable[Mapping[str, str]] | None = None) -> Quiet:
     """As it is now. `firing`: the labels of what fires, where they are known already."""
     rows = silences_at(session, now)
     made = made_by_customers(session, [row.id for row in rows])
     if firing is None:
-        firing = [labels_of(row) for row in firing_incidents(session)] if routing.inhibitions else ()
+        common = common_labels(session) if routing.inhibitions else {}
+        rows_firing = firing_incidents(session) if routing.inhibitions else []
+        firing = [labels_of(row, common.get((row.rule, row.open_key))) for row in rows_firing]
     ours = [row for row in rows if row.id not in made]
     return Quiet(routing, ours, [(row, made[row.id]) for row in rows if row.id in made], list(firing))

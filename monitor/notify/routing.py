@@ -6,11 +6,11 @@ Without routes every receiver is asked. A receiver's own severities, rules and c
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from monitor.incidents.causes import network_of as network_of_target
 from monitor.incidents.matchers import Matcher, all_match
 from monitor.notify.message import Receiver, receivers_of
 
@@ -20,11 +20,7 @@ _NOW = timedelta(0)
 
 def network_of(labels: Mapping[str, str]) -> str:
     """The /24 (IPv6: /64) of the address an incident is about; empty where it is about none, or about several."""
-    try:
-        address = ipaddress.ip_address(labels.get("ip") or labels.get("target") or "")
-    except ValueError:
-        return ""
-    return str(ipaddress.ip_network((address, 24 if address.version == 4 else 64), strict=False))
+    return network_of_target(labels.get("ip") or labels.get("target") or "")
 
 
 @dataclass(frozen=True, slots=True)

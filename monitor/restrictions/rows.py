@@ -96,6 +96,12 @@ def of_incident(session: Session, incident_id: str) -> list[Suspension]:
     return list(session.exec(chosen.order_by(col(Suspension.since))))
 
 
+def of_members(session: Session, incident_id: str) -> list[Suspension]:
+    """Those of the members of an incident, lifted ones too, the oldest first."""
+    chosen = select(Suspension).join(Incident, col(Suspension.incident_id) == Incident.id).where(Incident.part_of == incident_id)
+    return list(session.exec(chosen.order_by(col(Suspension.since))))
+
+
 def of_open_incidents(session: Session, rule: str | None = None) -> dict[str, list[Suspension]]:
     """By incident: those of each incident, of a rule or of all, that has not ended, lifted ones too, the oldest first."""
     chosen = (

@@ -27,6 +27,7 @@ HOMES = {
     "FblEnrolment": {"feedback_loops"},
     "Hourly": _FACTS,
     "Incident": {"incidents", "restrictions"},
+    "IncidentLink": {"incidents"},
     "Job": {"database"},
     "JudgedRule": {"judging"},
     "Latest": _FACTS,
@@ -51,7 +52,7 @@ HOMES = {
     "Suspension": {"restrictions"},
     "TraceRow": _FACTS,
     "Transition": _FACTS,  # what followers go by
-    "VerdictRow": {"judging"},
+    "VerdictRow": {"judging", "incidents"},
     "WarmUp": {"warmup"},
     "WarmUpDay": {"warmup"},
 }

@@ -22,6 +22,7 @@ from monitor.api.alertmanager import (
     AlertGroup,
     GettableSilence,
     PostableSilence,
+    Quietened,
     ReceiverName,
     SilenceId,
     Status,
@@ -39,8 +40,9 @@ from monitor.database.tables import Silence
 from monitor.incidents import silences
 from monitor.incidents.matchers import Matcher, Operator, all_match, parse
 from monitor.incidents.patterns import Pattern
-from monitor.incidents.rows import firing_incidents
-from monitor.incidents.silences import labels_of, silences_at
+from monitor.incidents.rows import common_labels, firing_incidents
+from monitor.incidents.silences import RULE_LABELS, labels_of, silences_at
+from monitor.notify.quiet import Quiet, deliveries_of_whole
 from monitor.notify.routing import Delivery, Route
 
 router = new_router("Alertmanager", ForeignRoute)
@@ -68,9 +70,9 @@ class Chosen:
         if self._receiver is not None and not any(self._receiver.matches(each.name) for each in alert.receivers):
             return False
         status = alert.status
-        if status.silenced_by:
-            return self._silenced
-        return self._inhibited if status.inhibited_by else self._active
+        if status.inhibited_by and not status.silenced_by:
+            return self._inhibited
+        return self._silenced if status.state == "suppressed" else self._active
 
 
 Asked = Annotated[Chosen, Depends(Chosen)]
@@ -140,7 +142,7 @@ def put_silence(services: Given, caller: Operates, wanted: PostableSilence) -> S
     now = services.now()
     actor = caller.name if wanted.created_by in {"", caller.name} else f"{caller.name} ({wanted.created_by})"
     with _requests(), services.store.session() as session:
-        matchers = silences.check_matchers([shape.matcher for shape in wanted.matchers], services.gate.providers)
+        matchers = silences.check_matchers([shape.matcher for shape in wanted.matchers], services.gate.providers, services.configured.get(RULE_LABELS, ()))
         only_own(services, caller, {each.name: each.value for each in matchers if each.operator is Operator.EQUAL})
         if wanted.id:
             silences.check_end(session, wanted.id, caller.customer, may_end_others=services.settings.customers_lift)
@@ -165,19 +167,33 @@ def _alerts(services: Services, caller: Caller, session: Session) -> list[tuple[
     now, routing = services.now(), services.routing
     in_force = _quiet_for(caller, session, silences_at(session, now))
     incidents = firing_incidents(session)
-    given = {rule.id: rule.labels for rule in services.rules}
-    every = [labels_of(row, given.get(row.rule)) for row in incidents]
+    given = common_labels(session)
+    every = [labels_of(row, given.get((row.rule, row.open_key))) for row in incidents]
+    wholes = {row.id for row in incidents if row.member_count is not None}
     listed = []
     for row, labels in zip(incidents, every, strict=True):
         if caller.customer not in {None, row.subject.get("customer")}:
             continue
-        deliveries = routing.deliveries(labels)
-        quiet = silences.silenced_by(in_force, labels), routing.inhibited_by(labels, every)
+        if row.id in wholes:
+            parts = [each for part, each in zip(incidents, every, strict=True) if part.part_of == row.id]
+            deliveries = deliveries_of_whole(Quiet(routing), row.id, parts)
+        else:
+            deliveries = routing.deliveries(labels)
+        # a member is notified of with the incident it is part of
+        part_of = [row.part_of] if row.part_of is not None and row.part_of in wholes else []
+        quiet = silences.silenced_by(in_force, labels), [*part_of, *routing.inhibited_by(labels, every)]
         if caller.customer is not None:  # what is not its own is not named to it
             deliveries = [each for each in deliveries if each.receiver in _names(services, caller)]
             quiet = quiet[0], []
-        listed.append((alert_of(row, labels, deliveries, quiet, services.settings.address), deliveries))
+        listed.append((alert_of(row, labels, deliveries, _quiet(caller, in_force, quiet), services.settings.address), deliveries))
     return listed
+
+
+def _quiet(caller: Caller, in_force: Sequence[Silence], quiet: tuple[list[str], list[str]]) -> Quietened:
+    """That it is quiet, and because of what; a customer is named no silence that is not about it alone."""
+    silenced_by, inhibited_by = quiet
+    named = {row.id for row in in_force if caller.customer in {None, row.matchers.get("customer")}}
+    return Quietened(bool(silenced_by or inhibited_by), [each for each in silenced_by if each in named], inhibited_by)
 
 
 def _quiet_for(caller: Caller, session: Session, in_force: list[Silence]) -> list[Silence]:

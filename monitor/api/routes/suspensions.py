@@ -30,7 +30,7 @@ from monitor.gate import Effect
 from monitor.incidents import silences
 from monitor.incidents.matchers import Matcher, Operator, parse
 from monitor.incidents.schedule import read_schedule
-from monitor.incidents.wire import Incident, Silence
+from monitor.incidents.wire import Incident, Silence, shown
 from monitor.inventory.names import canonical
 from monitor.restrictions import suspensions
 from monitor.restrictions.rows import find_suspensions
@@ -139,8 +139,9 @@ def silence(services: Given, caller: Operates, wanted: NewSilence) -> Silence:
 def preview(services: Given, caller: Reads, wanted: Matchers) -> list[Incident]:
     """The open incidents that a silence with these matchers would be about, newest first, at most 1,000."""
     with refusals(), services.store.reading_session() as session:
-        matching = silences.would_silence(session, _matchers(services, caller, wanted), caller.customer)
-    return Incident.from_rows(matching[:USUAL])
+        labels = services.configured.get(silences.RULE_LABELS, ())
+        matching = silences.would_silence(session, _matchers(services, caller, wanted), caller.customer, labels)
+        return shown(session, matching[:USUAL], caller.customer)
 
 
 @router.delete("/v1/silences/{silence_id}")

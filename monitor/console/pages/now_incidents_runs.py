@@ -5,13 +5,13 @@ from __future__ import annotations
 from fastapi import HTTPException
 from sqlmodel import Session
 
-from monitor.console.overview import take_picture, trouble
+from monitor.console.overview import suspensions_of, take_picture, trouble
 from monitor.console.page import Visit
 from monitor.database.transitions import newest_transitions
 from monitor.facts.runs import newest_runs
-from monitor.incidents.rows import incident_named, newest_incidents
+from monitor.incidents.links import followed_from, led_to
+from monitor.incidents.rows import incident_named, members_of, newest_incidents
 from monitor.notify.outbox import newest_notifications
-from monitor.restrictions.rows import of_incidents
 
 _MOST_RUNS, _MOST_INCIDENTS, _MOST_CHANGES, _MOST_SUSPENSIONS, _MOST_MESSAGES = 200, 200, 500, 1000, 100
 
@@ -38,10 +38,13 @@ def incident(visit: Visit) -> dict[str, object]:
         row = incident_named(session, incident_id)
         if row is None:
             raise HTTPException(404, f"no incident {incident_id}")
-        suspensions = of_incidents(session, [row.id], visit.now, _MOST_SUSPENSIONS)
+        suspensions = suspensions_of(session, [row], visit.now, _MOST_SUSPENSIONS).get(row.id, [])
+        members = members_of(session, row.id, _MOST_INCIDENTS)
+        ids = [row.id, *(each.id for each in members)]
         about = [row.id, *(suspension.id for suspension in suspensions)]
         return {
-            "trouble": trouble(row, suspensions, rules.get(row.rule)),
+            "trouble": trouble(row, suspensions, rules.get(row.rule), followed_from(session, ids)),
+            "members": members, "led_to": led_to(session, ids),
             "changes": newest_transitions(session, _MOST_CHANGES, about),
             "messages": newest_notifications(session, _MOST_MESSAGES, row.id),
         }

@@ -36,6 +36,7 @@ from monitor.database.tables.inventory import (
 )
 from monitor.database.tables.judgement import (
     Incident,
+    IncidentLink,
     JudgedRule,
     Listing,
     Outbox,
@@ -71,6 +72,7 @@ __all__ = [
     "FblEnrolment",
     "Hourly",
     "Incident",
+    "IncidentLink",
     "Instant",
     "Job",
     "JudgedRule",

@@ -50,6 +50,9 @@ class Incident(SQLModel, table=True):
 
     `subject` names the group judged; `evidence` the numbers of its worst moment. Only one row per
     (rule, subject_key) is open: `open_key` is its subject while open, its id once ended.
+
+    What has one cause is one incident with members: of that one `rule` is the cause, and `member_count` how many have not ended (None:
+    an incident of a rule). `part_of`: the incident that this is a member of, since `joined_at` until it ends.
     """
 
     __table_args__ = (UniqueConstraint("rule", "open_key"),)
@@ -73,6 +76,22 @@ class Incident(SQLModel, table=True):
     acked_at: datetime | None = maybe_instant()
     ack_reason: str | None = None
     ack_until: datetime | None = maybe_instant()  # None: until it ends or worsens
+    part_of: str | None = Field(default=None, index=True)
+    joined_at: datetime | None = maybe_instant()
+    member_count: int | None = None
+
+
+class IncidentLink(SQLModel, table=True):
+    """An incident that followed from another (monitor.incidents.chain): why that is thought, and by what evidence."""
+
+    __tablename__ = "incident_link"
+    __table_args__ = (UniqueConstraint("cause_id", "effect_id"),)
+    id: int | None = row_id()
+    cause_id: str
+    effect_id: str = Field(index=True)
+    at: datetime = instant()
+    why: str
+    evidence: dict[str, Any] = json_column()
 
 
 class VerdictRow(SQLModel, table=True):

@@ -21,6 +21,7 @@ from monitor.rules.conditions import (
     value,
 )
 from monitor.rules.evidence import Evidence
+from monitor.rules.member_numbers import MemberNumbers, WholeNumbers
 from monitor.rules.model import Rule
 from monitor.rules.numbers import NOTHING, Numbers
 from monitor.rules.verdict import Verdict
@@ -51,11 +52,11 @@ AnyRule = (
 AnyNumbers = (
     ratio.RatioNumbers | excess_rule.ExcessNumbers | count.CountNumbers | value.ValueNumbers | change.ChangeNumbers
     | state.StateNumbers | absence.AbsenceNumbers | shortfall.ShortfallNumbers | listing.ListingNumbers | listing.ListedTarget
-    | Numbers
+    | MemberNumbers | WholeNumbers | Numbers
 )  # fmt: skip
 # the field by which each is known when it is read back, the first that is there
 _MARKS: dict[str, type[Numbers]] = {
-    "exposed": excess_rule.ExcessNumbers, "denominator": ratio.RatioNumbers, "scores": value.ValueNumbers,
+    "members": WholeNumbers, "exposed": excess_rule.ExcessNumbers, "denominator": ratio.RatioNumbers, "scores": value.ValueNumbers,
     "listed": listing.ListingNumbers, "lost": change.ChangeNumbers, "codes": listing.ListedTarget,
     "reports": shortfall.ShortfallNumbers, "count": count.CountNumbers, "detail": state.StateNumbers,
     "reason": absence.AbsenceNumbers,
