@@ -26,6 +26,10 @@ PROGRAMS = {"rbldnsd": "rbldnsd", "dovecot": "dovecot", "chromium": "chromium", 
 
 
 def _has(server: str) -> bool:
+    if server == "haraka":
+        from tests.servers.haraka import INSTALLED
+
+        return shutil.which("node") is not None and INSTALLED.exists()
     if server == "postgres":
         return bool(shutil.which("initdb") or list(Path("/usr/lib/postgresql").glob("*/bin/initdb")))
     if server == "grafana-client":
