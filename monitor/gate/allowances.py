@@ -10,9 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from monitor.gate.index import DIMENSIONS, Reason, Values
+from monitor.gate.index import DIMENSIONS, Values
 from monitor.gate.names import OTHER
-from monitor.gate.words import Effect, ReasonKind
 
 _PROVIDER = DIMENSIONS.index("provider")
 
@@ -48,22 +47,21 @@ class Allowances:
         object.__setattr__(self, "_tables", tables)
 
     def applying(self, values: Values, *, of_others: bool) -> list[Allowance]:
-        """Those that meet what `monitor.gate.matching.values_of` says is meant, by id."""
+        """Those that meet what `monitor.gate.matching.values_of` says is meant: of an IP first, as the service has them."""
         rows = list(self._meeting(values))
         if of_others:
             rows += [row for row in self._meeting((*values[:_PROVIDER], OTHER, *values[_PROVIDER + 1 :])) if "provider" in row.scope]
-        return sorted(rows, key=lambda row: row.id)
+        return sorted(rows, key=lambda row: "ip" not in row.scope)
+
+    def aside(self, values: Values) -> list[Allowance]:
+        """Those that would apply if the request named their provider."""
+        if values[_PROVIDER] is not None:
+            return []
+        named = dict(zip(DIMENSIONS, values, strict=True))
+        return [row for row in self.rows if all(named[name] == value for name, value in row.scope.items() if name != "provider")
+                and "provider" in row.scope]
 
     def _meeting(self, values: Values) -> Iterable[Allowance]:
         for shape, table in self._tables.items():
             yield from table.get(tuple(values[place] for place in shape), ())
 
-
-def used_up(row: Allowance) -> Reason:
-    """Why mail waits of which nothing more may be sent in this period."""
-    where = " at ".join(row.scope[name] for name in DIMENSIONS if name in row.scope)
-    return Reason(
-        kind=ReasonKind.ALLOWANCE, scope=dict(row.scope), effect=Effect.HOLD, rule=None, incident=None,
-        text=f"{where} is warming up: all {row.cap:,} messages of this period are sent or reserved", until=row.resets_at,
-        lifts_when="the next period begins",
-    )  # fmt: skip

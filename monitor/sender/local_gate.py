@@ -26,8 +26,9 @@ from monitor.gate import (
     decide,
     read_request,
 )
-from monitor.gate.allowances import Allowance, Allowances, used_up
+from monitor.gate.allowances import Allowance, Allowances
 from monitor.gate.decide import LATEST_RETRY_SECONDS, SOONEST_RETRY_SECONDS
+from monitor.gate.limits import aside_of, used_up
 from monitor.gate.matching import values_of
 from monitor.sender.clock import Clock
 from monitor.sender.decision import Decision, Held
@@ -157,6 +158,7 @@ class LocalGate:
         if allowances.rows:
             values, of_others = values_of(request, index)
             applying = allowances.applying(values, of_others=of_others)
+            decision.reasons += tuple(aside_of(row) for row in allowances.aside(values) if row.exhausted and row.resets_at > now)
             key = tuple(row.id for row in applying)
         if applying:
             decision.allowance_left = self.grants.left(key)
@@ -242,12 +244,16 @@ _WORDS = {_SEND: "sent", _HOLD: "held"}
 
 
 def _exhausted(decision: Decision, rows: list[Allowance], now: datetime) -> Decision:
-    retry = min(max((min(row.resets_at for row in rows) - now) // timedelta(seconds=1) + 1, SOONEST_RETRY_SECONDS), LATEST_RETRY_SECONDS)
-    pools = {row.pool for row in rows}
+    """As the service answers once nothing is left (`monitor.gate.decide`)."""
+    retry, pool = decision.retry_after_seconds, decision.pool
+    if decision.decision is not _HOLD:
+        pools = {row.pool for row in rows}
+        pool = pools.pop() if len(pools) == 1 else None
+        seconds = (max(row.resets_at for row in rows) - now) // timedelta(seconds=1) + 1
+        retry = min(max(seconds, SOONEST_RETRY_SECONDS), LATEST_RETRY_SECONDS)
     return Decision.of(
-        decision, *map(used_up, rows), decision=_HOLD, rate_per_hour=None, connections=None,
-        retry_after_seconds=decision.retry_after_seconds or retry,
-        pool=pools.pop() or decision.pool if len(pools) == 1 else decision.pool,
+        decision, decision=_HOLD, rate_per_hour=None, connections=None, retry_after_seconds=retry, pool=pool,
+        reasons=(*map(used_up, rows), *decision.reasons), valid_until=min(decision.valid_until, *(row.resets_at for row in rows)),
     )  # fmt: skip
 
 

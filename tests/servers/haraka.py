@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.waiting import PATIENCE_SECONDS, eventually, free_port
 
-INSTALLED = Path(os.environ.get("VIGIE_HARAKA", "/opt/vigie-haraka")) / "node_modules" / "Haraka" / "bin" / "haraka"
+INSTALLED = Path(__file__).parent / "haraka_node" / "node_modules" / "Haraka" / "bin" / "haraka"  # npm ci --prefix tests/servers/haraka_node
 _RELAY = """
 exports.register = function () { this.register_hook('rcpt', 'all'); this.register_hook('get_mx', 'mx'); this.register_hook('mail', 'whose') }
 exports.whose = function (next, connection, params) {
