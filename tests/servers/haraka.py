@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
+from typing import Self
 
 from tests.waiting import PATIENCE_SECONDS, eventually, free_port
 
@@ -38,7 +39,7 @@ class Haraka:
         shutil.copy(INSTALLED.parents[1] / "config" / "connection.ini", folder / "config")
         self.log = folder / "log"
 
-    def __enter__(self) -> "Haraka":
+    def __enter__(self) -> Self:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 ["node", str(INSTALLED), "-c", str(self.folder)], stdout=log, stderr=log, start_new_session=True
