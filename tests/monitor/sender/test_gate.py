@@ -76,6 +76,7 @@ def test_it_decides_by_the_snapshot_and_by_each_change_after_it(server, made):
 
 def test_a_change_that_comes_twice_does_no_harm(server, made):
     gate = made(server.url)
+    assert gate.wait(300)
     change = {"version": 2, "set": [restriction("sus-1", customer="acme")], "removed": [{"id": "sus-0", "why": "gone"}]}
     for _ in range(2):
         server.say("change", change, "b")
@@ -94,6 +95,7 @@ def test_a_snapshot_replaces_everything(server, made):
 
 def test_it_comes_back_with_the_id_of_the_last_event_that_had_one(server, made):
     gate = made(server.url)
+    assert gate.wait(300)
     server.say("change", {"version": 2, "set": [restriction("sus-1", customer="acme")], "removed": []}, "place-2")
     server.alive(2)
     eventually(lambda: gate.ask(customer="acme").decision == "hold")
