@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
-from monitor.database.tables import Hourly, Reading, Series
+from monitor.database.tables import Hourly, Reading, RollupDue, Series
+from monitor.facts.rollups import pruned_to
+
+HOUR = timedelta(hours=1)
 
 
 class Family(NamedTuple):
@@ -39,9 +42,32 @@ def counted_since(session: Session, measures: Collection[str], family: Family, s
 def counted_by_hour(
     session: Session, measures: Collection[str], family: Family, span: tuple[datetime, datetime]
 ) -> Iterator[Counted]:
-    """What is rolled up of the span."""
-    chosen = _of(measures, family, Hourly, Hourly.start, Hourly.total)
-    return _counted(session, chosen.where(col(Hourly.start) >= span[0], col(Hourly.start) < span[1]))
+    """Whole hours of the span; those whose roll-up is out of date from their readings."""
+    within = (col(RollupDue.start) >= max(span[0], pruned_to(session.connection())), col(RollupDue.start) < span[1])
+    due = frozenset(session.exec(
+        select(RollupDue.series_id, RollupDue.start).join(Series, col(Series.id) == col(RollupDue.series_id))
+        .where(*_chosen(measures, family), *within)
+    ))  # fmt: skip
+    rolled_up = _of(measures, family, Hourly, Hourly.start, Hourly.total, Hourly.series_id)
+    rows = session.exec(rolled_up.where(col(Hourly.start) >= span[0], col(Hourly.start) < span[1]))
+    yield from (Counted(*row) for *row, id_ in rows if row[-1] and (id_, row[-2]) not in due)
+    if due:
+        hours = [start for _, start in due]
+        as_counted = _of(measures, family, Reading, Reading.at, Reading.value, Reading.series_id)
+        as_counted = as_counted.where(
+            col(Reading.series_id).in_({id_ for id_, _ in due}), col(Reading.at) >= min(hours), col(Reading.at) < max(hours) + HOUR
+        )
+        for *row, id_ in session.exec(as_counted):
+            counted = Counted(*row)
+            hour = counted.at.replace(minute=0, second=0, microsecond=0)
+            if counted.value and (id_, hour) in due:
+                yield counted._replace(at=hour)
+
+
+def newest_batch(session: Session, measures: Collection[str], family: Family, span: tuple[datetime, datetime]) -> int:
+    """In which the newest of these readings came; 0 where there is none."""
+    chosen = select(func.max(Reading.batch_id)).join(Series, col(Series.id) == col(Reading.series_id)).where(*_chosen(measures, family))
+    return session.exec(chosen.where(col(Reading.at) >= span[0], col(Reading.at) < span[1])).one() or 0
 
 
 def delays(
@@ -56,13 +82,15 @@ def delays(
     return ((at, known_at, value) for at, known_at, value in session.exec(chosen) if value)
 
 
-def _of(measures: Collection[str], family: Family, rows: Any, at: Any, value: Any) -> Any:
+def _of(measures: Collection[str], family: Family, rows: Any, *columns: Any) -> Any:
+    chosen: Any = select(Series.measure, Series.customer, Series.stream, Series.provider, Series.campaign, *columns)  # type: ignore[call-overload]  # many columns
+    return chosen.join(Series, col(Series.id) == rows.series_id).where(*_chosen(measures, family))
+
+
+def _chosen(measures: Collection[str], family: Family) -> tuple[Any, ...]:
     return (
-        select(Series.measure, Series.customer, Series.stream, Series.provider, Series.campaign, at, value)  # type: ignore[call-overload]  # seven columns
-        .join(Series, col(Series.id) == rows.series_id)
-        .where(col(Series.measure).in_(measures))
-        .where(_is(Series.customer, family.customer), _is(Series.provider, family.provider))
-    )
+        col(Series.measure).in_(measures), _is(Series.customer, family.customer), _is(Series.provider, family.provider),
+    )  # fmt: skip
 
 
 def _counted(session: Session, chosen: Any) -> Iterator[Counted]:

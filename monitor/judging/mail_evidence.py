@@ -1,11 +1,11 @@
 """What the detectors of complaints are given in the service: the counts of streams, read where complaints came.
 
 Whoever follows what is counted says of which streams complaints came; their mail is read: what is older than four days by the hour, and
-once a day; the rest as it was counted. Where that is not known (a pass failed, another process judged), the sums of complaints by stream and
+once a day but where a late complaint fell into it; the rest as it was counted. Where that is not known (a pass failed, another process judged), the sums of complaints by stream and
 provider are compared, and at first all streams with any lately are read. Nothing of it is kept in the database, for everything follows
-from the readings.
+from the readings, in whatever order they came.
 
-May be wrong: a complaint of mail older than four days counts from the next day on, or when the process starts anew.
+May be wrong where deliveries are recorded more than four days late: they count from the next day on, or from the next late complaint.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from sqlmodel import Session
 
 from collectors.observation import Subject
 from monitor.facts import Store
-from monitor.facts.stream_counts import Counted, Family, counted_by_hour, counted_since, delays
+from monitor.facts.stream_counts import Counted, Family, counted_by_hour, counted_since, delays, newest_batch
 from monitor.restrictions.rows import ended_at, of_rule_since
 from monitor.rules.conditions.table import numbers_of
 from monitor.rules.detectors.book import Book, Stream
@@ -76,6 +77,13 @@ class MailEvidence:
         return holds
 
 
+class _Older(NamedTuple):
+    """Up to when older mail was read, and the batch in which the newest complaint of it came."""
+
+    boundary: datetime
+    batch: int
+
+
 class _Kept:
     """What is known of one signal."""
 
@@ -85,7 +93,7 @@ class _Kept:
         self._sums: dict[Stream, float] | None = None
         self._asked: tuple[datetime, list[Stream]] | None = None
         self._came: set[Stream] | None = None  # complained of since it was asked last; None: not known
-        self._older: dict[Family, tuple[datetime, dict[Stream, MailCounts]]] = {}
+        self._older: dict[Family, tuple[_Older, dict[Stream, MailCounts]]] = {}
         self._lag_days: dict[str | None, datetime] = {}
 
     def mail(self, opened: Collection[Group], now: datetime, *, is_followed: bool) -> Sequence[StreamMail]:
@@ -127,10 +135,11 @@ class _Kept:
         boundary = today - _AS_COUNTED
         with self._store.reading_session() as session:
             self._learn_delays(session, family.provider, today, now)
+            span = (today - KEPT, boundary)
+            state = _Older(boundary, newest_batch(session, self._signal.numerator, family, span))
             older = self._older.get(family)
-            if older is None or older[0] != boundary:
-                rows = counted_by_hour(session, self._signal.measures, family, (now - KEPT, boundary))
-                older = self._older[family] = boundary, self._counted(rows)
+            if older is None or older[0] != state:
+                older = self._older[family] = state, self._counted(counted_by_hour(session, self._signal.measures, family, span))
             counts = self._counted(counted_since(session, self._signal.measures, family, boundary))
         for stream, before in older[1].items():
             whole = counts.setdefault(stream, MailCounts())
