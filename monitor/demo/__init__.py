@@ -19,7 +19,7 @@ from monitor.access.keys import KeyScope, make_key
 from monitor.api.serve import AddressError
 from monitor.app import Application
 from monitor.config.load import load_config
-from monitor.demo import files, history
+from monitor.demo import files, history, warming
 from monitor.demo.servers.dns import DnsblServer
 from monitor.demo.servers.imap import ImapServer
 from monitor.demo.show import Show
@@ -64,9 +64,10 @@ def play(wishes: Wishes, stop: threading.Event) -> None:
         stack.callback(application.close)
         application.prepare()
         history.write(application.store, wishes.clock(), wishes.seed)
+        warming.write(application.store, wishes.clock())
         application.declare()
         key = _gate_key(application)
-        sender = Sender(f"http://127.0.0.1:{port}", key, dice, imap.deliver, wishes.show.emit)
+        sender = Sender(f"http://127.0.0.1:{port}", key, dice, imap.deliver, wishes.show.emit, warm=warming.send)
         story = Story(dns, sender, dice, wishes.show.say)
         _run(application, story, wishes, stop, stack)
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from monitor.demo.story import ZONES, catalogue
-from monitor.demo.world import MAILINGS
+from monitor.demo.world import MAILINGS, WARMING
 
 CONFIG = """\
 # The demo's configuration; times are short so that a minute shows what otherwise takes a day.
@@ -63,18 +63,21 @@ def write(folder: Path, *, database: str, listen: str, dns: int, imap: int, web:
 
 
 def _inventory(imap: int) -> str:
-    customers = dict.fromkeys(mailing.customer for mailing in MAILINGS)
+    sent = (*MAILINGS, WARMING)
+    customers = dict.fromkeys(mailing.customer for mailing in sent)
     lines = ["customers:"]
     for customer in customers:
         lines += [f"  - id: {customer}", f"    name: {customer.title()}", "    streams:"]
-        for mailing in (each for each in MAILINGS if each.customer == customer):
+        for mailing in (each for each in sent if each.customer == customer):
             kind = "transactional" if mailing.stream == "receipts" else "marketing"
             lines.append(f"      - {{name: {mailing.stream}, kind: {kind}}}")
     lines.append("pools:")
     lines += [f"  - {{name: {customer}-pool, customer: {customer}}}" for customer in customers]
-    ips = {ip: mailing.customer for mailing in MAILINGS for ip in mailing.ips}
+    lines.append(f"  - {{name: {WARMING.customer}-new, customer: {WARMING.customer}}}")
+    ips = {ip: f"{mailing.customer}-pool" for mailing in MAILINGS for ip in mailing.ips}
+    ips |= dict.fromkeys(WARMING.ips, f"{WARMING.customer}-new")
     lines.append("ips:")
-    lines += [f"  - {{address: {ip}, pool: {customer}-pool}}" for ip, customer in ips.items()]
+    lines += [f"  - {{address: {ip}, pool: {pool}}}" for ip, pool in ips.items()]
     lines.append("domains:")
     domains = {mailing.domain: mailing.customer for mailing in MAILINGS}
     lines += [f"  - {{domain: {domain}, customer: {customer}}}" for domain, customer in domains.items()]

@@ -15,6 +15,7 @@ from collectors.traces import TraceKind
 from monitor.database.tables import Incident, Transition
 from monitor.database.transitions import TransitionKind, transitions_after
 from monitor.facts import Store, Taken
+from monitor.facts.following import newest_transition
 from monitor.incidents.rows import incident_named
 from monitor.notify.message import where
 
@@ -85,6 +86,8 @@ class Show:
     def watch(self, store: Store) -> None:
         """Show from now on the transitions of this store."""
         self._store = store
+        with store.reading_session() as session:
+            self._seen = newest_transition(session)
 
     def catch_up(self) -> None:
         """Show the transitions that are new since the last look."""

@@ -48,6 +48,9 @@ MAILINGS = (
     Mailing("bolt", "newsletter", "bolt.example", ("198.51.100.20",), 300),
 )
 
+# what goes out from the IP that warms up
+WARMING = Mailing("acme", "welcome", "acme.example", ("192.0.2.12",), 3)
+
 
 class Web:
     """The web of the demo: a hook that people would see as a chat, and the removal page of the DNSBL.
@@ -97,13 +100,14 @@ class Sender:
     deliver: Callable[[bytes, str, datetime], object]  # a feedback report into a folder of the mailbox, at a time
     emit: Emit
     bought: bool = False  # Bolt mails a bought list
+    warm: Callable[[httpx.Client, str, dict[str, str], datetime], dict[str, Any] | None] | None = None  # a few mails from a new IP
     preferred: str = ""  # the IP to try first, where a mailing has it
     _last: dict[tuple[str, str, str], str] = field(default_factory=dict)
     _serial: int = 0
 
     def tick(self, client: httpx.Client, now: datetime) -> None:
         """One mailing of every stream, from the first of its IPs that the gate lets send."""
-        events = []
+        events: list[dict[str, Any]] = []
         for mailing in MAILINGS:
             complaints = self._complaints(mailing)  # drawn also when held: the story must not depend on timing
             ips = sorted(mailing.ips, key=lambda ip: ip != self.preferred)
@@ -118,6 +122,8 @@ class Sender:
             for _ in range(complaints):
                 self._serial += 1
                 self.deliver(feedback_report(mailing, ip, self._serial, now), "INBOX", now)
+        if self.warm is not None and (sent := self.warm(client, self.url, self._auth, now)) is not None:
+            events.append(sent)
         if events:
             answer = client.post(
                 f"{self.url}/v1/events/generic", json=events,
