@@ -19,6 +19,8 @@ _DOMAIN = {  # method → where the domain stands that passed
     "dkim": re.compile(r"\bheader\.(?:d|i)\s*=\s*(?:[^\s;]*@)?([\w.-]+)", re.IGNORECASE),
     "dmarc": re.compile(r"\bheader\.from\s*=\s*(?:[^\s;]*@)?([\w.-]+)", re.IGNORECASE),
 }
+_SYSTEMS = frozenset({"mailer-daemon", "postmaster"})  # RFC 3464, RFC 5321 section 4.5.1
+_EXCHANGE = "microsoftexchange329e71ec88ae4615bbc36ab6ce41109e"
 _STRUCTURE = frozenset("=;() \t")  # inside quotes these are only text
 
 
@@ -39,6 +41,12 @@ def signers(headers: Mapping[str, str], server: str) -> frozenset[str]:
 def sender_of(headers: Mapping[str, str]) -> str:
     """The address a mail is from, in lower case."""
     return address(headers.get("from", "")).lower()
+
+
+def is_mail_system(headers: Mapping[str, str]) -> bool:
+    """Whether the From address is one that a provider gives to none of its users."""
+    local = sender_of(headers).partition("@")[0]
+    return local in _SYSTEMS or local.startswith(_EXCHANGE)
 
 
 def speaks_for(headers: Mapping[str, str], recipient: str | None, providers: ProviderTable) -> bool:

@@ -42,6 +42,14 @@ Reads = Annotated[Caller, Depends(Guard(KeyScope.READ))]
 Operates = Annotated[Caller, Depends(Guard(KeyScope.OPERATE))]
 Administers = Annotated[Caller, Depends(Guard(KeyScope.ADMIN))]
 
+
+
+def remembered_as(services: Services, caller: Caller, idempotency_key: str) -> str:
+    """What a call is remembered by: of this caller alone. Senders make such keys of Message-IDs: no address stays in clear."""
+    recipients = services.store.recipients
+    return f"{caller.key_id}/{recipients.redacted(recipients.redacted_id(idempotency_key))}"
+
+
 # in a query
 Named = Annotated[str, Query(min_length=1, max_length=255, pattern=NO_NUL)]
 MaybeNamed = Annotated[str | None, Query(min_length=1, max_length=255, pattern=NO_NUL)]

@@ -97,6 +97,7 @@ def bounce(mail: Mail) -> Facts | Refusal:
             traces.append(mail.trace(
                 TRACE_OF[measure], whose, about, recipient=address, message_id=message_id(mail.report),
                 category=recipient.judgement.category, status=recipient.judgement.status or recipient.status,
-                reply_code=recipient.judgement.reply_code, text=recipient.diagnostic[:LONGEST_TEXT] or None, hard=recipient.hard))
+                reply_code=recipient.judgement.reply_code, text=recipient.diagnostic[:LONGEST_TEXT] or None, hard=recipient.hard,
+                verified=mail.is_of_mail_system(address)))
     return Facts(tuple(Observation(measure, about, mail.arrival.received_at, float(count))
                       for (measure, about), count in counts.items()), tuple(traces))

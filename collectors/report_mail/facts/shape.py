@@ -13,7 +13,7 @@ from collectors.contract import Attribution, CollectorSettings, Identifiers, Pur
 from collectors.mail import Report
 from collectors.observation import Observation, Subject, Trace
 from collectors.providers import ProviderTable
-from collectors.report_mail.report_sender import sender_of, speaks_for
+from collectors.report_mail.report_sender import is_mail_system, sender_of, speaks_for
 from collectors.report_mail.reporters import speaks_for_provider
 from collectors.traces import TraceKind
 
@@ -62,12 +62,22 @@ class Mail:
     signers: frozenset[str] = frozenset()  # domains our own server found to have signed it
 
     def trace(self, kind: TraceKind, whose: Attribution, about: Subject, **fields: Any) -> Trace:
-        """A fact of this mail about a recipient; dated by receipt unless `fields` has a better date."""
-        vouched = self.verified and speaks_for(self.report.report_headers, fields.get("recipient"), self.providers)
-        believed = fields.pop("verified", False) or self.arrival.trusted or vouched
+        """A fact of this mail about a recipient; dated by receipt, and believed as its sender is, unless `fields` says otherwise."""
+        verified = fields.pop("verified", None)
+        believed = self.is_vouched_for(fields.get("recipient")) if verified is None else verified
         return Trace(kind=kind, subject=about, how=whose.how, recipient_ref=whose.recipient_ref,
                      recipient_hash=whose.recipient_hash, verified=believed,
                      **{"at": self.arrival.received_at, **fields})
+
+    def is_vouched_for(self, recipient: str | None) -> bool:
+        """Whether it comes from where nobody else can write, or is signed by who speaks for this recipient."""
+        return self.arrival.trusted or (self.verified and speaks_for(self.report.report_headers, recipient, self.providers))
+
+    def is_of_mail_system(self, recipient: str | None) -> bool:
+        """`is_vouched_for`, and of a mailbox provider's recipient: by its mail system. Anybody has an address there, signed alike."""
+        theirs = (recipient or "").rpartition("@")[2].lower()
+        own = self.arrival.trusted or self.providers.of_domain(theirs) is None
+        return self.is_vouched_for(recipient) and (own or is_mail_system(self.report.report_headers))
 
     def is_of_reporter(self, provider: str | None) -> bool:
         """Whether it is signed by who may report complaints of this provider's recipients."""

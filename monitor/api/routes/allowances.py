@@ -14,7 +14,7 @@ from fastapi import Header
 from pydantic import Field
 
 from monitor.access.keys import Caller
-from monitor.api.given import NO_NUL, Body, Gates, Given, Look, Reads
+from monitor.api.given import NO_NUL, Body, Gates, Given, Look, Reads, remembered_as
 from monitor.api.problem import Problem
 from monitor.api.route import new_router
 from monitor.api.services import Services
@@ -69,7 +69,7 @@ def reserve(services: Given, caller: Gates, wanted: Reserve, idempotency_key: Ke
     """Reserve messages of every allowance that applies; a repeat with the same Idempotency-Key is answered as the first time."""
     about = _request(services, caller, wanted)
     now = services.now()
-    key = None if idempotency_key is None else f"{caller.key_id}/{idempotency_key}"
+    key = None if idempotency_key is None else remembered_as(services, caller, idempotency_key)
     with services.store.session() as session:
         if key is not None:
             try:

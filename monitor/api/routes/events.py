@@ -18,7 +18,7 @@ from collectors.delivery import generic
 from collectors.observation import Batch
 from monitor.access.keys import Caller
 from monitor.api.body import received, unpacked_rows
-from monitor.api.given import Brings, Given
+from monitor.api.given import Brings, Given, remembered_as
 from monitor.api.problem import Problem
 from monitor.api.route import new_router
 from monitor.api.services import Services
@@ -60,7 +60,7 @@ def events(
     lines = _lines(body)
     key, marks = secrets.token_hex(16), []
     if idempotency_key is not None:
-        key = f"{caller.key_id}/{idempotency_key}"
+        key = remembered_as(services, caller, idempotency_key)
         marks = [same_body(services, generic.SOURCE, key, generic.fingerprint(body))]
     left_out: set[str] = set()
     decoded = generic.decode(

@@ -17,7 +17,7 @@ from collectors.delivery.outcomes import Event
 from collectors.observation import Subject
 from monitor.access.keys import Caller
 from monitor.api.body import received, unpacked_rows
-from monitor.api.given import Brings, Given
+from monitor.api.given import Brings, Given, remembered_as
 from monitor.api.problem import Problem
 from monitor.api.route import new_router
 from monitor.api.routes.events import MOST_LINES, same_body
@@ -56,7 +56,7 @@ def kumomta_records(
         raise Problem(422, "no records in the body")
     key, marks = secrets.token_hex(16), []
     if idempotency_key is not None:
-        key = f"{caller.key_id}/{idempotency_key}"
+        key = remembered_as(services, caller, idempotency_key)
         marks = [same_body(services, source, key, generic.fingerprint(body))]
     counted, taken = take_records(
         services.take, lines, source=source, key=key, now=services.now(), providers=services.gate.providers,

@@ -23,7 +23,7 @@ _AWAY = {"Retry-After": "2"}
 _LONGEST_PLACE = 128
 
 
-@router.get("/v1/gate/snapshot")
+@router.get("/v1/gate/snapshot", responses={304: {"description": "Nothing changed since this ETag, or `*` was sent"}})
 def snapshot(
     services: Given,
     caller: Gates,

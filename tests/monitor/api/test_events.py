@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlmodel import select
 
 from monitor.config.settings import Retention
-from monitor.database.tables import Customer, ParkedRow, TraceRow
+from monitor.database.tables import BatchRow, Customer, ParkedRow, TraceRow
 from monitor.facts.parked import body_of
 from monitor.intake.consequences import open_store
 from tests.monitor.api.running import NOW, running
@@ -71,6 +71,18 @@ def test_the_same_idempotency_key_counts_once_and_is_answered_alike(vigie):
     assert counted(vigie, "delivered") == 5
     other = client.post("/v1/events/generic", content=ndjson(BOUNCED), headers={"Idempotency-Key": "mta-1/7"})
     assert (other.status_code, counted(vigie, "hard_bounce")) == (422, 0)
+
+
+@pytest.mark.parametrize("key", ["jo@acme.example/1", "<7.jo@acme.example>", "<bounce+jo=acme.example@mta.example>"])
+def test_a_key_made_of_a_message_id_is_stored_without_the_address_in_it(vigie, rows, key):
+    client = vigie.client("events")
+    answers = [client.post("/v1/events/generic", content=ndjson(DELIVERED), headers={"Idempotency-Key": key}) for _ in range(2)]
+    assert [answer.json()["duplicate"] for answer in answers] == [False, True]
+    kept = [row.key for row in rows(BatchRow)]
+    assert kept
+    assert not [each for each in kept if "acme.example" in each]
+    other = client.post("/v1/events/generic", content=ndjson(BOUNCED), headers={"Idempotency-Key": key})
+    assert other.status_code == 422
 
 
 def test_an_idempotency_key_belongs_to_its_caller(vigie):
