@@ -32,6 +32,7 @@ from monitor.api.routes import (
     operation,
     prometheus,
     records,
+    recoveries,
     rules,
     sender,
     snapshot,
@@ -44,7 +45,7 @@ from monitor.restrictions.follow import follow
 
 ROUTERS = (
     snapshot, allowances, events, records, mail, suspensions, incidents, facts, inventory, suppressions, fbl, abuse, sender, rules,
-    operation, alertmanager, prometheus,
+    operation, alertmanager, prometheus, recoveries,
 )  # fmt: skip
 
 

@@ -42,6 +42,7 @@ from monitor.database.tables import (
     Pool,
     Reading,
     RecordKey,
+    Recovery,
     ReportMailbox,
     RollupDue,
     Run,
@@ -50,6 +51,7 @@ from monitor.database.tables import (
     SendingIp,
     Series,
     Setting,
+    ShadowSuspension,
     Silence,
     Stream,
     Suppression,
@@ -112,7 +114,7 @@ def _is_there() -> ColumnElement[bool]:
     named = col(Transition.of)
     listed = select(col(Listing.target) + "@" + col(Listing.dnsbl)).where(col(Listing.phase) != "cleared")
     return or_(
-        *(exists().where(table(model).c.id == named) for model in (Incident, Suspension, Silence, AbuseCase, WarmUp)),
+        *(exists().where(table(model).c.id == named) for model in (Incident, Suspension, Silence, AbuseCase, WarmUp, Recovery)),
         named.in_(listed),
         col(Transition.kind) == "enrolment",  # of an enrolment, and these stay
     )
@@ -138,6 +140,8 @@ KINDS = (
          exists().where(col(Incident.id) == col(IncidentLink.effect_id))),
     Kind("suspension", Suspension, "suspensions", _time(Suspension, "lifted_at"), "those in force; those of open incidents",
          _of_open_incident(table(Suspension).c.incident_id)),
+    Kind("recovery", Recovery, "suspensions", _time(Recovery, "ended_at"), "those that last"),
+    Kind("shadow_suspension", ShadowSuspension, "suspensions", _time(ShadowSuspension, "ended_at"), "those that would be in force"),
     Kind("silence", Silence, "silences", _time(Silence, "ended_at", "until"), "those in force"),
     Kind("listing", Listing, "listings", _time(Listing, "cleared_at"), "those not cleared"),
     Kind("abuse_case", AbuseCase, "abuse_cases", _time(AbuseCase, "closed_at"), "open ones"),

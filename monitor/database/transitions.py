@@ -28,6 +28,7 @@ class TransitionKind(enum.StrEnum):
     ABUSE_CASE = "abuse_case"
     ERASURE = "erasure"
     STANDING = "standing"
+    RECOVERY = "recovery"
 
 
 BEFORE = "none"  # `old` of what was not there before, `new` of what is there no longer

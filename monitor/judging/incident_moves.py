@@ -63,7 +63,8 @@ class Moves:
         incident = case.incident
         incident.ended_at, incident.open_key = case.now, incident.id
         incident.evidence = replace(numbers_of(incident.evidence), now=None).encode()
-        held = case.in_force()
+        # what comes back step by step stays until it has (monitor.judging.recover)
+        held = [] if case.effect is not None and case.effect.recover is not None else case.in_force()
         if held:
             self.traffic.forget()
         for row in held:

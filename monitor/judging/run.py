@@ -34,6 +34,7 @@ from monitor.judging.incident_moves import Moves, new_incident, settled
 from monitor.judging.mail_evidence import MailEvidence
 from monitor.judging.ratio_news import RatioNews
 from monitor.judging.ratio_pass import MOST_WORDS, Extent, Rates, RatioPass
+from monitor.judging.recover import Recovering
 from monitor.judging.rule_rows import RuleRows
 from monitor.judging.touched import NOTHING, Near, counters_of, reached
 from monitor.judging.unasked import Configured, why_unasked
@@ -87,6 +88,7 @@ class Judge:
     _stamp: str | None = field(default=None, init=False)  # of the pass under way, once it wrote
     _moves: Moves = field(init=False)
     _notifying: Notifying = field(init=False)
+    _recovering: Recovering = field(init=False)
 
     def __post_init__(self) -> None:
         self.counters = counters_of(self.store, self.rules)
@@ -95,6 +97,7 @@ class Judge:
         self.rules = in_order([rule for rule in self.rules if rule.enabled])
         self._moves = Moves(suspend.Traffic(self.counters.sums), self.limits, self.console_url)
         self._notifying = Notifying(self.store, self.routing, self.rules, self._writing, self._moves.reconcile, self.console_url)
+        self._recovering = Recovering(self.store, self._moves.traffic, self._writing, self.console_url)
 
     def judge_all(self, now: datetime) -> timedelta:
         """Judge every rule; returns how long the next pass may wait."""
@@ -118,6 +121,7 @@ class Judge:
             for rule in self.rules:
                 self._judge(rule, work, rates, Extent(words, all=self._waits(rule, work)))
         work.write(self._writing, self.rules)
+        self._recovering.advance({rule.id: rule for rule in self.rules if rule.mode is Mode.LIVE}, now)
         self._notifying.notify(work.fires, now)
         return self._end(known, now)
 

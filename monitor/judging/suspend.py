@@ -13,9 +13,11 @@ from monitor.gate import Effect, StreamKind
 from monitor.inventory.rows import pools_of_addresses, stream_kind
 from monitor.judging.case import Case
 from monitor.notify.message import where
+from monitor.restrictions import recoveries
 from monitor.restrictions.rows import in_force
 from monitor.restrictions.suspensions import put_on, scope_key, take_off
 from monitor.rules.evidence import Counts, Span
+from monitor.rules.ladders import ladders
 from monitor.rules.verdict import Answer, Member
 
 TRAFFIC_WINDOW = timedelta(hours=24)
@@ -47,8 +49,8 @@ def wanting(case: Case) -> list[Member]:
 
 def gone(case: Case) -> list[Suspension]:
     """The suspensions in force whose member is no longer part of a breach."""
-    if case.verdict.answer is not Answer.BREACH:
-        return []
+    if case.verdict.answer is not Answer.BREACH or (case.effect is not None and case.effect.recover is not None):
+        return []  # what comes back step by step is not let go at once
     return [row for row in case.in_force() if row.member not in case.members]
 
 
@@ -74,9 +76,19 @@ def reconcile(case: Case, traffic: Traffic, limits: Limits) -> list[str]:
             refused.append(why_not)
         else:
             put_on(case.session, row, why=member.text)
+            _begin_recovery(case, row, held)
             case.note(row)
             held.add(row)
     return refused
+
+
+def _begin_recovery(case: Case, row: Suspension, held: Held) -> None:
+    effect = case.effect
+    if effect is None or effect.recover is None:
+        return
+    ladder = ladders()[effect.recover]
+    begin = recoveries.Begin(ladder, case.incident.subject_key, held.per_hour(row.scope), effect.at_most or ladder.hold)
+    recoveries.held_by_rule(case.session, row, begin, case.now)
 
 
 def _left_to_people(case: Case) -> list[str]:
@@ -97,8 +109,11 @@ def _suspension(case: Case, member: Member) -> Suspension:
     effect = case.effect
     assert case.rule is not None
     assert effect is not None
-    until = case.now + effect.at_most if effect.at_most else None
+    until = case.now + effect.at_most if effect.at_most and effect.recover is None else None
     lifts_when = "the condition is clear" if until is None else "its time is over, or the condition is clear before"
+    if effect.recover is not None:
+        first = effect.at_most or ladders()[effect.recover].hold
+        lifts_when = f"after {first} a little is let through, then more step by step while the rule is clear"
     return Suspension(
         id=new_id("sus"), scope=dict(member.scope), scope_key=scope_key(member.scope), effect=effect.action,
         rate_per_hour=effect.rate_per_hour, rule=case.rule.id, incident_id=case.incident.id, member=member.key,
@@ -113,6 +128,10 @@ def _why_not(case: Case, held: Held, row: Suspension, limits: Limits) -> str | N
     spares = effect is not None and not effect.transactional and {"customer", "stream"} <= set(scope)
     if spares and stream_kind(case.session, scope["customer"], scope["stream"]) == StreamKind.TRANSACTIONAL:
         return f"{where(scope)} is transactional: automation does not {row.effect} it by itself"
+    if effect is not None and effect.recover is not None and case.rule is not None:
+        recovery = recoveries.open_of(case.session, case.rule.id, row.scope_key)
+        if recovery is not None and recoveries.overridden(recovery, case.now):
+            return f"{where(scope)} is {recovery.stage} until {recovery.overridden_until:%Y-%m-%d %H:%M} UTC: {recovery.overridden_by} decided"
     if row.effect == Effect.HOLD:
         share = held.share_with(row)
         if share is not None and share > limits.max_held_share:
@@ -177,6 +196,11 @@ class Held:
                 if self._pools.get(address) not in free:
                     stopped = stopped | self._of({"ip": address})
         return float(sum(self._counts[place] for place in stopped) / self._total)
+
+    def per_hour(self, scope: Mapping[str, str]) -> int | None:
+        """Messages an hour that a scope had lately; None: not measured."""
+        counted = sum(self._counts[place] for place in self._of(scope))
+        return max(1, round(counted / (TRAFFIC_WINDOW / timedelta(hours=1)))) if counted else None
 
     def _stops(self, scope: Mapping[str, str]) -> set[int]:
         """The cells that a hold of this scope stops by itself."""

@@ -117,6 +117,12 @@ def write_stamp(session: Session, stamp: str) -> None:
     write_setting(session, _STAMP, stamp)
 
 
+def answer_of(session: Session, rule: str, key: str) -> Answer | None:
+    """What a rule says of a group, as it is stored; None where it says nothing."""
+    row = session.get(VerdictRow, (rule, key))
+    return Answer(row.answer) if row is not None else None
+
+
 def read_known(session: Session, rules: Iterable[Rule], grouping: Callable[[Rule], Groups | None]) -> Known:
     """All that is stored. `grouping`: how the groups of a rule are numbered that is judged in columns."""
     known = Known(stamp=read_stamp(session))

@@ -53,6 +53,7 @@ def _restriction(row: Suspension, providers: Providers) -> Restriction | None:
             effect=Effect(row.effect),
             text=row.text,
             rate_per_hour=row.rate_per_hour,
+            connections=row.connections,
             probe=row.probe,
             rule=row.rule,
             incident=row.incident_id,

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from monitor.gate import Decision, Effect, Match, as_wire
+from monitor.restrictions.recovery import Stage
 from monitor.rules.wire import VerdictNumbers
 from monitor.wire import Wire
 
@@ -22,6 +23,7 @@ class Suspension(Wire):
     scope: dict[str, str]
     effect: Effect
     rate_per_hour: int | None
+    connections: int | None
     probe: float | None
     rule: str | None
     incident_id: str | None
@@ -34,6 +36,30 @@ class Suspension(Wire):
     lifted_at: datetime | None
     lifted_by: str | None
     lift_reason: str | None
+
+
+class Recovery(Wire):
+    """Where a scope that a rule held is on its way back; rates are messages an hour. `suspension_id`: what restricts it now."""
+
+    id: str
+    rule: str
+    ladder: str
+    scope: dict[str, str]
+    incident_id: str
+    suspension_id: str
+    stage: Stage
+    since: datetime
+    began_at: datetime
+    ended_at: datetime | None
+    usual_per_hour: int | None
+    good_per_hour: int | None
+    rate_per_hour: int | None
+    connections: int | None
+    relapses: int
+    called_at: datetime | None
+    overridden_until: datetime | None
+    overridden_by: str | None
+    override_reason: str | None
 
 
 def with_warnings(decision: Decision, warnings: Sequence[str]) -> dict[str, Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from collectors.dimensions import Use, names
 from monitor.config.quantities import Duration, Share
+from monitor.config.validation import did_you_mean
 from monitor.gate import Effect
+from monitor.rules.ladders import ladders
 
 if TYPE_CHECKING:  # a type checker takes no list it cannot read here
     Dimension = str
@@ -33,7 +35,15 @@ class RuleEffect(BaseModel):
     at_most: Duration | None = None
     rate_per_hour: Annotated[int, Field(gt=0)] | None = None
     transactional: bool = False  # also transactional streams
+    recover: str | None = None  # a ladder (ladders.yaml): what was held comes back step by step, and on evidence only
     probe: Annotated[Share, Field(gt=0, lt=1)] | None = None  # of held mail so much is let through, to be judged by
+
+    @field_validator("recover")
+    @classmethod
+    def _known_ladder(cls, recover: str | None) -> str | None:
+        if recover is not None and recover not in ladders():
+            raise ValueError(f"no ladder '{recover}' — {did_you_mean(recover, ladders())}")
+        return recover
 
     @model_validator(mode="after")
     def _slow_has_a_rate(self) -> RuleEffect:

@@ -49,7 +49,7 @@ HOMES = {
     "Silence": {"incidents"},
     "Stream": _INVENTORY,
     "Suppression": {"suppressions"},
-    "Suspension": {"restrictions"},
+    "Suspension": {"restrictions"}, "Recovery": {"restrictions"}, "ShadowSuspension": {"restrictions"},
     "TraceRow": _FACTS,
     "Transition": _FACTS,  # what followers go by
     "VerdictRow": {"judging", "incidents"},

@@ -45,6 +45,7 @@ from monitor.database.tables.judgement import (
     Transition,
     VerdictRow,
 )
+from monitor.database.tables.recovery import Recovery, ShadowSuspension
 from monitor.database.tables.service import ApiKey, Cursor, Job, Run, Setting
 from monitor.database.tables.suppression import Suppression
 from monitor.database.tables.warm_up import AllowanceAnswer, AllowanceGrant, AllowancePart, WarmUp, WarmUpDay
@@ -84,6 +85,7 @@ __all__ = [
     "Pool",
     "Reading",
     "RecordKey",
+    "Recovery",
     "ReportMailbox",
     "RollupDue",
     "Run",
@@ -92,6 +94,7 @@ __all__ = [
     "SendingIp",
     "Series",
     "Setting",
+    "ShadowSuspension",
     "Silence",
     "Stream",
     "Suppression",

@@ -142,6 +142,7 @@ class Suspension(SQLModel, table=True):
     scope_key: str = Field(index=True)
     effect: str  # hold | slow
     rate_per_hour: int | None = None
+    connections: int | None = None  # of a slow one: at once, at most
     probe: float | None = None  # of a hold: the share of its messages that is let through, to be judged by
     rule: str | None = None
     incident_id: str | None = Field(default=None, index=True)
@@ -156,6 +157,7 @@ class Suspension(SQLModel, table=True):
     lifted_by: str | None = None
     lift_reason: str | None = None
     by_customer: str | None = None  # the customer whose key put it on; None: rules and the provider's own people
+    lifted_by_customer: str | None = None  # the customer whose key lifted what was not its own
 
 
 class Transition(SQLModel, table=True):

@@ -8,7 +8,7 @@ from alembic import op
 from monitor.database.tables.columns import Instant
 
 revision = "0017"
-down_revision = "0014"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
