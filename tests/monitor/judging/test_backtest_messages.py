@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 
 from monitor.database.tables import Silence
+from monitor.incidents.matchers import parse
 from monitor.judging.backtest import Episode
 from monitor.judging.backtest_messages import messages_of
 from monitor.notify.message import Receiver
-from monitor.notify.routing import Route, Routing
+from monitor.notify.routing import Flapping, Inhibition, Route, Routing
+from monitor.rules.conditions.table import RULE
 from tests.monitor.judging.world import START
 
 WAIT, INTERVAL = timedelta(minutes=5), timedelta(hours=1)
@@ -29,8 +31,17 @@ def silence(begin, until, **more):
                    since=at(minutes=begin), until=at(minutes=until), **more)
 
 
-def due(episodes, routing=GROUPED, silences=()):
-    return [(each.due_at, each.rules) for each in messages_of(episodes, [], routing, silences)]
+def due(episodes, routing=GROUPED, silences=(), rules=()):
+    return [(each.due_at, each.rules) for each in messages_of(episodes, rules, routing, silences)]
+
+
+DEFERRALS = RULE.validate_python({
+    "id": "deferrals", "condition": "ratio", "signal": "deferrals", "above": "50%", "clear": {"below": "20%"}, "by": ["ip", "provider"], "window": "1h",
+})
+
+
+def outage(numbers, begin, end):
+    return [Episode("deferrals", {"ip": f"192.0.2.{number}", "provider": "orange"}, "warning", at(minutes=begin), at(minutes=end)) for number in numbers]
 
 
 def test_what_begins_while_its_group_waits_is_one_message_and_other_customers_have_their_own():
@@ -57,3 +68,24 @@ def test_a_silence_keeps_messages_back_while_it_lasts(put_on, when):
     without_groups = Routing([Receiver("chat")])
     expected = [(each, ["rate"]) for each in (*when, *([at(minutes=30)] if when else []))]
     assert due([episode(0, 30)], without_groups, [put_on]) == expected
+
+
+def test_what_has_one_cause_is_one_message_and_one_end():
+    plain = Routing([Receiver("chat")])
+    assert due(outage(range(1, 9), 0, 60), plain, rules=[DEFERRALS]) == [(at(minutes=0), ["deferrals"]), (at(minutes=60), ["deferrals"])]
+    later = [*outage(range(1, 4), 0, 60), *outage(range(4, 9), 20, 90)]
+    assert [when for when, _ in due(later, plain, rules=[DEFERRALS])] == [at(minutes=0), at(minutes=20), at(minutes=90)]
+    assert len(due(outage(range(1, 3), 0, 60), plain, rules=[DEFERRALS])) == 4
+
+
+def test_what_another_explains_waits_until_that_is_over():
+    explained = Routing([Receiver("chat")], inhibitions=[Inhibition((parse("rule=outage"),), (parse("rule=rate"),))])
+    assert [when for when, _ in due([episode(0, 30, rule="outage"), episode(5, 60)], explained)] == [
+        at(minutes=0), at(minutes=30), at(minutes=30), at(minutes=60),
+    ]  # fmt: skip
+
+
+def test_what_flaps_is_said_to_and_then_only_when_it_lasts():
+    plain = Routing([Receiver("chat")], flapping=Flapping(2, timedelta(hours=2)))
+    flaps = [episode(begin, begin + 5) for begin in range(0, 60, 10)]
+    assert [when for when, _ in due(flaps, plain)] == [at(minutes=each) for each in (0, 5, 10, 15)]

@@ -8,7 +8,8 @@ from sqlmodel import select
 from collectors.observation import Subject
 from monitor.database.tables import Incident, Outbox, Transition
 from monitor.incidents.changes import acknowledge
-from monitor.incidents.silences import silence
+from monitor.incidents.matchers import parse
+from monitor.incidents.silences import RULE_LABELS, Wanted, put_silence, silence, would_silence
 from monitor.notify.message import Receiver
 from monitor.notify.routing import Routing
 from monitor.rules.conditions.table import RULE
@@ -200,3 +201,18 @@ def test_an_ended_rule_ends_its_incidents_and_so_the_whole(world):
     with world.store.reading_session() as session:
         assert session.exec(select(Incident).where(Incident.ended_at.is_(None))).all() == []
     assert [event for event, _ in messages(world)] == ["firing", "resolved"]
+
+
+def test_a_silence_on_a_label_of_rules_keeps_quiet_and_its_preview_knows(world):
+    labelled = DEFERRALS.model_copy(update={"labels": {"team": "delivery"}})
+    world.restarted(rules=[labelled])
+    known = {RULE_LABELS: {"team"}}
+    matchers = [parse("team=delivery")]
+    with world.store.session() as session:
+        with pytest.raises(ValueError, match="cannot match on team"):
+            put_silence(session, Wanted(matchers, world.now + timedelta(hours=1)), actor="jo", reason="known", now=world.now)
+        put_silence(session, Wanted(matchers, world.now + timedelta(hours=1)), actor="jo", reason="known", now=world.now, known=known)
+    outage(world, [1])
+    assert messages(world) == []
+    with world.store.reading_session() as session:
+        assert [row.rule for row in would_silence(session, matchers, labels={"team"})] == ["deferrals"]
