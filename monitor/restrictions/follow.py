@@ -28,6 +28,7 @@ from monitor.access.keys import KeyRing, all_keys
 from monitor.database.tables import Suspension
 from monitor.facts import Store
 from monitor.gate import Index, Restriction, build_index
+from monitor.gate.allowances import Allowance
 from monitor.inventory.known import KnownNames, read_names
 from monitor.inventory.owners import Owners, read_owners
 from monitor.inventory.providers import read_providers
@@ -81,6 +82,11 @@ class GateIndex:
     @property
     def index(self) -> Index:
         return self._index
+
+    @property
+    def allowances(self) -> tuple[Allowance, ...]:
+        """What warms up and how much of it may be sent, as senders see it: another object whenever anything in it is another."""
+        return self._allowances.shown
 
     @property
     def ready(self) -> bool:

@@ -28,14 +28,14 @@ class Postfix:
 
     def __init__(self, folder: Path, restrictions: str, services=("",)):
         self._folder, self._programs = folder, root()
-        self.ports = {options: free_port() for options in services}
+        self._services, self._restrictions, self.ports = services, restrictions, {}
         folder.mkdir(mode=0o755)
         for parent in folder.parents:  # its users have to get there
             if parent.owner() == "root" and parent != Path("/"):
                 parent.chmod(parent.stat().st_mode | 0o011)
-        self._write(restrictions)
 
-    def _write(self, restrictions):
+    def _write(self):
+        self.ports = {options: free_port() for options in self._services}
         lib = self._programs / "usr/lib/postfix"
         settings = {
             "compatibility_level": "3.6", "queue_directory": self._folder / "queue", "data_directory": self._folder / "data",
@@ -44,7 +44,7 @@ class Postfix:
             "myhostname": "mx.test.example", "mydestination": "", "inet_interfaces": "127.0.0.1", "inet_protocols": "ipv4",
             "mynetworks": "127.0.0.0/8", "alias_maps": "", "alias_database": "", "local_recipient_maps": "",
             "default_transport": "discard:", "relay_transport": "discard:", "smtpd_relay_restrictions": "permit_mynetworks, reject",
-            "smtpd_recipient_restrictions": restrictions, "smtpd_error_sleep_time": "0",
+            "smtpd_recipient_restrictions": self._restrictions, "smtpd_error_sleep_time": "0",
             "import_environment": f"MAIL_CONFIG LD_LIBRARY_PATH={lib}",
         }
         for name in ("conf", "data", "queue", *(f"queue/{each}" for each in (*QUEUES, "maildrop", "public", "pid"))):
@@ -65,10 +65,13 @@ class Postfix:
     def __enter__(self):
         environment = {**os.environ, "MAIL_CONFIG": str(self._folder / "conf"), "LD_LIBRARY_PATH": str(self._programs / "usr/lib/postfix")}
         master = self._programs / "usr/lib/postfix/sbin/master"
-        self._process = subprocess.Popen([master, "-c", self._folder / "conf", "-d"], env=environment)
-        eventually(lambda: self._process.poll() is not None or all(map(_answers, self.ports.values())))
-        assert self._process.poll() is None, "Postfix ended"
-        return self
+        for _ in range(5):  # somebody else may take a free port first
+            self._write()
+            self._process = subprocess.Popen([master, "-c", self._folder / "conf", "-d"], env=environment)
+            eventually(lambda: self._process.poll() is not None or all(map(_answers, self.ports.values())))
+            if self._process.poll() is None:
+                return self
+        raise AssertionError("Postfix ended")
 
     def __exit__(self, *_):
         self._process.terminate()

@@ -6,11 +6,11 @@ was said for is over, and a burst is the 24th part of a day. Where nothing is le
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
 
+from monitor.gate.allowances import Allowance
 from monitor.mta.kumomta.translate import (
     Key,
     NotExactError,
@@ -22,21 +22,6 @@ from monitor.mta.kumomta.translate import (
     keys_of,
     provider_domains,
 )
-
-
-class Allowance(Protocol):
-    """What senders are shown of a warm-up (monitor.gate)."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def scope(self) -> Mapping[str, str]: ...
-    @property
-    def cap(self) -> int: ...
-    @property
-    def exhausted(self) -> bool: ...
-    @property
-    def resets_at(self) -> datetime: ...
 
 
 class Caps:

@@ -16,6 +16,7 @@ from typing import Any
 from monitor.config.mta import KumoMta
 from monitor.facts import Store
 from monitor.gate import Index
+from monitor.gate.allowances import Allowance
 from monitor.mta.kumomta.caps import Caps
 from monitor.mta.kumomta.hub import Hub, instant
 from monitor.mta.kumomta.overlay import OverlayError, overlay
@@ -70,10 +71,10 @@ class Speaker:
         now, index = self._clock(), self.gate.index
         if not self.gate.ready:
             return
-        allowances = getattr(index, "allowances", ())
+        allowances = self.gate.allowances
         known = (index.restrictions, index.pools, index.kinds, self.gate.providers, allowances, self.seen.version)
         if now >= self._next_end or not _same(known, self._known):
-            wanted, text = await asyncio.to_thread(self._translated, index, now)
+            wanted, text = await asyncio.to_thread(self._translated, index, allowances, now)
             self._known = known
             self._say(wanted, text, now)
         self.hub.renew(now)
@@ -81,10 +82,11 @@ class Speaker:
             self._written_at = now
             await asyncio.to_thread(self.write_down, now)
 
-    def _translated(self, index: Index, now: datetime) -> tuple[Wanted, str | OverlayError]:
+    def _translated(
+        self, index: Index, allowances: tuple[Allowance, ...], now: datetime
+    ) -> tuple[Wanted, str | OverlayError]:
         world = World(self.settings, self.gate.providers, self.seen, index.pools, index.kinds, self._address)
         wanted = translate(index.restrictions, world, now)
-        allowances = getattr(index, "allowances", ())
         rates, used_up, unspoken = self._caps(allowances, world, now)
         wanted = Wanted({**used_up, **wanted.suspensions}, (*wanted.rates, *rates), (*wanted.unspoken, *unspoken))
         ends = [row.until for row in index.restrictions if row.until and row.until > now]
