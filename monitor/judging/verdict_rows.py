@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Text, bindparam, cast, delete, func
 from sqlalchemy import select as core_select
-from sqlmodel import Session, SQLModel, col, select
+from sqlmodel import Session, SQLModel, case, col, select
 
 from monitor.config.severity import Severity
 from monitor.config.validation import did_you_mean
@@ -292,6 +292,14 @@ def find_verdicts(session: Session, wanted: Wanted, page: Page) -> Paged[Verdict
     if wanted.customer is not None:
         chosen = chosen.where(_of(wanted.customer))
     return paged(session, chosen, _BY_KEY, page)
+
+
+def worst_verdicts(session: Session, rule: str, limit: int) -> list[VerdictRow]:
+    """What a rule says of each group: what fires first, what is well last, then by group."""
+    order = {state.value: rank for rank, state in enumerate((State.FIRING, State.RECOVERING, State.PENDING, State.ERROR))}
+    rank = case({**order, State.OK.value: 9}, value=col(VerdictRow.state), else_=5)
+    chosen = select(VerdictRow).where(VerdictRow.rule == rule).order_by(rank, col(VerdictRow.key)).limit(limit)
+    return list(session.exec(chosen))
 
 
 def _of(customer: str) -> ColumnElement[bool]:

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from monitor.console.page import Console, Renderer, Visit, WebPage
 from monitor.console.pages.feedback_loops_and_abuse import abuse, abuse_case, feedback_loops
 from monitor.console.pages.now_incidents_runs import incident, incidents, now, runs
+from monitor.console.pages.rules import rule, rules
 from monitor.console.pages.warm_up import warm_ups
 
 # in the order of the links; a page without words has none
@@ -17,6 +18,8 @@ PAGES = (
     WebPage("/", "first.html", now, "Now", refresh_seconds=5),
     WebPage("/incidents", "incidents.html", incidents, "Incidents"),
     WebPage("/incidents/{incident_id}", "incident.html", incident),
+    WebPage("/rules", "rules.html", rules, "Rules"),
+    WebPage("/rules/{rule_id}", "rule.html", rule),
     WebPage("/fbl", "fbl.html", feedback_loops, "Feedback loops"),
     WebPage("/abuse", "abuse.html", abuse, "Abuse"),
     WebPage("/abuse/{case_id}", "abuse_case.html", abuse_case),
