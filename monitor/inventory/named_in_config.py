@@ -1,4 +1,4 @@
-"""Which names in the configuration does nothing have: customers and rules of receivers, trusted mailboxes, providers?
+"""Which names in the configuration does nothing have: customers and rules of receivers, trusted mailboxes, providers, the overflow pool?
 
 No more than a warning: whatever is named may be added to the inventory later.
 """
@@ -30,4 +30,14 @@ def unknown_names(config: Config, known: KnownNames, rules: Collection[str]) -> 
             unknown = [fault for each in sorted(names) for fault in known.unknown({dimension: each})]
             line = config.source.line_of(("collectors", name, key)) if unknown else 0
             faults += [f"{config.path}:{line}: collectors.{name}.{key}: {fault} {_OR_ADD}" for fault in unknown]
-    return faults
+    return faults + _in_warm_ups(config, known)
+
+
+def _in_warm_ups(config: Config, known: KnownNames) -> list[str]:
+    """The overflow pool, and providers whose zone is named. A provider is named by its id here."""
+    named: list[tuple[tuple[str, ...], dict[str, str | None]]] = [(("warmup", "overflow"), {"pool": config.warmup.overflow})]
+    named += [(("warmup", "zones", provider), {"provider": provider}) for provider in config.warmup.zones]
+    return [
+        f"{config.path}:{config.source.line_of(path)}: {'.'.join(path)}: {fault} {_OR_ADD}"
+        for path, about in named for fault in known.unknown(about)
+    ]  # fmt: skip

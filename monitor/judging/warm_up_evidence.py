@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 
 from sqlmodel import Session
 
+from collectors.contract import Reason
 from monitor.database.tables import Suspension, VerdictRow, WarmUp
 from monitor.facts import Store
 from monitor.feedback_loops.enrolments import State as Enrolled
@@ -116,4 +117,7 @@ def _by_provider(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:
 
 
 def _fault(verdict: Verdict | None) -> str | None:
-    return verdict.summary if verdict is not None and verdict.answer is Answer.BREACH else None
+    """A loop that fell silent, or whose mailbox is not read. Too little mail to say so is no fault of the loop."""
+    if verdict is None or not (verdict.answer is Answer.BREACH or verdict.reason == Reason.STALE):
+        return None
+    return verdict.summary

@@ -1,17 +1,21 @@
 """Allowances over HTTP: exactly the shapes senders rely on, errors, and a customer's key for its own only."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from monitor.api.routes.allowances import Reserve
 from monitor.gate.request import KNOWN_FIELDS
+from monitor.intake.consequences import open_store
 from monitor.inventory.difference import difference
 from monitor.inventory.items import Customer, Inventory, Ip, Pool
 from monitor.inventory.rows import apply_difference, read_inventory
 from monitor.warmup.plans import Plan
 from monitor.warmup.rows import Start, start, stop
-from tests.monitor.api.running import NOW, Vigie
+from tests.monitor.api.running import NOW, Vigie, running
 
 ASK = {"customer": "acme", "ip": "192.0.2.7", "recipient_domain": "gmail.com", "count": 500, "sender": "mta-1"}
 PLAN = Plan(name="ours", per_day=(1000, 2000), source="this test")
@@ -191,3 +195,33 @@ def test_an_allowance_of_another_customers_ip_is_not_in_its_snapshot(warming):
 
 def test_the_fields_are_those_of_a_decision_request_and_two_more():
     assert set(Reserve.model_fields) == KNOWN_FIELDS | {"sender", "ttl_seconds"}
+
+
+def test_with_the_database_away_nothing_is_granted(warming):
+    def away():
+        raise OperationalError("insert", {}, Exception("gone"))
+
+    client, session = warming.client("gate"), warming.store.session
+    warming.store.session = away
+    for path, body in (("grant", ASK), ("return", {"grant": "gr-1", "used": 1})):
+        answer = client.post(f"/v1/allowances/{path}", json=body)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    warming.store.session = session
+    assert client.post("/v1/allowances/grant", json=ASK | {"count": 1000}).json()["granted"] == 1000
+
+
+def test_two_api_servers_of_one_database_never_grant_more_than_the_cap(warming, database_url):
+    with closing(open_store(database_url)) as store, running(store) as other:
+        other.gate.refresh(store, NOW, everything=True)
+        clients = [warming.client("gate"), other.client("gate")] * 3
+        for each in (warming, other):
+            each.gate.refresh_keys(each.store)
+
+        def take(client):
+            granted = []
+            while count := client.post("/v1/allowances/grant", json=ASK | {"count": 37}).json()["granted"]:
+                granted.append(count)
+            return sum(granted)
+
+        with ThreadPoolExecutor(len(clients)) as threads:
+            assert sum(threads.map(take, clients)) == 1000

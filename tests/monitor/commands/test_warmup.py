@@ -109,3 +109,10 @@ def test_check_config_names_what_is_wrong(vigie, tmp_path, section, words):
     output = vigie("check-config", code=2)
     assert words in output
     assert "vigie.yaml:2" in output
+
+
+def test_check_config_notes_a_pool_and_a_provider_that_nothing_has(vigie, tmp_path):
+    (tmp_path / "vigie.yaml").write_text(CONFIG.replace("overflow: shared", "overflow: sharde, zones: {gmial: UTC}"))
+    output = vigie("check-config")
+    assert "vigie.yaml:2: warmup.overflow: pool: the inventory has no pool sharde" in output
+    assert "warmup.zones.gmial: provider: the inventory has no provider gmial — did you mean 'gmail'?" in output

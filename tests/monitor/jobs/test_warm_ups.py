@@ -9,6 +9,9 @@ from collectors.observation import Batch, Observation, Subject
 from monitor.config.load import read_rules
 from monitor.config.warmup import WarmUp as Settings
 from monitor.database.tables import Incident, JudgedRule, Transition, VerdictRow, WarmUp, WarmUpDay
+from monitor.feedback_loops.enrolments import Kind
+from monitor.feedback_loops.enrolments import State as Enrolled
+from monitor.feedback_loops.rows import Wish, set_enrolment
 from monitor.inventory.difference import difference
 from monitor.inventory.items import Inventory, Ip, Pool
 from monitor.inventory.rows import apply_difference, read_inventory
@@ -31,8 +34,8 @@ RULES = [RULE.validate_python(source.data) for source in read_rules(SHIPPED) if 
 class World:
     """One IP at Gmail, and a clock that goes from day to day."""
 
-    def __init__(self, store, plan=PLAN, overflow=None, **settings):
-        self.store, self.day, self._keys = store, FIRST, count()
+    def __init__(self, store, plan=PLAN, overflow=None, provider="gmail", **settings):
+        self.store, self.day, self._keys, self.provider = store, FIRST, count(), provider
         self.now = begins_at(FIRST, ZONE) + timedelta(hours=1)
         self.job = WarmUps(store, lambda: self.now, Settings(**settings))
         self.judge = Judge(store, RULES)
@@ -40,12 +43,12 @@ class World:
         with store.session() as session:
             apply_difference(session, difference(read_inventory(session), Inventory(**items)))
         with store.session() as session:
-            self.id = start(session, Start(IP, None, "gmail", plan, ZONE, overflow), actor="ann", reason="new", now=self.now).id
+            self.id = start(session, Start(IP, None, provider, plan, ZONE, overflow), actor="ann", reason="new", now=self.now).id
 
     def send(self, **measures):
         """Facts of this day."""
         at = begins_at(self.day, ZONE) + timedelta(hours=12)
-        subject = Subject(customer="acme", ip=IP, provider="gmail")
+        subject = Subject(customer="acme", ip=IP, provider=self.provider)
         facts = tuple(Observation(name, subject, at, float(value)) for name, value in measures.items())
         self.store.intake([Batch("mta", str(next(self._keys)), at, observations=facts)], at)
 
@@ -165,6 +168,27 @@ def test_a_rule_that_fires_about_the_ip_at_the_provider_steps_back_and_about_ano
             session.merge(judged)
             session.add(row)
         assert world.over(delivered=200 if provider == "gmail" else 100) == place
+
+
+@pytest.mark.parametrize(("answer", "reason", "place"), [
+    ("breach", None, "warming 1"), ("unknown", "stale", "warming 1"), ("unknown", "insufficient", "warming 2"), ("clear", None, "warming 2"),
+])
+def test_where_a_loop_is_enrolled_and_silent_or_unread_nothing_goes_forward(sqlite_store, answer, reason, place):
+    store = sqlite_store
+    world = World(store, provider="yahoo")
+    rule = JudgedRule(
+        rule="fbl-silence", condition="shortfall", signal="feedback_reports", mode="on", severity="warning", judged_at=world.now, gaps=[],
+    )  # fmt: skip
+    verdict = VerdictRow(
+        rule="fbl-silence", key="provider=yahoo", subject={"provider": "yahoo"}, labels={}, state="ok", answer=answer, reason=reason,
+        severity="warning", summary="no report for three days", evidence={}, since=world.now, elapsed_seconds=0, judged_at=world.now,
+    )  # fmt: skip
+    wish = Wish("yahoo", Kind.DOMAIN, "news.example", Enrolled.ACTIVE)
+    with store.session() as session:
+        set_enrolment(session, wish, actor="ann", reason="agreed", now=world.now)
+        session.add(rule)
+        session.add(verdict)
+    assert world.over(delivered=100) == place
 
 
 def test_a_hold_of_one_customer_is_not_held_against_the_ip(store):
