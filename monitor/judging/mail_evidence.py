@@ -20,6 +20,7 @@ from sqlmodel import Session
 from collectors.observation import Subject
 from monitor.facts import Store
 from monitor.facts.stream_counts import Counted, Family, counted_by_hour, counted_since, delays, newest_batch
+from monitor.inventory.rows import stream_kinds
 from monitor.restrictions.rows import ended_at, of_rule_since
 from monitor.rules.conditions.table import numbers_of
 from monitor.rules.detectors.book import Book, Stream
@@ -94,6 +95,7 @@ class _Kept:
         self._asked: tuple[datetime, list[Stream]] | None = None
         self._came: set[Stream] | None = None  # complained of since it was asked last; None: not known
         self._older: dict[Family, tuple[_Older, dict[Stream, MailCounts]]] = {}
+        self._learnt: datetime | None = None
         self._lag_days: dict[str | None, datetime] = {}
 
     def mail(self, opened: Collection[Group], now: datetime, *, is_followed: bool) -> Sequence[StreamMail]:
@@ -106,7 +108,16 @@ class _Kept:
         families |= dict.fromkeys(Family(each.get("customer"), each.get("provider")) for each in labels)
         for family in families:
             self._read(family, now)
+        self._learn(now)
         return mail_of(self._book, [stream for family in families for stream in self._book.siblings(*family)])
+
+    def _learn(self, now: datetime) -> None:
+        """Once a day: how much campaigns differ, in the streams that were read."""
+        if self._learnt != (today := _midnight(now)):
+            self._learnt = today
+            with self._store.reading_session() as session:
+                self._book.kinds = stream_kinds(session)
+            self._book.learn(now.timestamp())
 
     def came(self, subjects: Mapping[str, Collection[Values]] | None) -> None:
         if subjects is None:
@@ -131,7 +142,7 @@ class _Kept:
         return sorted(changed, key=str)
 
     def _read(self, family: Family, now: datetime) -> None:
-        today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        today = _midnight(now)
         boundary = today - _AS_COUNTED
         with self._store.reading_session() as session:
             self._learn_delays(session, family.provider, today, now)
@@ -167,3 +178,7 @@ class _Kept:
             if row.measure in self._signal.denominator:
                 into.deliver(row.campaign, row.at.timestamp(), row.value)
         return counts
+
+
+def _midnight(now: datetime) -> datetime:
+    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -13,6 +13,7 @@ from typing import Any
 
 from collectors.contract import Reason
 from monitor.gate import Effect
+from monitor.gate.words import StreamKind
 from monitor.incidents.states import OPEN, Progress, State, Timing, input_of, step
 from monitor.judging.simulated_evidence import SimulatedEvidence
 from monitor.judging.simulated_facts import Line
@@ -65,6 +66,7 @@ class Simulation:
         self._ended: dict[str, list[_Suspension]] = {rule.id: [] for rule in self.rules}
         self._asked_of = {rule.id: [each for each in self.rules if each is rule or each.id in rule.waits_for] for rule in self.rules}
         self._evidence = SimulatedEvidence(datetime.fromtimestamp(0, UTC))
+        self._evidence.kinds = dict.fromkeys(self._transactional, StreamKind.TRANSACTIONAL)
         for rule in self.rules:
             if isinstance(rule, Excess):
                 self._evidence.watch(rule.signal)

@@ -64,13 +64,14 @@ class SimulatedEvidence(MemoryEvidence):
         self.seen_measures: set[str] = set()
         self._stated: list[Fact] = []
         self._series: dict[str, dict[tuple[tuple[str, str], ...], _Series]] = {}
+        self.kinds: Mapping[tuple[str, str], str] = {}  # (customer, stream) → class
         self._books: dict[str, tuple[Signal, Book]] = {}
         self._looked: dict[str, tuple[datetime, list[Stream]]] = {}
         self.facts = self._stated
 
     def watch(self, signal: Signal) -> None:
         """Keep the book of a signal whose streams will be asked for."""
-        self._books.setdefault(signal.name, (signal, Book()))
+        self._books.setdefault(signal.name, (signal, Book(kinds=self.kinds)))
 
     def add(self, fact: Fact, known_at: datetime) -> None:
         self.seen_measures.add(fact.measure)

@@ -207,7 +207,7 @@ def mail_of(book: Book, streams: Iterable[Stream]) -> list[StreamMail]:
     return [
         StreamMail(
             {name: value for name, value in stream._asdict().items() if value is not None},
-            Mail(book.streams[stream], book.lag(stream.provider), book.usual),
+            Mail(book.streams[stream], book.lag(stream.provider), book.usual(stream)),
         )
         for stream in streams
     ]

@@ -6,7 +6,7 @@ provider, with which small ones are judged), and whatever is asked for besides.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from monitor.rules.detectors.reporting import DAY, ReportingLag
 KEPT = 40 * DAY  # older mail is forgotten
 _ENOUGH_CLUSTERS = 20  # a stream says something of what is usual once it had so many
 _MOST_STREAMS = 200
+_KIND = "marketing"  # of a stream that nobody has classed
 _STRENGTH = 10  # what is assumed to be usual counts as so many streams
 
 
@@ -34,7 +35,8 @@ class Book:
 
     streams: dict[Stream, MailCounts] = field(default_factory=dict)
     lags: dict[str | None, ReportingLag] = field(default_factory=dict)
-    usual: Weights = USUAL
+    kinds: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (customer, stream) → class
+    _usual: dict[str, Weights] = field(default_factory=dict)  # by class
     _siblings: dict[tuple[str | None, str | None], set[Stream]] = field(default_factory=dict)
     _touched: set[Stream] = field(default_factory=set)
     _day: int = -1
@@ -84,10 +86,20 @@ class Book:
             lag.learn(now)
         for counts in self.streams.values():
             counts.forget(now - KEPT)
-        self.usual = self._usual(now)
+        self._usual = {kind: self._pooled(kind, now) for kind in {self._kind(stream) for stream in self.streams}}
 
-    def _usual(self, now: float) -> Weights:
-        known = [stream for stream, counts in self.streams.items() if len(counts.clusters) >= _ENOUGH_CLUSTERS]
+    def usual(self, stream: Stream) -> Weights:
+        """How much campaigns differ in streams of its class, as far as they are known."""
+        return self._usual.get(self._kind(stream), USUAL)
+
+    def _kind(self, stream: Stream) -> str:
+        return self.kinds.get((stream.customer or "", stream.stream or ""), _KIND)
+
+    def _pooled(self, kind: str, now: float) -> Weights:
+        known = [
+            stream for stream, counts in self.streams.items()
+            if len(counts.clusters) >= _ENOUGH_CLUSTERS and self._kind(stream) == kind
+        ]
         sums = [_STRENGTH * weight for weight in USUAL]
         for stream in known[:_MOST_STREAMS]:
             spread = Spreads(self.streams[stream], self.lag(stream.provider), now).before(int(now // 3600))
