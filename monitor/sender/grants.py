@@ -54,7 +54,7 @@ class Pot:
     taken_at: float = 0.0
     closed_until: float = 0.0
     pool: str | None = None
-    key_of_call: str | None = None  # the same until it is answered, so that nothing is reserved twice
+    call: tuple[str, Mapping[str, Any]] | None = None  # its key and body, until it is answered: asked again it reserves nothing twice
 
     def left(self, now: float) -> int:
         return sum(grant.left for grant in self.grants if grant.ends > now)
@@ -117,7 +117,8 @@ class Grants:
         await asyncio.gather(self._give_back(address), *(self._fill(address, pot) for _, pot in due))
 
     async def close(self, address: Address) -> None:
-        """Give everything back."""
+        """Give everything back, also what was asked for and not heard of."""
+        await asyncio.gather(*(self._fill(address, pot) for pot in list(self._pots.values()) if pot.call is not None))
         self._settle(everything=True)
         await self._give_back(address)
 
@@ -148,12 +149,13 @@ class Grants:
             del self._returns[_MOST_RETURNS:]
 
     async def _fill(self, address: Address, pot: Pot) -> None:
-        count = max(pot.wanted, pot.ahead())
-        pot.key_of_call = pot.key_of_call or uuid.uuid4().hex
-        wanted = {**pot.fields, "count": count, "sender": self._sender, "ttl_seconds": TTL_SECONDS}
+        if pot.call is None:
+            count = max(pot.wanted, pot.ahead())
+            pot.call = uuid.uuid4().hex, {**pot.fields, "count": count, "sender": self._sender, "ttl_seconds": TTL_SECONDS}
+        key, wanted = pot.call
         began = time.monotonic()
         try:
-            answer = await address.call("POST", "/v1/allowances/grant", wanted, {"Idempotency-Key": pot.key_of_call})
+            answer = await address.call("POST", "/v1/allowances/grant", wanted, {"Idempotency-Key": key})
             self._granted(pot, answer, began)
         except (OSError, ValueError, KeyError, TypeError):
             pot.closed_until = time.monotonic() + _TRY_AGAIN
@@ -162,7 +164,7 @@ class Grants:
         now = time.monotonic()
         if answer.status != 200:
             if answer.status < 500:
-                pot.key_of_call = None  # it was answered: asked again it may be otherwise
+                pot.call = None  # it was answered: asked again it may be otherwise
             pot.closed_until = now + _TRY_AGAIN
             return
         content = answer.json()
@@ -170,7 +172,7 @@ class Grants:
         if content["expires_at"] is not None:
             ends = min(ends, now + (instant(content["expires_at"]) - self._clock.now()).total_seconds())
         with self._lock:
-            pot.key_of_call, pot.wanted, pot.used_lately = None, 0, pot.used_lately // 2
+            pot.call, pot.wanted, pot.used_lately = None, 0, pot.used_lately // 2
             if granted > 0:
                 pot.pool, pot.closed_until = None, 0.0
                 pot.grants.append(Grant(content["grant"], granted, granted, ends - BEFORE_END_SECONDS))
