@@ -2,12 +2,13 @@
 
 100 customers, 250 streams, 20 mailbox providers, 1,000 sending IPs, 200 rules about six rates and four windows, and 28 days of
 counts: `make bench ONLY=rules_pass` (1 M readings, all rules; `READINGS=20000000` for the full size, `RULES=20`
-for fewer). Figures:
+for fewer; `FILLED=FILE`: a SQLite database that was filled so before, which is copied). Figures:
 
 `full_pass_seconds`, `full_pass_cpu_seconds`: a pass over all rules, nothing new, median of 5. `first_pass_seconds`: the one that
-comes first. `incremental_ms`: a pass over news after three complaints of one stream came in, median of 9. `queries_per_pass`: statements
+comes first, and writes a row for each of 730,000 groups; `restart_seconds`: the first of a process that finds them. `incremental_ms`: a pass over news after three complaints of one stream came in, median of 9. `queries_per_pass`: statements
 of the full pass. `holds_seconds`, `statements_per_incident`: with one rule, 600 groups that go bad at once, 600 incidents with a hold each and one
-notification each. `counters_mb`: the tables of the counters. `peak_mb`: the most memory this process had, loading included; `load`: of the machine, the last minute.
+notification each. `complaint_to_hold_p50_ms`, `…_p99_ms`: from the moment a batch with complaints is handed in to the answer `hold` of the gate, all rules
+judged, 100 times (the judge's loop and the gate's index followed as in the service, in threads of one process). `counters_mb`: the tables of the counters. `peak_mb`: the most memory this process had, loading included; `load`: of the machine, the last minute.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ import itertools
 import os
 import random
 import resource
+import shutil
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -30,11 +34,14 @@ from sqlalchemy import event
 from collectors.observation import Batch, Observation, Subject
 from monitor.database.tables import Customer, Pool, SendingIp, Stream
 from monitor.facts import Store
+from monitor.gate import Request, decide
 from monitor.intake.consequences import open_store
+from monitor.jobs.judge_loop import JudgeLoop
 from monitor.judging.run import Judge
 from monitor.judging.suspend import Limits
 from monitor.notify.message import Receiver
 from monitor.notify.routing import Routing
+from monitor.restrictions.follow import EVERY_SECONDS, GateIndex
 from monitor.rules.conditions.table import RULE
 from monitor.rules.model import Rule
 from tests.bench.clock import Clock, Spent
@@ -42,7 +49,7 @@ from tests.bench.store import cluster
 
 NOW = datetime(2026, 1, 31, 12, 30, tzinfo=UTC)
 DAYS, BATCH, READINGS = 28, 20_000, 1_000_000
-HELD = 600
+HELD, COMPLAINED = 600, 100
 # measure → its share of the readings, and what one of them counts: 0.03 % complaints, and so on
 MEASURES = {
     "delivered": (0.6, 500.0), "complaint": (0.1, 1.0), "hard_bounce": (0.1, 2.0), "deferral": (0.1, 20.0), "block": (0.05, 1.0),
@@ -125,8 +132,9 @@ def counted_statements(store: Store) -> Iterator[list[str]]:
 
 
 def measure(store: Store, count: int, clock: Clock) -> dict[str, float]:
-    filled = clock.spent(lambda: fill(store, count))
-    judge = _judge(store, random.Random(2).sample(rules(), int(os.environ.get("RULES") or 200)))
+    filled = clock.spent(lambda: None if "FILLED" in os.environ and store.engine.dialect.name == "sqlite" else fill(store, count))
+    made = random.Random(2).sample(rules(), int(os.environ.get("RULES") or 200))
+    judge = _judge(store, made)
     now, figures = NOW, {"fill_seconds": filled.wall}
     figures["first_pass_seconds"] = clock.spent(lambda: judge.judge_all(now)).wall
     passes: list[Spent] = []
@@ -138,11 +146,15 @@ def measure(store: Store, count: int, clock: Clock) -> dict[str, float]:
     figures |= {"full_pass_seconds": median(each.wall for each in passes),
                 "full_pass_cpu_seconds": median(each.cpu for each in passes), "queries_per_pass": len(statements)}  # fmt: skip
     figures["incremental_ms"] = 1000 * _after_news(store, judge, now, clock)
-    now += timedelta(minutes=2)
+    now += timedelta(minutes=1)
+    judge = _judge(store, [*made, holding()])
+    figures["restart_seconds"] = clock.spent(lambda: judge.judge_all(now)).wall
+    figures |= complaints_to_holds(store, judge, now + timedelta(minutes=1))
+    now += timedelta(minutes=20)
     judge = _judge(store, [holding()])
     judge.judge_all(now)
     now += timedelta(minutes=1)
-    _complain(store, subjects()[: 2 * HELD : 2], 400, now)
+    _complain(store, subjects()[: 2 * HELD : 2], 5000, now)
     with counted_statements(store) as statements:
         held = clock.spent(lambda: judge.judge_all(now))
     figures |= {"holds_seconds": held.wall, "statements_per_incident": len(statements) / HELD}
@@ -164,9 +176,41 @@ def _after_news(store: Store, judge: Judge, now: datetime, clock: Clock) -> floa
     return median(spent)
 
 
+def complaints_to_holds(store: Store, judge: Judge, begins: datetime) -> dict[str, float]:
+    """How long a complaint takes to the gate; the time goes on from `begins`."""
+    started, stop, gate, spent = time.monotonic(), threading.Event(), GateIndex(), []
+
+    def clock() -> datetime:
+        return begins + timedelta(seconds=time.monotonic() - started)
+
+    loop = JudgeLoop(store, judge.judge_all, clock, "bench", news=judge.judge_news)
+    judge.check = loop.check
+    loop.judge_once()
+
+    def follow() -> None:
+        while not stop.wait(EVERY_SECONDS):
+            gate.refresh(store, clock())
+
+    threads = [threading.Thread(target=loop.run, args=(stop,)), threading.Thread(target=follow)]
+    for thread in threads:
+        thread.start()
+    for about in subjects()[2 * HELD : 2 * HELD + 2 * COMPLAINED : 2]:
+        request, at = Request(about.customer or "", stream=about.stream, provider=about.provider), time.monotonic()
+        _complain(store, [about], 5000, clock())
+        loop.wake()
+        while decide(request, gate.index, clock()).decision != "hold" and time.monotonic() - at < 60:
+            time.sleep(0.001)
+        spent.append(1000 * (time.monotonic() - at))
+    stop.set()
+    loop.wake()
+    for thread in threads:
+        thread.join()
+    return {"complaint_to_hold_p50_ms": median(spent), "complaint_to_hold_p99_ms": sorted(spent)[int(len(spent) * 0.99) - 1]}
+
+
 def _complain(store: Store, about: list[Subject], complaints: int, now: datetime) -> None:
     counts = tuple(Observation("complaint", each, now, float(complaints)) for each in about)
-    sent = tuple(Observation("delivered", each, now, 1000.0) for each in about)
+    sent = tuple(Observation("delivered", each, now, complaints * 1.2) for each in about)
     store.intake([Batch("news", now.isoformat(), now, counts + sent)], now)
 
 
@@ -174,6 +218,8 @@ def run() -> dict[str, Any]:
     count = int(os.environ.get("READINGS") or READINGS)
     by_engine = {}
     with tempfile.TemporaryDirectory() as folder, closing(open_store(f"sqlite:///{Path(folder) / 'pass.sqlite'}")) as store:
+        if "FILLED" in os.environ:
+            shutil.copyfile(os.environ["FILLED"], Path(folder) / "pass.sqlite")
         store.migrate()
         by_engine["sqlite"] = measure(store, count, Clock())
         print(by_engine, file=sys.stderr, flush=True)
