@@ -30,6 +30,7 @@ from monitor.gate.request import Request
 from monitor.gate.words import Decided, ReasonKind
 
 HOLDS_FOR = timedelta(minutes=15)  # an answer is good for this long at most
+COMES_BACK_AFTER = timedelta(seconds=60)  # what others have reserved may come back at any time: asking again is soon worth it
 SOONEST_RETRY_SECONDS, LATEST_RETRY_SECONDS, RETRY_SECONDS = 30, 900, 600
 _SEND, _SLOW, _HOLD = Decided.SEND, Decided.SLOW, Decided.HOLD
 
@@ -92,7 +93,9 @@ def _limit(decision: Decision, match: Match, index: Index, now: datetime) -> Non
         return
     decision.reasons = (*map(used_up, gone), *decision.reasons)
     resets_at = max(row.resets_at for row in gone)
-    decision.valid_until = min(decision.valid_until, *(row.resets_at for row in gone))
+    if any(known.reserved for known in applying if known.at(now) == 0):
+        resets_at = min(resets_at, now + COMES_BACK_AFTER)
+    decision.valid_until = min(decision.valid_until, resets_at)
     if decision.decision is not _HOLD:
         pools = {row.pool for row in gone}
         decision.pool = pools.pop() if len(pools) == 1 else None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from monitor.gate.index import DIMENSIONS, Index, Restriction
+from monitor.gate.limits import as_restriction
 from monitor.gate.matching import values_of
 from monitor.gate.names import OTHER
 from monitor.gate.request import Request
@@ -30,10 +31,11 @@ class Considered:
 
 
 def explain(request: Request, index: Index, now: datetime) -> list[Considered]:
-    """All that is in force: what applies first, then what comes nearest."""
+    """All that is in force, allowances that are used up among it: what applies first, then what comes nearest."""
     values, of_others = values_of(request, index)
     mail = dict(zip(DIMENSIONS, values, strict=True))
-    considered = [_considered(row, mail, now, of_others=of_others) for row in index.restrictions]
+    used_up = [as_restriction(known) for known in index.allowances.values() if known.at(now) == 0]
+    considered = [_considered(row, mail, now, of_others=of_others) for row in (*index.restrictions, *used_up)]
     return sorted(considered, key=lambda each: (not each.applies, len(each.misses), len(each.asks), each.restriction.id))
 
 

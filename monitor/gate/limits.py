@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from monitor.gate.allowances import Allowance
-from monitor.gate.index import DIMENSIONS, Reason
+from monitor.gate.index import DIMENSIONS, Reason, Restriction
 from monitor.gate.names import OTHER
-from monitor.gate.words import Decided, ReasonKind
+from monitor.gate.words import Decided, Effect, ReasonKind
 
 if TYPE_CHECKING:
     from monitor.gate.index import Values
@@ -27,10 +27,11 @@ _PROVIDER = DIMENSIONS.index("provider")
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """An allowance, and how many messages of it may still be granted."""
+    """An allowance, and how many messages of it may still be granted. `reserved`: some are, and may come back at any time."""
 
     allowance: Allowance
     left: int
+    reserved: bool = False
 
     def at(self, now: datetime) -> int:
         return self.allowance.cap if self.allowance.resets_at <= now else self.left
@@ -52,6 +53,15 @@ def keys_met(values: Values, allowances: Mapping[Key, Left], *, of_others: bool)
     providers = (provider, OTHER) if of_others else (provider,)
     keys = ((name, value, each) for name, value in named for each in providers)
     return tuple(key for key in keys if key in allowances), ()
+
+
+def as_restriction(known: Left) -> Restriction:
+    """What is used up, as the restriction it comes to."""
+    row, reason = known.allowance, used_up(known.allowance)
+    return Restriction(
+        id=row.id, scope=row.scope, effect=Effect.HOLD, text=reason.text, until=row.resets_at, lifts_when=reason.lifts_when,
+        kind=ReasonKind.ALLOWANCE,
+    )  # fmt: skip
 
 
 def used_up(row: Allowance) -> Reason:

@@ -73,4 +73,5 @@ def _limits(rows: Iterable[WarmUp], reserved: Opened, now: datetime) -> Iterable
         known = allowance_of(row, reserved, now)
         if known.cap is not None and known.left is not None:
             scope = known.scope
-            yield key_of(scope), Left(Allowance(row.id, scope, known.cap, known.left == 0, known.pool, known.resets_at), known.left)
+            allowance = Allowance(row.id, scope, known.cap, known.left == 0, known.pool, known.resets_at)
+            yield key_of(scope), Left(allowance, known.left, reserved=known.granted > 0)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from monitor.gate import Effect, Providers, Restriction, build_index, decide, read_request
 from monitor.gate.allowances import Allowance
+from monitor.gate.explain import explain
 from monitor.gate.limits import Left, key_of
 
 NOW = datetime(2026, 1, 2, 3, tzinfo=UTC)
@@ -12,10 +13,10 @@ MIDNIGHT = datetime(2026, 1, 2, 8, tzinfo=UTC)
 PROVIDERS = Providers({"gmail.com": "gmail"}, {"google": "gmail"})
 
 
-def limit(left, *, cap=1000, pool="shared", provider="gmail", **scope):
+def limit(left, *, cap=1000, pool="shared", provider="gmail", reserved=False, **scope):
     scope = {**(scope or {"ip": "192.0.2.7"}), "provider": provider}
     allowance = Allowance(f"alw-{'-'.join(scope.values())}", scope, cap, left == 0, pool, MIDNIGHT)
-    return {key_of(scope): Left(allowance, left)}
+    return {key_of(scope): Left(allowance, left, reserved)}
 
 
 def ask(limits, *restrictions, now=NOW, **about):
@@ -43,6 +44,20 @@ def test_nothing_left_holds_and_says_where_the_mail_may_go_instead():
     assert reason.lifts_when
     assert 30 <= decision.retry_after_seconds <= 900
     assert ask(limit(0, pool=None)).pool is None
+
+
+def test_what_others_have_reserved_may_come_back_soon():
+    decision = ask(limit(0, reserved=True))
+    assert (decision.decision, decision.retry_after_seconds) == ("hold", 61)
+    assert decision.valid_until == NOW + timedelta(seconds=60)
+
+
+def test_explain_names_what_is_used_up_and_what_of_another_ip_is_not_met():
+    index = build_index((), version=1, built_at=NOW, providers=PROVIDERS, allowances=limit(0) | limit(5, ip="192.0.2.8") | limit(0, ip="192.0.2.9"))
+    request = read_request({"customer": "acme", "ip": "192.0.2.7", "recipient_domain": "gmail.com"})
+    met, other = explain(request, index, NOW)
+    assert (met.applies, met.restriction.kind, met.restriction.scope["ip"]) == (True, "allowance", "192.0.2.7")
+    assert (other.applies, other.restriction.scope["ip"]) == (False, "192.0.2.9")
 
 
 def test_the_end_of_the_day_ends_it_also_where_nobody_says_so():

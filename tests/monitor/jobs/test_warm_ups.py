@@ -1,5 +1,6 @@
 """Days move a warm-up: once each, by what the facts say of them, also after a stop; and people are called where it is stuck."""
 
+import random
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 
@@ -23,6 +24,7 @@ from monitor.rules.load import SHIPPED
 from monitor.warmup.days import begins_at, ends_at
 from monitor.warmup.plans import Plan
 from monitor.warmup.rows import Start, going_on, start
+from tests.bench.warmup import sixty_days
 
 ZONE = "America/Los_Angeles"
 FIRST = date(2026, 1, 2)
@@ -248,3 +250,13 @@ def test_days_begin_in_the_providers_zone_also_where_clocks_change(store):
     assert ends_at(date(2026, 3, 8), ZONE) - begins_at(date(2026, 3, 8), ZONE) == timedelta(hours=23)
     assert ends_at(date(2026, 11, 1), ZONE) - begins_at(date(2026, 11, 1), ZONE) == timedelta(hours=25)
     assert begins_at(date(2026, 9, 6), "America/Santiago") == datetime(2026, 9, 6, 4, tzinfo=UTC)  # midnight is left out there
+
+
+def testsixty_days_of_the_careful_plan_go_as_the_table_says(sqlite_store):
+    """Weekdays only, some with too little mail, five with one in six blocked: as the bench plays it."""
+    went = sixty_days(sqlite_store, random.Random(7))
+    days = {name: went[f"plan_{name}_days"] for name in ("advanced", "held", "stepped_back", "idle", "sending")}
+    assert (days["idle"], days["sending"], days["stepped_back"]) == (16, 44, 5)
+    assert days["advanced"] + days["held"] == 39
+    assert days["held"] == 5
+    assert went["plan_last_step"] == 1 + days["advanced"] - days["stepped_back"]
