@@ -70,6 +70,10 @@ MEASURES: dict[str, Measure] = {
                 max_age=timedelta(hours=26), detail=CanaryFailures),  # asked with the list, so no oftener than the list
         Measure("refused_readings", MeasureKind.COUNT, "readings", "readings of further new series, which were not counted "
                 "(`engine.new_series`); written by the store itself"),
+        Measure("mta_in_force", MeasureKind.STATE, "1 in force, 0 not", "whether a node of KumoMTA holds what it was given, as read back",
+                max_age=timedelta(minutes=30)),
+        Measure("mta_clock", MeasureKind.GAUGE, "seconds", "how far the clock of a KumoMTA node is off, or its records late",
+                max_age=timedelta(minutes=30)),
         Measure("mailbox_read", MeasureKind.STATE, "1 read, 0 not read", "whether a mailbox could be read; why not, in its detail",
                 max_age=timedelta(hours=1), detail=ReadFailure),
     )

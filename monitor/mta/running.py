@@ -15,6 +15,7 @@ from monitor.config.mta import KumoMta, Mta, PostfixPolicy
 from monitor.config.settings import Listening
 from monitor.facts import Store
 from monitor.intake.records import Take
+from monitor.mta.kumomta.nodes import Clocks, Nodes
 from monitor.mta.kumomta.publish import Publishing
 from monitor.mta.kumomta.server import KumoServer
 from monitor.mta.kumomta.speaker import Speaker
@@ -85,8 +86,11 @@ class MtaServers:
 
 def _serve_kumomta(settings: KumoMta, given: Given, stop: threading.Event) -> None:
     speaker = Speaker(settings, given.gate, given.store, given.clock, given.address)
-    publishing = Publishing(settings, given.gate, given.take, given.clock, speaker.seen)
-    app = KumoServer(settings, speaker, publishing, given.clock)
+    clocks = Clocks()
+    publishing = Publishing(settings, given.gate, given.take, given.clock, speaker.seen, clocks)
+    nodes = Nodes(settings, speaker.hub, given.take, given.clock, clocks)
+    speaker.on_lifted = nodes.lifted
+    app = KumoServer(settings, speaker, publishing, given.clock, (nodes.run,))
     serve(app, settings.host, settings.port, stop, connections=_CONNECTIONS, websockets=True, header_seconds=_IDLE_SECONDS,
           on_ready=lambda: log.info("KumoMTA's nodes are answered on %s", settings.listen))
 

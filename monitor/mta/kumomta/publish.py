@@ -15,9 +15,10 @@ from datetime import datetime
 
 from collectors.delivery import kumomta
 from collectors.delivery.counting import Counted, Line, lines_of, provider_of
-from collectors.delivery.outcomes import Ignored, Read, Unreadable
+from collectors.delivery.outcomes import Ignored, Outcome, Read, Unreadable
 from monitor.config.mta import KumoMta
 from monitor.intake.records import PREFIX, Attribution, Take, take_records, trusted
+from monitor.mta.kumomta.nodes import Clocks
 from monitor.mta.kumomta.seen import Seen
 from monitor.restrictions.follow import GateIndex
 
@@ -31,6 +32,7 @@ ANSWER_SECONDS = 20.0
 @dataclass(slots=True)
 class _Waiting:
     raw: bytes
+    node: str
     whole: bool
     done: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -39,19 +41,21 @@ class Publishing:
     """`put` is awaited by each request; one task commits what has come together."""
 
     def __init__(
-        self, settings: KumoMta, gate: GateIndex, take: Take, clock: Callable[[], datetime], seen: Seen
+        self, settings: KumoMta, gate: GateIndex, take: Take, clock: Callable[[], datetime], seen: Seen,
+        clocks: Clocks | None = None,
     ) -> None:
         self._settings, self._gate, self._take, self._clock, self._seen = settings, gate, take, clock, seen
+        self._clocks = clocks or Clocks()
         self._waiting: list[_Waiting] = []
         self._news = asyncio.Event()
         self.counted = 0
         self.parked = 0
 
-    async def put(self, raw: bytes, *, whole: bool = True) -> bool:
+    async def put(self, raw: bytes, node: str, *, whole: bool = True) -> bool:
         """Whether the record is safe. `whole` False: only its beginning came, it is too large."""
         if len(self._waiting) >= MOST_WAITING:
             return False
-        mine = _Waiting(raw, whole)
+        mine = _Waiting(raw, node, whole)
         self._waiting.append(mine)
         self._news.set()
         try:
@@ -84,6 +88,11 @@ class Publishing:
         if not lines:
             return
         now = self._clock()
+        for line in lines:
+            if not isinstance(line.read, Ignored | Unreadable):
+                for event in line.read:
+                    if event.outcome is not Outcome.COMPLAINED:  # it is dated by the mail complained of
+                        self._clocks.saw(together[line.number - 1].node, event.at, now)
         whose = Attribution(self._settings, self._gate.names, self._gate.owners)
         counted, _ = take_records(
             self._take, lines, source=SOURCE, key=secrets.token_hex(16), now=now, providers=self._gate.providers, whose=whose,

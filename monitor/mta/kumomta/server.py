@@ -13,7 +13,6 @@ import ipaddress
 import logging
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -56,7 +55,7 @@ class KumoServer:
         elif node is None:
             await _answer(send, 403, b"not from here, or not with this token\n")
         else:
-            await self._http(scope, path, receive, send)
+            await self._http(node, scope, path, receive, send)
 
     def stopping(self) -> None:
         """Nothing more is answered: let those go that listen."""
@@ -97,10 +96,10 @@ class KumoServer:
 
     # ── HTTP ──
 
-    async def _http(self, scope: Scope, path: str, receive: Receive, send: Send) -> None:
+    async def _http(self, node: str, scope: Scope, path: str, receive: Receive, send: Send) -> None:
         method = scope["method"]
         if (method, path) == ("POST", "publish_log_v1"):
-            await self._publish(scope, receive, send)
+            await self._publish(node, scope, receive, send)
             return
         answers: Mapping[str, Callable[[], tuple[bytes, bytes]]] = {
             "get_config_v1/shaping.toml": lambda: (self._speaker.overlay, _TEXT),
@@ -117,7 +116,7 @@ class KumoServer:
             body, media_type = answers[path]()
             await _answer(send, 200, body, media_type)
 
-    async def _publish(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _publish(self, node: str, scope: Scope, receive: Receive, send: Send) -> None:
         """200 once it is safe (also what cannot be read), 503 where it is not: kumod keeps it and comes again."""
         try:
             async with asyncio.timeout(BODY_SECONDS):
@@ -128,7 +127,7 @@ class KumoServer:
         encoding = next((value for name, value in scope["headers"] if name.lower() == b"content-encoding"), b"identity")
         if whole and encoding.lower() in (b"gzip", b"deflate"):
             raw, whole = _unpacked(raw)
-        if await self._publishing.put(raw, whole=whole):
+        if await self._publishing.put(raw, node, whole=whole):
             await _answer(send, 200, b"")
         else:
             await _answer(send, 503, b"the record could not be stored; it is wanted again\n")
@@ -166,9 +165,7 @@ async def _send_all(subscriber: Subscriber, send: Send, gone: asyncio.Future[Non
             return
         frames: list[Frame] | None = news.result()
         if frames is None:
-            with suppress(Exception):
-                await send({"type": "websocket.close", "code": 1012})
-            return
+            return  # the connection ends with the call
         for text in texts(frames, old=old):
             await send({"type": "websocket.send", "text": text})
 

@@ -11,6 +11,7 @@ from monitor.api.serve import serve
 from monitor.config.mta import KumoMta
 from monitor.database.tables import Customer, SendingDomain, SendingIp, Stream
 from monitor.intake.consequences import open_store
+from monitor.mta.kumomta.nodes import Clocks, Nodes
 from monitor.mta.kumomta.publish import Publishing
 from monitor.mta.kumomta.server import KumoServer
 from monitor.mta.kumomta.speaker import Speaker
@@ -59,9 +60,12 @@ def running(store, settings=None, port=None):
     gate = GateIndex()
     gate.refresh(store, now(), everything=True)
     speaker = Speaker(settings, gate, store, now, "https://vigie.example")
-    publishing = Publishing(settings, gate, lambda batches: store.intake(batches, now()), now, speaker.seen)
+    clocks = Clocks()
+    publishing = Publishing(settings, gate, lambda batches: store.intake(batches, now()), now, speaker.seen, clocks)
+    nodes = Nodes(settings, speaker.hub, lambda batches: store.intake(batches, now()), now, clocks, every_seconds=0.1, applied_seconds=0.2)
+    speaker.on_lifted = nodes.lifted
     stop, ready = threading.Event(), threading.Event()
-    server = KumoServer(settings, speaker, publishing, now)
+    server = KumoServer(settings, speaker, publishing, now, (nodes.run,))
     thread = threading.Thread(target=serve, args=(server, "127.0.0.1", port, stop), kwargs={"on_ready": ready.set, "websockets": True})
     thread.start()
     platform = Platform(store, gate, speaker, f"http://127.0.0.1:{port}")
