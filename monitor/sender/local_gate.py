@@ -36,6 +36,7 @@ from monitor.sender.filters import Filters
 from monitor.sender.grants import Grants, Key, fields_of
 from monitor.sender.known import NEVER_STALE, Known
 from monitor.sender.pacing import Pacing, Rates
+from monitor.sender.recipient import plain_address
 
 FRESH_SECONDS = 30.0
 _AWAY_RETRY_SECONDS = 30
@@ -130,7 +131,9 @@ class LocalGate:
     def before_send(self, recipient: str | None, count: int, fields: Mapping[str, Any]) -> Decision:
         """Raises Held, and ValueError where the service answers 422."""
         if recipient is not None:
-            fields = {"recipient_domain": _domain_of(recipient), **fields}
+            # a hold that lets a share through chooses by it; several messages to one recipient are no mailing
+            alone = {"message": plain_address(recipient)} if count == 1 else {}
+            fields = {"recipient_domain": _domain_of(recipient), **alone, **fields}
         request = read_request({**fields, "count": count})
         try:
             decision = self._let_through(request, recipient)

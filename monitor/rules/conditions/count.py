@@ -74,10 +74,12 @@ def judge(rule: Count, evidence: Evidence, now: datetime) -> list[Verdict]:
 
 
 def _verdict(rule: Count, group: Group, count: float | None, since: datetime, stale: str | None) -> Verdict:
+    # of a rate its events are counted: "30 complaints", not "30 complaint rate"
+    what = rule.signal.events if rule.signal.unit == "share" else rule.signal.words
     if count is None and stale is None and rule.above is None:
-        return unknown(group, Reason.NO_DATA, f"no {rule.signal.words} since {minute(since)}")
+        return unknown(group, Reason.NO_DATA, f"no {what} since {minute(since)}")
     number = round(count or 0)
-    text = f"{number:,} {rule.signal.words} since {minute(since)}"
+    text = f"{number:,} {what} since {minute(since)}"
     evidence = CountNumbers(count=number, line=rule.line, since=since)
     low_matters = rule.above is None
     if stale and low_matters == rule.is_bad(number):  # the answer rests upon the number being so low

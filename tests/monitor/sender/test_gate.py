@@ -321,6 +321,27 @@ def test_what_the_service_answers_422_is_a_value_error(server, made, wrong):
         gate.before_send(customer="acme", recipient="nobody")
 
 
+def test_of_held_mail_the_probe_goes_through_the_same_recipients_at_every_try(server, made):
+    server.first = [("snapshot", "a", snapshot(7, [restriction("sus-1", customer="acme") | {"probe": 0.2}]))]
+    gate = made(server.url)
+    assert gate.wait(300)
+
+    def passed():
+        through = []
+        for number in range(300):
+            try:
+                gate.before_send(customer="acme", stream="news", recipient=f"r{number}@gmail.com")
+            except Held:
+                continue
+            through.append(number)
+        return through
+
+    assert 30 < len(passed()) < 90
+    assert passed() == passed()
+    with pytest.raises(Held):
+        gate.before_send(customer="acme", stream="news", recipient_domain="gmail.com")
+
+
 def test_slow_mail_goes_through_evenly_and_no_faster(server, made, monkeypatch):
     server.first = [("snapshot", "a", snapshot(1, [
         restriction("sus-1", "slow", rate=3600, customer="acme"), restriction("sus-2", "slow", rate=360, customer="acme", stream="news"),
