@@ -56,8 +56,8 @@ def test_the_gate_decides_as_the_vectors_say(case):
 @pytest.mark.parametrize("case", CASES["streams"], ids=lambda case: case["name"])
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 def test_the_bytes_hold_these_events_however_they_are_cut(case, size):
-    reader, found = events.EventReader(), []
+    reader, read = events.EventReader(), []
     data = case["bytes"].encode()
     for start in range(0, len(data), size):
-        found += reader.feed(data[start : start + size])
-    assert [{"event": each.name, "id": each.id, "data": json.loads(each.data)} for each in found] == case["events"]
+        read += reader.feed(data[start : start + size])
+    assert [{"event": each.name, "id": each.id, "data": json.loads(each.data)} for each in read] == case["events"]
