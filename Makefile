@@ -52,11 +52,11 @@ up:                             ## containers: PostgreSQL, Vigie, Grafana (compo
 
 lock: $(VENV)/dev.stamp         ## resolve again; the locks carry hashes and no addresses
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --no-header --extra demo -o requirements.lock pyproject.toml
+	  --no-header --extra demo --extra reports -o requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --no-header --extra demo --group pyproject.toml:dev -o requirements-dev.lock pyproject.toml
+	  --no-header --extra demo --extra reports --group pyproject.toml:dev -o requirements-dev.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --no-header --extra demo --group pyproject.toml:dev --group pyproject.toml:bench \
+	  --no-header --extra demo --extra reports --group pyproject.toml:dev --group pyproject.toml:bench \
 	  -o requirements-bench.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --extra grafana -o requirements-grafana.lock pyproject.toml

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -58,32 +59,58 @@ class _Side:
 @click.option("--rule", "only", metavar="ID", help="Only this rule.")
 @click.option("--against", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Rules to compare the configured ones with.")
 @click.option("--step", type=Duration(), default="10m", show_default=True, help="Longest time between two looks.")
+@click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.html", help="Write it as a page with pictures too.")
 @config_option
 @json_option
 def backtest(
-    since: datetime, until: datetime | None, only: str | None, against: Path | None, step: timedelta, config_file: Path, *, as_json: bool
+    since: datetime, until: datetime | None, only: str | None, against: Path | None, step: timedelta, picture: Path | None, config_file: Path,
+    *, as_json: bool,
 ) -> None:
     """What the rules would have made of stored history: episodes, messages, mail held; with --against what other rules change."""
     now = utc_now()
     end = min(until or now, now)
     if since >= end:
         raise Failure(2, f"--since {_text(since)} is not before --until {_text(end)}")
+    _check_picture(picture)
     with configured_and_stored(config_file) as (config, store), store.reading_session() as session:
         sides = _sides(config, against, only)
         _check_history(session, sides, since)
         tests = _play(session, sides, (since, end), step)
         silences = silences_between(session, since, end)
-    records = []
+    records, drawn = [], []
     for side, test in zip(sides, tests, strict=True):
         episodes = [each for each in test.episodes if side.only in {None, each.rule}]
         messages = messages_of(episodes, side.rules, side.routing, silences)
+        drawn.append((side.named, episodes, messages))
         records += [*_episodes(side, episodes), *_totals(side, test, episodes, messages)]
     if against is not None:
         chosen = [[each for each in test.episodes if only in {None, each.rule}] for test in tests]
         records += [_difference(each) for each in differences(chosen[0], chosen[1], end)]
+    if picture is not None:
+        _draw(picture, drawn, (since, end))
     for record in records:
         sys.stdout.buffer.write(json_line(record) if as_json else _words(record).encode() + b"\n")
     sys.stdout.buffer.flush()
+
+
+def _check_picture(picture: Path | None) -> None:
+    """Raises Failure before anything is read where no picture can be made."""
+    if picture is None:
+        return
+    if importlib.util.find_spec("pandas") is None:
+        raise Failure(2, "--picture: pandas is not installed — pip install 'vigie[reports]'")
+    if not picture.absolute().parent.is_dir():
+        raise Failure(2, f"--picture: there is no folder {picture.parent}")
+
+
+def _draw(picture: Path, drawn: Sequence[tuple[str, Sequence[Episode], Sequence[Message]]], span: tuple[datetime, datetime]) -> None:
+    from monitor.judging.backtest_picture import Side, page  # noqa: PLC0415 - needs pandas, which only pictures need
+
+    try:
+        picture.write_text(page([Side(*each) for each in drawn], *span), "utf-8")
+    except OSError as error:
+        raise Failure(2, f"--picture: {picture} cannot be written: {error.strerror}") from None
+    click.echo(f"picture: {picture}", err=True)
 
 
 def _sides(config: Config, against: Path | None, only: str | None) -> list[_Side]:

@@ -87,7 +87,7 @@ def test_nothing_fires_where_nothing_was_wrong(vigie, store):
     assert result.stdout.startswith("configured, all: 0 episodes, 0 messages, 0 holds, mail held 0")
     assert "not judged (configured), of condition listing, which counts alone do not say: listed" in result.stderr
     assert "not judged (configured), in shadow: nobody is notified and nothing held: shadowed" in result.stderr
-    assert "24 facts; not modelled: inhibition" in result.stderr
+    assert "24 facts; not modelled: acknowledgements" in result.stderr
 
 
 def test_a_silence_of_then_keeps_messages_back_until_it_ends_and_whoever_hears_of_others_gets_none(vigie, store):
@@ -148,3 +148,16 @@ def test_history_of_which_only_hours_and_days_are_left_is_refused(vigie, store):
     result = vigie(*SINCE, *UNTIL, code=2)
     assert "are gone (retention.readings)" in result.stderr
     assert "begin later: --since 2026-0" in result.stderr
+
+
+def test_the_picture_is_a_page_of_both_rule_files(vigie, store, tmp_path):
+    mail(store, 1, 1, 60, 60, 60, 0, 0, 0, 0, 0, 0, 0, 0)
+    other = tmp_path / "other.yaml"
+    other.write_text(json.dumps([{**RATE, "above": "0.1%", "clear": {"below": "0.05%"}}]))
+    page = tmp_path / "backtest.html"
+    vigie(*SINCE, *UNTIL, "--against", other, "--picture", page)
+    text = page.read_text("utf-8")
+    assert "rate: customer bolt, stream news" in text
+    assert "configured: 2026-01-05" in text
+    assert "against: 2026-01-05" in text
+    assert "there is no folder" in vigie(*SINCE, "--picture", tmp_path / "none" / "x.html", code=2).output
