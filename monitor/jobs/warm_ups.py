@@ -47,7 +47,7 @@ class WarmUps:
         with self.store.reading_session() as session:
             waiting = due(session, now)
             known = read_all(session, now) if waiting else None
-        counts, closed = DayCounts(self.store), 0
+        counts, closed = DayCounts(self.store, len(waiting)), 0
         patience = Patience(self.settings.rests_after.days, self.settings.stuck_after)
         for row, days in waiting:
             assert known is not None
@@ -65,7 +65,9 @@ class WarmUps:
         """What records say was sent today, against what is allowed."""
         with self.store.reading_session() as session:
             rows = warming_up(session)
-        counts = DayCounts(self.store)
+        if not rows:
+            return
+        counts = DayCounts(self.store, len(rows))
         end = now + timedelta(minutes=10)  # records may be dated by a clock that runs ahead
         sent = {row.id: sent_of(counts.of(row, begins_at(today_of(row, now), row.zone), end, SENT)) for row in rows}
         with self.store.session() as session:

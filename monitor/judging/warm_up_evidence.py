@@ -29,6 +29,7 @@ from monitor.warmup.signals import Channel, Evidence, lines, measures
 SENT = ("delivered", "hard_bounce", "soft_bounce", "block")  # messages that came to an end at the provider
 WINDOW = timedelta(days=7)
 Counts = Mapping[tuple[str, str], Mapping[str, float]]  # (IP or domain, provider) → measure → sum
+_FEW = 20
 _REPORTS = "arf"
 _ABOUT = ("ip", "domain")
 
@@ -48,20 +49,23 @@ def read_all(session: Session, now: datetime) -> Known:
 
 
 class DayCounts:
-    """Sums of the facts by IP or domain and provider, each span asked once for all warm-ups that need it."""
+    """Sums of the facts by IP or domain and provider: of a few warm-ups each by itself, of many each span once for all."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, warm_ups: int) -> None:
+        self._store, self._few = store, warm_ups <= _FEW
         self._sums: dict[tuple[str, datetime, datetime, tuple[str, ...]], Counts] = {}
 
     def of(self, row: WarmUp, since: datetime, until: datetime, wanted: tuple[str, ...]) -> Mapping[str, float]:
         """The sums about a warm-up; a measure nothing is known of is missing."""
-        about = "ip" if row.ip is not None else "domain"
+        about, name = ("ip", row.ip) if row.ip is not None else ("domain", row.domain or "")
+        if self._few:
+            where = {about: name, "provider": row.provider}
+            return self._store.window_counts(wanted, (), since, until, where=where).get((), {})
         key = (about, since, until, wanted)
         if key not in self._sums:
             counts = self._store.window_counts(wanted, (about, "provider"), since, until)
-            self._sums[key] = {(name, provider): sums for (name, provider), sums in counts.items() if name and provider}
-        return self._sums[key].get((row.ip or row.domain or "", row.provider), {})
+            self._sums[key] = {(each, provider): sums for (each, provider), sums in counts.items() if each and provider}
+        return self._sums[key].get((name, row.provider), {})
 
 
 def evidence_of(row: WarmUp, day: date, counts: DayCounts, known: Known) -> Evidence:

@@ -260,3 +260,14 @@ def testsixty_days_of_the_careful_plan_go_as_the_table_says(sqlite_store):
     assert days["advanced"] + days["held"] == 39
     assert days["held"] == 5
     assert went["plan_last_step"] == 1 + days["advanced"] - days["stepped_back"]
+
+
+def test_many_warm_ups_are_counted_as_few_are(sqlite_store, monkeypatch):
+    world, places = World(sqlite_store), []
+    for few in (0, 20):
+        monkeypatch.setattr("monitor.judging.warm_up_evidence._FEW", few)
+        world.send(delivered=40, block=1)
+        world.now += timedelta(hours=12)
+        world.job.count(world.now)
+        places.append((world.allowance.used, world.over(delivered=60)))
+    assert places == [(41, "warming 2"), (41, "warming 2")]
