@@ -37,6 +37,7 @@ COMMANDS: Table = {
     "notify": ("monitor.commands.notify", "notify", "Send a test message to a receiver."),
     "trace": ("monitor.commands.trace", "trace", "What happened to a recipient, a message, a customer's mail."),
     "warmup": ("monitor.commands.warmup", "warmup", "Warm-up: plans, standings, begin and end."),
+    "mta": ("monitor.commands.mta", "mta", "MTAs that stay as they are."),
     "mail": ("monitor.commands.mail", "mail", "Read feedback reports, bounces, DMARC and TLS reports."),
 }
 

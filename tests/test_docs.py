@@ -171,7 +171,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "engine": config.Engine, "engine.retention": config.Retention, "engine.new_series": config.NewSeries, "api": config.Api,
     "receivers[]": receivers.Receiver, "receivers[].slack": receivers.Slack, "receivers[].mattermost": receivers.Mattermost,
     "receivers[].pagerduty": receivers.PagerDuty, "receivers[].webhook": receivers.Webhook,
-    "mta.kumomta": mta.KumoMta, "mta.kumomta.mapping": mta.KumoMapping, "mta.postfix": mta.PostfixPolicy,
+    "mta.kumomta": mta.KumoMta, "mta.kumomta.mapping": mta.KumoMapping, "mta.postfix": mta.PostfixPolicy, "mta.powermta": mta.PowerMta,
     "notify": notify.Notify, "notify.flapping": notify.Flapping,
     "warmup": warmup.WarmUp,
 }

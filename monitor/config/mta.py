@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 
 from collectors.cleaning import is_clean_name
 from monitor.config.quantities import Duration
-from monitor.config.settings import Listen, Listening, _Part
+from monitor.config.settings import Listen, Listening, Names, _Part
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -135,8 +135,19 @@ class PostfixPolicy(Listening):
         return _LOOPBACK if self.allow is None else self.allow
 
 
+class PowerMta(_Part):
+    """`command`: the program and arguments `pmta`'s own are put behind, run without a shell (`[ssh, mta1, pmta]`).
+
+    `customers`: customer → the virtual MTAs that only its mail goes out from.
+    """
+
+    command: Annotated[Names, Field(min_length=1)]
+    customers: dict[Name, Names] = Field(default_factory=dict)
+
+
 class Mta(_Part):
     """What is left out does not run."""
 
     kumomta: KumoMta | None = None
     postfix: PostfixPolicy | None = None
+    powermta: PowerMta | None = None
