@@ -4,7 +4,7 @@ import importlib
 import json
 import sys
 
-NAMES = ("store", "decision", "pages", "gate_http", "gate_propagation", "dnsbl", "mail", "rules_truth", "rules_pass", "warmup")
+NAMES = ("store", "decision", "pages", "gate_http", "gate_propagation", "dnsbl", "mail", "rules_truth", "rules_pass", "warmup", "mta")
 
 
 def main(wanted):
