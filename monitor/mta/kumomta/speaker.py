@@ -91,6 +91,8 @@ class Speaker:
         wanted = Wanted({**used_up, **wanted.suspensions}, (*wanted.rates, *rates), (*wanted.unspoken, *unspoken))
         ends = [row.until for row in index.restrictions if row.until and row.until > now]
         self._next_end = min([*ends, *(row.resets_at for row in allowances if row.resets_at > now)], default=_NEVER)
+        if wanted.rates == self.wanted.rates and self.overlay_fault is None:
+            return wanted, self.overlay.decode()  # to write and read it anew takes a second where it is long
         try:
             return wanted, overlay(wanted.rates, denominators=self.settings.denominators)
         except OverlayError as error:
