@@ -45,8 +45,8 @@ from monitor.judging.configured_rules import (
     lists_asked,
     lists_known,
 )
+from monitor.judging.held import Limits
 from monitor.judging.run import Judge
-from monitor.judging.suspend import Limits
 from monitor.mta.running import Given, MtaServers
 from monitor.notify.follow_up import EVERY as FOLLOW_UP_EVERY
 from monitor.notify.follow_up import FollowUp
@@ -87,7 +87,7 @@ class Application:
             self._links, [each.name for each in receivers if each.links],
         ))
         judge = Judge(
-            self.store, self.rules, self._routing, Limits(config.engine.max_held_share), config.api.address, intervals,
+            self.store, self.rules, self._routing, Limits(config.engine.max_held_share, config.engine.max_held_share_per_provider, config.engine.shadow), config.api.address, intervals,
             lists=lists_known(config), watched_lists=lists_asked(config),
         )
         self._judging = JudgeLoop(self.store, judge.judge_all, clock, owner, news=judge.judge_news, afterwards=self._outbox.wake)

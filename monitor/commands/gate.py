@@ -12,7 +12,7 @@ import orjson
 
 from monitor.commands.failing import Failure
 from monitor.commands.gate_explain import explain
-from monitor.commands.gate_recoveries import override, recoveries
+from monitor.commands.gate_recoveries import override, recoveries, shadowed
 from monitor.commands.gate_request import about_one_mail, fields_of, request_of
 from monitor.commands.gate_simulate import simulate
 from monitor.commands.printing import json_option
@@ -95,5 +95,5 @@ def _in_words(answer: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-for _command in (explain, simulate, recoveries, override):
+for _command in (explain, simulate, recoveries, override, shadowed):
     gate.add_command(_command)

@@ -1,4 +1,4 @@
-"""`vigie gate recoveries` and `override`: how held mail comes back, and a person's word on it for a stated time."""
+"""`vigie gate recoveries`, `override` and `shadow`: how held mail comes back, and what would be held."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from monitor.commands.stored import AHEAD, actor, changing, config_option, store
 from monitor.database.paging import Page
 from monitor.notify.message import when, where
 from monitor.restrictions import recoveries as rows
+from monitor.restrictions import shadow
 from monitor.restrictions.recovery import Stage
-from monitor.restrictions.wire import Recovery
+from monitor.restrictions.wire import Recovery, ShadowSuspension
 
 
 @click.command()
@@ -32,6 +33,25 @@ def recoveries(config_file: Path, *, ended: bool, as_json: bool) -> None:
             click.echo(_words(row))
     if not shown and not as_json:
         click.echo("nothing is on its way back")
+
+
+@click.command("shadow")
+@click.option("--ended", is_flag=True, help="Also what would have been.")
+@config_option
+@json_option
+def shadowed(config_file: Path, *, ended: bool, as_json: bool) -> None:
+    """What would be held, were no rule and not all of automation in shadow, the newest first."""
+    with stored(config_file) as store, store.reading_session() as session:
+        page = shadow.find_shadows(session, Page(), ended=ended)
+        shown = [ShadowSuspension.from_row(row) for row in page.rows]
+    for row in shown:
+        if as_json:
+            print_json(row)
+        else:
+            over = f" to {when(row.ended_at)}" if row.ended_at else ""
+            click.echo(f"{row.effect} on {where(row.scope)} from {when(row.since)}{over}: {row.text} ({row.rule}; {row.why_not})")
+    if not shown and not as_json:
+        click.echo("nothing would be held")
 
 
 @click.command()

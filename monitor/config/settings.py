@@ -120,7 +120,8 @@ class NewSeries(_Part):
 class Engine(_Part):
     """Where rows are kept. `hash_key` is the HMAC key of recipients; without one the store makes its own.
 
-    `read_url` is of a streaming replica, which people's questions go to. `max_held_share` is the most of the measured traffic that automation may hold. Counts are summed in buckets of `bucket`.
+    `read_url` is of a streaming replica, which people's questions go to. `max_held_share` is the most of the measured traffic that
+    automation may hold, `max_held_share_per_provider` of that to any one provider; with `shadow` it holds nothing and writes down what it would. Counts are summed in buckets of `bucket`.
     """
 
     url: SecretStr = Field(default=SecretStr("sqlite:///vigie.sqlite"), validate_default=True)
@@ -128,6 +129,8 @@ class Engine(_Part):
     retention: Retention = Retention()
     hash_key: SecretStr | None = Field(default=None, min_length=16)
     max_held_share: Share = 0.25
+    max_held_share_per_provider: Share | None = None
+    shadow: bool = False
     bucket: Duration = timedelta(0)
     new_series: NewSeries = NewSeries()
 

@@ -12,9 +12,11 @@ from monitor.incidents.changes import moved
 from monitor.incidents.states import OPEN, Progress, State
 from monitor.judging import enqueue, suspend
 from monitor.judging.case import Case
+from monitor.judging.held import Limits, Traffic
 from monitor.notify import message
 from monitor.notify.message import Event
 from monitor.notify.outbox import notified_of
+from monitor.restrictions import shadow
 from monitor.restrictions.rows import ended_at
 from monitor.restrictions.suspensions import take_off
 from monitor.rules.conditions.table import numbers_of
@@ -27,8 +29,8 @@ from monitor.rules.verdict import Answer, Verdict, key_of
 class Moves:
     """How far automation may go, and where the console is."""
 
-    traffic: suspend.Traffic
-    limits: suspend.Limits
+    traffic: Traffic
+    limits: Limits
     console_url: str
 
     def move(self, case: Case, after: Progress) -> Progress:
@@ -69,6 +71,7 @@ class Moves:
             self.traffic.forget()
         for row in held:
             take_off(case.session, row, actor=incident.rule, reason=why, now=case.now)
+        shadow.compare(case.session, incident.rule, incident.subject_key, (), "", case.now)
         text = message.resolved(incident, case.suspensions(), why, self.console_url)
         enqueue.write_to(case, Event.RESOLVED, text, notified_of(case.session, incident.id))
         case.session.add(incident)

@@ -14,11 +14,10 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from collectors.dimensions import Use, names
 from monitor.database.tables import Incident, Recovery
 from monitor.facts import Store
 from monitor.incidents.rows import incident_named
-from monitor.judging.suspend import Traffic
+from monitor.judging.held import COUNTED_BY, Traffic
 from monitor.judging.verdict_rows import answer_of
 from monitor.notify.message import Event, Message, details_of, when, where
 from monitor.notify.outbox import notified_of
@@ -29,8 +28,6 @@ from monitor.rules.conditions.table import numbers_of
 from monitor.rules.ladders import Ladder, ladders
 from monitor.rules.model import Rule
 from monitor.rules.verdict import Answer
-
-_COUNTED_BY = names(Use.SUBJECT | Use.SCOPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ class Recovering:
             self._call(session, row, ladder, delivered, now)
 
     def _delivered(self, row: Recovery, now: datetime) -> int:
-        if not set(row.scope) <= set(_COUNTED_BY):
+        if not set(row.scope) <= set(COUNTED_BY):
             return 0
         by = tuple(row.scope)
         counted = self.traffic.counts(("delivered",), by, (row.since, now))

@@ -30,6 +30,7 @@ from monitor.judging.enqueue import Notifying
 from monitor.judging.evidence import StoreEvidence
 from monitor.judging.feed_evidence import FeedEvidence
 from monitor.judging.groups import Groups
+from monitor.judging.held import Limits, Traffic
 from monitor.judging.incident_moves import Moves, new_incident, settled
 from monitor.judging.mail_evidence import MailEvidence
 from monitor.judging.ratio_news import RatioNews
@@ -40,6 +41,7 @@ from monitor.judging.touched import NOTHING, Near, counters_of, reached
 from monitor.judging.unasked import Configured, why_unasked
 from monitor.judging.verdict_rows import Known, Pass, progress_of, read_stamp, row_of
 from monitor.notify.routing import Routing
+from monitor.restrictions import shadow
 from monitor.restrictions.rows import in_force, of_open_incidents, overdue
 from monitor.restrictions.suspensions import expire
 from monitor.rules.conditions.ratio import Ratio
@@ -75,7 +77,7 @@ class Judge:
     store: Store
     rules: Sequence[Rule]
     routing: Routing = field(default_factory=Routing)
-    limits: suspend.Limits = field(default_factory=suspend.Limits)
+    limits: Limits = field(default_factory=Limits)
     console_url: str = ""
     intervals: Mapping[str, timedelta] = field(default_factory=dict)
     lists: KnownLists = field(default_factory=KnownLists)
@@ -95,7 +97,7 @@ class Judge:
         self.feeds = FeedEvidence(self.store, self.intervals, self.counters.sums)
         self.mails = MailEvidence(self.store)
         self.rules = in_order([rule for rule in self.rules if rule.enabled])
-        self._moves = Moves(suspend.Traffic(self.counters.sums), self.limits, self.console_url)
+        self._moves = Moves(Traffic(self.counters.sums), self.limits, self.console_url)
         self._notifying = Notifying(self.store, self.routing, self.rules, self._writing, self._moves.reconcile, self.console_url)
         self._recovering = Recovering(self.store, self._moves.traffic, self._writing, self.console_url)
 
@@ -239,6 +241,7 @@ class Judge:
         after = [step(progress_of(row), input_of(verdict), now, timing) for row, verdict in zip(was, verdicts, strict=True)]
         rows = [row_of(rule, *each, now) for each in zip(verdicts, after, was, strict=True)]
         if rule.mode is Mode.SHADOW:
+            self._in_shadow(rule, verdicts, rows, now)
             return rows
         moving = [place for place, row in enumerate(was) if {progress_of(row).state, after[place].state} & OPEN]
         moving = self._unsettled(rule, [(place, verdicts[place], after[place]) for place in moving], now)
@@ -256,6 +259,19 @@ class Judge:
                     rows[place] = row_of(rule, verdict, end, was[place], now)
                 verdict_rows.write(session, [rows[place] for place in moving[begin : begin + WRITTEN_AT_ONCE]])
         return rows
+
+    def _in_shadow(self, rule: Rule, verdicts: Sequence[Verdict], rows: Sequence[VerdictRow], now: datetime) -> None:
+        """Write down what a rule in shadow would hold by now, and would no longer."""
+        if rule.effect is None:
+            return
+        with self.store.reading_session() as session:
+            known = shadow.groups_with_open(session, rule.id)
+        concerned = [place for place, row in enumerate(rows) if row.state == State.FIRING or row.key in known]
+        for begin in range(0, len(concerned), WRITTEN_AT_ONCE):
+            with self._writing() as session:
+                for place in concerned[begin : begin + WRITTEN_AT_ONCE]:
+                    wanted = suspend.would_suspend(rule, verdicts[place], now) if rows[place].state == State.FIRING else []
+                    shadow.compare(session, rule.id, rows[place].key, wanted, "the rule is in shadow", now)
 
     def _unsettled(self, rule: Rule, moving: Sequence[tuple[int, Verdict, Progress]], now: datetime) -> list[int]:
         """The places of those whose incident wants something written."""

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime
 
-from collectors.dimensions import Use, names
 from monitor.database.tables import Suspension
 from monitor.database.transitions import new_id
 from monitor.gate import Effect, StreamKind
-from monitor.inventory.rows import pools_of_addresses, stream_kind
+from monitor.inventory.rows import stream_kind
 from monitor.judging.case import Case
+from monitor.judging.held import Held, Limits, Traffic
 from monitor.notify.message import where
-from monitor.restrictions import recoveries
-from monitor.restrictions.rows import in_force
+from monitor.restrictions import recoveries, shadow
 from monitor.restrictions.suspensions import put_on, scope_key, take_off
-from monitor.rules.evidence import Counts, Span
 from monitor.rules.ladders import ladders
-from monitor.rules.verdict import Answer, Member
+from monitor.rules.model import Rule
+from monitor.rules.verdict import Answer, Member, Verdict
 
-TRAFFIC_WINDOW = timedelta(hours=24)
-_TRAFFIC_BY = names(Use.SUBJECT | Use.SCOPE)  # a scope that names another would be taken to stop nothing
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Automation holds at most `max_held_share` (0-1) of the measured traffic."""
-
-    max_held_share: float = 0.25
+_SLOWED_TO = 0.5  # of what it sent, where automation may not hold it
 
 
 def wanting(case: Case) -> list[Member]:
@@ -66,20 +56,25 @@ def reconcile(case: Case, traffic: Traffic, limits: Limits) -> list[str]:
         take_off(case.session, row, actor=case.incident.rule, reason=f"{row.member} is clear", now=case.now)
     refused = _left_to_people(case)
     missing = wanting(case)
+    if limits.shadow and case.effect is not None:
+        return refused + _in_shadow(case, [_suspension(case, member) for member in missing])
     if not missing:
-        return refused
-    held = traffic.held(case)
-    for member in missing:
-        row = _suspension(case, member)
-        why_not = _why_not(case, held, row, limits)
+        return refused + _slowed(case)
+    held = traffic.held(case.session, case.now)
+    rows = [_suspension(case, member) for member in missing]
+    for row in rows:
+        why_not = _spared(case, row)
         if why_not:
             refused.append(why_not)
-        else:
-            put_on(case.session, row, why=member.text)
-            _begin_recovery(case, row, held)
-            case.note(row)
-            held.add(row)
-    return refused
+            continue
+        too_much = held.too_much(row.scope, limits) if row.effect == Effect.HOLD else None
+        if too_much is not None:
+            _slow(row, too_much, held)
+        put_on(case.session, row, why=row.text)
+        _begin_recovery(case, row, held)
+        case.note(row)
+        held.add(row)
+    return refused + _slowed(case)
 
 
 def _begin_recovery(case: Case, row: Suspension, held: Held) -> None:
@@ -106,23 +101,28 @@ def _left_to_people(case: Case) -> list[str]:
 
 
 def _suspension(case: Case, member: Member) -> Suspension:
-    effect = case.effect
     assert case.rule is not None
+    return _row(case.rule, member, case.now, case.incident.id)
+
+
+def _row(rule: Rule, member: Member, now: datetime, incident: str | None = None) -> Suspension:
+    effect = rule.effect
     assert effect is not None
-    until = case.now + effect.at_most if effect.at_most and effect.recover is None else None
+    until = now + effect.at_most if effect.at_most and effect.recover is None else None
     lifts_when = "the condition is clear" if until is None else "its time is over, or the condition is clear before"
     if effect.recover is not None:
         first = effect.at_most or ladders()[effect.recover].hold
         lifts_when = f"after {first} a little is let through, then more step by step while the rule is clear"
     return Suspension(
         id=new_id("sus"), scope=dict(member.scope), scope_key=scope_key(member.scope), effect=effect.action,
-        rate_per_hour=effect.rate_per_hour, rule=case.rule.id, incident_id=case.incident.id, member=member.key,
-        actor=case.rule.id, text=member.text, evidence=member.evidence.encode(), since=case.now, until=until,
+        rate_per_hour=effect.rate_per_hour, rule=rule.id, incident_id=incident, member=member.key,
+        actor=rule.id, text=member.text, evidence=member.evidence.encode(), since=now, until=until,
         lifts_when=lifts_when, probe=effect.probe if effect.action is Effect.HOLD else None,
     )
 
 
-def _why_not(case: Case, held: Held, row: Suspension, limits: Limits) -> str | None:
+def _spared(case: Case, row: Suspension) -> str | None:
+    """Why automation does nothing to it by itself."""
     scope = row.scope
     effect = case.effect
     spares = effect is not None and not effect.transactional and {"customer", "stream"} <= set(scope)
@@ -132,91 +132,33 @@ def _why_not(case: Case, held: Held, row: Suspension, limits: Limits) -> str | N
         recovery = recoveries.open_of(case.session, case.rule.id, row.scope_key)
         if recovery is not None and recoveries.overridden(recovery, case.now):
             return f"{where(scope)} is {recovery.stage} until {recovery.overridden_until:%Y-%m-%d %H:%M} UTC: {recovery.overridden_by} decided"
-    if row.effect == Effect.HOLD:
-        share = held.share_with(row)
-        if share is not None and share > limits.max_held_share:
-            return (
-                f"holding {where(scope)} too would hold {share:.0%} of the traffic; automation may hold "
-                f"{limits.max_held_share:.0%} by itself, so a person must decide"
-            )
     return None
 
 
-@dataclass(slots=True)
-class Traffic:
-    """The mail delivered lately, counted once per pass. `counts` answers as Evidence.counts."""
-
-    counts: Callable[[Collection[str], Sequence[str], Span], Counts]
-    _held: Held | None = None
-
-    def forget(self) -> None:
-        """A new pass begins, or a hold ended."""
-        self._held = None
-
-    def held(self, case: Case) -> Held:
-        """What automation holds of it now."""
-        if self._held is None:
-            span = (case.now - TRAFFIC_WINDOW, case.now + timedelta(microseconds=1))
-            counted = self.counts(("delivered",), _TRAFFIC_BY, span)
-            rows = [row for row in in_force(case.session, case.now) if row.rule is not None]
-            self._held = Held(counted, pools_of_addresses(case.session), rows)
-        return self._held
+def _slow(row: Suspension, too_much: str, held: Held) -> None:
+    """Make it slow what automation may not hold by itself."""
+    row.effect, row.probe = Effect.SLOW, None
+    row.rate_per_hour = max(1, round((held.per_hour(row.scope) or 1) * _SLOWED_TO))
+    row.text = f"{row.text}; slowed to {row.rate_per_hour:,} an hour, for a hold {too_much}"
 
 
-class Held:
-    """What automation's holds stop of the mail delivered lately.
-
-    A held IP stops its mail only once its whole pool is held: until then the others of the pool take it over.
-    """
-
-    def __init__(self, counted: Counts, pools: Mapping[str, str | None], rows: Iterable[Suspension]) -> None:
-        self._cells = [dict(zip(_TRAFFIC_BY, values, strict=True)) for values in counted]
-        self._counts = [counts["delivered"] for counts in counted.values()]
-        self._total, self._pools = sum(self._counts), pools
-        self._places: dict[tuple[str, ...], dict[tuple[str | None, ...], list[int]]] = {}
-        self._stopped: set[int] = set()
-        self._ips: set[str] = set()
-        for row in rows:
-            self.add(row)
-
-    def add(self, row: Suspension) -> None:
-        if row.effect == Effect.HOLD:
-            self._stopped |= self._stops(row.scope)
-            self._ips |= _ip_alone(row.scope)
-
-    def share_with(self, row: Suspension) -> float | None:
-        """The share of the traffic that would be stopped with this suspension too; None: not measured."""
-        if not self._total:
-            return None
-        stopped = self._stopped | self._stops(row.scope)
-        ips = self._ips | _ip_alone(row.scope)
-        if ips:
-            free = {pool for address, pool in self._pools.items() if pool is not None and address not in ips}
-            for address in ips:
-                if self._pools.get(address) not in free:
-                    stopped = stopped | self._of({"ip": address})
-        return float(sum(self._counts[place] for place in stopped) / self._total)
-
-    def per_hour(self, scope: Mapping[str, str]) -> int | None:
-        """Messages an hour that a scope had lately; None: not measured."""
-        counted = sum(self._counts[place] for place in self._of(scope))
-        return max(1, round(counted / (TRAFFIC_WINDOW / timedelta(hours=1)))) if counted else None
-
-    def _stops(self, scope: Mapping[str, str]) -> set[int]:
-        """The cells that a hold of this scope stops by itself."""
-        return set() if _ip_alone(scope) else self._of(scope)
-
-    def _of(self, scope: Mapping[str, str]) -> set[int]:
-        names = tuple(sorted(scope))
-        if not set(names) <= set(_TRAFFIC_BY):
-            return set()
-        if names not in self._places:
-            places: dict[tuple[str | None, ...], list[int]] = {}
-            for place, cell in enumerate(self._cells):
-                places.setdefault(tuple(cell[name] for name in names), []).append(place)
-            self._places[names] = places
-        return set(self._places[names].get(tuple(scope[name] for name in names), ()))
+def _slowed(case: Case) -> list[str]:
+    """What is only slowed of what the rule holds: said as long as it is so, for a person to decide."""
+    if case.rule is None or case.effect is None or case.effect.action is not Effect.HOLD:
+        return []
+    rows = [row for row in case.in_force() if row.effect == Effect.SLOW and row.actor == case.rule.id]
+    return [f"{where(row.scope)} is not held: {row.text}, so a person must decide" for row in rows]
 
 
-def _ip_alone(scope: Mapping[str, str]) -> set[str]:
-    return {scope["ip"]} if set(scope) == {"ip"} else set()
+def _in_shadow(case: Case, rows: Sequence[Suspension]) -> list[str]:
+    assert case.rule is not None
+    wanted = [row for row in rows if not _spared(case, row)]
+    shadow.compare(case.session, case.rule.id, case.incident.subject_key, wanted, "all of automation is in shadow", case.now)
+    return [f"{where(row.scope)} would be {'held' if row.effect == Effect.HOLD else 'slowed'}: automation is in shadow" for row in wanted]
+
+
+def would_suspend(rule: Rule, verdict: Verdict, now: datetime) -> list[Suspension]:
+    """What a rule in shadow would put on, were it live."""
+    if rule.effect is None or verdict.answer is not Answer.BREACH:
+        return []
+    return [_row(rule, member, now) for member in verdict.members if member.holds]

@@ -38,6 +38,21 @@ class Suspension(Wire):
     lift_reason: str | None
 
 
+class ShadowSuspension(Wire):
+    """What a rule would hold, were it or all of automation not in shadow (`why_not`)."""
+
+    id: str
+    rule: str
+    scope: dict[str, str]
+    effect: Effect
+    rate_per_hour: int | None
+    text: str
+    why_not: str
+    since: datetime
+    until: datetime | None
+    ended_at: datetime | None
+
+
 class Recovery(Wire):
     """Where a scope that a rule held is on its way back; rates are messages an hour. `suspension_id`: what restricts it now."""
 

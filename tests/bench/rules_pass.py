@@ -38,7 +38,6 @@ from monitor.gate import Request, decide
 from monitor.intake.consequences import open_store
 from monitor.jobs.judge_loop import JudgeLoop
 from monitor.judging.run import Judge
-from monitor.judging.suspend import Limits
 from monitor.notify.message import Receiver
 from monitor.notify.routing import Routing
 from monitor.restrictions.follow import EVERY_SECONDS, GateIndex

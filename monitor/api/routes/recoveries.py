@@ -1,4 +1,4 @@
-"""How held mail comes back: where each scope is, and a person's word on it for a stated time."""
+"""How held mail comes back, and a person's word on it for a stated time; what would be held, were nothing in shadow."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from monitor.api.given import LARGEST_RATE, Given, Listed, Look, Operates, Reads
 from monitor.api.problem import refusals
 from monitor.api.route import new_router
 from monitor.config.quantities import When
-from monitor.restrictions import recoveries
+from monitor.restrictions import recoveries, shadow
 from monitor.restrictions.recovery import Stage
-from monitor.restrictions.wire import Recovery
+from monitor.restrictions.wire import Recovery, ShadowSuspension
 
 router = new_router("operate")
 
@@ -32,6 +32,14 @@ def list_recoveries(look: Look, caller: Reads, listed: Listed, *, ended: bool = 
     with refusals():
         page = look(lambda session: recoveries.find_recoveries(session, listed.page, ended=ended, customer=caller.customer))
         return listed.shown(page, Recovery)
+
+
+@router.get("/v1/shadow")
+def list_shadows(look: Look, caller: Reads, listed: Listed, *, ended: bool = False) -> list[ShadowSuspension]:
+    """What would be held, were nothing in shadow, newest first; with `ended` also what would have been."""
+    with refusals():
+        page = look(lambda session: shadow.find_shadows(session, listed.page, ended=ended, customer=caller.customer))
+        return listed.shown(page, ShadowSuspension)
 
 
 @router.post("/v1/recoveries/{recovery_id}/override")

@@ -5,16 +5,24 @@ from datetime import timedelta
 import pytest
 
 from collectors.observation import Subject
-from monitor.database.tables import Incident, Outbox, SendingIp, Transition
+from monitor.database.tables import (
+    Incident,
+    Outbox,
+    SendingIp,
+    ShadowSuspension,
+    Suspension,
+    Transition,
+)
 from monitor.incidents.changes import acknowledge
 from monitor.incidents.silences import silence
+from monitor.judging.held import Limits
 from monitor.judging.run import Judge
-from monitor.judging.suspend import Limits
 from monitor.notify.message import Receiver
 from monitor.notify.routing import Routing
 from monitor.restrictions.suspensions import lift
 from monitor.rules.conditions.listing import Baseline
 from monitor.rules.conditions.table import RULE
+from monitor.rules.model import Mode
 from tests.monitor.judging.world import CHAT, START, World
 
 RATE = RULE.validate_python({
@@ -269,8 +277,58 @@ def test_automation_holds_no_more_than_its_share_of_the_traffic(store):
     world.sent(20_000, 90)
     world.sent(10_000, 0, Subject(customer="acme", stream="news", provider="yahoo"))
     world.judged()
-    assert world.in_force() == []
-    assert "a person must decide" in world.rows(Outbox)[0].body
+    assert [(row.effect, row.rate_per_hour) for row in world.in_force()] == [("slow", 416)], "half of what it sent"
+    body = world.rows(Outbox)[0].body
+    assert "slowed to 416 an hour" in body
+    assert "a person must decide" in body
+    world.wait(minutes=1)
+    world.judged()
+    assert len(world.rows(Suspension)) == 1
+
+
+def test_of_one_provider_automation_holds_no_more_than_its_share_from_the_second_hold_on(store):
+    world = World(store, [RATE], Limits(max_held_share=1.0, max_held_share_per_provider=0.6))
+    acme = Subject(customer="acme", stream="news", provider="yahoo")
+    world.sent(20_000, 0, Subject(customer="acme", stream="other", provider="gmail"))
+    world.sent(20_000, 90)
+    world.judged()
+    assert [row.effect for row in world.in_force()] == ["hold"], "the first, though it is all of that provider's"
+    world.sent(20_000, 90, acme)
+    world.judged()
+    assert [row.effect for row in world.in_force()] == ["hold", "slow"]
+    assert any("100% of the traffic to yahoo; automation may hold 60% of it" in row.body for row in world.rows(Outbox))
+
+
+def test_in_shadow_nothing_is_held_and_what_would_be_is_written_down_once_and_ended(store):
+    world = World(store, [RATE], Limits(max_held_share=1.0, shadow=True))
+    for _ in range(3):
+        world.sent(20_000, 90)
+        world.judged()
+        world.wait(minutes=1)
+    assert world.rows(Suspension) == []
+    (would,) = world.rows(ShadowSuspension)
+    assert (would.rule, would.effect, would.scope, would.ended_at) == (
+        "complaint-rate", "hold", {"customer": "bolt", "stream": "newsletter"}, None)
+    assert "automation is in shadow" in world.rows(Outbox)[0].body
+    world.wait(days=8)
+    world.sent(40_000, 0)
+    world.judged()
+    assert world.rows(ShadowSuspension)[0].ended_at is not None
+
+
+def test_a_rule_in_shadow_writes_down_what_it_would_hold_and_notifies_nobody(store):
+    world = World(store, [RATE.model_copy(update={"mode": Mode.SHADOW})], Limits(max_held_share=1.0))
+    for _ in range(2):
+        world.sent(20_000, 90)
+        world.judged()
+        world.wait(minutes=1)
+    (would,) = world.rows(ShadowSuspension)
+    assert (would.why_not, would.ended_at) == ("the rule is in shadow", None)
+    assert (world.rows(Suspension), world.rows(Outbox), world.rows(Incident)) == ([], [], [])
+    world.wait(days=8)
+    world.sent(40_000, 0)
+    world.judged()
+    assert world.rows(ShadowSuspension)[0].ended_at is not None
 
 
 def test_what_was_notified_while_firing_is_notified_when_resolved_though_silenced_since(world):

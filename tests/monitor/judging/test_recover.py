@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from monitor.database.tables import Outbox, Recovery, Suspension, Transition
-from monitor.judging.suspend import Limits
+from monitor.judging.held import Limits
 from monitor.restrictions import recoveries, suspensions
 from monitor.restrictions.recovery import Stage
 from monitor.rules.conditions.table import RULE

@@ -7,8 +7,8 @@ from sqlmodel import select
 
 from collectors.observation import Batch, Observation, Subject
 from monitor.database.tables import Customer, Incident, Outbox, Pool, SendingIp, Stream, Suspension
+from monitor.judging.held import Limits
 from monitor.judging.run import Judge
-from monitor.judging.suspend import Limits
 from monitor.notify.message import Receiver
 from monitor.notify.routing import Routing
 from monitor.rules.lists import KnownList, KnownLists
