@@ -194,6 +194,17 @@ class Listening(_Part):
         return int(self.listen.rpartition(":")[2])
 
 
+class SelfLift(_Part):
+    """When a customer's key may lift what a rule holds of its campaign: it was held for `cool_down`, it says that the list of
+    recipients was changed (`list_changed`), and `at_most` times of one campaign `within` so long.
+    """
+
+    cool_down: Duration = timedelta(hours=1)
+    at_most: int = Field(default=1, ge=1)
+    within: Duration = timedelta(days=7)
+    list_changed: bool = True
+
+
 class Api(Listening):
     """Where people and senders ask. The console asks for a key unless it is `open`.
 
@@ -201,6 +212,7 @@ class Api(Listening):
     `public_url`, and loopback.
     `connections`: the most that are open at once; more wait.
     `customers_lift`: keys bound to a customer may also lift what rules and the provider's people hold of that customer.
+    `self_lift`: without that, what a rule holds of a campaign of theirs, under these conditions (none: never).
     """
 
     listen: Listen = "127.0.0.1:8080"
@@ -208,6 +220,7 @@ class Api(Listening):
     hosts: Annotated[tuple[HostName, ...], BeforeValidator(_one_or_many)] = ()
     public_url: str | None = None
     customers_lift: bool = False
+    self_lift: SelfLift | None = None
     connections: int = Field(500, ge=10, le=100_000)
 
     @field_validator("public_url")

@@ -78,13 +78,12 @@ def lift(session: Session, suspension_id: str, *, actor: str, reason: str, now: 
     return row
 
 
-def check_customers_lift(session: Session, suspension_id: str, customer: str, *, may_lift_others: bool) -> None:
-    """Raise LookupError for a suspension that is not about this customer, PermissionError for one it did not put on."""
+def customers_suspension(session: Session, suspension_id: str, customer: str) -> Suspension:
+    """A suspension that is about this customer. Raises LookupError for any other."""
     row = session.get(Suspension, suspension_id)
     if row is None or row.scope.get("customer") != customer:
         raise LookupError(f"no suspension {suspension_id}")
-    if row.by_customer != customer and not may_lift_others:
-        raise PermissionError("a customer lifts what it put on itself; this suspension is the provider's")
+    return row
 
 
 def take_off(session: Session, row: Suspension, *, actor: str, reason: str, now: datetime) -> None:

@@ -34,6 +34,7 @@ from monitor.incidents.wire import Incident, Silence, shown
 from monitor.inventory.names import canonical
 from monitor.restrictions import suspensions
 from monitor.restrictions.rows import find_suspensions
+from monitor.restrictions.self_lift import Conditions, check_self_lift
 from monitor.restrictions.wire import Suspension
 
 router = new_router("operate")
@@ -98,14 +99,23 @@ def suspend(services: Given, caller: Operates, wanted: NewSuspension) -> Suspens
 
 
 @router.delete("/v1/suspensions/{suspension_id}")
-def lift(services: Given, caller: Operates, suspension_id: str, reason: Why) -> Suspension:
-    """Lift a suspension. A customer's key lifts those a key of that customer put on; others where a setting says so."""
+def lift(
+    services: Given, caller: Operates, suspension_id: str, reason: Why, *, list_changed: bool = False
+) -> Suspension:
+    """Lift a suspension. A customer's key lifts those a key of that customer put on, and what a rule holds of its campaign where
+    `api.self_lift` allows it (`list_changed`: the list of recipients was changed since); others where a setting says so.
+    """
     now = services.now()
     with refusals(), services.store.session() as session:
-        if caller.customer is not None:
-            suspensions.check_customers_lift(
-                session, suspension_id, caller.customer, may_lift_others=services.settings.customers_lift
-            )
+        customer = caller.customer
+        if customer is not None:
+            row = suspensions.customers_suspension(session, suspension_id, customer)
+            if row.by_customer != customer and not services.settings.customers_lift and row.lifted_at is None:
+                stated = services.settings.self_lift
+                conditions = Conditions(**stated.model_dump()) if stated is not None else None
+                check_self_lift(session, row, customer, conditions, list_changed=list_changed, now=now)
+            if row.by_customer != customer and row.lifted_at is None:
+                row.lifted_by_customer = customer
         row = suspensions.lift(session, suspension_id, actor=caller.name, reason=reason, now=now)
     services.gate.refresh(services.store, now)
     return Suspension.from_row(row)

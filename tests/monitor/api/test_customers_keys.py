@@ -7,7 +7,7 @@ from fastapi.routing import APIRoute
 
 from collectors.observation import Batch, Observation, Subject, Trace
 from monitor.api.app import ROUTERS
-from monitor.config.settings import Api
+from monitor.config.settings import Api, SelfLift
 from monitor.database.tables import (
     AbuseCase,
     Customer,
@@ -23,6 +23,7 @@ from monitor.database.tables import (
     Suspension,
 )
 from monitor.incidents.silences import MOST_OF_A_CUSTOMER
+from monitor.restrictions.suspensions import scope_key
 from tests.monitor.api.running import NOW, running
 
 BOLTS = ("203.0.113.8", "203.0.113.9", "bolt-pool", "mail.bolt.example", "bolt-stream", "bolts-secret")
@@ -165,6 +166,37 @@ def test_a_customer_lifts_what_it_put_on_and_the_providers_holds_only_where_a_se
             lifts = [own.delete(f"/v1/suspensions/{each}", params={"reason": "x"}).status_code for each in made]
             assert lifts == [200, 200 if allowed else 403]
             assert ours.delete(f"/v1/suspensions/{made[0]}", params={"reason": "x"}).status_code == 200
+
+
+def test_a_customer_lifts_what_a_rule_holds_of_its_campaign_under_the_conditions_stated(store):
+    def held(name, rule="complaint-campaign", **scope):
+        scope = {"customer": "acme", **scope}
+        with store.session() as session:
+            session.add(Suspension(id=name, scope=scope, scope_key=scope_key(scope), effect="hold", rule=rule, actor=rule or "dana",
+                                   text="x", since=NOW))
+        return name
+
+    conditions = SelfLift(cool_down=timedelta(hours=1), at_most=1, within=timedelta(days=7))
+    with running(store, settings=Api(self_lift=conditions)) as vigie:
+        acme, bolt = vigie.client("operate", customer="acme"), vigie.client("operate", customer="bolt")
+        spring, again = held("sus-1", campaign="spring", stream="news"), held("sus-2", campaign="spring")
+        stream, ours = held("sus-3", stream="news"), held("sus-4", rule=None, campaign="spring")
+
+        def lift(suspension, client=acme, **said):
+            answer = client.delete(f"/v1/suspensions/{suspension}", params={"reason": "x", **said})
+            return answer.status_code, answer.json().get("detail", "")
+
+        changed = {"list_changed": True}
+        assert lift(spring, bolt, **changed)[0] == 404
+        assert "cools down first" in lift(spring, **changed)[1]
+        vigie.clock.move(hours=1)
+        assert "list of recipients was changed" in lift(spring)[1]
+        assert lift(spring, **changed)[0] == 200
+        assert "lifted 1 times within 7 days" in lift(again, **changed)[1]
+        assert [lift(each, **changed)[0] for each in (stream, ours)] == [403, 403]
+        assert lift(spring, **changed)[0] == 200, "lifting what is lifted changes nothing"
+        vigie.clock.move(days=7, seconds=1)
+        assert lift(again, **changed)[0] == 200
 
 
 def test_what_a_customer_says_of_a_shared_ip_or_domain_counts_against_nobody_else(world):
