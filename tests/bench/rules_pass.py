@@ -37,6 +37,7 @@ from monitor.facts import Store
 from monitor.gate import Request, decide
 from monitor.intake.consequences import open_store
 from monitor.jobs.judge_loop import JudgeLoop
+from monitor.judging.held import Limits
 from monitor.judging.run import Judge
 from monitor.notify.message import Receiver
 from monitor.notify.routing import Routing
