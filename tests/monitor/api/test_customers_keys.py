@@ -182,8 +182,8 @@ def test_a_customer_lifts_what_a_rule_holds_of_its_campaign_under_the_conditions
         spring, again = held("sus-1", campaign="spring", stream="news"), held("sus-2", campaign="spring")
         stream, ours = held("sus-3", stream="news"), held("sus-4", rule=None, campaign="spring")
 
-        def lift(suspension, client=acme, **said):
-            answer = client.delete(f"/v1/suspensions/{suspension}", params={"reason": "x", **said})
+        def lift(suspension, client=acme, **more):
+            answer = client.delete(f"/v1/suspensions/{suspension}", params={"reason": "x", **more})
             return answer.status_code, answer.json().get("detail", "")
 
         changed = {"list_changed": True}
