@@ -46,7 +46,8 @@ class Access:
             try:
                 await asyncio.to_thread(gate.refresh_keys, self._services.store)
             except (SQLAlchemyError, OSError):
-                raise Problem(503, "the key cannot be looked up: the database does not answer") from None
+                away = {"Retry-After": "2"}
+                raise Problem(503, "the key cannot be looked up: the database does not answer", headers=away) from None
             caller = gate.keys.caller(key)
         return caller
 

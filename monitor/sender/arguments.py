@@ -35,15 +35,17 @@ def parts_of(
         raise ValueError("url and key are texts; a key is one word, as `vigie keys create` prints it")
     _number("keep_seconds", keep_seconds, 0)
     _number("timeout_seconds", timeout_seconds, 0.001)
-    chosen = dict(AWAY) if away is None else {**AWAY, **away}
-    if not chosen.keys() <= AWAY.keys() or not set(chosen.values()) <= {"send", "hold"}:
+    if not isinstance(away, Mapping | None):
+        raise ValueError(f"away: a kind of stream and 'send' or 'hold' for each, not {away!r}")  # noqa: TRY004 - as all that is wrong here
+    chosen = {**AWAY, **(away or {})}
+    if not chosen.keys() <= AWAY.keys() or any(word not in ("send", "hold") for word in chosen.values()):
         raise ValueError(f"away: {', '.join(AWAY)} are sent ('send') or held ('hold'), not {dict(away or {})!r}")
     name = f"{socket.gethostname()[:40]}:{os.getpid()}" if sender is None else sender
     if not isinstance(name, str) or not 0 < len(name) <= LONGEST_SENDER:
         raise ValueError(f"sender: a text of 1 to {LONGEST_SENDER} characters is wanted")
     address = Address(url, key, timeout_seconds)
     clock = Clock()
-    copy = None if cache is None else DiskCopy(Path(_path(cache)), url, key)
+    copy = None if cache is None else DiskCopy(Path(_path(cache)), key)
     kept = copy.read(clock.now()) if copy is not None else None
     if kept is not None:
         clock = Clock(not_before=kept.written_at)

@@ -28,10 +28,10 @@ class Copy(NamedTuple):
 
 
 class DiskCopy:
-    """The copy of one sender at one address."""
+    """The copy of one sender."""
 
-    def __init__(self, path: Path, url: str, key: str) -> None:
-        self.path, self._url, self._key = path, url, key.encode("utf-8", "surrogatepass")
+    def __init__(self, path: Path, key: str) -> None:
+        self.path, self._key = path, key.encode("utf-8", "surrogatepass")
 
     def read(self, now: datetime) -> Copy | None:
         """None where there is none that can be used."""
@@ -42,7 +42,7 @@ class DiskCopy:
             if not hmac.compare_digest(digest, self._digest(text)):
                 return None
             data = json.loads(text)
-            if (data["layout"], data["url"]) != (_LAYOUT, self._url):
+            if data["layout"] != _LAYOUT:
                 return None
             known = Known.of_snapshot(data["snapshot"], data["place"], now)
             return Copy(known, instant(data["heard_at"]), instant(data["written_at"]))
@@ -52,7 +52,7 @@ class DiskCopy:
     def write(self, known: Known, heard_at: datetime, now: datetime) -> None:
         """Replace it whole; a crash leaves the old one. Raises OSError."""
         text = json.dumps({
-            "layout": _LAYOUT, "url": self._url, "written_at": now.isoformat(), "heard_at": heard_at.isoformat(), "place": known.place,
+            "layout": _LAYOUT, "written_at": now.isoformat(), "heard_at": heard_at.isoformat(), "place": known.place,
             "snapshot": known.as_snapshot(),
         }).encode()
         handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)  # mode 0600

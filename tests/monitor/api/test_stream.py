@@ -234,6 +234,14 @@ def test_errors_come_before_the_stream(vigie):
     assert vigie.client().get("/v1/gate/snapshot").status_code == 401
 
 
+def test_a_key_that_cannot_be_looked_up_is_asked_to_come_again(vigie, monkeypatch):
+    client = vigie.client()
+    client.headers["Authorization"] = "Bearer vigie_0000000000_00"
+    monkeypatch.setattr(vigie.store, "reading_session", _away)
+    answer = client.get("/v1/gate/stream")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+
+
 def test_a_process_that_knows_less_than_its_reader_says_so_while_the_database_is_away(vigie, following, monkeypatch):
     hold(vigie)
     reader = following()

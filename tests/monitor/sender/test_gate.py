@@ -248,9 +248,9 @@ def test_the_copy_serves_the_next_start_and_is_for_nobody_else(server, made, tmp
     assert (gate.state, gate.wait(0), gate.ask(customer="acme").version) == ("stale", True, 4)
     assert kinds(gate.ask(customer="acme")) == ["suspension", "stale"]
     eventually(lambda: any(headers.get("Last-Event-ID") == "place-9" for _, headers, _ in server.calls))
-    for other in (made(server.url + "/other", cache=path), Gate(server.url, KEY[:-1] + "1", cache=path)):
+    assert made(nowhere(), cache=path).state == "stale"
+    with Gate(server.url, KEY[:-1] + "1", cache=path) as other:
         assert other.state == "empty"
-        other.close()
 
 
 @pytest.mark.parametrize("spoil", [
@@ -476,7 +476,8 @@ def test_many_threads_never_send_more_than_was_granted(server, made):
 
 @pytest.mark.parametrize("wrong", [
     {"url": "ftp://x"}, {"url": "nonsense"}, {"url": "http://user:word@x"}, {"key": ""}, {"key": "a\nb"}, {"keep_seconds": -1}, {"keep_seconds": "x"},
-    {"timeout_seconds": 0}, {"away": {"marketing": "maybe"}}, {"away": {"spam": "hold"}}, {"sender": ""}, {"sender": "x" * 65}, {"cache": ""},
+    {"timeout_seconds": 0}, {"away": {"marketing": "maybe"}}, {"away": {"spam": "hold"}}, {"sender": ""}, {"sender": "x" * 65}, {"cache": ""}, {"cache": 7},
+    {"away": "hold"}, {"away": ["hold"]}, {"key": None}, {"url": None}, {"url": "http://x:99999"},
     {"keep_seconds": float("nan")},
 ])
 def test_wrong_arguments_are_value_errors(wrong):
