@@ -40,8 +40,11 @@ def led_to(session: Session, ids: Collection[str]) -> list[tuple[IncidentLink, I
     return list(session.exec(chosen))
 
 
-def followed_from(session: Session, ids: Collection[str]) -> list[str]:
-    """What these followed from, in a line each, the earliest first, and what that followed from in its turn."""
+def followed_from(session: Session, ids: Collection[str], customer: str | None = None) -> list[str]:
+    """What these followed from, in a line each, the earliest first, and what that followed from in its turn.
+
+    With a customer only what is about that customer: its contact may read it.
+    """
     lines: dict[str, str] = {}
     known, next_ids = set(ids), set(ids)
     while next_ids and len(lines) < _MOST_LINES:
@@ -49,7 +52,10 @@ def followed_from(session: Session, ids: Collection[str]) -> list[str]:
             select(IncidentLink, Incident).join(Incident, col(Incident.id) == col(IncidentLink.cause_id))
             .where(col(IncidentLink.effect_id).in_(next_ids)).order_by(col(Incident.fired_at), col(Incident.id)).limit(_MOST)
         )  # fmt: skip
-        rows = [(link, row) for link, row in session.exec(chosen) if row.id not in known]
+        rows = [
+            (link, row) for link, row in session.exec(chosen)
+            if row.id not in known and customer in {None, row.subject.get("customer")}
+        ]  # fmt: skip
         lines = {row.id: f"{link.why} ({row.id}): {row.summary}" for link, row in rows} | lines
         next_ids = {row.id for _, row in rows}
         known |= next_ids

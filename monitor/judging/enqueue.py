@@ -109,7 +109,8 @@ class Notifying:
     def _fires(self, case: Case, change: Change) -> None:
         incident, worsened = case.incident, change.event is Event.WORSENED
         refused = [] if change.is_whole else self.reconcile(case)
-        now = Now(case.verdict.summary, case.verdict.evidence, case.in_force(), refused, followed_from(case.session, change.ids))
+        follows = followed_from(case.session, change.ids, change.labels.get("customer"))
+        now = Now(case.verdict.summary, case.verdict.evidence, case.in_force(), refused, follows)
         text = message.firing(incident, now, case.runbook or runbook_of(incident.rule), self.console_url, worsened=worsened)
         if worsened and incident.acked_at is not None:
             break_acknowledgement(case.session, incident, why="it got worse", now=case.now)

@@ -58,3 +58,23 @@ def test_an_address_of_a_shared_pool_is_nobodys(world):
     world.judged()
     listed(world, "192.0.2.1")
     assert world.rows(IncidentLink) == []
+
+
+def test_what_is_about_one_customer_says_nothing_of_another(world):
+    """A pool that two share is listed for the mail of one: the other reads of its own blocks alone."""
+    world.restarted(rules=[COMPLAINTS, LISTED, BLOCKS.model_copy(update={"by": ("customer", "ip", "provider")})])
+    world.sent(10_000, 90, NEWS)
+    world.judged()
+    listed(world, "198.51.100.7")
+    world.wait(hours=1)
+    for customer in ("acme", "bolt"):
+        blocked = Subject(customer=customer, ip="198.51.100.7", provider="gmail")
+        world.count("delivered", 100, blocked)
+        world.count("block", 60, blocked)
+    world.judged()
+    bodies = {row.subject["customer"]: body for row in world.rows(Incident) if row.rule == "blocks" for body in [
+        next(each.body for each in world.rows(Outbox) if each.incident_id == row.id)
+    ]}  # fmt: skip
+    assert "Follows: complaint-rate" in bodies["acme"]
+    assert "Follows" not in bodies["bolt"]
+    assert "acme" not in bodies["bolt"]
