@@ -41,7 +41,7 @@ from monitor.rules.verdict import Answer, Group, Member, Verdict, key_of, unknow
 
 _RECENT = 14 * DAY  # how much mail a stream has is its mean over so long
 _CAMPAIGN_OVER = 7 * DAY  # a campaign without mail for so long is over
-_RUNNING = DAY  # and without for so long there is nothing left to hold
+_RUNNING = DAY / 4  # and without for so long there is nothing left to hold
 _ALONE_FOR = timedelta(days=3)
 _MOST_ALONE = 2  # more bad campaigns in that time say something of their stream
 _GIVES_WAY = 0.3  # of the evidence asked for
