@@ -34,7 +34,7 @@ class Proof(enum.StrEnum):
 
 
 # days between false alarms that the evidence is asked for; measured: by how much campaigns differ (CORRELATIONS)
-_DAYS_MEASURED = (60.0, 100.0, 140.0, 340.0, 600.0, 1000.0)
+_DAYS_MEASURED = (60.0, 90.0, 125.0, 340.0, 600.0, 1000.0)
 _DAYS_PROVED = 600.0  # one in 20 months
 _MONTH_DAYS = 30.0
 
