@@ -1,6 +1,8 @@
 """A reader of `GET /v1/gate/stream` as its format has it, that keeps what it was sent."""
 
+import contextlib
 import json
+import socket
 import threading
 from typing import Any, NamedTuple
 
@@ -42,6 +44,8 @@ class Follower:
         return eventually(lambda: self.events and self.events[0])
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):  # whoever reads it does not wait for the next sign of life
+            self.response.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
         self.response.close()
         assert ended(self._thread)
 
