@@ -41,6 +41,12 @@ def _url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _lease(lease: timedelta) -> timedelta:
+    if not timedelta(minutes=1) <= lease <= timedelta(hours=24):
+        raise ValueError("is too short to be renewed within, or too long to wait for — write 1m to 24h")
+    return lease
+
+
 def _place(place: str) -> str:
     if not _PLACE.fullmatch(place):
         raise ValueError(f"'{place}' is no part of a record — write tenant, campaign, pool, header:NAME or meta:NAME")
@@ -94,7 +100,7 @@ class KumoMta(Listening):
     nodes: dict[Name, KumoNode] = Field(default_factory=dict)
     allow: tuple[Annotated[Network, BeforeValidator(_network)], ...] | None = None
     denominators: bool = True
-    lease: Annotated[Duration, Field(ge=timedelta(minutes=1), le=timedelta(hours=24))] = timedelta(minutes=15)
+    lease: Annotated[Duration, AfterValidator(_lease)] = timedelta(minutes=15)
     mapping: KumoMapping = KumoMapping()
     sources: dict[Name, Address] = Field(default_factory=dict)
     shared_throttles: bool = False
@@ -151,3 +157,9 @@ class Mta(_Part):
     kumomta: KumoMta | None = None
     postfix: PostfixPolicy | None = None
     powermta: PowerMta | None = None
+
+    @model_validator(mode="after")
+    def _addresses_differ(self) -> Mta:
+        if self.kumomta is not None and self.postfix is not None and self.kumomta.listen == self.postfix.listen:
+            raise ValueError("kumomta and postfix listen on the same address — give each its own")
+        return self

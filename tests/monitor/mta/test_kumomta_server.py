@@ -1,14 +1,14 @@
 """The port a stock kumod is pointed at, asked by a client that behaves as kumod does."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
 from monitor.config.mta import KumoMta
-from monitor.mta.kumomta.hub import Hub
-from monitor.mta.kumomta.translate import SchedKey, Suspension
+from monitor.mta.kumomta.hub import Hub, texts
+from monitor.mta.kumomta.translate import ReadyKey, SchedKey, Suspension
 from tests.monitor.mta.conftest import now, record, running
 from tests.servers.kumod import Kumod
 from tests.waiting import eventually
@@ -120,6 +120,24 @@ def test_leases_are_renewed_before_they_end():
     assert hub.renew(start + timedelta(minutes=5))
     ((_, entry),) = hub.replay(start + timedelta(hours=23, minutes=55), lifts=False)
     assert entry["expires"] == f"{start + timedelta(hours=24):%Y-%m-%dT%H:%M:%S}Z"  # never later than the restriction itself
+
+
+def test_the_frames_are_those_of_kumomtas_own_daemon():
+    """Golden: kumo-api-types/src/tsa.rs, externally tagged."""
+    hub, at = Hub(timedelta(minutes=15)), datetime(2026, 11, 26, 18, 0, tzinfo=UTC)
+    hub.update({
+        SchedKey(None, "gmail.com", "acme"): Suspension("listed", ("sus-1", "sus-2"), None),
+        ReadyKey("ip-3->gmail@smtp_client", "ip-3"): Suspension("too many complaints", ("sus-3",), at + timedelta(minutes=5)),
+    }, at)
+    assert texts(hub.replay(at), old=False) == [
+        ('{"ReadyQSuspension":{"rule_hash":"sus-3","site_name":"ip-3->gmail@smtp_client","source":"ip-3","reason":"too many complaints",'
+        '"expires":"2026-11-26T18:05:00Z"}}'),
+        ('{"SchedQSuspension":{"rule_hash":"sus-1,sus-2","tenant":"acme","domain":"gmail.com","campaign":null,"reason":"listed",'
+        '"expires":"2026-11-26T18:15:00Z"}}'),
+    ]
+    hub.update({}, at)
+    assert texts(hub.replay(at), old=True)[0] == (
+        '{"SchedQ":{"rule_hash":"","tenant":"acme","domain":"gmail.com","campaign":null,"reason":"lifted","expires":"2026-11-25T18:00:00Z"}}')
 
 
 def test_records_are_counted_once_and_only_what_went_to_a_provider(platform):
