@@ -67,12 +67,20 @@ class Counted:
 
 def lines_of(given: Iterable[bytes], reader: Reader, source: str, first: int = 1) -> list[Line]:
     """Read each line that is not blank."""
+    return records_of(enumerate(given, first), reader, source)
+
+
+def records_of(given: Iterable[tuple[int, bytes]], reader: Reader, source: str) -> list[Line]:
+    """The same of records that have their numbers. One that is unreadable has a key of its own: it may be readable another time."""
     lines = []
-    for number, raw in enumerate(given, first):
+    for number, raw in given:
         record = raw.strip()
-        if record:
-            read = reader(record) if len(record) <= LONGEST_RECORD else Unreadable(f"longer than {LONGEST_RECORD:,} bytes")
-            lines.append(Line(number, record_key(source, record), record, read))
+        if not record:
+            continue
+        read = reader(record) if len(record) <= LONGEST_RECORD else Unreadable(f"longer than {LONGEST_RECORD:,} bytes")
+        if read is not None:
+            why = read.reason if isinstance(read, Unreadable) else ""
+            lines.append(Line(number, record_key(source + why, record), record, read))
     return lines
 
 
@@ -105,10 +113,10 @@ class _Tally:
         outcome, judgement = event.outcome, None
         if MEANINGS[outcome].judged:
             judgement = _judged(event.status, event.reply_code, event.text or "", provider, event.mx)
-            if outcome is Outcome.BOUNCED and not event.final and judgement.category in _BLOCKS:
-                outcome = Outcome.BLOCKED
+        category = event.category or _category(event, judgement)
+        if outcome is Outcome.BOUNCED and not event.final and category in _BLOCKS:
+            outcome = Outcome.BLOCKED
         self.outcomes[outcome] += 1
-        category = event.category or (judgement.category if judgement else None)
         if category and outcome is not Outcome.COMPLAINED:
             self.categories[category] += 1
         hard = bool(judgement and judgement.hard and outcome in (Outcome.BOUNCED, Outcome.ASYNC_BOUNCED))
@@ -172,6 +180,12 @@ def provider_of(event: Event, providers: ProviderTable) -> str | None:
         or (event.provider_name and providers.named(event.provider_name))
     )  # fmt: skip
     return known or (OTHER if domain else None)
+
+
+def _category(event: Event, judgement: Judgement | None) -> str | None:
+    if judgement is None:
+        return None
+    return event.hint if event.hint and judgement.category == Category.UNKNOWN else judgement.category
 
 
 def _measure(outcome: Outcome, *, hard: bool, verified: bool) -> str:

@@ -11,13 +11,13 @@ record. A message moved to another node (XferOut, XferIn) counts there.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import orjson
 
+from collectors.delivery.fields import LONGEST_NAME, LONGEST_TEXT, ip_of, mail_address
 from collectors.delivery.outcomes import Event, Ignored, Outcome, Read, Unreadable
 from collectors.instants import checked
 from collectors.mail.report import COMPLAINTS
@@ -41,7 +41,6 @@ _ATTEMPTS = frozenset({Outcome.DELIVERED, Outcome.DEFERRED, Outcome.BOUNCED})
 _SMTP = frozenset({"ESMTP", "SMTP"})
 _FROM_OUTSIDE = frozenset({Outcome.ASYNC_BOUNCED, Outcome.COMPLAINED})
 _MOST_RECIPIENTS = 10_000
-_LONGEST_NAME, _LONGEST_ADDRESS, _LONGEST_TEXT = 255, 320, 2_000
 _COMPLAINT_AGE = timedelta(days=7)  # of the mail complained of; older, or in the future: the report's own time
 
 
@@ -87,13 +86,13 @@ def read_record(record: Mapping[str, Any]) -> Read:
         raise TypeError("type: a text is wanted")
     outcome = _OUTCOMES.get(kind)
     if outcome is None:
-        return Ignored(kind[:_LONGEST_NAME])
+        return Ignored(kind[:LONGEST_NAME])
     queue = _text(record, "queue") or ""
     if record.get("reception_protocol") == "LogRecord" or queue.endswith(_HOOK_QUEUE):
         return Ignored("LogRecord")
     protocol = record.get("delivery_protocol")
     if outcome in _ATTEMPTS and isinstance(protocol, str) and protocol not in _SMTP:
-        return Ignored(protocol[:_LONGEST_NAME])
+        return Ignored(protocol[:LONGEST_NAME])
     if outcome is Outcome.COMPLAINED:
         return _feedback(record)
     return _of_recipients(record, outcome, queue)
@@ -111,7 +110,7 @@ def _of_recipients(record: Mapping[str, Any], outcome: Outcome, queue: str) -> l
     common: dict[str, Any] = {
         "outcome": outcome,
         "at": _at(record),
-        "sender": _address(record.get("sender")),
+        "sender": mail_address(record.get("sender")),
         "names": _names(record, queue_name(queue)),
         "ip": _sent_from(record),
         "source": _text(record, "egress_source"),
@@ -120,7 +119,7 @@ def _of_recipients(record: Mapping[str, Any], outcome: Outcome, queue: str) -> l
         "message_id": _message_id(record),
         "status": f"{enhanced['class']}.{enhanced['subject']}.{enhanced['detail']}" if enhanced else None,
         "reply_code": f"{int(code):03}",
-        "text": text[:_LONGEST_TEXT] or None,
+        "text": text[:LONGEST_TEXT] or None,
         "verified": outcome not in _FROM_OUTSIDE,
         "node": _text(record, "nodeid"),
         # of other types it is empty, localhost, or the scheduled queue's
@@ -134,15 +133,15 @@ def _feedback(record: Mapping[str, Any]) -> Read:
     report = record["feedback_report"]
     kind = str(report["feedback_type"]).lower()
     if not COMPLAINTS.get(kind, False):
-        return Ignored(f"Feedback: {kind[:_LONGEST_NAME]}")
+        return Ignored(f"Feedback: {kind[:LONGEST_NAME]}")
     added = report.get("supplemental_trace")
     added = added if isinstance(added, dict) else {}
     named = added.get("recipient") or next(iter(report.get("original_rcpt_to") or ()), None)
     names = {key: value for key in ("tenant", "campaign") if (value := _text(added, key))}
     received_at = _at(record)
     return [Event(
-        Outcome.COMPLAINED, _complained_at(report, received_at), _address(named),
-        sender=_address(report.get("original_mail_from")), names=names, ip=_ip(report.get("source_ip")),
+        Outcome.COMPLAINED, _complained_at(report, received_at), mail_address(named),
+        sender=mail_address(report.get("original_mail_from")), names=names, ip=ip_of(report.get("source_ip")),
         category=kind, verified=False, node=_text(record, "nodeid"),
     )]  # fmt: skip
 
@@ -163,10 +162,10 @@ def _at(record: Mapping[str, Any]) -> datetime:
 
 def _recipients(stated: Any) -> Iterable[str | None]:
     if isinstance(stated, str):
-        return (_address(stated),)
+        return (mail_address(stated),)
     if not isinstance(stated, list) or len(stated) > _MOST_RECIPIENTS:
         raise TypeError(f"recipient: a text or a list of at most {_MOST_RECIPIENTS:,} is wanted")
-    return [_address(each) for each in stated] or (None,)
+    return [mail_address(each) for each in stated] or (None,)
 
 
 def _names(record: Mapping[str, Any], queue: QueueName) -> dict[str, str]:
@@ -183,7 +182,7 @@ def _first(value: Any) -> str | None:
     """A header or meta value: a text, or a list of them."""
     while isinstance(value, list) and value:
         value = value[0]
-    return value.strip()[:_LONGEST_NAME] or None if isinstance(value, str) else None
+    return value.strip()[:LONGEST_NAME] or None if isinstance(value, str) else None
 
 
 def _message_id(record: Mapping[str, Any]) -> str | None:
@@ -192,28 +191,7 @@ def _message_id(record: Mapping[str, Any]) -> str | None:
 
 
 def _sent_from(record: Mapping[str, Any]) -> str | None:
-    return _ip((record.get("source_address") or {}).get("address"))
-
-
-def _ip(stated: Any) -> str | None:
-    """An address, perhaps with a port: `192.0.2.1:25`, `[2001:db8::1]:25`; None for the path of a socket."""
-    if not isinstance(stated, str):
-        return None
-    host = stated.rpartition("]")[0].lstrip("[") if stated.startswith("[") else stated
-    for text in (host, host.rpartition(":")[0]):
-        try:
-            address = ipaddress.ip_address(text)
-        except ValueError:
-            continue
-        return None if address.is_unspecified else str(getattr(address, "ipv4_mapped", None) or address)
-    return None
-
-
-def _address(stated: Any) -> str | None:
-    """A mail address; None for the null sender and for the error text that stands where an envelope could not be read."""
-    if not isinstance(stated, str) or "@" not in stated or not 0 < len(stated) <= _LONGEST_ADDRESS or " " in stated.strip():
-        return None
-    return stated.strip().strip("<>")
+    return ip_of((record.get("source_address") or {}).get("address"))
 
 
 def _text(record: Mapping[str, Any], name: str) -> str | None:
@@ -222,7 +200,7 @@ def _text(record: Mapping[str, Any], name: str) -> str | None:
         return None
     if not isinstance(value, str):
         raise TypeError(f"{name}: a text is wanted")
-    return value[:_LONGEST_TEXT]
+    return value[:LONGEST_TEXT]
 
 
 def _what_is_wrong(error: Exception) -> str:

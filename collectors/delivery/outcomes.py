@@ -10,6 +10,7 @@ import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 from collectors.traces import TraceKind
 
@@ -61,6 +62,8 @@ class Event:
     `names`: the words of the record that may name customer, stream and campaign (`tenant`, `campaign`, `pool`, `header:x-job`,
     `meta:job`). `mx`: the host that answered; `provider_name`: the MTA's own name of the provider. `final`: the source's own word,
     which a reply does not change. `verified`: no outsider can have caused it. `queue`: the MTA's queue to the provider's hosts.
+    `domain`: the recipient's, where the record hides the recipient or is about a queue. `hint`: the source's own category, where
+    the reply gives none.
     """
 
     outcome: Outcome
@@ -81,11 +84,13 @@ class Event:
     verified: bool = True
     node: str | None = None
     queue: str | None = None
+    domain: str | None = None
+    hint: str | None = None
 
     @property
     def recipient_domain(self) -> str | None:
-        domain = (self.recipient or "").rpartition("@")[2].rstrip(".").lower()
-        return domain or None
+        domain = (self.recipient or "").rpartition("@")[2] or self.domain or ""
+        return domain.rstrip(".").lower() or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +108,29 @@ class Unreadable:
 
 
 Read = Sequence[Event] | Ignored | Unreadable
-Reader = Callable[[bytes], Read]  # never raises
+Reader = Callable[[bytes], Read | None]  # never raises; None: no record at all (the header line of a table)
+
+
+class Reading(Protocol):
+    """Reads the records of one source in their order: what a log says of a mail stands in several of its lines.
+
+    Not for several threads at once. What it keeps of mails that are on their way is bounded.
+    """
+
+    def begin(self, written_at: datetime) -> None:
+        """Another file or post follows. `written_at` tells the year of times that have none."""
+
+    def __call__(self, record: bytes) -> Read | None: ...
+
+
+class Stateless:
+    """Records that need no other to be understood."""
+
+    def __init__(self, read: Reader) -> None:
+        self._read = read
+
+    def begin(self, written_at: datetime) -> None:
+        """Nothing is kept."""
+
+    def __call__(self, record: bytes) -> Read | None:
+        return self._read(record)

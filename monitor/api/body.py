@@ -11,6 +11,7 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 from starlette.types import Message, Receive
 
+from collectors.delivery.formats import FORMATS
 from monitor.api.problem import Problem
 
 LARGEST = 64 * 1024
@@ -19,7 +20,7 @@ _BULK = 16 * 1024 * 1024
 LARGEST_AT = {  # calls that take many things at once, or (a mail) one that comes in one piece
     "/v1/mail": 25 * 1024 * 1024,
     "/v1/events/generic": _BULK,
-    "/v1/events/kumomta": _BULK,
+    **{f"/v1/events/{shape}": _BULK for shape in FORMATS},
     "/v1/inventory/apply": _BULK,
     "/v1/suppressions": _BULK,
     "/v1/suppressions/check": 4 * 1024 * 1024,

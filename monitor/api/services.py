@@ -13,6 +13,7 @@ from monitor.access.keys import Caller
 from monitor.config.mta import KumoMta
 from monitor.config.settings import Api
 from monitor.facts import Store, Taken
+from monitor.intake.readings import Readings
 from monitor.notify.routing import Routing
 from monitor.restrictions.follow import GateIndex
 from monitor.rules.lists import KnownLists
@@ -46,6 +47,7 @@ class Services:
     configured: Mapping[str, Collection[str]] = field(default_factory=dict)  # matcher of silences → what it may name
     lists: KnownLists = field(default_factory=KnownLists)
     records: KumoMta = field(default_factory=KumoMta)  # how records name customers
+    readings: Readings = field(default_factory=Readings)
 
     def counted(self, caller: Caller, about: Subject, leaves_out: set[str]) -> Subject:
         """What facts brought by this caller count under, once it may name all of it; raises ForeignError (403).

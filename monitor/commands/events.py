@@ -13,11 +13,10 @@ from typing import BinaryIO
 
 import click
 
-from collectors.delivery import counting, generic, kumomta
-from collectors.delivery.outcomes import Reader
-from monitor.commands.failing import Failure
+from collectors.delivery import counting, generic
+from collectors.delivery.formats import FORMATS
 from monitor.commands.printing import json_option, print_json
-from monitor.commands.record_files import chunks_of
+from monitor.commands.record_files import records_in, written_at
 from monitor.commands.stored import config_option, configured_and_stored, stored, utc_now
 from monitor.config.mta import KumoMta
 from monitor.facts import Store
@@ -31,8 +30,6 @@ from monitor.inventory.providers import read_providers
 LINES_AT_ONCE = 10_000
 _LONGEST_LINE = 64 * 1024
 _COMMAND = "vigie events ingest"
-LATER = ("powermta", "postfix")
-READERS: dict[str, Reader] = {kumomta.FORMAT: kumomta.read}
 
 
 @click.group()
@@ -41,16 +38,14 @@ def events() -> None:
 
 
 @events.command()
-@click.option("--format", "shape", required=True, type=click.Choice(("generic", *READERS, *LATER)))
+@click.option("--format", "shape", required=True, type=click.Choice(("generic", *FORMATS)))
 @click.argument("files", type=click.File("rb"), nargs=-1, metavar="[FILES]...")
 @config_option
 @json_option
 def ingest(shape: str, files: tuple[BinaryIO, ...], config_file: Path, *, as_json: bool) -> None:
     """Take records from FILES (standard input without one); the same file twice counts once."""
     files = files or (sys.stdin.buffer,)
-    if shape in LATER:
-        raise Failure(2, f"not supported yet: {', '.join(LATER)}; supported: generic, {', '.join(READERS)}")
-    if shape in READERS:
+    if shape in FORMATS:
         _print_records(_ingest_records(config_file, files, shape), as_json=as_json)
         return
     counts, messages = Counter({"accepted": 0, "rejected": 0, "repeated": 0}), Counter[str]()
@@ -103,19 +98,19 @@ def _ingest_records(config_file: Path, files: Sequence[BinaryIO], shape: str) ->
         with store.reading_session() as session:
             providers = read_providers(session)
             whose = Attribution(settings, read_names(session), read_owners(session))
+        reading = FORMATS[shape].opened()
         for file in files:
-            first = 1
-            for lines in chunks_of(file, LINES_AT_ONCE):
+            reading.begin(written_at(file))
+            for records in records_in(file, FORMATS[shape].records, LINES_AT_ONCE):
                 counted, taken = take_records(
-                    lambda batches: store.intake(batches, utc_now()), counting.lines_of(lines, READERS[shape], source, first),
+                    lambda batches: store.intake(batches, utc_now()), counting.records_of(records, reading, source),
                     source=source, key=secrets.token_hex(16), now=utc_now(), providers=providers, whose=whose,
                     trust=trusted(settings), brought_by=_COMMAND,
                 )  # fmt: skip
-                first += len(lines)
                 read, unreadable = read + counted.read, unreadable + len(counted.unreadable)
                 for total, more in ((ignored, counted.ignored), (outcomes, counted.outcomes), (categories, counted.categories)):
                     total.update(more)
-                _say(getattr(file, "name", "-"), first - 1, counted.unreadable, too_old(taken.batch))
+                _say(getattr(file, "name", "-"), records[-1][0], counted.unreadable, too_old(taken.batch))
     return RecordCounts(
         read=read, ignored=dict(sorted(ignored.items())), unreadable=unreadable, outcomes=dict(sorted(outcomes.items())),
         categories=dict(sorted(categories.items())),

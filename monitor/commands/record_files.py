@@ -4,20 +4,46 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
+import stat
 import zlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, BinaryIO
 
 from collectors.delivery.counting import LONGEST_RECORD
+from collectors.delivery.formats import Numbered, Records
 from monitor.commands.failing import Failure
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _PIECE = 256 * 1024
 
 
+def records_in(file: BinaryIO, records: Records, many: int) -> Iterator[list[Numbered]]:
+    """Numbered records, so many at a time."""
+    whole = records(enumerate(_lines(file), 1))
+    while chunk := list(islice(whole, many)):
+        yield chunk
+
+
 def chunks_of(file: BinaryIO, many: int) -> Iterator[list[bytes]]:
     """Lines, so many at a time; a longer one than a record may be comes in pieces."""
+    lines = _lines(file)
+    while chunk := list(islice(lines, many)):
+        yield chunk
+
+
+def written_at(file: BinaryIO) -> datetime:
+    """When the file was written last, which tells the year of times that have none; of a pipe, now."""
+    try:
+        status = os.fstat(file.fileno())
+    except (OSError, ValueError):
+        return datetime.now(UTC)
+    return datetime.fromtimestamp(status.st_mtime, UTC) if stat.S_ISREG(status.st_mode) else datetime.now(UTC)
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
     buffered = file if isinstance(file, io.BufferedReader) else io.BufferedReader(_Raw(file))
     start = buffered.peek(4)[:4]
     if start.startswith(_GZIP):
@@ -26,9 +52,7 @@ def chunks_of(file: BinaryIO, many: int) -> Iterator[list[bytes]]:
         plain = io.BufferedReader(_Cut(_zstd(buffered)))
     else:
         plain = buffered
-    lines = iter(lambda: plain.readline(LONGEST_RECORD + 2), b"")
-    while chunk := list(islice(lines, many)):
-        yield chunk
+    return iter(lambda: plain.readline(LONGEST_RECORD + 2), b"")
 
 
 def _zstd(file: BinaryIO) -> Any:

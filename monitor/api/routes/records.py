@@ -1,4 +1,6 @@
-"""`POST /v1/events/kumomta`: records of MTAs, one JSON object, an array of them, or one per line; each counts once.
+"""`POST /v1/events/FORMAT`: records of MTAs as each writes them; each counts once.
+
+KumoMTA's are one JSON object, an array of them, or one per line; PowerMTA's are CSV with its header line; logs are lines.
 
 A record that cannot be read is parked and the rest counts: whoever posts is a machine, and would bring a refused post back for
 days. The first bad lines are named. With an `Idempotency-Key` a repeat is answered as the first time.
@@ -12,7 +14,8 @@ from typing import Annotated, Any
 import orjson
 from fastapi import Depends, Header
 
-from collectors.delivery import counting, generic, kumomta
+from collectors.delivery import counting, generic
+from collectors.delivery.formats import FORMATS, Format
 from collectors.delivery.outcomes import Event
 from collectors.observation import Subject
 from monitor.access.keys import Caller
@@ -29,29 +32,44 @@ from monitor.wire import RefusedLine
 
 _MOST_NAMED = 100
 router = new_router("events")
-_DOCUMENTED: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
+
+
+def _documented(shape: Format) -> dict[str, Any]:
+    content: dict[str, Any] = {"text/plain": {"schema": {"type": "string"}}}
+    if shape.json:
+        content = {
             "application/x-ndjson": {"schema": {"type": "string"}},
             "application/json": {"schema": {"oneOf": [{"type": "object"}, {"type": "array"}]}},
-        },
-    }
-}
+        }
+    return {"requestBody": {"required": True, "content": content}}
 
 
-@router.post("/v1/events/kumomta", openapi_extra=_DOCUMENTED, response_model_exclude_unset=True)
-def kumomta_records(
-    services: Given,
-    caller: Brings,
-    body: Annotated[bytes, Depends(received)],
-    content_encoding: Annotated[str, Header()] = "",
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
-) -> CountedRecords:
-    """Take KumoMTA's log records: one, an array of them, or one per line; plain or gzip."""
-    source = PREFIX + kumomta.FORMAT
-    body = unpacked_rows(body, content_encoding.strip().lower())
-    lines = counting.lines_of(_records(body), kumomta.read, source)
+def _route(name: str, shape: Format) -> None:
+    def records(
+        services: Given,
+        caller: Brings,
+        body: Annotated[bytes, Depends(received)],
+        content_encoding: Annotated[str, Header()] = "",
+        idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
+    ) -> CountedRecords:
+        return _taken(name, services, caller, unpacked_rows(body, content_encoding.strip().lower()), idempotency_key)
+
+    router.post(
+        f"/v1/events/{name}", name=f"{name}_records", description=f"Take {shape.words}; plain or gzip.", openapi_extra=_documented(shape),
+        response_model_exclude_unset=True,
+    )(records)  # fmt: skip
+
+
+for _name, _shape in FORMATS.items():
+    _route(_name, _shape)
+
+
+def _taken(name: str, services: Services, caller: Caller, body: bytes, idempotency_key: str | None) -> CountedRecords:
+    source = PREFIX + name
+    given = _objects(body) if FORMATS[name].json else body.split(b"\n")
+    if len(given) > MOST_LINES:
+        raise Problem(413, f"more than {MOST_LINES} records; send them in parts")
+    lines = services.readings.lines(name, str(caller.key_id), given, source, services.now())
     if not lines:
         raise Problem(422, "no records in the body")
     key, marks = secrets.token_hex(16), []
@@ -84,20 +102,16 @@ def _whose(services: Services, caller: Caller) -> counting.Whose:
     return whose
 
 
-def _records(body: bytes) -> list[bytes]:
+def _objects(body: bytes) -> list[bytes]:
     """Each record as it is counted: of an array or an object over several lines, written anew in one line."""
-    start = body.lstrip()[:1]
-    if start == b"[":
+    if body.lstrip()[:1] == b"[":
         try:
-            records = [orjson.dumps(each) for each in orjson.loads(body)]
+            return [orjson.dumps(each) for each in orjson.loads(body)]
         except orjson.JSONDecodeError as error:
             raise Problem(400, f"not JSON: {error}") from None
-    else:
-        records = [line for line in body.split(b"\n") if line.strip()]
-        if len(records) > 1 and (whole := _one_object(body)) is not None:
-            records = [whole]
-    if len(records) > MOST_LINES:
-        raise Problem(413, f"more than {MOST_LINES} records; send them in parts")
+    records = body.split(b"\n")
+    if len(records) > 1 and (whole := _one_object(body)) is not None:
+        return [whole]
     return records
 
 

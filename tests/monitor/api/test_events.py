@@ -2,6 +2,7 @@ import gzip
 import json
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -245,3 +246,26 @@ def test_what_is_no_record_of_kumomta_is_a_problem(vigie):
     assert client.post("/v1/events/kumomta", content=b"  ").status_code == 422
     assert client.post("/v1/events/kumomta", content=b"[1").status_code == 400
     assert vigie.client("read").post("/v1/events/kumomta", content=b"{}").status_code == 403
+
+
+CASES = Path(__file__).parents[2] / "collectors/delivery/cases"
+
+
+def test_a_log_that_comes_in_several_posts_is_one_log(vigie):
+    client, lines = vigie.client("events"), (CASES / "postfix/odd.log").read_bytes().splitlines(keepends=True)[:12]
+    answers = [client.post("/v1/events/postfix", content=line).json() for line in lines]
+    assert sum(answer["read"] for answer in answers) == 10
+    assert answers[10]["outcomes"] == {"expired": 3}  # of each recipient deferred in another post
+    again = client.post("/v1/events/postfix", content=b"".join(lines)).json()
+    assert (again["read"], again["ignored"]) == (0, {"address probe": 1, "duplicate": 10, "local": 1})
+    assert vigie.client("events").post("/v1/events/postfix", content=lines[10]).json()["read"] == 0
+
+
+def test_accounting_records_come_with_their_header_line(vigie):
+    client, body = vigie.client("events"), (CASES / "powermta/union.csv").read_bytes()
+    header, rest = body.split(b"\r\n", 1)
+    alone = client.post("/v1/events/powermta", content=rest.split(b"\r\n")[0]).json()
+    assert alone["errors"] == [{"line": 1, "error": "no header line (type,timeLogged,…) before it"}]
+    answer = client.post("/v1/events/powermta", content=gzip.compress(body), headers={"Content-Encoding": "gzip"}).json()
+    assert (answer["read"], answer["unreadable"], answer["errors"][0]["line"]) == (9, 4, 16)
+    assert header.startswith(b"type,")

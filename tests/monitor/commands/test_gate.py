@@ -90,4 +90,3 @@ def test_simulate_says_which_lines_it_cannot_read_and_which_scopes(vigie):
     assert (total["messages"], total["send"], total["rejected"]) == (1, 1, 0)
     held, total = rows(vigie("gate", "simulate", "-", "--format", "kumomta", "--hold", "customer=acme", "--json", stdin=KUMOMTA))
     assert (held["messages"], total["hold"]) == (1, 1)
-    assert "not supported yet" in vigie("gate", "simulate", "-", "--format", "postfix", stdin="", code=2).stderr

@@ -142,10 +142,6 @@ def test_a_file_of_nothing_but_rubbish_is_a_finding(vigie):
     vigie("events", "ingest", "--format", "generic", stdin="rubbish\n", code=1)
 
 
-def test_formats_to_come_are_said_to_be_to_come(vigie):
-    assert "not supported yet: powermta, postfix" in vigie("events", "ingest", "--format", "postfix", stdin="", code=2).stderr
-
-
 def test_a_running_service_is_asked_over_http(vigie, store):
     with running(store) as service:
         key = service.client("gate").headers["Authorization"].removeprefix("Bearer ")

@@ -1,8 +1,10 @@
-"""`vigie events ingest --format kumomta`: files as they lie on a node's disk."""
+"""`vigie events ingest`: files of records as they lie on a machine's disk."""
 
 import gzip
 import json
+import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import zstandard
@@ -11,6 +13,7 @@ from tests.monitor.commands.test_operating import rows, vigie
 
 __all__ = ["vigie"]  # a fixture
 
+CASES = Path(__file__).parents[2] / "collectors/delivery/cases"
 AT = datetime.now(UTC) - timedelta(minutes=5)
 
 
@@ -56,3 +59,26 @@ def test_several_files_and_standard_input(vigie, tmp_path):
     assert "6 records read, 0 unreadable" in done.stdout
     assert "2 records read" in vigie("events", "ingest", "--format", "kumomta", stdin=segment(2, first=9).decode()).stdout
     vigie("events", "ingest", "--format", "kumomta", stdin='{"type": "Delivery"}\n', code=1)
+
+
+def test_a_log_that_was_rotated_is_one_log_and_its_years_are_those_of_its_files(vigie, tmp_path):
+    lines = (CASES / "postfix/short_ids.log").read_bytes().splitlines(keepends=True)
+    old, new = tmp_path / "mail.log.1", tmp_path / "mail.log"
+    old.write_bytes(gzip.compress(b"".join(lines[:8])))
+    new.write_bytes(b"".join(lines[8:]))
+    year_before = datetime.now(UTC) - timedelta(days=200)
+    for path in (old, new):
+        os.utime(path, (year_before.timestamp(), year_before.timestamp()))
+    done = vigie("events", "ingest", "--format", "postfix", old, new, "--json")
+    (counts,) = rows(done)
+    assert (counts["read"], counts["unreadable"], counts["outcomes"]) == (
+        19, 0, {"bounced": 1, "deferred": 1, "delivered": 3, "not_attempted": 1})
+    assert rows(vigie("events", "ingest", "--format", "postfix", old, new, "--json"))[0]["read"] == 0
+
+
+def test_accounting_files_each_have_a_header_and_a_field_may_span_lines(vigie, tmp_path):
+    path = tmp_path / "acct-2026-11-26-0000.csv"
+    path.write_bytes((CASES / "powermta/union.csv").read_bytes())
+    done = vigie("events", "ingest", "--format", "powermta", path, "--json")
+    assert rows(done)[0]["unreadable"] == 4
+    assert f"{path}:16: " in done.stderr

@@ -1,0 +1,34 @@
+"""The formats of records that are read, by name: how a format's records are told apart in a file, and who reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from collectors.delivery import kumomta, postfix, powermta
+from collectors.delivery.outcomes import Reading, Stateless
+
+Numbered = tuple[int, bytes]
+Records = Callable[[Iterable[Numbered]], Iterator[Numbered]]
+
+
+def one_a_line(lines: Iterable[Numbered]) -> Iterator[Numbered]:
+    """A record is a line."""
+    return iter(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """`opened`: a new reader. `records`: numbered lines → records. `json`: a body may be an object or an array as well."""
+
+    opened: Callable[[], Reading]
+    records: Records = one_a_line
+    json: bool = False
+    words: str = "log lines"
+
+
+FORMATS: Mapping[str, Format] = {
+    kumomta.FORMAT: Format(lambda: Stateless(kumomta.read), json=True, words="KumoMTA log records"),
+    powermta.FORMAT: Format(powermta.PowerMta, powermta.whole_records, words="PowerMTA accounting records (CSV with its header line)"),
+    postfix.FORMAT: Format(postfix.Postfix, words="lines of Postfix's log"),
+}
