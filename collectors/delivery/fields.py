@@ -12,6 +12,7 @@ from collectors.instants import checked
 LONGEST_NAME, LONGEST_ADDRESS, LONGEST_TEXT = 255, 320, 2_000
 _DAY = timedelta(days=1)
 _SLASHED = re.compile(r"(\d\d)/(\d\d)/(\d{4}) (\d\d:\d\d:\d\d) ?(.*)")
+_APART = re.compile(r" ([+-]\d{4})$")
 _CODE = re.compile(r"([245]\d\d)(?=[ \-]|$)")
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 
@@ -44,7 +45,7 @@ def stated_time(text: str) -> datetime:
 
     Raises ValueError.
     """
-    text = text.strip()
+    text = _APART.sub(r"\1", text.strip())
     if text.isascii() and text.isdigit():
         return checked(datetime.fromtimestamp(int(text[:12]), UTC))
     if slashed := _SLASHED.fullmatch(text):

@@ -43,6 +43,9 @@ class OpenMessages(Generic[Key]):
     def __len__(self) -> int:
         return len(self._open)
 
+    def __contains__(self, key: Key) -> bool:
+        return key in self._open
+
     def begin(self, key: Key) -> OpenMessage:
         """A new mail, also where an older one had this key."""
         self._open.pop(key, None)
