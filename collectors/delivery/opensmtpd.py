@@ -3,7 +3,7 @@
 Source: OpenSMTPD 6.8 and 7 (mta.c, mda.c, smtp_session.c, queue.c). `source` is the sending address. The first 8 digits of an envelope's
 id are the message's. Local deliveries (`mda`) are no mail to a provider.
 
-May be wrong: the log tells nothing of the Message-ID; a temporary failure without an answer (`Network error on destination MXs`) is
+May be wrong: the log does not name the Message-ID; a temporary failure without an answer (`Network error on destination MXs`) is
 written also for envelopes that only waited for a route.
 """
 

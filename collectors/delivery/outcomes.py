@@ -118,7 +118,7 @@ class Reading(Protocol):
     """
 
     def begin(self, written_at: datetime) -> None:
-        """Another file or post follows. `written_at` tells the year of times that have none."""
+        """Another file or post follows. `written_at` gives the year of times that have none."""
 
     def __call__(self, record: bytes) -> Read | None: ...
 

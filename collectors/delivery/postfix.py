@@ -36,7 +36,7 @@ _NOTICE = re.compile(r"(?:sender|postmaster) .*notification: \S+")
 _LOGIN = re.compile(r"sasl_username=([^,\s]+)")
 _BY_MILTER = re.compile(r"milter-(?P<what>reject|discard|hold): \S+ from .*?: (?P<text>.*?)(?:; from=<(?P<sender>.*?)>)?(?: to=<(?P<to>.*?)>)?(?: proto=|$)")
 _BY_CLEANUP = re.compile(r"(?P<what>reject|discard|hold): .*?; from=<(?P<sender>.*?)> to=<(?P<to>.*?)>[^:]*: (?P<text>.*)")
-_SAID = re.compile(r"(?:said|refused to talk to me): (?P<code>[245]\d\d)\b")
+_ANSWERED = re.compile(r"(?:said|refused to talk to me): (?P<code>[245]\d\d)\b")
 _WORDS: Mapping[str, Outcome] = {
     "sent": Outcome.DELIVERED, "bounced": Outcome.BOUNCED, "deferred": Outcome.DEFERRED, "SOFTBOUNCE": Outcome.DEFERRED,
 }
@@ -107,10 +107,10 @@ class Postfix:
         self, line: LogLine, key: Key, outcome: Outcome, recipient: str | None, answer: tuple[str | None, str | None, str | None]
     ) -> Event:
         message, (status, text, host) = self._messages.known(key), answer
-        said = _SAID.search(text or "")
+        answer_code = _ANSWERED.search(text or "")
         return Event(
             outcome, line.at, mail_address(recipient), sender=message.sender, names=message.names, source=_transport(line.tag), mx=host,
-            message_id=message.message_id, status=status, reply_code=said["code"] if said else reply_code(text or ""),
+            message_id=message.message_id, status=status, reply_code=answer_code["code"] if answer_code else reply_code(text or ""),
             text=(text or "")[:LONGEST_TEXT] or None, category=Category.EXPIRED if outcome is Outcome.EXPIRED else None,
             node=line.host,
         )  # fmt: skip

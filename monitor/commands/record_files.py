@@ -35,7 +35,7 @@ def chunks_of(file: BinaryIO, many: int) -> Iterator[list[bytes]]:
 
 
 def written_at(file: BinaryIO) -> datetime:
-    """When the file was written last, which tells the year of times that have none; of a pipe, now."""
+    """When the file was written last, which gives the year of times that have none; of a pipe, now."""
     try:
         status = os.fstat(file.fileno())
     except (OSError, ValueError):
