@@ -181,13 +181,12 @@ class Grants:
                 pot.closed_until = now + max(float(content.get("retry_after_seconds") or _TRY_AGAIN), _TRY_AGAIN)
 
     async def _give_back(self, address: Address) -> None:
-        with self._lock:
-            due, self._returns = self._returns, []
+        due = self._returns[:100]  # they stay until they were heard, for this may be cancelled at any moment
         if due:
-            missed = await asyncio.gather(*(_returned(address, grant, used) for grant, used in due[:100]))
-            failed = [each for each, done in zip(due, missed, strict=False) if not done]
+            answers = await asyncio.gather(*(_returned(address, grant, used) for grant, used in due))
+            heard = {grant for (grant, _), done in zip(due, answers, strict=True) if done}
             with self._lock:
-                self._returns += failed + due[100:]
+                self._returns = [each for each in self._returns if each[0] not in heard]
 
     @property
     def unsettled(self) -> int:
