@@ -14,6 +14,7 @@ BUILT_IN: dict[str, str] = {
     "bounces": "collectors.report_mail.bounces:Bounces",
     "dmarc_reports": "collectors.report_mail.dmarc_reports:DmarcReports",
     "dnsbl": "collectors.dnsbl:Dnsbl",
+    "files": "collectors.delivery.files:Files",
     "feedback_loop": "collectors.report_mail.feedback_loop:FeedbackLoop",
     "mail_drop": "collectors.report_mail.mail_drop:MailDrop",
 }

@@ -53,7 +53,7 @@ class Exim:
         self._messages: OpenMessages[str] = OpenMessages()
         self._written_on = datetime(1970, 1, 1, tzinfo=UTC)
 
-    def begin(self, written_at: datetime) -> None:
+    def begin(self, written_at: datetime, *, goes_on: bool = False) -> None:  # noqa: ARG002 - a log goes on in the next file
         """The mails on their way stay: a log goes on in the next file."""
         self._written_on = written_at.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
 

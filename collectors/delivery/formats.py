@@ -19,17 +19,20 @@ def one_a_line(lines: Iterable[Numbered]) -> Iterator[Numbered]:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """`opened`: a new reader. `records`: numbered lines → records. `json`: a body may be an object or an array as well."""
+    """`opened`: a new reader. `records`: numbered lines → records. `is_whole`: whether a record ends
+    where it does. `json`: a body may be an object or an array as well.
+    """
 
     opened: Callable[[], Reading]
     records: Records = one_a_line
     json: bool = False
+    is_whole: Callable[[bytes], bool] = lambda _: True
     words: str = "log lines"
 
 
 FORMATS: Mapping[str, Format] = {
     kumomta.FORMAT: Format(lambda: Stateless(kumomta.read), json=True, words="KumoMTA log records"),
-    powermta.FORMAT: Format(powermta.PowerMta, powermta.whole_records, words="PowerMTA accounting records (CSV with its header line)"),
+    powermta.FORMAT: Format(powermta.PowerMta, powermta.whole_records, is_whole=powermta.is_whole, words="PowerMTA accounting records (CSV with its header line)"),
     postfix.FORMAT: Format(postfix.Postfix, words="lines of Postfix's log"),
     exim.FORMAT: Format(exim.Exim, words="lines of Exim's main log"),
     opensmtpd.FORMAT: Format(opensmtpd.OpenSmtpd, words="lines of OpenSMTPD's log"),

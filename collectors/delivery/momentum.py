@@ -46,7 +46,7 @@ class Momentum:
         self._messages: OpenMessages[str] = OpenMessages()
         self._failed: OpenMessages[tuple[str, str]] = OpenMessages()
 
-    def begin(self, written_at: datetime) -> None:
+    def begin(self, written_at: datetime, *, goes_on: bool = False) -> None:
         """The mails on their way stay: a log goes on in the next file."""
 
     def __call__(self, record: bytes) -> Read:

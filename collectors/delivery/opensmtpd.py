@@ -48,7 +48,7 @@ class OpenSmtpd:
     def __init__(self) -> None:
         self._written_on = datetime(1970, 1, 1, tzinfo=UTC)
 
-    def begin(self, written_at: datetime) -> None:
+    def begin(self, written_at: datetime, *, goes_on: bool = False) -> None:  # noqa: ARG002 - a log goes on in the next file
         self._written_on = written_at.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
 
     def __call__(self, record: bytes) -> Read:

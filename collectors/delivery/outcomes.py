@@ -117,8 +117,8 @@ class Reading(Protocol):
     Not for several threads at once. What it keeps of mails that are on their way is bounded.
     """
 
-    def begin(self, written_at: datetime) -> None:
-        """Another file or post follows. `written_at` gives the year of times that have none."""
+    def begin(self, written_at: datetime, *, goes_on: bool = False) -> None:
+        """Another file or post follows, or more of the same (`goes_on`). `written_at` gives the year of times that have none."""
 
     def __call__(self, record: bytes) -> Read | None: ...
 
@@ -129,7 +129,7 @@ class Stateless:
     def __init__(self, read: Reader) -> None:
         self._read = read
 
-    def begin(self, written_at: datetime) -> None:
+    def begin(self, written_at: datetime, *, goes_on: bool = False) -> None:
         """Nothing is kept."""
 
     def __call__(self, record: bytes) -> Read | None:

@@ -94,15 +94,21 @@ def whole_records(lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, byt
         yield number, b"".join(parts)
 
 
+def is_whole(record: bytes) -> bool:
+    """Whether no quote is open at its end."""
+    return record.count(b'"') % 2 == 0
+
+
 class PowerMta:
     """Reads records by the header line before them."""
 
     def __init__(self) -> None:
         self._columns: Sequence[str] = ()
 
-    def begin(self, written_at: datetime) -> None:  # noqa: ARG002 - its times have a year
+    def begin(self, written_at: datetime, *, goes_on: bool = False) -> None:  # noqa: ARG002 - its times have a year
         """Each file has a header of its own."""
-        self._columns = ()
+        if not goes_on:
+            self._columns = ()
 
     def __call__(self, record: bytes) -> Read | None:
         try:

@@ -7,6 +7,7 @@ import zlib
 from typing import Any
 
 import orjson
+import zstandard
 from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 from starlette.types import Message, Receive
@@ -31,10 +32,12 @@ _DECODERS = 2  # bodies decoded at once: the interpreter does one at a time anyw
 _SMALL = 64 * 1024  # decoded where it is: quicker than a thread
 _MOST_MEMBERS = 1_000
 _STEP = 65_536
+_ZSTD_STEP = 512  # packed bytes at once: each may unpack to a thousand times as many and more
+_LARGEST_WINDOW = 8 * 1024 * 1024  # what every decoder has to support (RFC 8878, 3.1.1.1.2)
 _MOST_VALUES = 4_000_000  # each takes up to 64 bytes once it is read
 _PACKED = {  # how such a body begins: gzip (RFC 1952), Zstandard (RFC 8878), zip
     b"\x1f\x8b": "gzip: add Content-Encoding: gzip",
-    b"\x28\xb5\x2f\xfd": "zstd, which is not understood: send gzip, with Content-Encoding: gzip, or none",
+    b"\x28\xb5\x2f\xfd": "zstd: add Content-Encoding: zstd",
     b"PK\x03\x04": "a zip archive: send what is in it",
 }
 _BETWEEN_VALUES = (b",", b"\n", b"[", b"{")
@@ -93,11 +96,13 @@ async def read_json_aside(body: bytes) -> Any:
 
 
 def unpacked(body: bytes, encoding: str) -> bytes:
-    """The body without its Content-Encoding: gzip or none. Unpacked in steps, so that a small body costs little."""
+    """The body without its Content-Encoding: gzip, zstd or none. Unpacked in steps, so that a small body costs little."""
     if encoding in {"", "identity"}:
         return body
+    if encoding == "zstd":
+        return _unpacked_zstd(body)
     if encoding not in {"gzip", "x-gzip"}:
-        raise Problem(415, f"Content-Encoding {encoding} is not understood; send gzip or none")
+        raise Problem(415, f"Content-Encoding {encoding} is not understood; send gzip, zstd or none")
     plain = bytearray()
     at = members = 0
     while at < len(body):  # a gzip file may be several, one after the other (RFC 1952, 2.2)
@@ -105,6 +110,28 @@ def unpacked(body: bytes, encoding: str) -> bytes:
         if members > _MOST_MEMBERS:
             raise Problem(413, f"the gzip body has more than {_MOST_MEMBERS} members; compress it in one piece")
         at = _member(body, at, plain)
+    return bytes(plain)
+
+
+def _unpacked_zstd(body: bytes) -> bytes:
+    plain, at, frames = bytearray(), 0, 0
+    try:
+        while at < len(body):  # frames may stand one after the other (RFC 8878, 3)
+            frames += 1
+            if frames > _MOST_MEMBERS:
+                raise Problem(413, f"the zstd body has more than {_MOST_MEMBERS} frames; compress it in one piece")
+            stream = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW).decompressobj()
+            while at < len(body) and not stream.eof:
+                packed = body[at : at + _ZSTD_STEP]
+                at += len(packed)
+                plain += stream.decompress(packed)
+                if len(plain) > LARGEST_UNPACKED:
+                    raise too_large(LARGEST_UNPACKED)
+            if not stream.eof:
+                raise Problem(400, "the zstd body is cut short")
+            at -= len(stream.unused_data)
+    except zstandard.ZstdError:
+        raise Problem(400, "the body is not zstd") from None
     return bytes(plain)
 
 

@@ -26,6 +26,14 @@ def _none() -> None:
     """Nothing is known to be wrong."""
 
 
+@dataclass(slots=True)
+class Posts:
+    """Posts of facts that are being taken in; counted in the event loop only."""
+
+    most: int = 64
+    taken: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """`take` stores batches and has them judged; `collectors` says how often each enabled one runs.
@@ -48,6 +56,7 @@ class Services:
     lists: KnownLists = field(default_factory=KnownLists)
     records: KumoMta = field(default_factory=KumoMta)  # how records name customers
     readings: Readings = field(default_factory=Readings)
+    posts: Posts = field(default_factory=Posts)
 
     def counted(self, caller: Caller, about: Subject, leaves_out: set[str]) -> Subject:
         """What facts brought by this caller count under, once it may name all of it; raises ForeignError (403).

@@ -204,18 +204,22 @@ def _take_keys(connection: Connection, batches: Sequence[Batch], known_at: datet
     return {(source, key): id_ for source, key, id_ in connection.execute(statement, rows)}
 
 
+def taken_records(connection: Connection, keys: list[int]) -> frozenset[int]:
+    """Which of these keys of records were taken before."""
+    records = table(RecordKey)
+    return frozenset(
+        key for chunk in chunks(keys)
+        for key in connection.execute(select(records.c.key).where(records.c.key.in_(chunk))).scalars()
+    )
+
+
 def _take_records(connection: Connection, keys: list[int], known_at: datetime) -> None:
     """Raises RecordsTakenError where one was taken before, or is there twice."""
     if not keys:
         return
-    records = table(RecordKey)
-    known = {
-        key for chunk in chunks(keys)
-        for key in connection.execute(select(records.c.key).where(records.c.key.in_(chunk))).scalars()
-    }
-    if known:
-        raise RecordsTakenError(frozenset(known))
-    connection.execute(records.insert(), [{"key": key, "known_at": known_at} for key in keys])
+    if known := taken_records(connection, keys):
+        raise RecordsTakenError(known)
+    connection.execute(table(RecordKey).insert(), [{"key": key, "known_at": known_at} for key in keys])
 
 
 def _key(batch: Batch) -> tuple[str, str]:

@@ -11,12 +11,18 @@ from typing import Any
 from pydantic import SecretStr
 
 from collectors.contract import Attribution, CollectorError, Identifiers, Mailbox, Reason, Target
+from collectors.delivery.counting import Whose
 from collectors.providers import ProviderTable
+from monitor.config.mta import KumoMta
 from monitor.facts import Store, deliveries
+from monitor.facts.append import taken_records
+from monitor.intake import records
 from monitor.intake.attribution import directory
 from monitor.intake.mailbox_tokens import MailboxTokens
 from monitor.inventory.items import Inventory
 from monitor.inventory.items import Mailbox as MailboxItem
+from monitor.inventory.known import read_names
+from monitor.inventory.owners import read_owners
 from monitor.inventory.rows import read_inventory
 from monitor.sender.token import keys_of
 
@@ -109,6 +115,17 @@ class RunContext:
 
     def cursor(self, name: str) -> Mapping[str, Any] | None:
         return self._store.cursor(self._collector, name)
+
+    def whose(self, mapping: Mapping[str, str], sources: Mapping[str, str]) -> Whose:
+        """Whose mail records were, by the words of theirs that `mapping` names and the addresses of `sources`."""
+        settings = KumoMta.model_validate({"mapping": dict(mapping), "sources": dict(sources)})
+        with self._store.reading_session() as session:
+            return records.Attribution(settings, read_names(session), read_owners(session))
+
+    def known_records(self, keys: Sequence[int]) -> frozenset[int]:
+        """Which of these records were counted before."""
+        with self._store.reading() as connection:
+            return taken_records(connection, list(keys))
 
     def secret(self, name: str) -> str:
         if name not in self._secrets:

@@ -19,6 +19,7 @@ from collectors.observation import Batch
 from monitor.access.keys import Caller
 from monitor.api.body import received, unpacked_rows
 from monitor.api.given import Brings, Given, remembered_as
+from monitor.api.pressure import ADMITTED
 from monitor.api.problem import Problem
 from monitor.api.route import new_router
 from monitor.api.services import Services
@@ -47,7 +48,7 @@ _DOCUMENTED: dict[str, Any] = {
 }
 
 
-@router.post("/v1/events/generic", openapi_extra=_DOCUMENTED, response_model_exclude_unset=True)
+@router.post("/v1/events/generic", openapi_extra=_DOCUMENTED, response_model_exclude_unset=True, dependencies=[ADMITTED])
 def events(
     services: Given,
     caller: Brings,
@@ -55,7 +56,7 @@ def events(
     content_encoding: Annotated[str, Header()] = "",
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> CountedEvents:
-    """Take delivery events: one JSON object, an array of them, or one per line; plain or gzip."""
+    """Take delivery events: one JSON object, an array of them, or one per line; plain, gzip or zstd."""
     body = unpacked_rows(body, content_encoding.strip().lower())
     lines = _lines(body)
     key, marks = secrets.token_hex(16), []

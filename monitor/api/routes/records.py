@@ -21,6 +21,7 @@ from collectors.observation import Subject
 from monitor.access.keys import Caller
 from monitor.api.body import received, unpacked_rows
 from monitor.api.given import Brings, Given, remembered_as
+from monitor.api.pressure import ADMITTED
 from monitor.api.problem import Problem
 from monitor.api.route import new_router
 from monitor.api.routes.events import MOST_LINES, same_body
@@ -55,8 +56,8 @@ def _route(name: str, shape: Format) -> None:
         return _taken(name, services, caller, unpacked_rows(body, content_encoding.strip().lower()), idempotency_key)
 
     router.post(
-        f"/v1/events/{name}", name=f"{name}_records", description=f"Take {shape.words}; plain or gzip.", openapi_extra=_documented(shape),
-        response_model_exclude_unset=True,
+        f"/v1/events/{name}", name=f"{name}_records", description=f"Take {shape.words}; plain, gzip or zstd.", openapi_extra=_documented(shape),
+        response_model_exclude_unset=True, dependencies=[ADMITTED],
     )(records)  # fmt: skip
 
 

@@ -5,9 +5,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import zstandard
 from sqlalchemy import text
 from sqlmodel import select
 
+from monitor.api.body import LARGEST_UNPACKED
+from monitor.api.services import Posts
 from monitor.config.settings import Retention
 from monitor.database.tables import BatchRow, Customer, ParkedRow, TraceRow
 from monitor.facts.parked import body_of
@@ -269,3 +272,25 @@ def test_accounting_records_come_with_their_header_line(vigie):
     answer = client.post("/v1/events/powermta", content=gzip.compress(body), headers={"Content-Encoding": "gzip"}).json()
     assert (answer["read"], answer["unreadable"], answer["errors"][0]["line"]) == (9, 4, 16)
     assert header.startswith(b"type,")
+
+
+def test_a_body_may_be_zstd_up_to_a_bound(vigie):
+    client, packed = vigie.client("events"), {"Content-Encoding": "zstd"}
+    body = zstandard.compress(ndjson(kumomta())) + zstandard.compress(b"\n" + ndjson(kumomta(recipient="bob@gmail.com")))
+    assert client.post("/v1/events/kumomta", content=body, headers=packed).json()["outcomes"] == {"delivered": 2}
+    assert client.post("/v1/events/kumomta", content=body).status_code == 415
+    assert client.post("/v1/events/kumomta", content=body[:-3], headers=packed).status_code == 400
+    assert client.post("/v1/events/kumomta", content=b"{}", headers=packed).status_code == 400
+    bomb = zstandard.compress(b" " * (LARGEST_UNPACKED + 1), 19)
+    assert client.post("/v1/events/kumomta", content=bomb, headers=packed).status_code == 413
+
+
+def test_when_too_many_posts_come_at_once_the_next_is_asked_to_come_again(database_url):
+    posts = Posts(most=1, taken=1)
+    with closing(open_store(database_url)) as store, running(store, posts=posts) as vigie:
+        client = vigie.client("events")
+        for call, body in (("kumomta", ndjson(kumomta())), ("generic", ndjson(DELIVERED))):
+            refused = client.post(f"/v1/events/{call}", content=body)
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
+        posts.taken = 0
+        assert client.post("/v1/events/kumomta", content=ndjson(kumomta())).json()["read"] == 1
