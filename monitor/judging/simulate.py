@@ -64,7 +64,6 @@ class Simulation:
         self._judged = judged
         self._incidents: dict[str, dict[Group, _Incident]] = {rule.id: {} for rule in self.rules}
         self._ended: dict[str, list[_Suspension]] = {rule.id: [] for rule in self.rules}
-        self._asked_of = {rule.id: [each for each in self.rules if each is rule or each.id in rule.waits_for] for rule in self.rules}
         self._evidence = SimulatedEvidence(datetime.fromtimestamp(0, UTC))
         self._evidence.kinds = dict.fromkeys(self._transactional, StreamKind.TRANSACTIONAL)
         for rule in self.rules:
@@ -128,6 +127,8 @@ class Simulation:
         came, self._came = self._came, set()
         events = list(self._expire(now))
         self._evidence.now = now
+        # as in the service, a rule knows the holds of others as they were when the pass began
+        self._evidence.held = {rule.id: self._holds(rule) for rule in self.rules}
         firing: dict[str, list[Group]] = {}
         for rule in self.rules:
             incidents = self._incidents[rule.id]
@@ -140,7 +141,6 @@ class Simulation:
     def _rule(self, rule: Rule, now: datetime, firing: Mapping[str, Sequence[Group]]) -> Iterator[Event]:
         incidents, evidence = self._incidents[rule.id], self._evidence
         evidence.judged = {rule.id: list(incidents)}
-        evidence.held = {each.id: self._holds(each) for each in self._asked_of[rule.id]}
         evidence.restarted = {rule.id: _restarts(evidence.held[rule.id])}
         verdicts = {verdict.group: verdict for verdict in unevaluated(rule, judge(rule, evidence, now), firing)}
         for group in list(incidents):
