@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from monitor.gate.index import DIMENSIONS, Values
 from monitor.gate.names import OTHER
+from monitor.gate.restriction import DIMENSIONS, Values
 
 _PROVIDER = DIMENSIONS.index("provider")
 

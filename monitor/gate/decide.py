@@ -23,10 +23,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from monitor.gate.index import Index, Reason
+from monitor.gate.index import Index
 from monitor.gate.limits import aside_of, used_up
-from monitor.gate.matching import Match, matching
+from monitor.gate.match import Match
+from monitor.gate.matching import matching
 from monitor.gate.request import Request
+from monitor.gate.restriction import Reason
 from monitor.gate.words import Decided, ReasonKind
 
 HOLDS_FOR = timedelta(minutes=15)  # an answer is good for this long at most

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from monitor.gate.index import DIMENSIONS, Index, Restriction
+from monitor.gate.index import Index
 from monitor.gate.limits import as_restriction
 from monitor.gate.matching import values_of
 from monitor.gate.names import OTHER
 from monitor.gate.request import Request
+from monitor.gate.restriction import DIMENSIONS, Restriction
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from monitor.gate.allowances import Allowance
-from monitor.gate.index import DIMENSIONS, Reason, Restriction
 from monitor.gate.names import OTHER
+from monitor.gate.restriction import DIMENSIONS, Reason, Restriction, Values
 from monitor.gate.words import Decided, Effect, ReasonKind
-
-if TYPE_CHECKING:
-    from monitor.gate.index import Values
 
 WARMED_UP = ("ip", "domain")  # what an allowance is of, each with a provider
 Key = tuple[str, str, str]  # one of these, its value, the provider
