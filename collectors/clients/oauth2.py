@@ -259,10 +259,10 @@ def _posted(grant: Grant, form: Mapping[str, str]) -> tuple[int, bytes]:
                     raise CollectorError(Reason.TIMEOUT, f"{grant.mailbox}: {grant.url} took more than {REQUEST_SECONDS:g} s")
             return response.status_code, body
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        raise CollectorError(_reason_of(error), f"{grant.mailbox}: {grant.url}: {type(error).__name__}") from None
+        raise CollectorError(reason_of(error), f"{grant.mailbox}: {grant.url}: {type(error).__name__}") from None
 
 
-def _reason_of(error: BaseException) -> Reason:
+def reason_of(error: BaseException) -> Reason:
     if isinstance(error, httpx.TimeoutException):
         return Reason.TIMEOUT
     if isinstance(error, httpx.ConnectError) and "CERTIFICATE_VERIFY" in str(error).upper():

@@ -153,6 +153,9 @@ def _in_plain_types(
             except ValueError as error:
                 problems.append(section.error((key,), str(error)))
                 del data[key]
+        elif isinstance(value, dict) and isinstance(expected, type) and issubclass(expected, BaseModel):
+            nested = section.section(key).with_data(value)
+            data[key] = dict(_in_plain_types(nested, expected, directory, problems).data)
     return section.with_data(data)
 
 
