@@ -48,6 +48,11 @@ class Reason(enum.StrEnum):
     NO_DATA = "no_data"
     STALE = "stale"
     INSUFFICIENT = "insufficient"
+    BELOW_THRESHOLD = "below_threshold"  # the source has the day out, and us not in it
+    NOT_REGISTERED = "not_registered"
+    PERMISSION_LOST = "permission_lost"
+    REAUTH_REQUIRED = "reauth_required"
+    REMOVED = "removed"  # gone for good
     INTERNAL = "internal"
 
 

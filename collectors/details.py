@@ -108,6 +108,14 @@ class ReadFailure(Detail):
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderVerdict(Detail):
+    """What a provider says of us, in its own words (`google_compliance`)."""
+
+    status: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WarmUpNeed(Detail):
     """Why a warm-up needs a person (`warm_up`)."""
 

@@ -1,6 +1,7 @@
 """Every measure: what is counted or read, in which unit, how late it comes and how long it holds.
 
-`kind` (MeasureKind): *count* — a delta at a time, adds up; *state* — holds until it changes; *gauge* — a sampled value.
+`kind` (MeasureKind): *count* — a delta at a time, adds up; *state* — holds until it changes; *gauge* — a sampled value;
+*daily* — a provider's own figure of one of its days, `at` where the day begins: reported again it is a revision, and the newest counts.
 `lag` is how late the source reports; `max_age` is when a state or gauge is no longer believed; `detail` is what explains it.
 """
 
@@ -10,13 +11,14 @@ import enum
 from dataclasses import dataclass
 from datetime import timedelta
 
-from collectors.details import CanaryFailures, Detail, ListAnswer, ReadFailure
+from collectors.details import CanaryFailures, Detail, ListAnswer, ProviderVerdict, ReadFailure
 
 
 class MeasureKind(enum.StrEnum):
     COUNT = "count"
     STATE = "state"
     GAUGE = "gauge"
+    DAILY = "daily"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,22 @@ class Measure:
     max_age: timedelta = timedelta(days=2)
     detail: type[Detail] = Detail
 
+    @property
+    def adds_up(self) -> bool:
+        """Whether its values are summed over a window: of counts all, of a day's figures those that count something."""
+        return self.kind is MeasureKind.COUNT or (self.kind is MeasureKind.DAILY and self.unit in _COUNTED)
+
+
+_COUNTED = frozenset({"messages", "commands", "hits", "complaints"})
+
 
 def _count(name: str, meaning: str, lag: timedelta = timedelta(0)) -> Measure:
     return Measure(name, MeasureKind.COUNT, "messages", meaning, lag)
+
+
+def _daily(name: str, unit: str, meaning: str, lag: timedelta = timedelta(days=3)) -> Measure:
+    """Believed until the day after the one it should have come with."""
+    return Measure(name, MeasureKind.DAILY, unit, meaning, lag, lag + timedelta(days=2))
 
 
 MEASURES: dict[str, Measure] = {
@@ -74,6 +89,17 @@ MEASURES: dict[str, Measure] = {
                 max_age=timedelta(minutes=30)),
         Measure("mta_clock", MeasureKind.GAUGE, "seconds", "how far the clock of a KumoMTA node is off, or its records late",
                 max_age=timedelta(minutes=30)),
+        _daily("google_spam_rate", "share", "Google's own: of the authenticated mail in inboxes, what its users called spam"),
+        _daily("google_auth_rate", "share", "Google's own: of the mail from the domain, what passed the aspect (spf, dkim, dmarc)"),
+        _daily("google_tls_rate", "share", "Google's own: of the mail in the aspect's direction (inbound, outbound), what came encrypted"),
+        _daily("google_tls_count", "messages", "Google's own: messages in the aspect's direction that came encrypted"),
+        _daily("google_error_rate", "share", "Google's own: of the authenticated mail, what it refused or deferred (aspect: TYPE/REASON)"),
+        _daily("google_error_count", "messages", "Google's own: messages it refused or deferred (aspect: TYPE/REASON)"),
+        _daily("google_fbl_rate", "share", "Google's own: of the mail with the aspect's feedback id, what its users called spam"),
+        Measure("google_compliance", MeasureKind.STATE, "1 compliant, 0 not", "whether Google finds the aspect's requirement met",
+                max_age=timedelta(days=2), detail=ProviderVerdict),
+        Measure("source_access", MeasureKind.STATE, "1 it answers, 0 not", "whether a provider's API answers for this domain, address "
+                "or collector; why not, in its reason", max_age=timedelta(days=2), detail=ReadFailure),
         Measure("mailbox_read", MeasureKind.STATE, "1 read, 0 not read", "whether a mailbox could be read; why not, in its detail",
                 max_age=timedelta(hours=1), detail=ReadFailure),
     )

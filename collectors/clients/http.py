@@ -97,7 +97,7 @@ class Answer:
 class _Host:
     """What is known of one host: its questions of the day, until when it wants none, when the next is due."""
 
-    asked: int = 0
+    requests: int = 0
     not_before: datetime | None = None
     next_at: float = 0.0
 
@@ -144,7 +144,7 @@ class HttpClient:
         """For the cursor: what must hold over a restart."""
         return {
             "day": self._day(),
-            "hosts": {name: {"asked": host.asked, "not_before": host.not_before.isoformat() if host.not_before else None}
+            "hosts": {name: {"requests": host.requests, "not_before": host.not_before.isoformat() if host.not_before else None}
                       for name, host in self._hosts.items()},
             "validators": self._validators,
         }
@@ -209,13 +209,13 @@ class HttpClient:
         if host.not_before is not None and now < host.not_before:
             raise CollectorError(Reason.QUOTA, f"{_named(request.url)} asked us to wait until {host.not_before:%Y-%m-%d %H:%M} UTC")
         host.not_before = None
-        if self._settings.per_day is not None and host.asked >= self._settings.per_day:
+        if self._settings.per_day is not None and host.requests >= self._settings.per_day:
             raise CollectorError(Reason.QUOTA, f"{_named(request.url)}: the day's {self._settings.per_day} requests are made"
                                                " (http.per_day) — it goes on at 00:00 UTC")
         if self._settings.per_second is not None:
             self._pause(host.next_at - self._monotonic())
             host.next_at = self._monotonic() + 1 / self._settings.per_second
-        host.asked += 1
+        host.requests += 1
         self.requests += 1
 
     def _asked(self, request: Request) -> Answer:
@@ -288,13 +288,13 @@ class HttpClient:
         if self._counted_on != self._day():
             self._counted_on = self._day()
             for host in self._hosts.values():
-                host.asked = 0
+                host.requests = 0
 
     def _load(self, saved: Mapping[str, Any]) -> None:
         for name, kept in dict(saved.get("hosts") or {}).items():
             until = kept.get("not_before")
-            asked = int(kept.get("asked", 0)) if saved.get("day") == self._counted_on else 0
-            self._hosts[name] = _Host(asked, datetime.fromisoformat(until) if until else None)
+            requests = int(kept.get("requests", 0)) if saved.get("day") == self._counted_on else 0
+            self._hosts[name] = _Host(requests, datetime.fromisoformat(until) if until else None)
         self._validators = {key: list(kept) for key, kept in dict(saved.get("validators") or {}).items()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from monitor.database.bulk import find_latest, stored, write_checked, write_latest
 from monitor.database.rows import CheckedRow, LatestRow
 from monitor.facts.consequences import NewAnswer
-from monitor.facts.states import Held, hold
+from monitor.facts.states import Answer, Held, Row, hold
 
 # (series_id, batch_id, at) → value, reason
 Changes = dict[tuple[int, int, datetime], tuple[float | None, str | None]]
@@ -37,12 +37,15 @@ def load_latest(connection: Connection, series_ids: Collection[int]) -> dict[int
     }
 
 
-def write_held(connection: Connection, answers: Sequence[NewAnswer], before: dict[int, Held]) -> Changes:
+def write_held(
+    connection: Connection, answers: Sequence[NewAnswer], before: dict[int, Held],
+    fold: Callable[[Held | None, Answer], tuple[Held, Sequence[Row]]] = hold,
+) -> Changes:
     """Fold answers (sorted by series and time) into what held before and store it; returns the readings due."""
     changes: Changes = {}
     after = dict(before)
     for series_id, batch_id, _, _, answer in answers:
-        after[series_id], readings = hold(after.get(series_id), answer)
+        after[series_id], readings = fold(after.get(series_id), answer)
         for at, value, reason in readings:
             changes[series_id, batch_id, at] = (value, reason)
     rows: list[CheckedRow] = []

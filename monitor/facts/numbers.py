@@ -20,6 +20,7 @@ from monitor.database.bulk import Slice, stored, write_counts, write_readings
 from monitor.database.tables import EPOCH
 from monitor.facts import count_log
 from monitor.facts.consequences import FoldAnswers, NewAnswer
+from monitor.facts.daily import DAILY, write_figures
 from monitor.facts.latest import load_latest, write_held
 from monitor.facts.series_ids import SeriesIds, SeriesKey
 from monitor.facts.states import Answer
@@ -75,6 +76,7 @@ def write_numbers(
         start, end = end, end + len(batch.observations)
         _sort_out((batch_id, batch), ids[start:end], known_at, sorted_out)
     _write_answers(connection, sorted_out.answers, known_at, folds)
+    write_figures(connection, sorted_out.figures, known_at, folds)
     write_counts(connection, sorted_out.slices, known_at)
     count_log.write(connection, sorted_out.slices)
     _write_gaps(connection, sorted_out.gaps, known_at)
@@ -83,7 +85,7 @@ def write_numbers(
 
 @dataclass(slots=True)
 class _SortedOut:
-    """Counts by instant; states and gauges, to be compared with what holds; and counts that could not be had.
+    """Counts by instant; states and gauges, to be compared with what holds; figures of days; and counts that could not be had.
 
     `gaps`: (series id, at, batch id) → the reason.
     """
@@ -92,6 +94,7 @@ class _SortedOut:
     slices: list[Slice] = field(default_factory=list)
     answers: list[NewAnswer] = field(default_factory=list)
     gaps: dict[tuple[int, datetime, int], str] = field(default_factory=dict)
+    figures: list[NewAnswer] = field(default_factory=list)
 
 
 def _sort_out(new: tuple[int, Batch], ids: list[int], known_at: datetime, into: _SortedOut) -> None:
@@ -103,7 +106,8 @@ def _sort_out(new: tuple[int, Batch], ids: list[int], known_at: datetime, into: 
         value = observation.value
         if observation.measure not in counts:
             answer = Answer(bounded(observation.at, known_at), value, observation.reason, observation.detail)
-            into.answers.append(NewAnswer(series_id, batch_id, observation.measure, observation.subject, answer))
+            answers = into.figures if observation.measure in DAILY else into.answers
+            answers.append(NewAnswer(series_id, batch_id, observation.measure, observation.subject, answer))
         elif value is None:
             at = bucket_of(bounded(observation.at, known_at), known_at, into.bucket)
             gaps.append((series_id, at, observation.reason or ""))

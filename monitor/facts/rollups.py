@@ -24,6 +24,7 @@ _COLUMNS = ("readings", "unknowns", "total", "lowest", "highest", "last", "known
 _REWRITE = f"ON CONFLICT (series_id, start) DO UPDATE SET {', '.join(f'{each} = excluded.{each}' for each in _COLUMNS)}"
 _INTO = f"(series_id, start, {', '.join(_COLUMNS)})"
 _COUNTS = tuple(name for name, measure in MEASURES.items() if measure.kind is MeasureKind.COUNT)
+_FIGURES = tuple(name for name, measure in MEASURES.items() if measure.kind is MeasureKind.DAILY)
 
 
 _MANY = 2_000  # from so many due series on it is quicker to read all of the hour than to look each up
@@ -46,19 +47,30 @@ _ONE_BY_ONE = """\
   (SELECT due.series_id, {sums} FROM {table} r WHERE r.series_id = due.series_id AND {within} HAVING COUNT(*) > 0) period"""
 _REWRITTEN = """\
 INSERT INTO {into} {columns}
-SELECT period.series_id, :since, period.readings, period.unknowns, period.total, period.lowest, period.highest,
+SELECT period.series_id, :since, period.readings, period.unknowns, {figures},
   CASE WHEN series.measure NOT IN :counts THEN
     (SELECT {last} FROM {table} r WHERE r.series_id = period.series_id AND {within} AND {last} IS NOT NULL
       ORDER BY {order} LIMIT 1) END, period.known_at
 FROM {periods} CROSS JOIN series WHERE series.id = period.series_id {rewrite}"""  # the last value of deltas means nothing
 
 
+# A figure reported anew is in its hour more than once: what was reported last is all of it.
+_OF_FIGURES = """\
+CASE WHEN series.measure IN :figures THEN
+    (SELECT {last} FROM {table} r WHERE r.series_id = period.series_id AND {within} AND {last} IS NOT NULL
+      ORDER BY {order} LIMIT 1) ELSE period.{column} END"""
+
+
 def _statement(periods: str, into: str) -> TextClause:
     names = _OF_READINGS if into == "reading_hourly" else _OF_HOURS
     within = "r.{at} >= :since AND r.{at} < :until".format(**names)
     filled = periods.format(**names, sums=_SUMS[names["table"]], within=within)
-    sql = _REWRITTEN.format(**names, into=into, columns=_INTO, periods=filled, within=within, rewrite=_REWRITE)
+    summed = ("total", "lowest", "highest")
+    from_readings = into == "reading_hourly"  # a day is put together from hours that are right
+    figures = ", ".join(_OF_FIGURES.format(**names, within=within, column=each) if from_readings else f"period.{each}" for each in summed)
+    sql = _REWRITTEN.format(**names, into=into, columns=_INTO, periods=filled, within=within, rewrite=_REWRITE, figures=figures)
     return text(sql).bindparams(
+        *([bindparam("figures", _FIGURES, expanding=True)] if from_readings else []),
         bindparam("counts", _COUNTS, expanding=True),
         *(bindparam(name, type_=Instant) for name in ("since", "until")),
     )

@@ -17,6 +17,7 @@ from sqlmodel import Session, col
 
 from collectors.observation import Subject
 from monitor.database.tables import Instant, Latest, Series
+from monitor.facts.daily import ADDING_UP, DAILY, superseded
 from monitor.facts.rollups import pruned_to
 from monitor.facts.spans import Span, Spans, spans
 
@@ -54,9 +55,25 @@ def window_counts(
     or_unknown: bool = False,
 ) -> Counts:
     """See Store.window_counts. `span` is (since, until), since included and until not."""
-    where = where or {}
+    figures = ADDING_UP & set(measures)
+    counts = _window_counts(connection, set(measures) - DAILY, by, span, (known_by, where or {}, or_unknown))
+    if figures:
+        more = _window_counts(connection, figures, by, span, (known_by, where or {}, or_unknown))
+        for group, sums in more.items():
+            counts.setdefault(group, {}).update(sums)
+    return counts
+
+
+def _window_counts(
+    connection: Connection, measures: Collection[str], by: Sequence[str], span: Span, of: tuple[datetime | None, Mapping[str, str], bool],
+) -> Counts:
+    """Of measures that are either all figures of days or none; `of`: known_by, where, or_unknown."""
+    known_by, where, or_unknown = of
     dimensions([*by, *where])
+    if not measures:
+        return {}
     summing = _Summing(connection, known_by)
+    parts = summing.figures if DAILY.issuperset(measures) else summing.parts
     equal = "(series.{0} = :where_{0} OR series.{0} IS NULL)" if or_unknown else "series.{0} = :where_{0}"
     conditions = "".join(f" AND {equal.format(name)}" for name in where)
     wanted: dict[str, Any] = {f"where_{name}": value for name, value in where.items()} | {"measures": list(measures)}
@@ -67,7 +84,7 @@ def window_counts(
     # Summed by series first: rows lie by series, so SQLite sums as it reads instead of sorting them all, and
     # PostgreSQL hashes a number, not texts. CROSS JOIN keeps SQLite from starting at the series.
     query = text(
-        f"SELECT {columns}series.measure, SUM(per.total) FROM ({summing.parts(span, chosen)}) per"  # noqa: S608 - names are checked
+        f"SELECT {columns}series.measure, SUM(per.total) FROM ({parts(span, chosen)}) per"  # noqa: S608 - names are checked
         f" CROSS JOIN series WHERE series.id = per.series_id AND per.total IS NOT NULL{_named(chosen)}"
         f" GROUP BY {columns}series.measure"
     )
@@ -132,8 +149,17 @@ class _Summing:
             parts += self._late((max(gone, cut.rolled_up[0]), cut.rolled_up[1]), chosen)
         return " UNION ALL ".join(parts)
 
-    def _readings(self, span: Span, chosen: str) -> str:
-        return self._sum("value", f"reading WHERE {chosen} AND {self._within('at', span)}{self._known('known_at')}")
+    def figures(self, window: Span, chosen: str) -> str:
+        """The same of figures of days, of which each day counts once: what was reported last, or last by `known_by`."""
+        gone = max(pruned_to(self._connection), window[0])
+        newest = superseded("reading", self._known("later.known_at"))
+        parts = [f"{self._readings((gone, max(gone, window[1])), chosen, ' AND NOT ' + newest)}"]
+        if gone > window[0]:
+            parts.append(self._rollups("reading_daily", (window[0], min(gone, window[1])), chosen))
+        return " UNION ALL ".join(parts)
+
+    def _readings(self, span: Span, chosen: str, also: str = "") -> str:
+        return self._sum("value", f"reading WHERE {chosen} AND {self._within('at', span)}{self._known('known_at')}{also}")
 
     def _rollups(self, table: str, span: Span, chosen: str) -> str:
         return self._sum("total", f"{table} WHERE {chosen} AND {self._within('start', span)}{self._known('known_at')}")

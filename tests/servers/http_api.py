@@ -42,7 +42,7 @@ def packed(reply):
 
 
 class HttpApi:
-    """`with HttpApi(answer) as api:` where `answer(asked)` gives the Reply; `asked` holds what came."""
+    """`with HttpApi(answer) as api:` where `answer(request)` gives the Reply; `asked` holds what came."""
 
     def __init__(self, answer):
         self.answer = answer
@@ -56,9 +56,9 @@ class HttpApi:
                 parts = urlsplit(self.path)
                 query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                asked = Asked(self.command, parts.path, query, headers, self.rfile.read(int(self.headers.get("content-length", 0))))
-                api.asked.append(asked)
-                self._reply(api.answer(asked))
+                request = Asked(self.command, parts.path, query, headers, self.rfile.read(int(self.headers.get("content-length", 0))))
+                api.asked.append(request)
+                self._reply(api.answer(request))
 
             do_GET = do_POST = _serve
 

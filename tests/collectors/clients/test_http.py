@@ -83,7 +83,7 @@ def test_what_does_not_pass_is_not_asked_again(api, clock, status):
     api.answer = lambda _: Reply(status, {"error": "no"}, {"Location": f"{api.base}/elsewhere"})
     with client(clock) as http:
         assert http.send(get(api)).status == status
-    assert [asked.path for asked in api.asked] == ["/data"]
+    assert [request.path for request in api.asked] == ["/data"]
 
 
 def test_retry_after_is_the_least_that_is_waited(api, clock):
@@ -162,7 +162,7 @@ def test_requests_of_one_host_keep_their_distance(api, clock):
 
 
 def test_only_what_changed_since_it_was_kept_is_asked_for(api, clock):
-    api.answer = lambda asked: (Reply(304) if asked.headers.get("if-none-match") == '"v1"' else Reply(headers={"ETag": '"v1"'}))
+    api.answer = lambda request: (Reply(304) if request.headers.get("if-none-match") == '"v1"' else Reply(headers={"ETag": '"v1"'}))
     with client(clock) as http:
         first = http.send(get(api, conditional=True))
         assert not http.send(get(api, conditional=True)).unchanged  # its facts are not stored yet
@@ -221,7 +221,7 @@ def test_a_page_instead_of_data_is_a_login(api, clock):
 
 def test_no_secret_is_in_an_error_a_log_or_what_is_saved(api, clock, caplog):
     secret = "k3y-of-acme-0123456789"
-    api.answer = lambda asked: Reply(403, {"detail": f"key {secret} is not valid", "url": f"/data?key={secret}"})
+    api.answer = lambda request: Reply(403, {"detail": f"key {secret} is not valid", "url": f"/data?key={secret}"})
     caplog.set_level(logging.DEBUG)
     with client(clock) as http:
         http.hide(secret)
