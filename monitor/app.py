@@ -14,6 +14,7 @@ import collectors
 from collectors.contract import Collector, Context, Watcher
 from monitor.api import Services, build_app
 from monitor.api.serve import check_address, serve
+from monitor.api.services import Hook
 from monitor.config.load import Config
 from monitor.config.mta import KumoMta
 from monitor.config.severity import Severity
@@ -177,7 +178,7 @@ class Application:
         services = Services(self.store, self._gate, self.clock, self.take, api, self.intervals, self.mail.read,
                             lambda: self._database.fault, configured=configured_names(self.config),
                             routing=self._routing, rules=self.rules, lists=lists,
-                            records=self.config.mta.kumomta or KumoMta())
+                            records=self.config.mta.kumomta or KumoMta(), webhooks=hooks_of(self.config))
         console = Console(self.store, self.clock, self.rules, self.intervals, lambda: self._database.fault, lists)
         app = build_app(services, build_pages(console), build_actions(console, self._links))
         self.mta.start(stop)
@@ -208,3 +209,13 @@ class Application:
 def _collectors(config: Config) -> dict[str, Collector]:
     known = collectors.discover()
     return {name: known[name](settings) for name, settings in config.collectors.items()}
+
+
+def hooks_of(config: Config) -> dict[str, Hook]:
+    """The relays' webhooks, their secrets looked up."""
+    return {
+        name: Hook(
+            hook.relay, config.secrets[hook.secret].get_secret_value() if hook.secret else "", hook.customer, frozenset(hook.topics)
+        )
+        for name, hook in config.webhooks.items()
+    }

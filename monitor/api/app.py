@@ -38,13 +38,14 @@ from monitor.api.routes import (
     snapshot,
     suppressions,
     suspensions,
+    webhooks,
 )
 from monitor.api.services import Services
 from monitor.api.stream import Streams
 from monitor.restrictions.follow import follow
 
 ROUTERS = (
-    snapshot, allowances, events, records, mail, suspensions, incidents, facts, inventory, suppressions, fbl, abuse, sender, rules,
+    snapshot, allowances, events, records, webhooks, mail, suspensions, incidents, facts, inventory, suppressions, fbl, abuse, sender, rules,
     operation, alertmanager, prometheus, recoveries,
 )  # fmt: skip
 

@@ -18,6 +18,7 @@ from monitor.api.problem import Problem
 LARGEST = 64 * 1024
 LARGEST_UNPACKED = 64 * 1024 * 1024
 _BULK = 16 * 1024 * 1024
+_LARGEST_WEBHOOK = 4 * 1024 * 1024
 LARGEST_AT = {  # calls that take many things at once, or (a mail) one that comes in one piece
     "/v1/mail": 25 * 1024 * 1024,
     "/v1/events/generic": _BULK,
@@ -44,7 +45,8 @@ _BETWEEN_VALUES = (b",", b"\n", b"[", b"{")
 
 
 def largest_at(path: str) -> int:
-    return LARGEST_AT.get(path, LARGEST)
+    usual = _LARGEST_WEBHOOK if path.startswith("/v1/events/") else LARGEST
+    return LARGEST_AT.get(path, usual)
 
 
 def bounded(receive: Receive, most: int) -> Receive:

@@ -13,6 +13,7 @@ from monitor.access.keys import Caller
 from monitor.config.mta import KumoMta
 from monitor.config.settings import Api
 from monitor.facts import Store, Taken
+from monitor.intake.fetched import fetched
 from monitor.intake.readings import Readings
 from monitor.notify.routing import Routing
 from monitor.restrictions.follow import GateIndex
@@ -24,6 +25,17 @@ ReadMail = Callable[[bytes, str, str, datetime], tuple[Report, tuple[Batch, ...]
 
 def _none() -> None:
     """Nothing is known to be wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A relay's webhook by its name; `get` asks a relay's own address (a certificate, a confirmation)."""
+
+    relay: str
+    secret: str = field(default="", repr=False)
+    customer: str | None = None
+    topics: frozenset[str] = frozenset()
+    get: Callable[[str], bytes] = fetched
 
 
 @dataclass(slots=True)
@@ -57,6 +69,7 @@ class Services:
     records: KumoMta = field(default_factory=KumoMta)  # how records name customers
     readings: Readings = field(default_factory=Readings)
     posts: Posts = field(default_factory=Posts)
+    webhooks: Mapping[str, Hook] = field(default_factory=dict)
 
     def counted(self, caller: Caller, about: Subject, leaves_out: set[str]) -> Subject:
         """What facts brought by this caller count under, once it may name all of it; raises ForeignError (403).

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -30,6 +30,7 @@ from monitor.config.secret_files import with_secret_files
 from monitor.config.settings import Api, Engine, Names, Secret, _Part
 from monitor.config.validation import annotation_at, did_you_mean, validate
 from monitor.config.warmup import WarmUp
+from monitor.config.webhooks import Webhook
 from monitor.config.yaml_file import ConfigError, ConfigErrors, Section, read_section
 
 __all__ = ["Config", "ConfigError", "ConfigErrors", "RuleSource", "load_config", "read_rules"]
@@ -49,6 +50,7 @@ class _File(_Part):
     notify: Notify = Notify()
     warmup: WarmUp = WarmUp()
     mta: Mta = Mta()
+    webhooks: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,100}$")], Webhook] = Field(default_factory=dict)
     inventory: Names = ()
 
 
@@ -66,6 +68,7 @@ class Config:
     notify: Notify
     warmup: WarmUp
     mta: Mta
+    webhooks: Mapping[str, Webhook]
     inventory: tuple[Path, ...]
     source: Section = field(repr=False)
 
@@ -85,14 +88,23 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     settings = _collectors(source, path.parent, problems)
     rules = _rules(source, path.parent, environ, problems)
     problems += _repeated_receivers(source)
+    problems += _secrets_of_webhooks(source, file) if file is not None else ()
     problems = unread + [problem for problem in problems if not any(map(problem.repeats, unread))]
     if file is None or problems:
         raise ConfigErrors(problems)
     inventory = tuple(path.parent / name for name in file.inventory)
     return Config(
-        path, file.engine, file.api, file.secrets, settings, rules, file.receivers, file.notify, file.warmup, file.mta, inventory,
+        path, file.engine, file.api, file.secrets, settings, rules, file.receivers, file.notify, file.warmup, file.mta, file.webhooks,
+        inventory,
         source,
     )
+
+
+def _secrets_of_webhooks(source: Section, file: _File) -> list[ConfigError]:
+    return [
+        source.error(("webhooks", name, "secret"), f"no secret '{hook.secret}' — name it under `secrets:`")
+        for name, hook in file.webhooks.items() if hook.secret is not None and hook.secret not in file.secrets
+    ]
 
 
 def read_rules(path: Path, environ: Mapping[str, str] | None = None) -> tuple[RuleSource, ...]:

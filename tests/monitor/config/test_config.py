@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr
 
 import collectors
 from collectors.contract import CollectorSettings
+from monitor.app import hooks_of
 from monitor.config.load import load_config, read_rules
 from monitor.config.quantities import duration_text, parse_duration, parse_share
 from monitor.config.yaml_file import MAX_BYTES, ConfigError, ConfigErrors
@@ -323,3 +324,16 @@ def test_a_share_is_a_percentage_or_a_number_up_to_one(value, share):
 def test_what_is_no_share_is_refused(value):
     with pytest.raises(ValueError, match="is no share"):
         parse_share(value)
+
+
+def test_webhooks_name_a_relay_and_a_secret_there_is(tmp_path):
+    text = "secrets: {sg: x}\nwebhooks:\n  ours: {relay: sendgrid, secret: sg, customer: acme}\n  aws: {relay: ses, topics: ['arn:aws:sns:eu:1:t']}\n"
+    assert set(load(tmp_path, text).webhooks) == {"ours", "aws"}
+    hooks = hooks_of(load(tmp_path, text))
+    assert (hooks["ours"].secret, hooks["ours"].customer, hooks["aws"].topics) == ("x", "acme", frozenset({"arn:aws:sns:eu:1:t"}))
+    assert "secret" not in repr(hooks["ours"])
+    for hook, words in (("{relay: sendgrd, secret: sg}", "no such relay"), ("{relay: sendgrid}", "needs `secret`"), ("{relay: mailgun, secret: no}", "no secret 'no'"),
+                        ("{relay: mailgun, secret: sg, topics: [x]}", "those of SES only")):
+        (mistake,) = mistakes(tmp_path, f"secrets: {{sg: x}}\nwebhooks:\n  ours: {hook}\n")
+        assert mistake.startswith("3: ")
+        assert words in mistake
