@@ -205,7 +205,7 @@ def test_every_setting_has_its_row_with_its_default():
     wanted = {key: default for section, model in SECTIONS.items() for key, default in fields(section, model)}
     written = {row[0].strip("`"): row[1].strip("`") for row in rows("monitor/config/README.md", "setting")}
     assert {key: written.get(key) for key in wanted} == wanted
-    assert written.keys() - wanted.keys() == {"secrets", "collectors", "rules", "inventory", "receivers[].severities"}
+    assert written.keys() - wanted.keys() == {"secrets", "webhooks", "collectors", "rules", "inventory", "receivers[].severities"}
 
 
 def test_the_table_of_what_is_kept_says_what_the_program_does():

@@ -30,7 +30,7 @@ from collectors.replies.judgement_table import Category
 FORMAT = "momentum"
 _REJECT = re.compile(r"\d{10,16}: R=")
 _TIMES = (10, 16)
-_CLASSES: Mapping[str, Category] = {
+CLASSES: Mapping[str, Category] = {
     "10": Category.INVALID_RECIPIENT, "20": Category.UNKNOWN, "21": Category.NETWORK, "22": Category.MAILBOX_FULL, "23": Category.TOO_BIG,
     "24": Category.EXPIRED, "30": Category.INVALID_RECIPIENT, "40": Category.UNKNOWN, "50": Category.POLICY, "51": Category.POLICY,
     "52": Category.CONTENT, "53": Category.CONTENT, "54": Category.RELAYING, "60": Category.VACATION, "70": Category.RATE_LIMITED,
@@ -101,7 +101,7 @@ class Momentum:
         event = Event(
             outcome, at, mail_address(f"{fields[5]}@{fields[6]}"), sender=mail_address(f"{fields[7]}@{fields[8]}"),
             names=_names(fields[9], fields[10]), source=fields[10] or None, status=status_code(text[4:]), reply_code=reply_code(text),
-            text=text[:LONGEST_TEXT] or None, hint=_CLASSES.get(kind),
+            text=text[:LONGEST_TEXT] or None, hint=CLASSES.get(kind),
         )  # fmt: skip
         return self._once(fields[1], event.recipient_domain, event)
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 WINDOW = timedelta(minutes=5)
 
@@ -30,7 +30,7 @@ class NotProvenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """What came: `headers` by lower-case name. `certificate` answers the certificate (PEM) at an address of the relay's."""
+    """What came: `headers` by lower-case name; `url`: the address it was posted to, as the relay knows it. `certificate` answers the certificate (PEM) at an address of the relay's."""
 
     body: bytes
     now: datetime
@@ -38,6 +38,7 @@ class Post:
     secret: str = ""
     topics: frozenset[str] = frozenset()
     certificate: Callable[[str], bytes] | None = None
+    url: str = ""
 
 
 def recent(stated: str, now: datetime) -> None:
@@ -65,6 +66,21 @@ def ecdsa_sha256(public_key: str, text: bytes, stated: str) -> None:
         raise NotProvenError("the public key that is configured is not one of an elliptic curve")
     try:
         key.verify(signature, text, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        raise NotProvenError("the signature is not by the key that is configured") from None
+
+
+def rsa_sha1(public_key: str, text: bytes, stated: str) -> None:
+    """The same of an RSA signature (PKCS 1) over SHA-1."""
+    try:
+        key = serialization.load_der_public_key(base64.b64decode(public_key, validate=True))
+        signature = base64.b64decode(stated, validate=True)
+    except (ValueError, binascii.Error):
+        raise NotProvenError("the signature or the public key that is configured cannot be read") from None
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise NotProvenError("the public key that is configured is not one of RSA")
+    try:
+        key.verify(signature, text, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303 - what Postal signs with
     except InvalidSignature:
         raise NotProvenError("the signature is not by the key that is configured") from None
 

@@ -33,7 +33,7 @@ class Relay:
 
     `word`: where an event says what it is; `outcomes`: what each word means, None: ignored by that word. `refined`: what the
     word alone does not say. `fields`: `at`, `recipient`, `sender`, `ip`, `mx`, `message_id`, `status`, `code`, `text`. `names`: what may
-    name the customer. `key`: what the relay calls the event, for ever. `verified`: no outsider can have caused the post. `confirm`: where
+    name the customer. `key`: what the relay calls the event, for ever; empty: all of it. `verified`: no outsider can have caused the post. `confirm`: where
     the relay wants to be answered that its posts are wanted.
     """
 
@@ -70,7 +70,7 @@ def lines_in(relay: Relay, post: Post, source: str) -> list[Line]:
 
 def at(event: Json, path: Path) -> Any:
     """What stands at the first of these paths that is there; None where none is."""
-    for each in path.split("|"):
+    for each in path.split("|") if path else ():
         value: Any = event
         for name in each.split("."):
             value = value.get(name) if isinstance(value, dict) else value[0] if isinstance(value, list) and value and name == "0" else None
@@ -120,7 +120,7 @@ def _events(relay: Relay, event: Json, outcome: Outcome, *, verified: bool) -> l
         outcome, when(at(event, relay.fields["at"])), mail_address(stated.get("recipient")), sender=mail_address(stated.get("sender")), names=names,
         ip=ip_of(stated.get("ip")), mx=stated.get("mx"), message_id=(stated.get("message_id") or "").strip("<> ") or None,
         status=status_code(stated.get("status")) or status_code(text[4:]), reply_code=code, text=text[:LONGEST_TEXT] or None,
-        final=True, verified=verified, hint=relay.hint(event),
+        final=True, verified=verified and outcome is not Outcome.ASYNC_BOUNCED, hint=relay.hint(event),
     )]  # fmt: skip
 
 

@@ -43,7 +43,7 @@ def _route(relay: Relay) -> None:
             raise Problem(404, f"no webhook of {relay.name} has this name: configure it under `webhooks:`")
         headers = {name.lower(): value for name, value in request.headers.items()}
         plain = unpacked_rows(body, headers.get("content-encoding", "").strip().lower())
-        post = Post(plain, services.now(), headers, hook.secret, hook.topics, partial(_certificate, hook.get))
+        post = Post(plain, services.now(), headers, hook.secret, hook.topics, partial(_certificate, hook.get), _url(services, request))
         _prove(relay, post, hook)
         return _taken(relay, services, hook, source, post)
 
@@ -55,6 +55,12 @@ def _route(relay: Relay) -> None:
 
 for _relay in RELAYS.values():
     _route(_relay)
+
+
+def _url(services: Services, request: Request) -> str:
+    """The address as the relay knows it: behind a balancer, `public_url`'s."""
+    public = services.settings.public_url
+    return f"{str(public).rstrip('/')}{request.url.path}" if public else str(request.url)
 
 
 @lru_cache(maxsize=32)  # a relay signs with the same one for months, under an address of its own

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
 from monitor.api.services import Hook
+from monitor.config.settings import Api
 from monitor.intake.consequences import open_store
 from tests.monitor.api.running import NOW, running
 
@@ -32,25 +33,31 @@ def certificate():
     return signed.public_bytes(serialization.Encoding.PEM)
 
 
+def der(key):
+    return base64.b64encode(key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)).decode()
+
+
 @pytest.fixture
-def asked():
+def requested():
     return []
 
 
 @pytest.fixture
-def vigie(database_url, asked):
+def vigie(database_url, requested):
     def get(url):
-        asked.append(url)
+        requested.append(url)
         if url in (CONFIRM_URL, PEM_URL):
             return PEM if url == PEM_URL else b"<ok/>"
         raise httpx.ConnectError("nothing there")
 
-    public = base64.b64encode(CURVE.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)).decode()
+    public = der(CURVE)
     hooks = {
         "sg": Hook("sendgrid", public, "acme"), "mg": Hook("mailgun", "mg-key", "acme"), "pm": Hook("postmark", "user:pass", "bolt"),
+        "sp": Hook("sparkpost", "user:pass"), "mj": Hook("mailjet", "user:pass"), "br": Hook("brevo", "user:pass"),
+        "md": Hook("mandrill", "md-key"), "re": Hook("resend", "whsec_" + base64.b64encode(b"key").decode()), "po": Hook("postal", der(SNS)),
         "aws": Hook("ses", "", "acme", frozenset({TOPIC}), get), "anyones": Hook("ses", "", "acme", frozenset(), get),
     }
-    with closing(open_store(database_url)) as store, running(store, webhooks=hooks) as started:
+    with closing(open_store(database_url)) as store, running(store, webhooks=hooks, settings=Api(console="open", public_url="https://vigie.example.com")) as started:
         yield started
 
 
@@ -204,23 +211,105 @@ def test_what_amazons_notices_mean_and_each_counts_once(vigie):
     assert (counted(vigie, "complaint"), counted(vigie, "hard_bounce")) == (1, 2)
 
 
-def test_a_subscription_is_confirmed_once_it_is_proven(vigie, asked):
+def test_a_subscription_is_confirmed_once_it_is_proven(vigie, requested):
     post = sns({}, Type="SubscriptionConfirmation", Token="x", SubscribeURL=CONFIRM_URL)
     assert vigie.client().post("/v1/events/ses/aws", **post).json()["ignored"] == {"SubscriptionConfirmation": 1}
-    assert asked.count(CONFIRM_URL) == 1
+    assert requested.count(CONFIRM_URL) == 1
     elsewhere = sns({}, Type="SubscriptionConfirmation", Token="x", SubscribeURL="https://evil.example/")
     vigie.client().post("/v1/events/ses/aws", **elsewhere)
     forged = sns({}, key=FORGER, Type="SubscriptionConfirmation", Token="x", SubscribeURL=CONFIRM_URL)
     assert vigie.client().post("/v1/events/ses/aws", **forged).status_code == 403
-    assert set(asked) <= {CONFIRM_URL, PEM_URL}
-    assert asked.count(CONFIRM_URL) == 1
+    assert set(requested) <= {CONFIRM_URL, PEM_URL}
+    assert requested.count(CONFIRM_URL) == 1
 
 
-def test_a_notice_that_is_not_amazons_is_refused_and_one_of_anybodys_topic_holds_nobody(vigie, asked):
+def test_a_notice_that_is_not_amazons_is_refused_and_one_of_anybodys_topic_holds_nobody(vigie, requested):
     notice, client = {**NOTICES[5][0], "mail": MAIL}, vigie.client()
     forged = [sns(notice, key=FORGER), sns(notice, SigningCertURL="https://evil.example/SimpleNotificationService-a.pem"), sns(notice, TopicArn="arn:other")]
     assert [client.post("/v1/events/ses/aws", **post).status_code for post in forged] == [403] * 3
     assert client.post("/v1/events/ses/aws", json=notice).status_code == 401
-    assert "https://evil.example/SimpleNotificationService-a.pem" not in asked
+    assert "https://evil.example/SimpleNotificationService-a.pem" not in requested
     assert client.post("/v1/events/ses/anyones", **sns(notice)).json()["outcomes"] == {"complained": 1}
     assert (counted(vigie, "complaint"), counted(vigie, "unverified_complaint")) == (0, 1)
+
+
+def spark(kind, number, **more):
+    return {"msys": {"message_event": {"type": kind, "event_id": str(number), "timestamp": str(STAMP), "rcpt_to": "ann@gmail.com", "sending_ip": "192.0.2.7", **more}}}
+
+
+PASSWORDS = {
+    "sparkpost/sp": (
+        [spark("injection", 1), spark("delivery", 2), spark("delay", 3, error_code="421", raw_reason="421 4.7.0 later"),
+         spark("bounce", 4, bounce_class="10", error_code="550", raw_reason="550 5.1.1 no such user"), spark("out_of_band", 5, bounce_class="10"),
+         spark("policy_rejection", 6), spark("spam_complaint", 7), spark("open", 8), {"msys": {}}],
+        {"accepted": 1, "async_bounced": 1, "bounced": 1, "complained": 1, "deferred": 1, "delivered": 1, "not_attempted": 1}, {"open": 1, "ping": 1}),
+    "mailjet/mj": (
+        [{"event": event, "time": STAMP, "email": "ann@gmail.com", "MessageID": number, **more} for number, (event, more) in enumerate([
+            ("sent", {"smtp_reply": "250 ok"}), ("bounce", {"error": "greylisted", "hard_bounce": False}), ("bounce", {"hard_bounce": True}),
+            ("blocked", {"error": "preblocked"}), ("spam", {}), ("click", {})])],
+        {"bounced": 1, "complained": 1, "deferred": 1, "delivered": 1, "not_attempted": 1}, {"click": 1}),
+    "brevo/br": (
+        [{"event": event, "ts_event": STAMP, "email": "ann@gmail.com", "message-id": "<1@acme.example>", "reason": "550 5.1.1 no such user"} for event in (
+            "request", "delivered", "deferred", "soft_bounce", "hard_bounce", "blocked", "invalid_email", "spam", "opened")],
+        {"accepted": 1, "bounced": 1, "complained": 1, "deferred": 2, "delivered": 1, "not_attempted": 2}, {"opened": 1}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", PASSWORDS)
+def test_relays_that_come_with_a_password(vigie, place):
+    events, outcomes, ignored = PASSWORDS[place]
+    answer = vigie.client().post(f"/v1/events/{place}", json=events, auth=("user", "pass")).json()
+    assert (answer["outcomes"], answer["ignored"], answer["unreadable"]) == (outcomes, ignored, 0)
+    again = vigie.client().post(f"/v1/events/{place}", json=events, auth=("user", "pass")).json()
+    assert (again["read"], again["ignored"]["duplicate"]) == (0, sum(outcomes.values()))
+    assert vigie.client().post(f"/v1/events/{place}", json=events).status_code == 401
+
+
+def mandrill(events, key="md-key"):
+    text = json.dumps(events)
+    signed = f"https://vigie.example.com/v1/events/mandrill/mdmandrill_events{text}"
+    signature = base64.b64encode(hmac.new(key.encode(), signed.encode(), hashlib.sha1).digest()).decode()
+    return {"data": {"mandrill_events": text}, "headers": {"X-Mandrill-Signature": signature}}
+
+
+def test_mandrills_form_is_signed_with_its_address(vigie):
+    events = [{"event": event, "_id": "m1", "ts": STAMP, "msg": {"email": "ann@gmail.com", "diag": "smtp;550 5.1.1 no such user", "tags": ["nl"]}}
+              for event in ("send", "deferral", "hard_bounce", "soft_bounce", "reject", "spam", "open")]  # fmt: skip
+    answer = vigie.client().post("/v1/events/mandrill/md", **mandrill(events)).json()
+    assert answer["outcomes"] == {"accepted": 1, "bounced": 2, "complained": 1, "deferred": 1, "not_attempted": 1}
+    assert vigie.client().post("/v1/events/mandrill/md", **mandrill(events)).json()["ignored"] == {"duplicate": 6, "open": 1}
+    assert vigie.client().post("/v1/events/mandrill/md", **mandrill([])).json()["read"] == 0
+    assert vigie.client().post("/v1/events/mandrill/md", **mandrill(events, "x")).status_code == 403
+
+
+def resend(event, *, at=STAMP, key=b"key", name="msg_1", **data):
+    body = json.dumps({"type": event, "created_at": NOW.isoformat(), "data": {"email_id": "e1", "from": "b@acme.example", "to": ["ann@gmail.com", "bob@yahoo.com"], **data}})
+    signature = base64.b64encode(hmac.new(key, f"{name}.{at}.{body}".encode(), hashlib.sha256).digest()).decode()
+    return {"content": body, "headers": {"svix-id": name, "svix-timestamp": str(at), "svix-signature": f"v1,AAAA v1,{signature}"}}
+
+
+def test_resends_events_are_signed_and_dated(vigie):
+    client = vigie.client()
+    assert client.post("/v1/events/resend/re", **resend("email.delivered")).json()["outcomes"] == {"delivered": 2}
+    assert client.post("/v1/events/resend/re", **resend("email.delivered")).json()["ignored"] == {"duplicate": 2}
+    assert client.post("/v1/events/resend/re", **resend("email.bounced", name="2", bounce={"message": "550 5.1.1 no"})).json()["outcomes"] == {"bounced": 2}
+    suppressed = resend("email.bounced", name="3", bounce={"type": "Permanent", "subType": "Suppressed", "message": "on the list"})
+    assert client.post("/v1/events/resend/re", **suppressed).json()["outcomes"] == {"not_attempted": 2}
+    refused = [resend("email.delivered", key=b"x", name="4"), resend("email.delivered", at=STAMP - 301, name="5")]
+    assert [client.post("/v1/events/resend/re", **post).status_code for post in refused] == [403, 403]
+
+
+def postal(event, uuid, key=SNS, **payload):
+    message = {"to": "ann@gmail.com", "from": "b@acme.example", "message_id": "1@acme.example"}
+    body = json.dumps({"event": event, "timestamp": STAMP, "uuid": uuid, "payload": {"message": message, **payload}}).encode()
+    return {"content": body, "headers": {"X-Postal-Signature": base64.b64encode(key.sign(body, padding.PKCS1v15(), hashes.SHA1())).decode()}}
+
+
+def test_postals_events_are_signed(vigie):
+    client, outcomes = vigie.client(), []
+    for number, event in enumerate(("MessageSent", "MessageDelayed", "MessageDeliveryFailed", "MessageHeld", "MessageBounced", "MessageLoaded")):
+        answer = client.post("/v1/events/postal/po", **postal(event, str(number), output="550 5.1.1 no such user")).json()
+        outcomes += list(answer["outcomes"] or answer["ignored"])
+    assert outcomes == ["delivered", "deferred", "bounced", "held_by_us", "async_bounced", "MessageLoaded"]
+    assert client.post("/v1/events/postal/po", **postal("MessageSent", "0")).json()["ignored"] == {"duplicate": 1}
+    assert client.post("/v1/events/postal/po", **postal("MessageSent", "9", FORGER)).status_code == 403
