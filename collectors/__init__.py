@@ -16,6 +16,7 @@ BUILT_IN: dict[str, str] = {
     "dnsbl": "collectors.dnsbl:Dnsbl",
     "files": "collectors.delivery.files:Files",
     "feedback_loop": "collectors.report_mail.feedback_loop:FeedbackLoop",
+    "google_postmaster": "collectors.postmaster.google:GooglePostmaster",
     "mail_drop": "collectors.report_mail.mail_drop:MailDrop",
 }
 

@@ -168,6 +168,7 @@ class Grant:
     refresh_token: str = field(repr=False)
     client_secret: str | None = field(default=None, repr=False)
     scope: str | None = None
+    ended: Reason = Reason.AUTH  # why, where the server says that what was shown holds no longer (`invalid_grant`)
 
 
 class RefreshedTokens:
@@ -185,7 +186,7 @@ class RefreshedTokens:
             try:
                 return self._asked(refresh_token)
             except CollectorError as error:
-                if error.reason is not Reason.AUTH:
+                if error.reason not in {Reason.AUTH, self._grant.ended}:
                     raise
                 refused = refused or error
         assert refused is not None
@@ -207,16 +208,12 @@ class RefreshedTokens:
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token, "client_id": grant.client_id}
         form |= {"client_secret": grant.client_secret} if grant.client_secret else {}
         form |= {"scope": grant.scope} if grant.scope else {}
-        status, body = _posted(grant, form)
-        answer = _object(body)
-        if status != 200:
-            raise self._refusal(status, answer, (refresh_token, grant.client_secret or ""))
+        answer = _granted(grant, form)
         rotated = answer.get("refresh_token")
         if isinstance(rotated, str) and rotated and rotated != refresh_token:
             self._newest, self._unsaved = rotated, True
         self._save()
-        text = _checked(answer.get("access_token"), f"{grant.mailbox}: {grant.url}")
-        return Token(text, _seconds(answer.get("expires_in")))
+        return _token_of(grant, answer)
 
     def _save(self) -> None:
         """A refresh token that could not be kept is kept in memory and with the next renewal."""
@@ -228,17 +225,40 @@ class RefreshedTokens:
         except Exception as error:  # noqa: BLE001 - of the store's, whose text may hold what it was given
             log.warning("mailbox %s: its new refresh token could not be stored yet: %s", self._grant.mailbox, type(error).__name__)
 
-    def _refusal(self, status: int, answer: Mapping[str, Any], secrets: Sequence[str]) -> CollectorError:
-        code, about = answer.get("error"), answer.get("error_description")
-        shown = [f"HTTP {status}", *(without(text, *secrets) for text in (code, about)
-                                     if isinstance(text, str) and (text is about or _ERROR.fullmatch(text)))]
-        reason = _STATUS.get(status, Reason.NETWORK if status >= 500 else Reason.REFUSED)
-        hint = {
-            Reason.AUTH: "check client_id and client_secret; where the refresh token has ended, consent anew and put it under `secrets:`",
-            Reason.NOT_FOUND: "check token_url", Reason.REFUSED: "check token_url",
-        }.get(reason, "it is asked again at the next turn")
-        return CollectorError(reason, f"{self._grant.mailbox}: {self._grant.url} gives no access token"
-                                      f" ({', '.join(shown)}) — {hint}")
+
+def granted(grant: Grant, form: Mapping[str, str]) -> Token:
+    """The access token that the endpoint gives for this form. Raises CollectorError."""
+    return _token_of(grant, _granted(grant, form))
+
+
+def _granted(grant: Grant, form: Mapping[str, str]) -> Mapping[str, Any]:
+    status, body = _posted(grant, form)
+    answer = _object(body)
+    if status != 200:
+        secrets = [form[name] for name in ("refresh_token", "client_secret", "assertion") if name in form]
+        raise _refusal(grant, status, answer, secrets)
+    return answer
+
+
+def _token_of(grant: Grant, answer: Mapping[str, Any]) -> Token:
+    text = _checked(answer.get("access_token"), f"{grant.mailbox}: {grant.url}")
+    return Token(text, _seconds(answer.get("expires_in")))
+
+
+def _refusal(grant: Grant, status: int, answer: Mapping[str, Any], secrets: Sequence[str]) -> CollectorError:
+    code, about = answer.get("error"), answer.get("error_description")
+    shown = [f"HTTP {status}", *(without(text, *secrets) for text in (code, about)
+                                 if isinstance(text, str) and (text is about or _ERROR.fullmatch(text)))]
+    reason = _STATUS.get(status, Reason.NETWORK if status >= 500 else Reason.REFUSED)
+    if code == "invalid_grant":
+        reason = grant.ended
+    hint = {
+        Reason.REAUTH_REQUIRED: "consent anew, and put the new credential under `secrets:`",
+        Reason.AUTH: "check client_id and client_secret; where the refresh token has ended, consent anew and put it under `secrets:`",
+        Reason.NOT_FOUND: "check token_url", Reason.REFUSED: "check token_url",
+    }.get(reason, "it is asked again at the next turn")
+    return CollectorError(reason, f"{grant.mailbox}: {grant.url} gives no access token"
+                                  f" ({', '.join(shown)}) — {hint}")
 
 
 def _posted(grant: Grant, form: Mapping[str, str]) -> tuple[int, bytes]:
