@@ -6,15 +6,18 @@ import hashlib
 import secrets
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 import click
+import orjson
 
 from collectors.delivery import counting, generic
-from collectors.delivery.formats import FORMATS
+from collectors.delivery.formats import FORMATS, one_a_line
+from collectors.delivery.webhooks import RELAYS
+from collectors.delivery.webhooks.relay import lines_in_file
 from monitor.commands.printing import json_option, print_json
 from monitor.commands.record_files import records_in, written_at
 from monitor.commands.stored import config_option, configured_and_stored, stored, utc_now
@@ -30,6 +33,8 @@ from monitor.inventory.providers import read_providers
 LINES_AT_ONCE = 10_000
 _LONGEST_LINE = 64 * 1024
 _COMMAND = "vigie events ingest"
+Chunks = Iterator[tuple[int, list[counting.Line]]]  # the number of the last line, and what was read
+Reader = Callable[[BinaryIO], Chunks]
 
 
 @click.group()
@@ -38,14 +43,14 @@ def events() -> None:
 
 
 @events.command()
-@click.option("--format", "shape", required=True, type=click.Choice(("generic", *FORMATS)))
+@click.option("--format", "shape", required=True, type=click.Choice(("generic", *FORMATS, *RELAYS)))
 @click.argument("files", type=click.File("rb"), nargs=-1, metavar="[FILES]...")
 @config_option
 @json_option
 def ingest(shape: str, files: tuple[BinaryIO, ...], config_file: Path, *, as_json: bool) -> None:
     """Take records from FILES (standard input without one); the same file twice counts once."""
     files = files or (sys.stdin.buffer,)
-    if shape in FORMATS:
+    if shape in FORMATS or shape in RELAYS:
         _print_records(_ingest_records(config_file, files, shape), as_json=as_json)
         return
     counts, messages = Counter({"accepted": 0, "rejected": 0, "repeated": 0}), Counter[str]()
@@ -98,23 +103,57 @@ def _ingest_records(config_file: Path, files: Sequence[BinaryIO], shape: str) ->
         with store.reading_session() as session:
             providers = read_providers(session)
             whose = Attribution(settings, read_names(session), read_owners(session))
-        reading = FORMATS[shape].opened()
+        reader = _relay_reader(shape, source) if shape in RELAYS else _reader(shape, source)
         for file in files:
-            reading.begin(written_at(file))
-            for records in records_in(file, FORMATS[shape].records, LINES_AT_ONCE):
+            for last, lines in reader(file):
                 counted, taken = take_records(
-                    lambda batches: store.intake(batches, utc_now()), counting.records_of(records, reading, source),
+                    lambda batches: store.intake(batches, utc_now()), lines,
                     source=source, key=secrets.token_hex(16), now=utc_now(), providers=providers, whose=whose,
                     trust=trusted(settings), brought_by=_COMMAND,
                 )  # fmt: skip
                 read, unreadable = read + counted.read, unreadable + len(counted.unreadable)
                 for total, more in ((ignored, counted.ignored), (outcomes, counted.outcomes), (categories, counted.categories)):
                     total.update(more)
-                _say(getattr(file, "name", "-"), records[-1][0], counted.unreadable, too_old(taken.batch))
+                _say(getattr(file, "name", "-"), last, counted.unreadable, too_old(taken.batch))
     return RecordCounts(
         read=read, ignored=dict(sorted(ignored.items())), unreadable=unreadable, outcomes=dict(sorted(outcomes.items())),
         categories=dict(sorted(categories.items())),
     )  # fmt: skip
+
+
+def _reader(shape: str, source: str) -> Reader:
+    """Records of MTAs: one reader for all the files, for a log goes on in the next."""
+    reading = FORMATS[shape].opened()
+
+    def chunks(file: BinaryIO) -> Chunks:
+        reading.begin(written_at(file))
+        for records in records_in(file, FORMATS[shape].records, LINES_AT_ONCE):
+            yield records[-1][0], counting.records_of(records, reading, source)
+
+    return chunks
+
+
+def _relay_reader(shape: str, source: str) -> Reader:
+    """Posts of a relay, one a line; or one JSON text over several lines."""
+
+    def chunks(file: BinaryIO) -> Chunks:
+        posts = [post for chunk in records_in(file, one_a_line, LINES_AT_ONCE) for post in chunk]
+        whole = b"".join(body for _, body in posts)
+        if len(posts) > 1 and posts[0][1].strip() in (b"[", b"{") and _is_json(whole):
+            posts = [(1, whole)]
+        for start in range(0, len(posts), LINES_AT_ONCE):
+            some = posts[start : start + LINES_AT_ONCE]
+            yield some[-1][0], lines_in_file(RELAYS[shape], some, source, utc_now())
+
+    return chunks
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _say(name: str, lines: int, unreadable: Sequence[tuple[int, str]], parked: Iterable[str]) -> None:

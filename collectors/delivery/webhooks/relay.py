@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -128,3 +128,17 @@ def json_events(post: Post) -> Sequence[Json]:
     """An array of events, or one."""
     stated = orjson.loads(post.body)
     return stated if isinstance(stated, list) else [stated]
+
+
+def lines_in_file(relay: Relay, posts: Sequence[tuple[int, bytes]], source: str, now: datetime) -> list[Line]:
+    """Posts that were kept in a file, one a line: without a proof, for whoever may read the file vouches for it."""
+    lines: list[Line] = []
+    for number, body in posts:
+        if not body.strip():
+            continue
+        try:
+            read = lines_in(relay, Post(body, now, topics=frozenset({"file"})), source)
+        except ValueError as error:
+            read = [Line(number, record_key(f"{source}{error}", body), body, Unreadable(str(error)))]
+        lines += [replace(line, number=number) for line in read]
+    return lines

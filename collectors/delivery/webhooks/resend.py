@@ -35,7 +35,8 @@ def _events(post: Post) -> Sequence[Json]:
     stated = orjson.loads(post.body)
     to = stated["data"].get("to") or [None]
     recipients = to if isinstance(to, list) else [to]
-    return [{**stated, "recipient": each, "key": f"{post.headers['svix-id']}:{each}"} for each in recipients]
+    name = post.headers.get("svix-id") or hashlib.sha256(post.body).hexdigest()
+    return [{**stated, "recipient": each, "key": f"{name}:{each}"} for each in recipients]
 
 
 def _refined(event: Json, outcome: Outcome) -> Outcome:

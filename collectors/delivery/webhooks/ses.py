@@ -84,9 +84,9 @@ def _confirm(post: Post) -> str | None:
 
 def _events(post: Post) -> Sequence[Json]:
     envelope = orjson.loads(post.body)
-    if envelope["Type"] != "Notification":
+    if envelope.get("Type", "Notification") != "Notification":
         return [{"word": envelope["Type"]}]
-    notice = orjson.loads(envelope["Message"])
+    notice = orjson.loads(envelope["Message"]) if "Message" in envelope else envelope  # a file may hold bare notices
     return list(_of_recipients(notice)) if isinstance(notice, dict) else [{"word": "no notice"}]
 
 

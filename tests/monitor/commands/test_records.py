@@ -82,3 +82,19 @@ def test_accounting_files_each_have_a_header_and_a_field_may_span_lines(vigie, t
     done = vigie("events", "ingest", "--format", "powermta", path, "--json")
     assert rows(done)[0]["unreadable"] == 4
     assert f"{path}:16: " in done.stderr
+
+
+def test_posts_of_relays_are_read_from_files(vigie, tmp_path):
+    at = int(AT.timestamp())
+    events = [{"email": "ann@gmail.com", "timestamp": at, "event": event, "sg_event_id": event} for event in ("delivered", "dropped", "open")]
+    path = tmp_path / "events.json"
+    path.write_text(json.dumps(events, indent=1))
+    (counts,) = rows(vigie("events", "ingest", "--format", "sendgrid", path, "--json"))
+    assert counts == {"read": 2, "ignored": {"open": 1}, "unreadable": 0, "outcomes": {"delivered": 1, "not_attempted": 1}, "categories": {}}
+    again = vigie("events", "ingest", "--format", "sendgrid", "--json", stdin="\n".join(map(json.dumps, events)) + "\nrubbish\n", code=1)
+    assert rows(again)[0] | {"categories": {}} == {"read": 0, "ignored": {"duplicate": 2, "open": 1}, "unreadable": 1, "outcomes": {}, "categories": {}}
+    mail = {"messageId": "1", "timestamp": AT.isoformat(), "destination": ["ann@gmail.com"]}
+    notice = json.dumps({"notificationType": "Delivery", "mail": mail, "delivery": {"timestamp": AT.isoformat(), "recipients": ["ann@gmail.com"]}})
+    for given in (notice, json.dumps({"Type": "Notification", "Message": notice})):
+        counts = rows(vigie("events", "ingest", "--format", "ses", "--json", stdin=given + "\n"))[0]
+    assert counts["ignored"] == {"duplicate": 1}
