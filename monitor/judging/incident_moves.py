@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from collectors.contract import Reason
 from monitor.database.tables import Incident
@@ -23,6 +25,9 @@ from monitor.rules.conditions.table import numbers_of
 from monitor.rules.model import Rule
 from monitor.rules.numbers import Numbers
 from monitor.rules.verdict import Answer, Verdict, key_of
+
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")  # as rules.texts.minute writes it
+_WORDS_FOR = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +99,18 @@ def settled(case: Case, after: Progress) -> bool:
 
 def _unchanged(case: Case) -> bool:
     incident, verdict = case.incident, case.verdict
+    if (incident.severity, incident.unknown_reason) != (case.severity, verdict.reason):
+        return False
     summary, numbers = _kept(case)
-    stored = (incident.summary, numbers_of(incident.evidence).now, incident.severity, incident.unknown_reason)
-    return stored == (summary, numbers.now, case.severity, verdict.reason)
+    before, after = (incident.summary, numbers_of(incident.evidence).now), (summary, numbers.now)
+    if before == after:
+        return True
+    # a window moves with every pass, and "since" with it: that alone is no news, and there may be hundreds of incidents
+    return case.now - incident.judged_at < _WORDS_FOR and _without_instants(before) == _without_instants(after)
+
+
+def _without_instants(texts: Iterable[str | None]) -> list[str]:
+    return [_INSTANT.sub("", text or "") for text in texts]
 
 
 def _unsettled(case: Case) -> bool:

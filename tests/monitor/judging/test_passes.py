@@ -388,3 +388,17 @@ def test_a_customers_silence_keeps_quiet_only_who_hears_of_that_customer_alone(s
     world.sent(20_000, 90)
     world.judged()
     assert [row.receiver for row in world.rows(Outbox)] == ["on-call"]
+
+
+def test_an_incident_whose_window_only_moves_is_written_anew_after_ten_minutes_and_at_once_when_it_worsens(world):
+    world.sent(20_000, 120)
+    world.judged()
+    first = world.incident().judged_at
+    world.judged_every(1, times=5)
+    assert world.incident().judged_at == first
+    world.judged_every(1, times=6)
+    assert world.incident().judged_at > first
+    before = world.incident().judged_at
+    world.sent(1_000, 60)
+    world.judged()
+    assert world.incident().judged_at > before
