@@ -87,7 +87,7 @@ class Grafana:
         except ImportError:
             raise PublishError(
                 "grafana-client is not installed here. Install it in an environment of its own, never in the service's:"
-                " python -m venv grafana && grafana/bin/pip install 'vigie[grafana]'"
+                " make grafana, then .venv/grafana/bin/vigie"
             ) from None
         self._url = url
         # the client puts the path and `api` together: a path needs its slash, and none must have none

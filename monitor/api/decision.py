@@ -73,8 +73,8 @@ class DecisionCalls:
         try:
             headers = _JSON_HEADERS
             status, body = 200, await self._answer(scope, receive)
-        except ClientDisconnect:
-            return
+        except ClientDisconnect:  # gone, or what came was no body: whoever still reads is given an answer
+            status, headers, body = 400, _problem_headers(None), problem.body_of(400, problem.CUT_SHORT)
         except ForeignError as error:
             status, headers, body = 403, _problem_headers(None), problem.body_of(403, str(error))
         except Problem as error:

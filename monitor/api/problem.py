@@ -19,12 +19,14 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from monitor.access.bound import ForeignError
 from monitor.database.faults import sentence
 from monitor.database.revision import OtherSchemaError
 
 MEDIA_TYPE = "application/problem+json"
+CUT_SHORT = "the body ended before it was whole, or is not chunked as it says"
 _log = logging.getLogger(__name__)
 
 
@@ -80,6 +82,7 @@ def answer_with_problems(app: FastAPI) -> None:
     app.add_exception_handler(DataError, _not_storable)
     app.add_exception_handler(OperationalError, _database_away)
     app.add_exception_handler(OtherSchemaError, _database_away)  # the caller keeps what it brought, and comes again
+    app.add_exception_handler(ClientDisconnect, _cut_short)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -132,6 +135,12 @@ async def _database_away(request: Request, error: Exception) -> Response:
     what = sentence(error)
     _log.error("%s %s: %s", request.method, request.url.path, what)
     return _answer(request, 503, what, headers={"Retry-After": "5"})
+
+
+async def _cut_short(request: Request, error: Exception) -> Response:
+    """Nobody is there any more, or what came was no body; whoever still reads is given an answer."""
+    del request, error
+    return Response(body_of(400, CUT_SHORT), 400, media_type=MEDIA_TYPE)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -8,6 +8,7 @@ event. So is one whose key is no longer what it was, and everybody when the serv
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
@@ -21,6 +22,7 @@ from monitor.restrictions.feed_json import as_json
 from monitor.restrictions.follow import GateIndex
 
 ALIVE_SECONDS = 2.0  # of silence at most; the contract promises 5
+CUSTOMERS_SHARE = 4  # keys bound to one customer have a quarter of the places at most
 NOT_READING_SECONDS = 15.0  # how long one piece may wait for its reader
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store"),
@@ -34,18 +36,34 @@ class Streams:
     def __init__(self, gate: GateIndex, now: Callable[[], datetime], most: int) -> None:
         self.gate, self.now = gate, now
         self.open = 0
+        self.of_customers: Counter[str | None] = Counter()
         self.closing = False
         self._most = most
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
         gate.feed.listen(self._wake)
 
-    def check_room(self) -> None:
-        """Raise Problem (503) where no further stream is opened."""
+    def check_room(self, customer: str | None) -> None:
+        """Raise Problem (503) where no further stream is opened: to nobody, or to keys of this customer."""
         if self.closing:
             raise Problem(503, "the service is stopping", headers={"Retry-After": "1"})
         if self.open >= self._most:
             raise Problem(503, f"{self._most} streams are open, and no more at once: raise api.connections", headers={"Retry-After": "5"})
+        most = max(1, self._most // CUSTOMERS_SHARE)
+        if customer is not None and self.of_customers[customer] >= most:
+            raise Problem(503, f"{most} streams of {customer} are open, and no more at once", headers={"Retry-After": "5"})
+
+    def enter(self, customer: str | None) -> None:
+        """Take a place. Nothing is awaited between looking and taking, so that many at once are no more than the limit."""
+        self.check_room(customer)
+        self.open += 1
+        self.of_customers[customer] += 1
+
+    def leave(self, customer: str | None) -> None:
+        self.open -= 1
+        self.of_customers[customer] -= 1
+        if not self.of_customers[customer]:
+            del self.of_customers[customer]
 
     def close(self) -> None:
         """End them all; each reader comes back to whoever answers then."""
@@ -80,8 +98,12 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del scope
         streams, feed = self._streams, self._streams.gate.feed
-        view, standing, missed = await asyncio.to_thread(feed.follow, self._caller.customer, self._place)
-        streams.open += 1
+        streams.enter(self._caller.customer)
+        try:
+            view, standing, missed = await asyncio.to_thread(feed.follow, self._caller.customer, self._place)
+        except BaseException:
+            streams.leave(self._caller.customer)
+            raise
         gone = asyncio.create_task(_gone(receive))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
@@ -90,7 +112,7 @@ class EventStream(Response):
             pass
         finally:
             gone.cancel()
-            streams.open -= 1
+            streams.leave(self._caller.customer)
             feed.leave(view)
         if not gone.done() or gone.cancelled():
             await send({"type": "http.response.body", "body": b"", "more_body": False})

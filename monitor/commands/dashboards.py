@@ -34,7 +34,7 @@ def _extra() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name is None or not error.name.startswith("grafana_foundation_sdk"):
             raise
-        raise Failure(2, "building boards needs the extra grafana, in an environment of its own: pip install 'vigie[grafana]'") from None
+        raise Failure(2, "building boards needs the extra grafana, in an environment of its own: make grafana, then .venv/grafana/bin/vigie") from None
 
 
 @dashboards.command()

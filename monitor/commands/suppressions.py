@@ -15,7 +15,7 @@ from monitor.commands.stored import actor, config_option, paging_options, print_
 from monitor.database.paging import Page
 from monitor.database.tables import Suppression as SuppressionRow
 from monitor.facts import Store
-from monitor.inventory.rows import streams_of_customers
+from monitor.inventory.rows import has_customer, streams_of_customers
 from monitor.suppressions import rows as suppression_rows
 from monitor.suppressions.export import exported
 from monitor.suppressions.lines import (
@@ -147,6 +147,8 @@ def check(
 ) -> None:
     """May these be mailed? Exit 1 where one of them must not."""
     with stored(config_file) as store, store.reading_session() as session:
+        if not has_customer(session, customer):
+            raise Failure(2, f"the inventory has no customer {customer}: nothing is known of whom it may mail")
         refs = {each: store.recipient_ref(customer, each) for each in addresses}
         forbidden = suppression_rows.forbidden(session, customer, refs.values(), stream)
     for address, ref in refs.items():

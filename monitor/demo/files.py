@@ -44,7 +44,7 @@ rules:
     signal: complaints
     severity: critical
     by: [customer, stream, provider]
-    window: 10m
+    window: 20s
     above: 0.3%
     clear: {{below: 0.2%}}
     keep_firing_for: 2s

@@ -145,4 +145,4 @@ def test_the_service_never_imports_the_client_and_keeps_the_real_urllib3():
 def test_without_the_client_publishing_says_how_to_get_it():
     refused = CliRunner().invoke(dashboards, ["publish", "--url", "http://127.0.0.1:1"], env={"GRAFANA_TOKEN": "x"})
     assert refused.exit_code == 3
-    assert "pip install 'vigie[grafana]'" in refused.stderr
+    assert "make grafana" in refused.stderr

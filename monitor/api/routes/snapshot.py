@@ -59,7 +59,7 @@ async def stream(request: Request, services: Given, caller: Gates, last_event_id
     Come back with the id of the last event as Last-Event-ID: only what changed since is sent then.
     """
     streams: Streams = request.app.state.streams
-    streams.check_room()
+    streams.check_room(caller.customer)  # before the database is asked; the place is taken when the stream begins
     place = last_event_id if last_event_id and len(last_event_id) <= _LONGEST_PLACE else None
     await to_thread.run_sync(_look, services)
     gate = services.gate

@@ -17,6 +17,7 @@ from monitor.api.front import Hosts
 from monitor.api.problem import Problem
 from monitor.config.settings import Api
 from tests.monitor.api.running import running
+from tests.waiting import PATIENCE_SECONDS
 
 WITH_BODY = sorted({
     (method, route.path) for module in ROUTERS for route in module.router.routes if isinstance(route, APIRoute)
@@ -154,3 +155,15 @@ def test_waiting_for_slow_callers_takes_no_time_from_others(sqlite_vigie):
         began = time.monotonic()
         assert sqlite_vigie.client().get("/healthz").status_code == 200
         assert time.monotonic() - began < 20  # generous: what is wanted is an answer at all
+
+
+@pytest.mark.parametrize("path", ["/v1/decision", "/v1/decisions", "/v1/events/generic", "/v1/mail", "/act/xyz"])
+@pytest.mark.parametrize("broken", [b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b"Content-Length: 90\r\n\r\n{}"], ids=["no chunk", "cut short"])
+def test_what_is_no_body_is_answered_400_and_never_500(vigie, path, broken):
+    host, port = vigie.url.removeprefix("http://").split(":")
+    key = vigie.client("gate", "events").headers["authorization"]
+    with socket.create_connection((host, int(port)), PATIENCE_SECONDS) as connection:
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {key}\r\n".encode() + broken)
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.recv(4096)
+    assert not answer or answer.split()[1].startswith(b"4"), answer

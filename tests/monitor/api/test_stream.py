@@ -304,6 +304,19 @@ def test_only_so_many_streams_are_open_that_others_can_still_ask(store: Store):
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
 
 
+def test_many_at_once_open_no_more_than_the_limit_and_one_customer_only_its_share(store: Store):
+    with running(store, settings=Api(console="open", connections=30)) as vigie, ExitStack() as stack:
+        bolts = vigie.client("gate", customer="bolt").headers["authorization"]
+        readers = [stack.enter_context(_connected(vigie, bolts)) for _ in range(20)]
+        statuses = []
+        for reader in readers:
+            reader.settimeout(PATIENCE_SECONDS)
+            statuses.append(reader.recv(12))
+        assert statuses.count(b"HTTP/1.1 200") == 6  # a quarter of 24 streams
+        assert statuses.count(b"HTTP/1.1 503") == 14
+        assert vigie.client("gate", customer="acme").post("/v1/decision", json={"customer": "acme"}).status_code == 200
+
+
 def test_the_service_stops_at_once_with_readers_on_it(store: Store):
     with running(store) as vigie:
         reader = Follower(vigie.client("gate"))
