@@ -2,8 +2,9 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import httpx
 
@@ -72,3 +73,23 @@ def running(store: Store, *, pages=None, actions=None, settings: Api | None = No
         vigie.close()
         stop.set()
         assert ended(thread)
+
+
+class Seen(NamedTuple):
+    status_code: int
+    headers: httpx.Headers
+    text: str
+
+
+def seen(client: httpx.Client, request: httpx.Request) -> Seen:
+    """An answer; of a stream, which never ends by itself, what comes up to its first sign of life."""
+    with closing(client.send(request, stream=True)) as answer:
+        if not answer.headers.get("content-type", "").startswith("text/event-stream"):
+            answer.read()
+            return Seen(answer.status_code, answer.headers, answer.text)
+        text = ""
+        for piece in answer.iter_text():
+            text += piece
+            if "event: alive" in text:
+                break
+        return Seen(answer.status_code, answer.headers, text)
