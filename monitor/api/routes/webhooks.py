@@ -37,10 +37,14 @@ Source = Annotated[str, Path(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9
 
 
 def _route(relay: Relay) -> None:
-    def webhook(request: Request, services: Given, source: Source, body: Annotated[bytes, Depends(received)]) -> CountedRecords:
+    async def known(services: Given, source: Source) -> None:
+        """A stranger who does not know a name is answered before a byte of the body has come."""
         hook = services.webhooks.get(source)
         if hook is None or hook.relay != relay.name:
             raise Problem(404, f"no webhook of {relay.name} has this name: configure it under `webhooks:`")
+
+    def webhook(request: Request, services: Given, source: Source, body: Annotated[bytes, Depends(received)]) -> CountedRecords:
+        hook = services.webhooks[source]
         headers = {name.lower(): value for name, value in request.headers.items()}
         plain = unpacked_rows(body, headers.get("content-encoding", "").strip().lower())
         post = Post(plain, services.now(), headers, hook.secret, hook.topics, partial(_certificate, hook.get), _url(services, request))
@@ -49,7 +53,7 @@ def _route(relay: Relay) -> None:
 
     router.post(
         f"/v1/events/{relay.name}/{{source}}", name=f"{relay.name}_webhook", description=f"Take what {relay.name} posts of mail sent through it.",
-        response_model_exclude_unset=True, dependencies=[ADMITTED],
+        response_model_exclude_unset=True, dependencies=[Depends(known), ADMITTED],
     )(webhook)  # fmt: skip
 
 
