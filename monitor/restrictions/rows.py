@@ -51,6 +51,11 @@ def count_in_force(session: Session, now: datetime) -> int:
     return session.exec(select(func.count()).select_from(Suspension).where(*_standing(now))).one()
 
 
+def count_put_on_by(session: Session, customer: str, now: datetime) -> int:
+    """How many in force that customer's own keys have put on."""
+    return session.exec(select(func.count()).select_from(Suspension).where(*_standing(now), Suspension.by_customer == customer)).one()
+
+
 def newest_suspensions(session: Session, now: datetime, limit: int) -> list[Suspension]:
     """Those in force, the newest first."""
     chosen = select(Suspension).where(*_standing(now)).order_by(col(Suspension.since).desc(), col(Suspension.id))

@@ -16,10 +16,11 @@ from monitor.database.tables import Suspension, Transition
 from monitor.database.transitions import BEFORE, TransitionKind, check_reason, new_id
 from monitor.gate import Effect
 from monitor.inventory.known import read_names
-from monitor.restrictions.rows import overdue
+from monitor.restrictions.rows import count_put_on_by, overdue
 
 SCOPE_DIMENSIONS = names(Use.SCOPE)
 LIFTED = "lifted"
+MOST_OF_A_CUSTOMER = 100  # in force, put on by its own keys: everybody who follows the gate carries them
 
 
 def scope_key(scope: Mapping[str, str]) -> str:
@@ -49,6 +50,8 @@ def hold(  # noqa: PLR0913 - a row has so many parts, each named at the call
     read_names(session).as_seen_by(by_customer).check(scope)
     if until is not None and until <= now:
         raise ValueError("until is in the past")
+    if by_customer is not None and count_put_on_by(session, by_customer, now) >= MOST_OF_A_CUSTOMER:
+        raise ValueError(f"{MOST_OF_A_CUSTOMER} suspensions of {by_customer} are in force: lift some, or take one of a wider scope")
     row = Suspension(
         id=new_id("sus"), scope=dict(scope), scope_key=scope_key(scope), effect=effect, actor=actor,
         rate_per_hour=rate_per_hour, probe=probe, text=reason, since=now, until=until, lifts_when="an operator lifts it",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import random
 import time
 from collections.abc import Callable, Coroutine
@@ -27,6 +28,10 @@ _LONGEST_ASKED = 30.0  # of Retry-After
 WORK_SECONDS = 1.0
 _EVENTS = frozenset({"snapshot", "change", "alive"})
 COPY_SECONDS, COPY_ANYWAY_SECONDS = 1.0, 30.0
+
+
+_log = logging.getLogger("vigie_sender")
+_REFUSALS = {401: ": is the key right?", 403: ": the key needs the scope gate", 404: ": is the address that of Vigie?"}
 
 
 class StreamError(OSError):
@@ -103,6 +108,7 @@ class Following:
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": self._place} if self._place is not None else {})
         async with self._address.stream("/v1/gate/stream", headers) as (status, named, pieces):
             if status != 200:
+                self._refused(status)
                 raise StreamError(f"/v1/gate/stream answers {status}", _seconds(named.get("retry-after")))
             reader = EventReader()
             while True:
@@ -111,6 +117,13 @@ class Following:
                 if not piece:
                     return
                 self._take(list(reader.feed(piece)))
+
+    def _refused(self, status: int) -> None:
+        """A wrong key looks as if the service were away; it is said in the reasons, and once in the log."""
+        trouble = f"it answers {status}{_REFUSALS.get(status, '')}"
+        if trouble != self._gate.trouble:
+            self._gate.trouble = trouble
+            _log.warning("the stream of Vigie's gate cannot be followed: %s", trouble)
 
     def _take(self, events: list[Event]) -> None:
         """All events of one piece, and one index for them. Raises FormatError."""

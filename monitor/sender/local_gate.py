@@ -62,6 +62,7 @@ class LocalGate:
         self.known: Known | None = None
         self.stale_since: datetime | None = None
         self.reconnects = 0
+        self.trouble: str | None = None  # why the stream cannot be followed, where the service says so
         self._keep, self._away = keep_seconds, {StreamKind(kind): Decided(word) for kind, word in away.items()}
         self._heard: float | None = None  # by the monotonic clock
         self._age = 0.0  # of a copy from the disk, when it was read
@@ -92,7 +93,7 @@ class LocalGate:
 
     def heard(self, stale_since: datetime | None) -> None:
         """The service spoke just now; since when its database has not answered, if so."""
-        self.stale_since = stale_since
+        self.stale_since, self.trouble = stale_since, None
         self._heard = time.monotonic()
 
     @property
@@ -186,11 +187,12 @@ class LocalGate:
         return Decision.of(decision, reason)
 
     def _why_stale(self, state: State, kind: StreamKind, word: Decided) -> str:
+        trouble = f" ({self.trouble})" if self.trouble else ""
         if state is State.EMPTY:
-            return f"Vigie was not heard yet: {kind} mail is {_WORDS[word]}"
+            return f"Vigie was not heard yet{trouble}: {kind} mail is {_WORDS[word]}"
         if self._heard is not None and self.age_seconds <= FRESH_SECONDS and self.stale_since is not None:
             return f"restrictions as of {self.stale_since:%Y-%m-%dT%H:%M:%SZ}; the database has not answered since"
-        since = f"Vigie was not heard for {self.age_seconds:.0f} s"
+        since = f"Vigie was not heard for {self.age_seconds:.0f} s{trouble}"
         return f"{since}: {kind} mail is {_WORDS[word]}" if state is State.AWAY else f"{since}; decided by what it said then"
 
     def _check_recipient(self, request: Request, recipient: str, decision: Decision) -> None:

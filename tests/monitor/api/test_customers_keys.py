@@ -245,3 +245,16 @@ def test_a_customer_ends_the_silences_it_put_on_and_the_providers_only_where_a_s
         assert ends == [200, 200 if may else 403]
         standing = [each["id"] for each in own.get("/v1/silences").json()]
         assert standing == ([] if may else [theirs])
+
+
+def test_a_customers_key_puts_on_a_hundred_suspensions_and_no_more(world, monkeypatch):
+    monkeypatch.setattr("monitor.restrictions.suspensions.MOST_OF_A_CUSTOMER", 3)
+    own = world.client("operate", customer="acme")
+    made = [own.post("/v1/suspensions", json={"scope": {"customer": "acme", "campaign": f"c{number}"}, "reason": "x"}) for number in range(3)]
+    assert [each.status_code for each in made] == [201] * 3
+    refused = own.post("/v1/suspensions", json={"scope": {"customer": "acme", "campaign": "c4"}, "reason": "x"})
+    assert refused.status_code == 422
+    assert "3 suspensions of acme are in force: lift some" in refused.json()["detail"]
+    own.delete(f"/v1/suspensions/{made[0].json()['id']}", params={"reason": "y"})
+    assert own.post("/v1/suspensions", json={"scope": {"customer": "acme", "campaign": "c4"}, "reason": "x"}).status_code == 201
+    assert world.client("operate").post("/v1/suspensions", json={"scope": {"customer": "acme"}, "reason": "x"}).status_code == 201

@@ -230,6 +230,8 @@ def test_a_refused_key_is_tried_again_and_what_is_known_ages(server, made):
     gate = made(server.url)
     eventually(lambda: len(server.calls) > 2)
     assert gate.state == "empty"
+    (reason,) = gate.ask(customer="acme").reasons
+    assert "it answers 401: is the key right?" in reason.text
     server.refuse = None
     assert gate.wait(300)
 
