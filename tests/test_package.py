@@ -4,6 +4,7 @@ import re
 import subprocess
 import tomllib
 
+import pytest
 from click.testing import CliRunner
 
 from monitor.cli import cli
@@ -29,3 +30,9 @@ def test_make_help_names_every_target():
     assert phony is not None
     lines = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert [line.split()[0] for line in lines.splitlines()] == phony[1].split()
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock", "requirements-bench.lock", "requirements-grafana.lock"])
+def test_every_lock_has_what_the_project_needs(lock):
+    names = {re.split(r"[\[>=<; ]", each)[0].lower() for each in PROJECT["project"]["dependencies"]}
+    assert names <= set(re.findall(r"^([a-z0-9._-]+)==", (ROOT / lock).read_text(), re.MULTILINE)), "make lock"

@@ -14,7 +14,7 @@ from collectors.details import (
     ListSeverity,
     ReadFailure,
 )
-from collectors.measures import MEASURES
+from collectors.measures import MEASURES, MeasureKind
 
 RECORDS = (
     ListAnswer(), CanaryFailures(), ReadFailure(), Detail(),
@@ -57,7 +57,8 @@ def test_severities_have_an_order_and_the_gravest_is_first():
     assert sorted(ListSeverity, key=lambda each: each.rank) == list(ListSeverity)
 
 
-def test_only_states_and_gauges_are_explained():
+def test_only_what_is_not_added_up_is_explained():
+    assert not [name for name, measure in MEASURES.items() if measure.detail is not Detail and measure.kind is MeasureKind.COUNT]
     assert {name for name, measure in MEASURES.items() if measure.detail is not Detail} == {
-        "listing", "list_score", "canary", "mailbox_read",
+        "listing", "list_score", "canary", "mailbox_read", "source_access", "google_compliance",
     }  # fmt: skip
