@@ -14,10 +14,11 @@ from fastapi import Header
 from pydantic import Field
 
 from monitor.access.keys import Caller
-from monitor.api.given import NO_NUL, Body, Gates, Given, Look, Reads, remembered_as
-from monitor.api.problem import Problem
+from monitor.api.given import NO_NUL, Body, Gates, Given, Listed, Look, Reads, remembered_as
+from monitor.api.problem import Problem, refusals
 from monitor.api.route import new_router
 from monitor.api.services import Services
+from monitor.database.paging import part
 from monitor.gate import NAMES, Request, read_request
 from monitor.gate.request import MOST_MESSAGES
 from monitor.warmup.allowances import (
@@ -109,13 +110,14 @@ def give(services: Given, caller: Gates, given: GiveBack) -> ReturnAnswer:
 
 
 @router.get("/v1/standings")
-def standings(look: Look, services: Given, caller: Reads) -> list[StandingLine]:
+def standings(look: Look, services: Given, caller: Reads, listed: Listed) -> list[StandingLine]:
     """Every warm-up that goes on, and what is warm; a customer's key sees its own IPs and domains."""
     now, owners = services.now(), services.gate.owners
     rows = look(lambda session: going_on(session, now))
     if caller.customer is not None:
         rows = [row for row in rows if caller.customer == (owners.owner("ip", row.ip) if row.ip else owners.owner("domain", row.domain or ""))]
-    return StandingLine.from_rows(rows)
+    with refusals():
+        return listed.shown(part(rows, lambda row: (row.provider, row.ip or row.domain or "", row.id), listed.page), StandingLine)
 
 
 def _request(services: Services, caller: Caller, wanted: Reserve) -> Request:
