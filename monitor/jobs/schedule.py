@@ -139,6 +139,9 @@ class Schedule:
             self._store.done(work.name, self._owner, fence, self._clock(), due)
 
 
+_LAST_RENEWAL_SECONDS = 5.0
+
+
 @contextmanager
 def renewed(store: Store, held: tuple[str, str, int], clock: Callable[[], datetime]) -> Iterator[None]:
     """Keep a lease (job, owner, fence) from running out meanwhile."""
@@ -152,11 +155,13 @@ def renewed(store: Store, held: tuple[str, str, int], clock: Callable[[], dateti
             except Exception:
                 log.exception("renewing the lease of %s", held[0])
 
-    threading.Thread(target=renew, name=f"renew:{held[0]}", daemon=True).start()
+    thread = threading.Thread(target=renew, name=f"renew:{held[0]}", daemon=True)
+    thread.start()
     try:
         yield
     finally:
         done.set()
+        thread.join(_LAST_RENEWAL_SECONDS)  # one under way has a connection: whoever closes the store now would leave it open
 
 
 def _report(event: JobEvent) -> None:

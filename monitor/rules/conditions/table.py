@@ -21,7 +21,7 @@ from monitor.rules.conditions import (
     value,
 )
 from monitor.rules.evidence import Evidence
-from monitor.rules.member_numbers import MemberNumbers, WholeNumbers
+from monitor.rules.member_numbers import WholeNumbers
 from monitor.rules.model import Rule
 from monitor.rules.numbers import NOTHING, Numbers
 from monitor.rules.verdict import Verdict
@@ -52,7 +52,7 @@ AnyRule = (
 AnyNumbers = (
     ratio.RatioNumbers | excess_rule.ExcessNumbers | count.CountNumbers | value.ValueNumbers | change.ChangeNumbers
     | state.StateNumbers | absence.AbsenceNumbers | shortfall.ShortfallNumbers | listing.ListingNumbers | listing.ListedTarget
-    | MemberNumbers | WholeNumbers | Numbers
+    | WholeNumbers | Numbers
 )  # fmt: skip
 # the field by which each is known when it is read back, the first that is there
 _MARKS: dict[str, type[Numbers]] = {

@@ -17,11 +17,13 @@ from monitor.rules.conditions.shortfall import ShortfallNumbers
 from monitor.rules.conditions.state import StateNumbers
 from monitor.rules.conditions.table import AnyNumbers, numbers_of
 from monitor.rules.conditions.value import ValueNumbers
+from monitor.rules.member_numbers import MemberNumbers, WholeNumbers
 from monitor.rules.numbers import NOTHING, Numbers
 
 AT = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
 RATIO = RatioNumbers(words="complaint rate", numerator=82, denominator=20_000, line=0.003, since=AT)
 LISTED = ListedTarget(target="192.0.2.7", name="Spamhaus ZEN", dnsbl="zen", customer="acme", codes=("127.0.0.2",), meaning="SBL")
+MEMBER = MemberNumbers(incident="inc-1", rule="ip-listed", subject={"pool": "acme"}, severity="critical", state="firing", summary="listed")
 RECORDS = [
     NOTHING, RATIO, replace(RATIO, rate=0.0041, lower=0.003, upper=0.005, confidence=0.975, numerator_perhaps=7, parts=3),
     ExcessNumbers(words="complaint rate", numerator=9, denominator=900, line=0.003, since=AT, exposed=800, evidence=1e4, text="held"),
@@ -30,6 +32,7 @@ RECORDS = [
     StateNumbers(since=AT, detail={"a resolver": "refused"}), StateNumbers(since=AT, detail={}, reason="auth"),
     AbsenceNumbers(reason="stale", since=AT), ListingNumbers(listed=(LISTED, replace(LISTED, first_seen_at=AT, isps=("Gmail",)))), LISTED,
     ShortfallNumbers(reports=0, delivered=30_000, since=AT, days=14, expected=120.0),
+    WholeNumbers(members=(MEMBER,), member_count=2, rules=("ip-listed",), listed=(LISTED,)),
 ]
 
 
