@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 WINDOW = timedelta(minutes=5)
 
@@ -57,11 +58,7 @@ def hmac_sha256(secret: str, text: bytes, stated: str) -> None:
 
 def ecdsa_sha256(public_key: str, text: bytes, stated: str) -> None:
     """Raises NotProvenError unless `stated` (base64) is the signature of the text by this key (DER, base64)."""
-    try:
-        key = serialization.load_der_public_key(base64.b64decode(public_key, validate=True))
-        signature = base64.b64decode(stated, validate=True)
-    except (ValueError, binascii.Error):
-        raise NotProvenError("the signature or the public key that is configured cannot be read") from None
+    key, signature = _read(public_key, stated)
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise NotProvenError("the public key that is configured is not one of an elliptic curve")
     try:
@@ -70,13 +67,17 @@ def ecdsa_sha256(public_key: str, text: bytes, stated: str) -> None:
         raise NotProvenError("the signature is not by the key that is configured") from None
 
 
-def rsa_sha1(public_key: str, text: bytes, stated: str) -> None:
-    """The same of an RSA signature (PKCS 1) over SHA-1."""
+def _read(public_key: str, stated: str) -> tuple[PublicKeyTypes, bytes]:
+    """The key (DER) and the signature, both in base64. Raises NotProvenError."""
     try:
-        key = serialization.load_der_public_key(base64.b64decode(public_key, validate=True))
-        signature = base64.b64decode(stated, validate=True)
+        return serialization.load_der_public_key(base64.b64decode(public_key, validate=True)), base64.b64decode(stated, validate=True)
     except (ValueError, binascii.Error):
         raise NotProvenError("the signature or the public key that is configured cannot be read") from None
+
+
+def rsa_sha1(public_key: str, text: bytes, stated: str) -> None:
+    """The same of an RSA signature (PKCS 1) over SHA-1."""
+    key, signature = _read(public_key, stated)
     if not isinstance(key, rsa.RSAPublicKey):
         raise NotProvenError("the public key that is configured is not one of RSA")
     try:
